@@ -1,0 +1,19 @@
+"""The contract of a data set: the one description from which everything typed is derived.
+
+`frames` (pandera, for the ETL) and `records` (pydantic, for everything that serves) are imported by those who need them.
+"""
+
+from hearth.contracts.loading import list_contracts, load_contract
+from hearth.contracts.model import CategoryColumn, Column, Contract, DateColumn, IdentifierColumn, IntegerColumn, NumberColumn
+
+__all__ = [
+    "CategoryColumn",
+    "Column",
+    "Contract",
+    "DateColumn",
+    "IdentifierColumn",
+    "IntegerColumn",
+    "NumberColumn",
+    "list_contracts",
+    "load_contract",
+]

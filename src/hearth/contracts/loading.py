@@ -1,0 +1,78 @@
+"""Read contracts from `<data_dir>/<name>/contract.yaml`; a mistake is refused with file, key and reason."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from hearth.contracts.model import Contract
+from hearth.errors import InvalidContract, UnknownDataset
+from hearth.settings import get_settings
+
+FILE_NAME = "contract.yaml"
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key written twice, which YAML would settle silently for the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # type: ignore[override]
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is written twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def load_contract(name: str, data_dir: Path | None = None) -> Contract:
+    """Read the contract of one data set.
+
+    Raises:
+        UnknownDataset: there is no folder of this name with a contract.
+        InvalidContract: the contract has a mistake.
+    """
+    folder = _data_dir(data_dir)
+    names = _names(folder)
+    if name not in names:
+        raise UnknownDataset(name, names)
+    return read_contract(folder / name / FILE_NAME)
+
+
+def list_contracts(data_dir: Path | None = None) -> list[Contract]:
+    """Read the contracts of all data sets, by name."""
+    folder = _data_dir(data_dir)
+    return [load_contract(name, folder) for name in _names(folder)]
+
+
+def read_contract(path: Path) -> Contract:
+    """Read one contract file.
+
+    Raises:
+        InvalidContract: with the file, the key and the reason of the first mistake.
+    """
+    try:
+        content = yaml.load(path.read_text("utf-8"), _StrictLoader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark else "the file"
+        raise InvalidContract(path, where, getattr(error, "problem", None) or str(error)) from error
+    if not isinstance(content, dict):
+        raise InvalidContract(path, "the file", "must be a mapping of keys such as name, target and columns")
+    try:
+        contract = Contract.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InvalidContract(path, key or "the contract", first["msg"].removeprefix("Value error, ")) from error
+    if contract.name != path.parent.name:
+        raise InvalidContract(path, "name", f"is {contract.name!r}, but the folder is {path.parent.name!r}: they must be equal")
+    return contract
+
+
+def _data_dir(data_dir: Path | None) -> Path:
+    return get_settings().data_dir if data_dir is None else data_dir
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.parent.name for path in folder.glob(f"*/{FILE_NAME}"))
