@@ -1,1 +1,1 @@
-"""The REST service."""
+"""The REST service: raw records in, predictions of the aliased models out."""
