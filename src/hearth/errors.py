@@ -1,28 +1,36 @@
 """Every error that Hearth raises on purpose.
 
     HearthError
+    ├── InvalidSettings        a setting is missing or wrong, or production holds a laptop secret
     ├── InvalidContract        a contract.yaml says something that cannot be
+    ├── InvalidStatistics      a statistics.json cannot be drawn from
     ├── UnknownDataset         no contract has this name
     ├── InvalidRecords         records break the contract; carries one problem for each
     ├── InvalidRawData         a raw file cannot be read, or too much of it breaks the contract
+    ├── UntrainableData        a class of the data set has too few rows to train on
     ├── StorageError
     │   ├── ObjectNotFound     the bucket holds no such key
     │   └── StorageUnavailable the store does not answer
+    ├── UnknownFamily          no family of models has this name
     ├── UnknownAlias           not an alias that the data set can have
     ├── ModelUnavailable       the alias carries no version yet, or the registry is away and nothing is loaded
-    ├── RegistryUnavailable    MLflow does not answer
+    ├── RegistryError          MLflow refused or failed a request
+    │   └── RegistryUnavailable MLflow does not answer
     ├── RefusedModel           a model file that must not be loaded
     │   ├── UntrustedModel     it holds types outside the allow-list
     │   └── IncompatibleModel  it was made by other library versions
     ├── PredictionsUnavailable the predictions store does not answer
-    └── StreamUnavailable      the Redis server does not answer
+    ├── StreamUnavailable      the Redis server does not answer
+    └── InvalidMessage         a message of the stream cannot be read
 
 `code` is the stable word that clients see; each protocol maps the classes to its own status in one file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+_LONGEST_VALUE = 80
 
 
 class HearthError(Exception):
@@ -41,17 +49,39 @@ class Problem:
     expected: str
 
     def __str__(self) -> str:
-        return f"row {self.row}, {self.column!r}: got {self.value!r}, expected {self.expected}"
+        return f"row {self.row}, {_short(self.column)}: got {_short(self.value)}, expected {self.expected}"
 
     def to_dict(self) -> dict[str, object]:
         """Return the problem as JSON-ready values."""
         return asdict(self)
 
 
+def _short(value: object) -> str:
+    """A record can hold anything of any length; a message should not."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+
+
+class InvalidSettings(HearthError):
+    """A setting is missing or wrong, or production still holds a laptop secret."""
+
+    code = "invalid_settings"
+
+
 class InvalidContract(HearthError):
     """A contract says something that cannot be."""
 
     code = "invalid_contract"
+
+    def __init__(self, path: Path, key: str, reason: str) -> None:
+        super().__init__(f"{path}: {key}: {reason}")
+        self.path, self.key, self.reason = path, key, reason
+
+
+class InvalidStatistics(HearthError):
+    """A statistics.json cannot be drawn from, or does not fit its contract."""
+
+    code = "invalid_statistics"
 
     def __init__(self, path: Path, key: str, reason: str) -> None:
         super().__init__(f"{path}: {key}: {reason}")
@@ -84,6 +114,16 @@ class InvalidRawData(HearthError):
     code = "invalid_raw_data"
 
 
+class UntrainableData(HearthError):
+    """A class of the data set has too few rows to train on."""
+
+    code = "untrainable_data"
+
+    def __init__(self, dataset: str, counts: Mapping[str, int], at_least: int) -> None:
+        shown = ", ".join(f"{label}: {count}" for label, count in counts.items())
+        super().__init__(f"{dataset!r} cannot be trained: each class needs {at_least} train rows, there are {shown}. Load more data.")
+
+
 class StorageError(HearthError):
     """The object store refused or failed a request."""
 
@@ -95,8 +135,8 @@ class ObjectNotFound(StorageError):
 
     code = "object_not_found"
 
-    def __init__(self, bucket: str, key: str) -> None:
-        super().__init__(f"s3://{bucket}/{key} does not exist.")
+    def __init__(self, bucket: str, key: str, hint: str = "") -> None:
+        super().__init__(f"s3://{bucket}/{key} does not exist. {hint}".rstrip())
         self.bucket, self.key = bucket, key
 
 
@@ -104,6 +144,15 @@ class StorageUnavailable(StorageError):
     """The object store does not answer."""
 
     code = "storage_unavailable"
+
+
+class UnknownFamily(HearthError):
+    """No family of models has this name."""
+
+    code = "unknown_family"
+
+    def __init__(self, dataset: str, family: str, known: Sequence[str]) -> None:
+        super().__init__(f"{dataset!r} is not trained with {family!r}; its families are: {', '.join(known)}.")
 
 
 class UnknownAlias(HearthError):
@@ -124,7 +173,13 @@ class ModelUnavailable(HearthError):
         super().__init__(f"models:/{dataset}@{alias} cannot be served: {reason}")
 
 
-class RegistryUnavailable(HearthError):
+class RegistryError(HearthError):
+    """MLflow refused or failed a request."""
+
+    code = "registry_error"
+
+
+class RegistryUnavailable(RegistryError):
     """MLflow does not answer."""
 
     code = "registry_unavailable"
@@ -167,3 +222,9 @@ class StreamUnavailable(HearthError):
     """The Redis server does not answer."""
 
     code = "stream_unavailable"
+
+
+class InvalidMessage(HearthError):
+    """A message of the stream cannot be read, now or ever."""
+
+    code = "invalid_message"

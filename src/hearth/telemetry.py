@@ -5,15 +5,15 @@ import sys
 import time
 
 
-class _UtcFormatter(logging.Formatter):
-    converter = time.gmtime
-
-
 def configure_logging(service: str, level: str = "INFO") -> None:
     """Set up logging for a whole process; called by `main()` functions, never at import."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_UtcFormatter(f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {service} %(message)s", "%Y-%m-%dT%H:%M:%S"))
+    formatter = logging.Formatter(f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {service} %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.captureWarnings(capture=True)
+    for library in ("urllib3", "httpx"):  # a line for every request and every retry; what matters is said by those who call
+        logging.getLogger(library).setLevel(logging.ERROR)

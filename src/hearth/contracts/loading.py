@@ -1,9 +1,11 @@
 """Read contracts from `<data_dir>/<name>/contract.yaml`; a mistake is refused with file, key and reason."""
 
+from collections.abc import Hashable
 from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from hearth.contracts.model import Contract
 from hearth.errors import InvalidContract, UnknownDataset
@@ -15,10 +17,12 @@ FILE_NAME = "contract.yaml"
 class _StrictLoader(yaml.SafeLoader):
     """SafeLoader that refuses a key written twice, which YAML would settle silently for the last."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # type: ignore[override]
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         seen: set[object] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=deep)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be a text", key_node.start_mark)
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is written twice", key_node.start_mark)
             seen.add(key)
@@ -45,6 +49,11 @@ def list_contracts(data_dir: Path | None = None) -> list[Contract]:
     return [load_contract(name, folder) for name in _names(folder)]
 
 
+def contract_path(name: str, data_dir: Path | None = None) -> Path:
+    """Return where the contract of a data set lies, whether or not it is there."""
+    return _data_dir(data_dir) / name / FILE_NAME
+
+
 def read_contract(path: Path) -> Contract:
     """Read one contract file.
 
@@ -53,6 +62,8 @@ def read_contract(path: Path) -> Contract:
     """
     try:
         content = yaml.load(path.read_text("utf-8"), _StrictLoader)  # noqa: S506 - a SafeLoader
+    except RecursionError as error:
+        raise InvalidContract(path, "the file", "is nested too deeply") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "the file"
@@ -63,11 +74,18 @@ def read_contract(path: Path) -> Contract:
         contract = Contract.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise InvalidContract(path, key or "the contract", first["msg"].removeprefix("Value error, ")) from error
+        raise InvalidContract(path, _key(first), first["msg"].removeprefix("Value error, ")) from error
     if contract.name != path.parent.name:
         raise InvalidContract(path, "name", f"is {contract.name!r}, but the folder is {path.parent.name!r}: they must be equal")
     return contract
+
+
+def _key(error: ErrorDetails) -> str:
+    """Return where in the file an error is; pydantic adds the kind of a column to its name, which no one has written there."""
+    location = list(error["loc"])
+    if location[:1] == ["columns"] and len(location) > 2:  # noqa: PLR2004 - columns, name, kind
+        del location[2]
+    return ".".join(str(part) for part in location) or str(error.get("ctx", {}).get("key", "the file"))
 
 
 def _data_dir(data_dir: Path | None) -> Path:

@@ -1,127 +1,43 @@
 """The words of a contract and the rules between them."""
 
-from collections.abc import Iterable
-from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class _Column(_Part):
-    description: str = Field(min_length=1)
-    nullable: bool = False
-
-    @property
-    def unit_text(self) -> str:
-        """The unit as it follows a number, or nothing."""
-        return ""
-
-
-class IdentifierColumn(_Column):
-    """A key: any text, never a feature."""
-
-    kind: Literal["identifier"]
-
-    @property
-    def expected(self) -> str:
-        """What a value must be, for error messages."""
-        return "a text that is not empty"
+from hearth.contracts.kinds import (
+    CategoryColumn,
+    Column,
+    DateColumn,
+    IdentifierColumn,
+    IntegerColumn,
+    Number,
+    NumberColumn,
+    Part,
+    Whole,
+    field_name,
+    require_distinct,
+)
 
 
-class DateColumn(_Column):
-    """A calendar day in ISO form, never a feature."""
-
-    kind: Literal["date"]
-    minimum: date | None = None
-    maximum: date | None = None
-
-    @property
-    def expected(self) -> str:
-        """What a value must be, for error messages."""
-        return "a date such as 2008-09-30"
-
-
-class CategoryColumn(_Column):
-    """One of a closed list of texts."""
-
-    kind: Literal["category"]
-    categories: tuple[str, ...] = Field(min_length=2)
-
-    @field_validator("categories")
-    @classmethod
-    def _are_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        _require_distinct(value)
-        return value
-
-    @property
-    def expected(self) -> str:
-        """What a value must be, for error messages."""
-        return "one of " + ", ".join(repr(category) for category in self.categories)
-
-
-class _Numeric(_Column):
-    minimum: float
-    maximum: float
-    unit: str = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _has_a_range(self) -> Self:
-        if self.minimum >= self.maximum:
-            message = f"minimum ({self.minimum:g}) must be below maximum ({self.maximum:g})"
-            raise ValueError(message)
-        return self
-
-    @property
-    def unit_text(self) -> str:
-        """The unit as it follows a number."""
-        return f" {self.unit}"
-
-
-class NumberColumn(_Numeric):
-    """A real number within a range."""
-
-    kind: Literal["number"]
-
-    @property
-    def expected(self) -> str:
-        """What a value must be, for error messages."""
-        return f"a number from {self.minimum:g} to {self.maximum:g} ({self.unit})"
-
-
-class IntegerColumn(_Numeric):
-    """A whole number within a range."""
-
-    kind: Literal["integer"]
-
-    @property
-    def expected(self) -> str:
-        """What a value must be, for error messages."""
-        return f"a whole number from {self.minimum:g} to {self.maximum:g} ({self.unit})"
-
-
-Column = Annotated[IdentifierColumn | DateColumn | CategoryColumn | IntegerColumn | NumberColumn, Field(discriminator="kind")]
-
-
-class Source(_Part):
+class Source(Part):
     """Where the raw data come from."""
 
-    file: str = Field(pattern=r"^[A-Za-z0-9._-]+\.csv$", description="file name, dropped into the data set's folder and uploaded to the bucket")
+    file: str = Field(
+        pattern=r"^[A-Za-z0-9._-]+\.csv$", description="file name, dropped into the data set's folder and uploaded to the bucket"
+    )
 
 
-class Target(_Part):
+class Target(Part):
     """What is predicted: a number cut into classes, or a column that holds whole class codes."""
 
     column: str
-    cuts: tuple[float, ...] = ()
+    cuts: tuple[Number, ...] = ()
     classes: tuple[str, ...] = Field(min_length=2)
 
     @model_validator(mode="after")
     def _cuts_make_the_classes(self) -> Self:
-        _require_distinct(self.classes)
+        require_distinct(self.classes)
         if self.cuts and len(self.cuts) != len(self.classes) - 1:
             message = f"{len(self.cuts)} cuts make {len(self.cuts) + 1} classes, but classes names {len(self.classes)}"
             raise ValueError(message)
@@ -131,30 +47,30 @@ class Target(_Part):
         return self
 
 
-class Cleaning(_Part):
+class Cleaning(Part):
     """Which rows the ETL keeps."""
 
-    max_nulls: int = Field(1, ge=0, description="a row with more missing features is dropped")
+    max_nulls: Whole = Field(1, ge=0, description="a row with more missing features is dropped")
     drop_duplicates: bool = True
-    max_rejected_share: float = Field(0.05, ge=0, le=1, description="above this share of rows that break the contract the ETL fails")
+    max_rejected_share: Number = Field(0.05, ge=0, le=1, description="above this share of rows that break the contract the ETL fails")
 
 
-class Split(_Part):
+class Split(Part):
     """How the test set is set aside: stratified by class."""
 
-    test_share: float = Field(0.2, gt=0, lt=1)
-    seed: int = 42
+    test_share: Number = Field(0.2, gt=0, lt=1)
+    seed: Whole = Field(42, ge=0, lt=2**32)
 
 
-class Features(_Part):
+class Features(Part):
     """How the pipeline turns records into numbers."""
 
     imputer: Literal["mice"] = "mice"
-    imputer_iterations: int = Field(10, ge=1)
+    imputer_iterations: Whole = Field(10, ge=1)
     scaler: Literal["standard", "min_max"] = "standard"
 
 
-class Contract(_Part):
+class Contract(Part):
     """One data set."""
 
     name: str = Field(pattern="^[a-z][a-z0-9_]*$")
@@ -179,32 +95,45 @@ class Contract(_Part):
                 raise ValueError(message)
         return value
 
+    @field_validator("families", "drop")
+    @classmethod
+    def _are_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        require_distinct(value)
+        return value
+
     @model_validator(mode="after")
-    def _parts_agree(self) -> Self:
-        _require_distinct(self.families)
+    def _drop_agrees(self) -> Self:
         for name in self.drop:
             if name not in self.columns:
-                message = f"drop: names {name!r}, which is not in columns"
-                raise ValueError(message)
+                raise _mistake("drop", f"names {name!r}, which is not in columns")
+        if self.target.column in self.drop:
+            raise _mistake("drop", f"names the target {self.target.column!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _target_agrees(self) -> Self:
         target = self.columns.get(self.target.column)
         if not isinstance(target, IntegerColumn | NumberColumn):
-            message = f"target.column: {self.target.column!r} must be a number or integer in columns"
-            raise ValueError(message)  # noqa: TRY004 - pydantic wants ValueError
-        if self.target.column in self.drop:
-            message = f"drop: names the target {self.target.column!r}"
-            raise ValueError(message)
+            raise _mistake("target.column", f"{self.target.column!r} must be a number or integer in columns")
         if any(not target.minimum < cut <= target.maximum for cut in self.target.cuts):
-            message = f"target.cuts: {list(self.target.cuts)} must lie within {target.minimum:g} to {target.maximum:g}"
-            raise ValueError(message)
-        if not self.target.cuts and (target.minimum, target.maximum) != (0, len(self.target.classes) - 1):
-            message = f"target: without cuts the column holds class codes, so its range must be 0 to {len(self.target.classes) - 1}"
-            raise ValueError(message)
+            raise _mistake("target.cuts", f"{list(self.target.cuts)} must lie within {target.minimum:g} to {target.maximum:g}")
+        last = len(self.target.classes) - 1
+        if not self.target.cuts and (not isinstance(target, IntegerColumn) or (target.minimum, target.maximum) != (0, last)):
+            raise _mistake("target.cuts", f"without cuts the column holds class codes, so it must be an integer from 0 to {last}")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_agree(self) -> Self:
         for name, column in self.feature_columns.items():
             if isinstance(column, IdentifierColumn | DateColumn):
-                message = f"columns.{name}: a {column.kind} cannot be a feature: name it under drop"
-                raise ValueError(message)  # noqa: TRY004
+                raise _mistake(f"columns.{name}", f"a column of kind {column.kind} cannot be a feature: name it under drop")
         if not self.feature_columns:
-            raise ValueError("columns: drop and target leave no feature")
+            raise _mistake("columns", "drop and target leave no feature")
+        fields: dict[str, str] = {}
+        for name in self.columns:
+            other = fields.setdefault(field_name(name), name)
+            if other != name:
+                raise _mistake(f"columns.{name}", f"differs from {other!r} only by signs: both are called {field_name(name)!r} in code")
         return self
 
     @property
@@ -229,10 +158,6 @@ class Contract(_Part):
         return {name: column.categories for name, column in self.feature_columns.items() if isinstance(column, CategoryColumn)}
 
 
-def _require_distinct(values: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for value in values:
-        if value in seen:
-            message = f"{value!r} is named twice"
-            raise ValueError(message)
-        seen.add(value)
+def _mistake(key: str, reason: str) -> PydanticCustomError:
+    """Make the error of a rule between several keys, which pydantic could not place."""
+    return PydanticCustomError("contract", "{reason}", {"key": key, "reason": reason})

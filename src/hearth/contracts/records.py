@@ -10,12 +10,25 @@ from datetime import date
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictFloat, StrictStr, ValidationError, WithJsonSchema, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictStr,
+    ValidationError,
+    WithJsonSchema,
+    create_model,
+)
 
-from hearth.contracts.model import CategoryColumn, Column, Contract, DateColumn, IdentifierColumn, IntegerColumn
+from hearth.contracts.kinds import CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, field_name
+from hearth.contracts.model import Contract
 from hearth.errors import InvalidRecords, Problem
 
 Record = Mapping[str, object]
+ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @lru_cache(maxsize=64)
@@ -23,15 +36,16 @@ def _model(name: str, columns: tuple[tuple[str, Column, bool], ...]) -> type[Bas
     fields: dict[str, Any] = {}
     for column_name, column, required in columns:
         type_ = _annotation(column)
+        default: Any = ...
         if column.nullable or not required:
-            type_ = type_ | None
+            type_, default = type_ | None, None
         field = Field(
-            default=None if column.nullable or not required else ...,
+            default,
             alias=column_name,
             title=column_name,
             description=f"{column.description} ({column.expected})",
         )
-        fields[_field_name(column_name)] = (type_, field)
+        fields[field_name(column_name)] = (type_, field)
     return create_model(name, __config__=ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False), **fields)
 
 
@@ -79,29 +93,30 @@ def _annotation(column: Column) -> Any:  # noqa: ANN401 - a typing construct has
     if isinstance(column, IdentifierColumn):
         return Annotated[StrictStr, Field(min_length=1)]
     if isinstance(column, DateColumn):
-        bounds = {"ge": column.minimum, "le": column.maximum}
-        return Annotated[date, BeforeValidator(_iso_date), Field(**{key: value for key, value in bounds.items() if value is not None})]
+        bounds: dict[str, Any] = {"ge": column.minimum, "le": column.maximum}
+        given = {name: bound for name, bound in bounds.items() if bound is not None}
+        return Annotated[date, BeforeValidator(_iso_date), Field(**given)]
     if isinstance(column, CategoryColumn):
         return Literal[column.categories]
     bounded = Annotated[StrictFloat, Field(ge=column.minimum, le=column.maximum)]
     if isinstance(column, IntegerColumn):
         schema = {"type": "integer", "minimum": int(column.minimum), "maximum": int(column.maximum)}
-        return Annotated[bounded, Field(multiple_of=1), WithJsonSchema(schema)]
+        return Annotated[bounded, AfterValidator(_whole), WithJsonSchema(schema)]
     return bounded
 
 
 def _iso_date(value: object) -> object:
     if isinstance(value, date):
         return value
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+    if isinstance(value, str) and ISO_DAY.fullmatch(value):
         return value
     raise ValueError("not a date")
 
 
-def _field_name(column_name: str) -> str:
-    """Turn `Work-Life Balance Score` into `work_life_balance_score`."""
-    name = re.sub(r"\W+", "_", column_name).strip("_").lower()
-    return name if name.isidentifier() else f"column_{name}"
+def _whole(value: float) -> float:
+    if not value.is_integer():
+        raise ValueError("not a whole number")
+    return value
 
 
 def _problems(contract: Contract, row: int, record: object, error: ValidationError) -> list[Problem]:
@@ -110,8 +125,8 @@ def _problems(contract: Contract, row: int, record: object, error: ValidationErr
     found: dict[str, Problem] = {}
     for detail in error.errors(include_url=False, include_context=False):
         name = str(detail["loc"][0])
-        if detail["type"] == "extra_forbidden":
-            found[name] = Problem(row, name, record[name], f"no such column; {contract.name!r} has: {', '.join(contract.columns)}")
+        if name not in contract.columns:
+            found[name] = Problem(row, name, record.get(name), f"no such column; {contract.name!r} has: {', '.join(contract.columns)}")
         else:
             column = contract.columns[name]
             expected = column.expected + (" or null" if column.nullable else "")

@@ -1,0 +1,153 @@
+"""The kinds of columns that a contract can have."""
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number, but YAML reads yes, no, on, off, true and false as booleans")  # noqa: TRY004 - pydantic wants it
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+Whole = Annotated[int, BeforeValidator(_no_boolean)]
+
+
+class Part(BaseModel):
+    """A part of a contract: nothing in it changes, nothing unknown is let in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Column(Part):
+    description: str = Field(min_length=1)
+    nullable: bool = False
+
+    @property
+    def unit_text(self) -> str:
+        """The unit as it follows a number, or nothing."""
+        return ""
+
+
+class IdentifierColumn(_Column):
+    """A key: any text, never a feature."""
+
+    kind: Literal["identifier"]
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, for error messages."""
+        return "a text that is not empty"
+
+
+class DateColumn(_Column):
+    """A calendar day in ISO form, never a feature."""
+
+    kind: Literal["date"]
+    minimum: date | None = None
+    maximum: date | None = None
+
+    @model_validator(mode="after")
+    def _has_a_range(self) -> Self:
+        if self.minimum and self.maximum and self.minimum >= self.maximum:
+            message = f"minimum ({self.minimum}) must be before maximum ({self.maximum})"
+            raise ValueError(message)
+        return self
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, for error messages."""
+        return "a date such as 2008-09-30"
+
+
+class CategoryColumn(_Column):
+    """One of a closed list of texts."""
+
+    kind: Literal["category"]
+    categories: tuple[str, ...] = Field(min_length=2)
+
+    @field_validator("categories")
+    @classmethod
+    def _are_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        require_distinct(value)
+        for category in value:
+            if category != category.strip() or not category:
+                message = f"category {category!r} is empty or starts or ends with a space"
+                raise ValueError(message)
+        return value
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, for error messages."""
+        return "one of " + ", ".join(repr(category) for category in self.categories)
+
+
+class _Numeric(_Column):
+    minimum: Number
+    maximum: Number
+    unit: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _has_a_range(self) -> Self:
+        if self.minimum >= self.maximum:
+            message = f"minimum ({self.minimum:g}) must be below maximum ({self.maximum:g})"
+            raise ValueError(message)
+        return self
+
+    @property
+    def unit_text(self) -> str:
+        """The unit as it follows a number."""
+        return f" {self.unit}"
+
+
+class NumberColumn(_Numeric):
+    """A real number within a range."""
+
+    kind: Literal["number"]
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, for error messages."""
+        return f"a number from {self.minimum:g} to {self.maximum:g} ({self.unit})"
+
+
+class IntegerColumn(_Numeric):
+    """A whole number within a range."""
+
+    kind: Literal["integer"]
+
+    @model_validator(mode="after")
+    def _bounds_are_whole(self) -> Self:
+        if self.minimum % 1 or self.maximum % 1:
+            message = f"minimum and maximum of an integer must be whole, got {self.minimum:g} and {self.maximum:g}"
+            raise ValueError(message)
+        return self
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, for error messages."""
+        return f"a whole number from {self.minimum:g} to {self.maximum:g} ({self.unit})"
+
+
+Column = Annotated[IdentifierColumn | DateColumn | CategoryColumn | IntegerColumn | NumberColumn, Field(discriminator="kind")]
+
+
+def field_name(column_name: str) -> str:
+    """Turn `Work-Life Balance Score` into `work_life_balance_score`; no two columns of a contract have the same."""
+    name = re.sub(r"\W+", "_", column_name).strip("_").lower()
+    return name if name.isidentifier() and not hasattr(BaseModel, name) else f"column_{name}"
+
+
+def require_distinct(values: Iterable[str]) -> None:
+    """Raise ValueError if a value is there twice."""
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            message = f"{value!r} is named twice"
+            raise ValueError(message)
+        seen.add(value)
