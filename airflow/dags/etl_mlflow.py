@@ -1,0 +1,88 @@
+"""From the raw file in the bucket `data` to a processed data set that training takes.
+
+**extract** finds the raw file, **validate** sets rows aside that break the contract, **process** cleans, splits and writes the data
+set under the digest of its contents, **log** records it in MLflow, **publish** makes it the one that training takes and updates the
+asset `<data set>/processed`. Keys and digests go between the tasks; a rerun on the same raw bytes gives the same digest and writes
+nothing new.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, Param, task
+from pendulum import datetime, duration
+
+from assets import processed_asset
+from failures import no_retry_for_wrong_data
+from hearth.contracts import Contract, list_contracts
+from hearth.contracts.names import ETL, dag_id
+
+if TYPE_CHECKING:
+    from airflow.sdk.execution_time.context import OutletEventAccessors
+
+
+def etl_dag(contract: Contract) -> DAG:
+    dataset = contract.name
+    published = processed_asset(dataset)
+    with DAG(
+        dag_id=dag_id(dataset, ETL),
+        description=f"{contract.title}: validate, clean, split, log, publish",
+        schedule=None,  # runs when somebody has uploaded a file
+        start_date=datetime(2026, 1, 1, tz="UTC"),
+        catchup=False,
+        max_active_runs=1,
+        default_args={"retries": 2, "retry_delay": duration(seconds=10), "execution_timeout": duration(minutes=15)},
+        params={
+            "file": Param(
+                None,
+                type=["null", "string"],
+                pattern=r"^[A-Za-z0-9._-]+$",
+                title="Raw file",
+                description=f"A file under {dataset}/raw/ in the bucket `data`; empty for {contract.source.file}.",
+            )
+        },
+        tags=["etl", dataset],
+        doc_md=__doc__,
+    ) as dag:
+        # The imports are inside the tasks: they are heavy, and the file is parsed again and again.
+
+        @task
+        def extract(params: dict[str, Any]) -> str:
+            from hearth.pipeline import etl
+
+            with no_retry_for_wrong_data():
+                return etl.find_raw(dataset, params["file"])
+
+        @task
+        def validate(raw_key: str) -> str:
+            from hearth.pipeline import etl
+
+            with no_retry_for_wrong_data():
+                return etl.validate(dataset, raw_key)
+
+        @task
+        def process(validated_key: str) -> str:
+            from hearth.pipeline import etl
+
+            with no_retry_for_wrong_data():
+                return etl.process(dataset, validated_key)
+
+        @task
+        def log(digest: str) -> str:
+            from hearth.pipeline import etl
+
+            return etl.log(dataset, digest)
+
+        @task(outlets=[published])
+        def publish(digest: str, outlet_events: "OutletEventAccessors") -> None:
+            from hearth.pipeline import etl
+
+            result = etl.publish(dataset, digest)
+            outlet_events[published].extra = {"digest": result.digest, "rows": result.rows}
+
+        digest = process(validate(extract()))
+        log(digest) >> publish(digest)
+    return dag
+
+
+for _contract in list_contracts():
+    globals()[f"{_contract.name}_etl"] = etl_dag(_contract)

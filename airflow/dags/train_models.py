@@ -1,0 +1,75 @@
+"""Train one family of models on a processed data set.
+
+**train** tunes the family by cross-validation on the train set, fits the best, judges it once on the test set and registers it as a
+version. **promote** gives it the family's alias if it is no worse than the version that has it, and makes the best family champion. Runs
+when the ETL publishes data, and by hand. Both tasks may run again: a training that has been registered is not repeated.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, Param, task
+from pendulum import datetime, duration
+
+from assets import model_asset, processed_asset
+from hearth.contracts import Contract, list_contracts
+from hearth.contracts.names import dag_id
+from hearth.families import FAMILIES
+
+if TYPE_CHECKING:
+    from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
+
+
+def training_dag(contract: Contract, family: str) -> DAG:
+    dataset = contract.name
+    processed = processed_asset(dataset)
+    with DAG(
+        dag_id=dag_id(dataset, f"train_{family}"),
+        description=f"{contract.title}: tune, fit, judge and register {family}",
+        schedule=[processed],
+        start_date=datetime(2026, 1, 1, tz="UTC"),
+        catchup=False,
+        max_active_runs=1,
+        default_args={"retries": 2, "retry_delay": duration(seconds=10), "execution_timeout": duration(minutes=30)},
+        params={
+            "trials": Param(10, type="integer", minimum=1, maximum=1000, title="Trials", description="Sets of parameters to try."),
+            "seed": Param(
+                42, type="integer", minimum=0, maximum=2**31 - 1, title="Seed", description="The same seed gives the same model."
+            ),
+            "digest": Param(
+                None,
+                type=["null", "string"],
+                pattern="^[0-9a-f]+$",
+                title="Data",
+                description="Digest of the processed data; empty for the data whose publication started the run, or the latest.",
+            ),
+        },
+        tags=["training", dataset, family],
+        doc_md=__doc__,
+    ) as dag:
+
+        @task
+        def train(params: dict[str, Any], run_id: str, triggering_asset_events: "TriggeringAssetEventsAccessor") -> str:
+            from hearth.pipeline.processed import latest_digest
+            from hearth.pipeline.train import train as train_version
+            from hearth.storage import ObjectStore
+
+            store = ObjectStore.from_settings()
+            events = list(triggering_asset_events.get(processed, ()))  # several publications may have become one run: the last counts
+            published = events[-1].extra.get("digest") if events else None
+            digest = params["digest"] or published or latest_digest(store, dataset)
+            return train_version(dataset, family, digest=digest, trials=params["trials"], seed=params["seed"], key=run_id, store=store)
+
+        @task(outlets=[model_asset(dataset)])
+        def promote(version: str) -> None:
+            from hearth.pipeline.promote import promote as promote_version
+
+            promote_version(dataset, family, version)
+
+        promote(train())
+    return dag
+
+
+for _contract in list_contracts():
+    for _family in _contract.families:
+        if _family in FAMILIES:
+            globals()[f"{_contract.name}_{_family}"] = training_dag(_contract, _family)

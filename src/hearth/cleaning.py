@@ -1,0 +1,147 @@
+"""From rows that keep the contract to a train and a test set. Pure: frames in, frames out."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+from hearth.contracts import Contract
+from hearth.errors import InvalidRawData
+
+NO_TARGET = "no_target"
+TOO_MANY_MISSING = "too_many_missing"
+DUPLICATE = "duplicate"
+
+_DIGEST_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """The rows that are kept, and what was left out.
+
+    `frame` holds the features in contract order and then the target, as the file gives it. `dropped` counts rows by reason. The missing
+    values are counted for each of these columns, before any row was dropped and after.
+    """
+
+    frame: pd.DataFrame
+    dropped: Mapping[str, int]
+    missing_before: Mapping[str, int]
+    missing_after: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Raw features in contract order, and class codes (int64, named like the target); row i of X belongs to row i of y."""
+
+    X_train: pd.DataFrame
+    X_test: pd.DataFrame
+    y_train: pd.Series
+    y_test: pd.Series
+
+
+def clean(contract: Contract, accepted: pd.DataFrame) -> Cleaned:
+    """Drop, in this order: the columns under `drop`, rows without target, rows with too many missing features, exact duplicates."""
+    features, target = list(contract.feature_names), contract.target.column
+    before = accepted[[*features, target]]
+    with_target = before[before[target].notna()]
+    known_enough = with_target[with_target[features].isna().sum(axis=1) <= contract.cleaning.max_nulls]
+    kept = known_enough.drop_duplicates() if contract.cleaning.drop_duplicates else known_enough
+    return Cleaned(
+        frame=kept.reset_index(drop=True),
+        dropped={
+            NO_TARGET: len(before) - len(with_target),
+            TOO_MANY_MISSING: len(with_target) - len(known_enough),
+            DUPLICATE: len(known_enough) - len(kept),
+        },
+        missing_before=_missing(before),
+        missing_after=_missing(kept),
+    )
+
+
+def target_codes(contract: Contract, target: pd.Series) -> pd.Series:
+    """Return the class code of each target value: 0 below the first cut, 1 from there on, and so on; without cuts the value is the code.
+
+    Raises:
+        InvalidRawData: a value is missing.
+    """
+    values = target.to_numpy(dtype=np.float64)
+    if missing := int(np.isnan(values).sum()):
+        raise InvalidRawData(f"{contract.name}: {missing} rows have no {contract.target.column!r}: clean the frame first.")
+    codes = np.digitize(values, contract.target.cuts) if contract.target.cuts else values
+    return pd.Series(codes.astype(np.int64), index=target.index, name=contract.target.column)
+
+
+def split(contract: Contract, frame: pd.DataFrame) -> Split:
+    """Set the test rows aside, stratified by class; the rows of each set keep the order of the frame.
+
+    What is drawn are distinct feature rows, so that rows with equal features go to one side together, whatever their target says. Such a
+    group counts for its most frequent class (the lower one in a tie), and the test share is a share of groups. Without equal rows this
+    is scikit-learn's `train_test_split` with `stratify` and the contract's seed.
+
+    Raises:
+        InvalidRawData: a class has too few distinct rows to be in both sets.
+    """
+    X = frame[list(contract.feature_names)]
+    y = target_codes(contract, frame[contract.target.column])
+    groups = X.groupby(list(X.columns), sort=False, dropna=False).ngroup().to_numpy() if len(X) else np.empty(0, dtype=np.int64)
+    votes = np.zeros((int(groups.max(initial=-1)) + 1, len(contract.target.classes)), dtype=np.int64)
+    np.add.at(votes, (groups, y.to_numpy()), 1)
+    classes = votes.argmax(axis=1)
+    _require_enough(contract, classes)
+
+    _, test_groups = train_test_split(
+        np.arange(len(classes)), test_size=contract.split.test_share, random_state=contract.split.seed, stratify=classes
+    )
+    in_test = np.isin(groups, test_groups)
+    return Split(
+        X_train=X[~in_test].reset_index(drop=True),
+        X_test=X[in_test].reset_index(drop=True),
+        y_train=y[~in_test].reset_index(drop=True),
+        y_test=y[in_test].reset_index(drop=True),
+    )
+
+
+def digest(split: Split) -> str:
+    """Name a split by its contents: column names, kinds of values and values; not its index, nor the types that a library version prefers.
+
+    Returns:
+        16 hexadecimal digits of a SHA-256.
+    """
+    sha = hashlib.sha256()
+    for X, y in ((split.X_train, split.y_train), (split.X_test, split.y_test)):
+        for name, column in [*X.items(), (y.name, y)]:
+            kind, content = _canonical(column)
+            sha.update(json.dumps([name, kind, len(column), len(content)]).encode())
+            sha.update(content)
+    return sha.hexdigest()[:_DIGEST_LENGTH]
+
+
+def _missing(frame: pd.DataFrame) -> dict[str, int]:
+    return {str(name): int(count) for name, count in frame.isna().sum().items()}
+
+
+def _require_enough(contract: Contract, classes: np.ndarray) -> None:
+    """Raise unless each class can have a row in the train and in the test set."""
+    counts = np.bincount(classes, minlength=len(contract.target.classes))
+    share = contract.split.test_share
+    needed = max(2, int(np.ceil(1 / min(share, 1 - share))))
+    if counts.min() < needed:
+        shown = ", ".join(f"{name} {count}" for name, count in zip(contract.target.classes, counts, strict=True))
+        raise InvalidRawData(
+            f"{contract.name}: too few distinct rows to set {share:.0%} of each class aside: {shown}; expected {needed} or more of each."
+        )
+
+
+def _canonical(column: pd.Series) -> tuple[str, bytes]:
+    """Return the kind of a column and its values as bytes that do not depend on pandas or the machine."""
+    if pd.api.types.is_integer_dtype(column.dtype):
+        return "integer", column.to_numpy(dtype="<i8").tobytes()
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        values = column.to_numpy(dtype="<f8") + 0.0  # -0.0 becomes 0.0
+        values[np.isnan(values)] = np.nan  # one of the many bit patterns that mean "not a number"
+        return "number", values.tobytes()
+    return "text", json.dumps(column.astype("object").where(column.notna(), None).tolist()).encode()

@@ -1,0 +1,122 @@
+"""Judge a fitted pipeline. What is judged is what is served: the class of the highest probability."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
+from sklearn.pipeline import Pipeline
+
+from hearth.contracts import Contract
+
+CALIBRATION_BINS = 10
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """How one class was found."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the test set says.
+
+    `confusion` holds counts, true classes down and predicted classes across. `truth` has shape (rows,), `probabilities` (rows, classes).
+    """
+
+    metrics: Mapping[str, float]
+    per_class: tuple[ClassScores, ...]
+    confusion: np.ndarray
+    truth: np.ndarray
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Predictions of about the same confidence, and how many of them were right."""
+
+    confidence: float
+    accuracy: float
+    count: int
+
+
+def macro_f1(classes: int, truth: np.ndarray, codes: np.ndarray) -> float:
+    """Mean F1 over all classes of the contract; one that is neither there nor predicted counts as 0."""
+    _, _, f1, _ = _per_class(classes, truth, codes)
+    return float(np.mean(f1))
+
+
+def _accuracy(_classes: int, truth: np.ndarray, codes: np.ndarray) -> float:
+    return float(accuracy_score(truth, codes))
+
+
+METRICS: Mapping[str, Callable[[int, np.ndarray, np.ndarray], float]] = {"macro_f1": macro_f1, "accuracy": _accuracy}
+
+
+def metric(contract: Contract, truth: np.ndarray, codes: np.ndarray) -> float:
+    """Compute the contract's metric, of which higher is better."""
+    return METRICS[contract.metric](len(contract.target.classes), truth, codes)
+
+
+def score(contract: Contract, pipeline: Pipeline, X: pd.DataFrame, y: pd.Series) -> float:
+    """Compute the contract's metric of a pipeline on raw rows."""
+    return metric(contract, y.to_numpy(), np.asarray(pipeline.predict_proba(X)).argmax(axis=1))
+
+
+def evaluate(contract: Contract, pipeline: Pipeline, X_test: pd.DataFrame, y_test: pd.Series) -> Evaluation:
+    """Judge a pipeline on rows that it has not seen."""
+    labels = contract.target.classes
+    truth = y_test.to_numpy()
+    probabilities = np.asarray(pipeline.predict_proba(X_test), dtype=np.float64)
+    codes = probabilities.argmax(axis=1)
+    precision, recall, f1, support = _per_class(len(labels), truth, codes)
+    indicator = np.eye(len(labels))[truth]
+    per_class = tuple(
+        ClassScores(label, float(precision[code]), float(recall[code]), float(f1[code]), int(support[code]))
+        for code, label in enumerate(labels)
+    )
+    metrics = {
+        "macro_f1": float(np.mean(f1)),
+        "macro_precision": float(np.mean(precision)),
+        "macro_recall": float(np.mean(recall)),
+        "accuracy": float(accuracy_score(truth, codes)),
+        "log_loss": float(log_loss(truth, probabilities, labels=range(len(labels)))),
+        "brier_score": float(np.mean(np.sum((probabilities - indicator) ** 2, axis=1))),
+        "calibration_error": calibration_error(reliability(truth, probabilities)),
+    }
+    for scores in per_class:
+        name = scores.label.lower().replace(" ", "_")
+        metrics |= {f"precision_{name}": scores.precision, f"recall_{name}": scores.recall, f"f1_{name}": scores.f1}
+    return Evaluation(metrics, per_class, confusion_matrix(truth, codes, labels=range(len(labels))), truth, probabilities)
+
+
+def reliability(truth: np.ndarray, probabilities: np.ndarray, bins: int = CALIBRATION_BINS) -> tuple[ReliabilityBin, ...]:
+    """Group predictions by the probability of the class they chose, in bins of equal width; empty bins are left out."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    bin_of_row = np.minimum((confidence * bins).astype(int), bins - 1)
+    found = []
+    for bin_ in range(bins):
+        rows = bin_of_row == bin_
+        if rows.any():
+            found.append(ReliabilityBin(float(confidence[rows].mean()), float(right[rows].mean()), int(rows.sum())))
+    return tuple(found)
+
+
+def calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
+    """Mean distance between confidence and accuracy, weighted by rows (expected calibration error)."""
+    counts = np.array([bin_.count for bin_ in bins])
+    gaps = np.array([abs(bin_.accuracy - bin_.confidence) for bin_ in bins])
+    return float(np.average(gaps, weights=counts))
+
+
+def _per_class(classes: int, truth: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    precision, recall, f1, support = precision_recall_fscore_support(truth, codes, labels=range(classes), zero_division=0.0)
+    return precision, recall, f1, support

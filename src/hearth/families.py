@@ -1,0 +1,135 @@
+"""The catalogue of model families. Adding a family is adding one entry to FAMILIES.
+
+The model libraries are imported when an estimator is built, so that a DAG file can name the families without the cost of loading them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
+
+Param = int | float | str
+Params = Mapping[str, Param]
+
+
+class Trial(Protocol):
+    """What a search space needs of an Optuna trial."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int: ...
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float: ...
+
+    def suggest_categorical(self, name: str, choices: Sequence[str]) -> str: ...
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of model: its search space, a good first guess, and how to make its estimators.
+
+    `build` makes the estimator that is registered: it has `predict_proba`. `build_for_tuning` makes the one that trials score, which only
+    needs `predict` and may be cheaper. `trusted_types` are the types of a fitted estimator that skops does not trust by itself. Trials see
+    at most `tuning_rows` rows; the final model is fitted on all.
+    """
+
+    suggest: Callable[[Trial], dict[str, Param]]
+    defaults: Params
+    build: Callable[[Params, int], "ClassifierMixin"]
+    build_for_tuning: Callable[[Params, int], "ClassifierMixin"]
+    trusted_types: tuple[str, ...]
+    tuning_rows: int = 20_000
+
+
+def _suggest_knn(trial: Trial) -> dict[str, Param]:
+    return {
+        "n_neighbors": trial.suggest_int("n_neighbors", 5, 75),
+        "weights": trial.suggest_categorical("weights", ["uniform", "distance"]),
+        "algorithm": trial.suggest_categorical("algorithm", ["auto", "ball_tree", "kd_tree", "brute"]),
+    }
+
+
+def _knn(params: Params, _seed: int) -> "ClassifierMixin":
+    from sklearn.neighbors import KNeighborsClassifier  # noqa: PLC0415 - see the module docstring
+
+    return KNeighborsClassifier(**params, n_jobs=1)
+
+
+def _suggest_svm(trial: Trial) -> dict[str, Param]:
+    return {
+        "C": trial.suggest_float("C", 0.05, 20.0, log=True),
+        "kernel": trial.suggest_categorical("kernel", ["rbf", "linear"]),
+        "gamma": trial.suggest_float("gamma", 0.005, 0.5, log=True),
+    }
+
+
+def _svm(params: Params, seed: int) -> "ClassifierMixin":
+    from sklearn.svm import SVC  # noqa: PLC0415
+
+    return SVC(**params, cache_size=500, random_state=seed)
+
+
+def _calibrated_svm(params: Params, seed: int) -> "ClassifierMixin":
+    from sklearn.calibration import CalibratedClassifierCV  # noqa: PLC0415
+
+    # SVC(probability=True) is deprecated; ensemble=False keeps one machine, fitted on all rows
+    return CalibratedClassifierCV(_svm(params, seed), method="sigmoid", cv=3, ensemble=False, n_jobs=1)
+
+
+def _suggest_lightgbm(trial: Trial) -> dict[str, Param]:
+    return {
+        "n_estimators": trial.suggest_int("n_estimators", 50, 300, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.2, log=True),
+        "max_depth": trial.suggest_int("max_depth", 2, 8),
+        "num_leaves": trial.suggest_int("num_leaves", 4, 31, log=True),
+        "subsample": trial.suggest_float("subsample", 0.5, 1.0),
+        "colsample_bytree": trial.suggest_float("colsample_bytree", 0.5, 1.0),
+        "reg_lambda": trial.suggest_float("reg_lambda", 1e-3, 10.0, log=True),
+        "reg_alpha": trial.suggest_float("reg_alpha", 1e-3, 10.0, log=True),
+    }
+
+
+def _lightgbm(params: Params, seed: int) -> "ClassifierMixin":
+    from lightgbm import LGBMClassifier  # noqa: PLC0415
+
+    fixed = LGBMClassifier(random_state=seed, n_jobs=1, deterministic=True, force_row_wise=True, verbose=-1)
+    return fixed.set_params(**params, subsample_freq=1)  # without a frequency `subsample` has no effect
+
+
+FAMILIES: Mapping[str, Family] = {
+    "knn": Family(
+        suggest=_suggest_knn,
+        defaults={"n_neighbors": 25, "weights": "distance", "algorithm": "auto"},
+        build=_knn,
+        build_for_tuning=_knn,
+        trusted_types=(
+            "sklearn.metrics._dist_metrics.EuclideanDistance64",
+            "sklearn.neighbors._ball_tree.BallTree",
+            "sklearn.neighbors._kd_tree.KDTree",
+        ),
+    ),
+    "svm": Family(
+        suggest=_suggest_svm,
+        defaults={"C": 1.0, "kernel": "rbf", "gamma": 0.05},
+        build=_calibrated_svm,
+        build_for_tuning=_svm,
+        trusted_types=("sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration"),
+        tuning_rows=6_000,  # the cost of a fit grows with the square of the rows
+    ),
+    "lightgbm": Family(
+        suggest=_suggest_lightgbm,
+        defaults={
+            "n_estimators": 150,
+            "learning_rate": 0.05,
+            "max_depth": 6,
+            "num_leaves": 7,
+            "subsample": 0.9,
+            "colsample_bytree": 0.9,
+            "reg_lambda": 1.0,
+            "reg_alpha": 0.01,
+        },
+        build=_lightgbm,
+        build_for_tuning=_lightgbm,
+        trusted_types=("collections.OrderedDict", "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier"),
+    ),
+}

@@ -1,0 +1,6 @@
+"""MLflow: where runs are tracked and versions are registered. The only part of Hearth that knows MLflow."""
+
+from hearth.registry.registry import NewVersion, RegisteredVersion, Registry
+from hearth.registry.study import Study
+
+__all__ = ["NewVersion", "RegisteredVersion", "Registry", "Study"]

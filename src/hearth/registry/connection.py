@@ -1,0 +1,136 @@
+"""The connection to MLflow: patience, errors, experiments and runs. Nothing here uses MLflow's global state of an active run."""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run
+from mlflow.exceptions import MlflowException, RestException
+from mlflow.protos.databricks_pb2 import (
+    INTERNAL_ERROR,
+    RESOURCE_ALREADY_EXISTS,
+    RESOURCE_DOES_NOT_EXIST,
+    TEMPORARILY_UNAVAILABLE,
+    ErrorCode,
+)
+
+from hearth.errors import RegistryError, RegistryUnavailable
+
+ALREADY_EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
+NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+_SERVER_FAILED = {ErrorCode.Name(INTERNAL_ERROR), ErrorCode.Name(TEMPORARILY_UNAVAILABLE)}
+
+# MLflow's own variables. Its defaults have more patience: with them a call to a server that is away takes four minutes to fail.
+# What the environment says wins.
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+
+class Connection:
+    """One MLflow server. Making a connection asks nothing of the server; it sets MLflow's variables for timeouts unless they are set."""
+
+    def __init__(self, tracking_uri: str) -> None:
+        for name, value in _PATIENCE.items():
+            os.environ.setdefault(name, value)
+        self.uri = tracking_uri
+        self.client = MlflowClient(tracking_uri, tracking_uri)
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn MLflow's errors into ours."""
+        try:
+            yield
+        except MlflowException as error:
+            if error.error_code not in _SERVER_FAILED:
+                raise RegistryError(f"MLflow at {self.uri} refused a request ({error.error_code}): {error}") from error
+            raise self._unavailable(error) from error
+        except requests.RequestException as error:
+            raise self._unavailable(error) from error
+        except OSError as error:
+            raise RegistryError(f"A file for or from MLflow at {self.uri} could not be written or read here: {error}") from error
+
+    def experiment_id(self, name: str) -> str:
+        """Find an experiment, or create it."""
+        if found := self.client.get_experiment_by_name(name):
+            if found.lifecycle_stage != "active":
+                raise RegistryError(f"The MLflow experiment {name!r} at {self.uri} is deleted: restore it or delete it for good.")
+            return str(found.experiment_id)
+        try:
+            return self.client.create_experiment(name)
+        except RestException as error:
+            if error.error_code != ALREADY_EXISTS:
+                raise
+            return self.experiment_id(name)  # another task was faster
+
+    def start_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
+        """Create a run and return its id."""
+        return str(self.client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id)
+
+    @contextmanager
+    def run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+        """Give the id of a new run, which is FINISHED when the block is done and FAILED when it raises."""
+        run_id = self.start_run(experiment_id, name, tags)
+        try:
+            yield run_id
+        except BaseException:
+            self.client.set_terminated(run_id, "FAILED")
+            raise
+        self.client.set_terminated(run_id)
+
+    def log(self, run_id: str, params: Mapping[str, str | float], metrics: Mapping[str, float], *, model_id: str | None = None) -> None:
+        """Write parameters and metrics to a run in one request; with a model id the metrics are the model's too."""
+        self.log_series(run_id, params, {name: (value,) for name, value in metrics.items()}, model_id=model_id)
+
+    def log_series(
+        self, run_id: str, params: Mapping[str, str | float], series: Mapping[str, Sequence[float]], *, model_id: str | None = None
+    ) -> None:
+        """Write parameters and metrics that have a value a step."""
+        now = int(time.time() * 1000)
+        self.client.log_batch(
+            run_id,
+            metrics=[
+                Metric(name, value, now, step, model_id=model_id) for name, values in series.items() for step, value in enumerate(values)
+            ],
+            params=[Param(name, str(value)) for name, value in params.items()],
+        )
+
+    def log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        """Write files to a run's artifacts; names may have folders."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                path = Path(folder, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            self.client.log_artifacts(run_id, folder)
+
+    def runs(self, experiment_id: str, tag: str, value: str) -> Iterator[Run]:
+        """All runs of an experiment that carry a tag, the latest first."""
+        token = None
+        while True:
+            page = self.client.search_runs([experiment_id], f"tags.`{tag}` = '{_unquoted(value)}'", page_token=token)
+            yield from page
+            if not (token := page.token):
+                return
+
+    def _unavailable(self, error: Exception) -> RegistryUnavailable:
+        return RegistryUnavailable(
+            f"MLflow at {self.uri} does not answer as it should: is it running, and is HEARTH_MLFLOW_TRACKING_URI right? ({error})"
+        )
+
+
+def _unquoted(value: str) -> str:
+    """Return a value that can stand between quotes in a filter, which has no escapes."""
+    if "'" in value:
+        message = f"a value to search for cannot hold a quote: {value!r}"
+        raise ValueError(message)
+    return value

@@ -1,0 +1,115 @@
+"""Model files: written and read by skops with an allow-list that is ours. Nothing is ever unpickled.
+
+MLflow's own loader takes the list of trusted types from the model that it loads, so it is not used.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow.sklearn
+import numpy as np
+import pandas as pd
+import skops.io
+from mlflow.models import Model, infer_signature
+from sklearn.pipeline import Pipeline
+
+from hearth.errors import IncompatibleModel, RefusedModel, UntrustedModel
+from hearth.families import FAMILIES
+from hearth.registry.provenance import LIBRARIES, MUST_MATCH, library_versions
+
+# The types that our pipelines hold beyond those that skops trusts by itself.
+TRUSTED_TYPES: tuple[str, ...] = (
+    "numpy.dtype",
+    "sklearn.impute._iterative.IterativeImputer",
+    "sklearn.impute._iterative._ImputerTriplet",
+    *sorted({name for family in FAMILIES.values() for name in family.trusted_types}),
+)
+
+_FILE = "model.skops"
+_EXAMPLE_PROBABILITIES = "example_probabilities"
+_TOLERANCE = 1e-6
+
+
+def save(folder: Path, pipeline: Pipeline, example: pd.DataFrame, model_id: str, run_id: str) -> None:
+    """Write a pipeline in MLflow's model format; its probabilities for the example are written beside it, for `load` to compare.
+
+    Raises:
+        UntrustedModel: the pipeline holds types that `load` would refuse.
+    """
+    example = _as_served(example)
+    probabilities = np.asarray(pipeline.predict_proba(example))
+    _refuse_untrusted(skops.io.dumps(pipeline), "this pipeline")
+    mlflow.sklearn.save_model(
+        pipeline,
+        str(folder),
+        mlflow_model=Model(model_id=model_id, run_id=run_id, metadata={_EXAMPLE_PROBABILITIES: probabilities.tolist()}),
+        signature=infer_signature(example, probabilities),
+        input_example=example,
+        pip_requirements=[f"{library}=={version}" for library, version in library_versions().items() if library in LIBRARIES],
+        pyfunc_predict_fn="predict_proba",
+        serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
+        skops_trusted_types=list(TRUSTED_TYPES),
+    )
+
+
+def require_compatible(where: str, made_with: Mapping[str, str]) -> None:
+    """Raise IncompatibleModel at the first library that a model depends on and that is installed in another version here."""
+    installed = library_versions()
+    for library in MUST_MATCH:
+        stored = made_with.get(library, "of an unknown version")
+        if stored != installed[library]:
+            raise IncompatibleModel(where, library, stored, installed[library])
+
+
+def load(folder: Path, where: str) -> Pipeline:
+    """Read the model in MLflow's format that lies in the folder; `where` names it in errors.
+
+    Raises:
+        UntrustedModel: it holds types that are not on our list; nothing of it has been built.
+        RefusedModel: it is no skops file, no pipeline, or does not give the probabilities that it gave when it was saved.
+    """
+    path = folder / _FILE
+    if not path.is_file():
+        found = ", ".join(sorted(file.name for file in folder.iterdir())) or "nothing"
+        raise RefusedModel(f"{where} has no {_FILE}, and nothing else is loaded (it holds: {found}). Train again.")
+    content = path.read_bytes()
+    _refuse_untrusted(content, where)
+    with _broken_file_is_refused(where):
+        pipeline = skops.io.loads(content, trusted=list(TRUSTED_TYPES))
+    if not isinstance(pipeline, Pipeline):
+        raise RefusedModel(f"{where} is a {type(pipeline).__name__}, expected a scikit-learn Pipeline. Train again.")
+    _require_same_answers(folder, pipeline, where)
+    return pipeline
+
+
+def _refuse_untrusted(content: bytes, where: str) -> None:
+    with _broken_file_is_refused(where):
+        untrusted = set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED_TYPES)
+    if untrusted:
+        raise UntrustedModel(where, sorted(untrusted))
+
+
+@contextmanager
+def _broken_file_is_refused(where: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # there is no telling what a broken file makes zipfile, json, numpy or LightGBM raise
+        raise RefusedModel(f"{where} cannot be read as a skops file ({type(error).__name__}: {error}). Train again.") from error
+
+
+def _require_same_answers(folder: Path, pipeline: Pipeline, where: str) -> None:
+    model = Model.load(str(folder))
+    stored = (model.metadata or {}).get(_EXAMPLE_PROBABILITIES)
+    example = model.load_input_example(str(folder))
+    if stored is None or example is None:
+        raise RefusedModel(f"{where} carries no example to check it by. Train again.")
+    given = np.asarray(pipeline.predict_proba(example))
+    if given.shape != np.shape(stored) or not np.allclose(given, stored, rtol=0, atol=_TOLERANCE):
+        raise RefusedModel(f"{where} does not give the probabilities for its example that it gave when it was saved. Train again.")
+
+
+def _as_served(example: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as float64, so that the signature allows missing values; column names as plain objects, which MLflow compares."""
+    numbers = example.select_dtypes("number").columns
+    return example.astype(dict.fromkeys(numbers, np.float64)).set_axis(example.columns.astype(object), axis="columns")

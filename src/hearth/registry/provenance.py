@@ -1,0 +1,36 @@
+"""What a model was made with: libraries and source revision."""
+
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+LIBRARIES = ("scikit-learn", "lightgbm", "skops", "numpy", "pandas")
+# A model file holds the insides of these; another version of them may read it wrongly without noticing.
+MUST_MATCH = ("scikit-learn", "lightgbm", "skops")
+
+_UNKNOWN = "unknown"
+_GIT_SECONDS = 10
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that a model depends on, as they are installed here."""
+    return {"python": platform.python_version(), **{library: metadata.version(library) for library in LIBRARIES}}
+
+
+def git_revision() -> str:
+    """Return the commit of the checkout that this file is part of, with `-dirty` behind it if files were changed, or `unknown`."""
+    here = Path(__file__)
+    # An installed package may lie inside the checkout of something else: that commit would say nothing about us.
+    if not _git(here.parent, "ls-files", here.name):
+        return _UNKNOWN
+    return _git(here.parent, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or _UNKNOWN
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        # The arguments are fixed, and `git` is whichever the user runs.
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=_GIT_SECONDS, check=True)  # noqa: S603, S607
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

@@ -1,0 +1,284 @@
+"""The registry: runs go in, versions and aliases come out."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import mlflow.artifacts
+import numpy as np
+import pandas as pd
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+from sklearn.pipeline import Pipeline
+
+from hearth.errors import ModelUnavailable
+from hearth.registry import model_files
+from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND, Connection
+from hearth.registry.provenance import git_revision, library_versions
+from hearth.registry.study import Study
+from hearth.settings import RegistrySettings
+
+FINAL_EXPERIMENT = "optimized_models"  # the final runs of all families and data sets
+
+_DATASET, _FAMILY, _DIGEST, _KEY = "hearth.dataset", "hearth.family", "hearth.digest", "hearth.training_key"
+_REVISION, _LIBRARY = "hearth.git_revision", "hearth.library."
+
+
+@dataclass(frozen=True)
+class NewVersion:
+    """What a training hands over. `example` holds a few raw rows; `training_key` names the training, so that a repeated one is found."""
+
+    dataset: str
+    family: str
+    digest: str
+    training_key: str
+    pipeline: Pipeline
+    example: pd.DataFrame
+    params: Mapping[str, str | float]
+    metrics: Mapping[str, float]
+    pictures: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """A version as the registry knows it. `digest` names the processed data that it was trained on and judged by."""
+
+    dataset: str
+    version: str
+    family: str
+    digest: str
+    run_id: str
+    created: datetime
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+    @property
+    def libraries(self) -> dict[str, str]:
+        """The versions of the libraries that it was made with."""
+        return {name.removeprefix(_LIBRARY): value for name, value in self.tags.items() if name.startswith(_LIBRARY)}
+
+    def __str__(self) -> str:
+        return f"models:/{self.dataset}/{self.version}"
+
+
+class Registry:
+    """An MLflow server, for tracking and as the registry. The registered model of a data set has the data set's name.
+
+    Every method raises RegistryUnavailable when MLflow does not answer, and RegistryError when it refuses. Threads may share one.
+    """
+
+    def __init__(self, tracking_uri: str, *, revision: str = "") -> None:
+        self._connection = Connection(tracking_uri)
+        self._client = self._connection.client
+        self._revision = revision
+
+    @classmethod
+    def from_settings(cls, settings: RegistrySettings | None = None) -> Self:
+        """Make the registry that the environment names; asks nothing of the server."""
+        settings = settings or RegistrySettings()
+        return cls(settings.mlflow_tracking_uri, revision=settings.git_revision)
+
+    # Runs
+
+    def log_etl(  # noqa: PLR0913 - all but the first are named
+        self,
+        experiment: str,
+        *,
+        params: Mapping[str, str | float],
+        metrics: Mapping[str, float],
+        artifacts: Mapping[str, bytes],
+        frame: pd.DataFrame,
+        digest: str,
+        source: str,
+    ) -> str:
+        """Log what an ETL did, once for each digest; the frame's schema and profile are logged as the run's data set, not its rows.
+
+        Returns:
+            The id of the run; that of the earlier one if this digest has been logged.
+        """
+        with self._connection.errors():
+            experiment_id = self._connection.experiment_id(experiment)
+            runs = list(self._connection.runs(experiment_id, _DIGEST, digest))
+            if finished := [run for run in runs if run.info.status == "FINISHED"]:
+                return str(finished[-1].info.run_id)
+            for run in runs:  # what an interrupted task has left
+                self._client.delete_run(run.info.run_id)
+            with self._connection.run(experiment_id, digest, {_DIGEST: digest, **self._made_with()}) as run_id:
+                numbers = frame.select_dtypes("number").columns  # as float64: MLflow warns that whole numbers cannot be missing
+                dataset = from_pandas(frame.astype(dict.fromkeys(numbers, np.float64)), source=source, name=experiment, digest=digest)
+                entity = dataset._to_mlflow_entity()  # noqa: SLF001 - the fluent log_input, which needs an active run, does the same
+                self._client.log_inputs(run_id, [DatasetInput(entity, [InputTag(MLFLOW_DATASET_CONTEXT, "etl")])])
+                self._connection.log(run_id, params, metrics)
+                self._connection.log_files(run_id, artifacts)
+            return run_id
+
+    @contextmanager
+    def study(  # noqa: PLR0913 - all but the first are named
+        self, dataset: str, family: str, *, digest: str, training_key: str, metric: str, params: Mapping[str, str | float]
+    ) -> Iterator[Study]:
+        """Open the parent run of a search in experiment `<family>_optuna`; what an interrupted training of the same key left is deleted."""
+        with self._connection.errors():
+            experiment_id = self._connection.experiment_id(f"{family}_optuna")
+            for run in self._connection.runs(experiment_id, _KEY, training_key):
+                self._client.delete_run(run.info.run_id)
+            tags = {_DATASET: dataset, _FAMILY: family, _DIGEST: digest, _KEY: training_key}
+            with self._connection.run(experiment_id, f"{dataset} {family}", {**tags, **self._made_with()}) as run_id:
+                self._connection.log(run_id, params, {})
+                yield Study(self._connection, experiment_id, run_id, metric, tags)
+
+    # Versions
+
+    def register(self, new: NewVersion) -> RegisteredVersion:
+        """Log the final run of a training with its model, and register the model as a version of the data set.
+
+        Nothing that a caller can find by alias exists before all of it is stored.
+
+        Raises:
+            UntrustedModel: the pipeline holds types outside our allow-list.
+        """
+        tags = {_DATASET: new.dataset, _FAMILY: new.family, _DIGEST: new.digest, _KEY: new.training_key, **self._made_with()}
+        with self._connection.errors():
+            experiment_id = self._connection.experiment_id(FINAL_EXPERIMENT)
+            self._discard(experiment_id, new.training_key)
+            with self._connection.run(experiment_id, f"{new.dataset} {new.family}", tags) as run_id:
+                params = {name: str(value) for name, value in new.params.items()}
+                model = self._client.create_logged_model(experiment_id, f"{new.dataset}-{new.family}", run_id, tags, params)
+                with tempfile.TemporaryDirectory() as folder:
+                    model_files.save(Path(folder, "model"), new.pipeline, new.example, model.model_id, run_id)
+                    self._client.log_model_artifacts(model.model_id, str(Path(folder, "model")))
+                self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+                self._connection.log(run_id, new.params, new.metrics, model_id=model.model_id)
+                self._connection.log_files(run_id, {f"figures/{name}": content for name, content in new.pictures.items()})
+                self._client.finalize_logged_model(model.model_id, "READY")
+            self._ensure_registered_model(new.dataset)
+            created = self._client.create_model_version(new.dataset, model.model_uri, run_id, tags=tags, model_id=model.model_id)
+        return self._version(created, new.metrics)
+
+    def find(self, dataset: str, training_key: str) -> RegisteredVersion | None:
+        """Return the version that a training has registered, if it has come so far."""
+        with self._connection.errors():
+            found = [version for version in self._model_versions(dataset) if version.tags.get(_KEY) == training_key]
+            return self._version(found[-1], self._metrics(found[-1].run_id)) if found else None
+
+    def version(self, dataset: str, name: str) -> RegisteredVersion:
+        """Return the version that carries an alias, or that has this number.
+
+        Raises:
+            ModelUnavailable: there is none.
+        """
+        with self._connection.errors():
+            number = name if name.isdecimal() else self._aliases(dataset).get(name)
+            if number is None:
+                raise ModelUnavailable(dataset, name, "no version carries this alias yet. Run a training first.")
+            try:
+                found = self._client.get_model_version(dataset, number)
+            except MlflowException as error:
+                if error.error_code != NOT_FOUND:
+                    raise
+                raise ModelUnavailable(dataset, name, f"version {number} is not in the registry.") from error
+            return self._version(found, self._metrics(found.run_id))
+
+    def versions(self, dataset: str) -> list[RegisteredVersion]:
+        """Return all versions of a data set, the latest first."""
+        with self._connection.errors():
+            return [self._version(found, self._metrics(found.run_id)) for found in self._model_versions(dataset)]
+
+    def load(self, version: RegisteredVersion) -> Pipeline:
+        """Download a version's model and read it with our own allow-list.
+
+        Raises:
+            IncompatibleModel: it was made by other library versions; nothing is downloaded.
+            UntrustedModel: it holds types that are not on the list; nothing of it is built.
+            RefusedModel: its file is not one that we wrote, or gives other answers than when it was saved.
+        """
+        model_files.require_compatible(str(version), version.libraries)
+        with tempfile.TemporaryDirectory() as folder:
+            with self._connection.errors():
+                # Not "models:/…": MLflow would look that up in its global registry instead of this one.
+                uri = self._client.get_model_version_download_uri(version.dataset, version.version)
+                path = mlflow.artifacts.download_artifacts(uri, dst_path=folder, tracking_uri=self._connection.uri)
+            return model_files.load(Path(path), str(version))
+
+    def annotate(self, version: RegisteredVersion, tags: Mapping[str, str], description: str) -> None:
+        """Write tags and a description onto a version."""
+        with self._connection.errors():
+            for name, value in tags.items():
+                self._client.set_model_version_tag(version.dataset, version.version, name, value)
+            self._client.update_model_version(version.dataset, version.version, description)
+
+    # Aliases
+
+    def aliases(self, dataset: str) -> dict[str, str]:
+        """Return the version number that each alias of a data set carries; empty before its first version. One request."""
+        with self._connection.errors():
+            return self._aliases(dataset)
+
+    def set_alias(self, dataset: str, alias: str, version: str) -> None:
+        """Move an alias to a version."""
+        with self._connection.errors():
+            self._client.set_registered_model_alias(dataset, alias, version)
+
+    def _aliases(self, dataset: str) -> dict[str, str]:
+        try:
+            found = self._client.get_registered_model(dataset).aliases
+        except MlflowException as error:
+            if error.error_code != NOT_FOUND:
+                raise
+            return {}
+        return {alias: str(version) for alias, version in found.items()}
+
+    def _model_versions(self, dataset: str) -> list[ModelVersion]:
+        found: list[ModelVersion] = []
+        token = None
+        while True:
+            page = self._client.search_model_versions(f"name = '{dataset}'", page_token=token)
+            found.extend(page)
+            if not (token := page.token):
+                return sorted(found, key=lambda version: int(version.version), reverse=True)
+
+    def _version(self, found: ModelVersion, metrics: Mapping[str, float]) -> RegisteredVersion:
+        return RegisteredVersion(
+            dataset=found.name,
+            version=str(found.version),
+            family=found.tags.get(_FAMILY, ""),
+            digest=found.tags.get(_DIGEST, ""),
+            run_id=found.run_id or "",
+            created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
+            metrics=dict(metrics),
+            tags=dict(found.tags),
+        )
+
+    def _metrics(self, run_id: str | None) -> dict[str, float]:
+        if not run_id:
+            return {}
+        try:
+            return dict(self._client.get_run(run_id).data.metrics)
+        except MlflowException as error:
+            if error.error_code != NOT_FOUND:  # a version outlives a run that was deleted for good
+                raise
+            return {}
+
+    def _made_with(self) -> dict[str, str]:
+        libraries = {f"{_LIBRARY}{library}": version for library, version in library_versions().items()}
+        return {**libraries, _REVISION: self._revision or git_revision()}
+
+    def _discard(self, experiment_id: str, training_key: str) -> None:
+        """Delete what a training of the same key left when it was interrupted before it had registered a version."""
+        for run in self._connection.runs(experiment_id, _KEY, training_key):
+            for output in run.outputs.model_outputs if run.outputs else ():
+                self._client.delete_logged_model(output.model_id)
+            self._client.delete_run(run.info.run_id)
+
+    def _ensure_registered_model(self, dataset: str) -> None:
+        try:
+            self._client.create_registered_model(dataset)
+        except MlflowException as error:
+            if error.error_code != ALREADY_EXISTS:
+                raise

@@ -1,0 +1,38 @@
+"""A hyperparameter search as MLflow keeps it: a parent run, and one child run a trial."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from hearth.registry.connection import Connection
+
+if TYPE_CHECKING:
+    from hearth.training import TrialResult, Tuned  # Optuna is not where models are served
+
+
+class Study:
+    """The runs of one search; made by `Registry.study`, which also ends the parent run."""
+
+    def __init__(self, connection: Connection, experiment_id: str, run_id: str, metric: str, tags: Mapping[str, str]) -> None:
+        self.run_id = run_id
+        self._connection = connection
+        self._experiment_id = experiment_id
+        self._metric = metric
+        self._tags = {**tags, MLFLOW_PARENT_RUN_ID: run_id}
+
+    def log_trial(self, trial: "TrialResult") -> None:
+        """Keep one trial: its parameters, the metric of each fold as steps, and their mean."""
+        with self._connection.errors():
+            name, status = f"trial {trial.number}", "KILLED" if trial.pruned else "FINISHED"
+            run_id = self._connection.start_run(self._experiment_id, name, {**self._tags, "hearth.pruned": str(trial.pruned).lower()})
+            series = {f"cv_{self._metric}": [trial.score], f"fold_{self._metric}": trial.fold_scores}
+            self._connection.log_series(run_id, trial.params, series)
+            self._connection.client.set_terminated(run_id, status)
+
+    def log_best(self, tuned: "Tuned") -> None:
+        """Keep the outcome on the parent run."""
+        with self._connection.errors():
+            pruned = sum(trial.pruned for trial in tuned.trials)
+            best = {f"best_{name}": value for name, value in tuned.params.items()}
+            self._connection.log(self.run_id, best, {f"cv_{self._metric}": tuned.score, "trials": len(tuned.trials), "pruned": pruned})

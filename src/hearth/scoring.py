@@ -1,0 +1,91 @@
+"""Score raw records with a fitted pipeline: what all protocols share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
+from hearth.errors import RefusedModel
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Predictions in the order of the records.
+
+    `codes` has shape (rows,) and holds class codes; `probabilities` has shape (rows, classes); `classes` names the codes.
+    """
+
+    codes: np.ndarray
+    probabilities: np.ndarray
+    classes: tuple[str, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """The predicted classes by name."""
+        return [self.classes[code] for code in self.codes]
+
+
+class Scorer:
+    """A fitted pipeline with the contract that its records keep. Threads may share one: scoring changes nothing in it."""
+
+    def __init__(self, pipeline: Pipeline, contract: Contract) -> None:
+        self._pipeline = pipeline
+        self._contract = contract
+        self._numeric = frozenset(contract.numeric_features)
+        self._columns = contract.feature_names
+        self._classes = contract.target.classes
+
+    def score(self, records: Sequence[Mapping[str, object]]) -> Scores:
+        """Score records that `check_records` has accepted: each holds every feature, and None where a value is missing."""
+        return self.score_frame(self._frame(records))
+
+    def score_frame(self, frame: pd.DataFrame) -> Scores:
+        """Score the rows of a frame of raw features, in any column order."""
+        if len(frame):
+            probabilities = np.asarray(self._pipeline.predict_proba(frame), dtype=np.float64)
+        else:  # scikit-learn refuses a frame without rows
+            probabilities = np.empty((0, len(self._classes)))
+        return Scores(probabilities.argmax(axis=1), probabilities, self._classes)
+
+    def require_contract(self, where: str) -> None:
+        """Score made-up records that have every category and missing value that the contract allows; `where` names the model in errors.
+
+        Raises:
+            RefusedModel: the pipeline cannot score them: it was trained under another contract.
+        """
+        records = _probe(self._contract)
+        try:
+            shape = self.score(records).probabilities.shape
+        except (ValueError, KeyError, TypeError) as error:
+            raise RefusedModel(
+                f"{where} cannot score what the contract of {self._contract.name!r} allows: {error}. Train again."
+            ) from error
+        if shape != (len(records), len(self._classes)):
+            raise RefusedModel(
+                f"{where} knows {shape[1]} classes, the contract of {self._contract.name!r} has {len(self._classes)}. Train again."
+            )
+
+    def _frame(self, records: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+        columns: dict[str, np.ndarray | pd.Series] = {}
+        for name in self._columns:
+            values = [record[name] for record in records]
+            # numpy reads None as NaN
+            columns[name] = np.array(values, dtype=np.float64) if name in self._numeric else pd.Series(values, dtype="str")
+        return pd.DataFrame(columns)
+
+
+def _probe(contract: Contract) -> list[dict[str, object]]:
+    """Make records that hold, between them, every category, both ends of every range, and a missing value wherever one may be."""
+    values: dict[str, list[object]] = {}
+    for name, column in contract.feature_columns.items():
+        if isinstance(column, CategoryColumn):
+            values[name] = list(column.categories)
+        elif isinstance(column, IntegerColumn | NumberColumn):
+            values[name] = [column.minimum, column.maximum]
+        if column.nullable:
+            values[name].append(None)
+    rows = max(len(options) for options in values.values())
+    return [{name: options[row % len(options)] for name, options in values.items()} for row in range(rows)]

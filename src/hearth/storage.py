@@ -1,0 +1,186 @@
+"""The object store: any S3 endpoint, reached with path-style addresses."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, Self
+
+import boto3
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NotConnected
+
+from hearth.errors import ObjectNotFound, StorageError, StorageUnavailable
+from hearth.settings import StorageSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_ABSENT = {"404", "NoSuchKey", "NotFound"}
+_NO_BUCKET = {"NoSuchBucket"}
+_REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+_BUCKET_IS_THERE = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
+_FIRST_SERVER_ERROR = 500
+
+
+class ObjectStore:
+    """An S3 endpoint and the two buckets that Hearth uses in it.
+
+    The bucket `data` holds raw, validated and rejected rows, `processed` what the ETL publishes.
+
+    Every method raises StorageUnavailable when the store does not answer, and StorageError when it refuses.
+    """
+
+    def __init__(  # noqa: PLR0913 - an address and who asks, all but one by name
+        self,
+        endpoint_url: str,
+        *,
+        region: str,
+        access_key: str,
+        secret_key: str,
+        data_bucket: str = "data",
+        processed_bucket: str = "processed",
+    ) -> None:
+        self.endpoint_url = endpoint_url
+        self.data_bucket = data_bucket
+        self.processed_bucket = processed_bucket
+        self._client: S3Client = boto3.client(
+            "s3",
+            endpoint_url=endpoint_url,
+            region_name=region,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            config=Config(
+                s3={"addressing_style": "path"},
+                connect_timeout=3,
+                read_timeout=60,
+                retries={"mode": "standard", "total_max_attempts": 3},
+                request_checksum_calculation="when_required",  # not every S3 store knows the newer checksums
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    @classmethod
+    def from_settings(cls, settings: StorageSettings | None = None) -> Self:
+        """Connect to the store that the environment names."""
+        settings = settings or StorageSettings()
+        return cls(
+            settings.s3_endpoint_url,
+            region=settings.s3_region,
+            access_key=settings.s3_access_key.get_secret_value(),
+            secret_key=settings.s3_secret_key.get_secret_value(),
+            data_bucket=settings.data_bucket,
+            processed_bucket=settings.processed_bucket,
+        )
+
+    def ensure_bucket(self, bucket: str) -> None:
+        """Create the bucket unless it is there."""
+        with self._errors_of(bucket):
+            try:
+                self._client.head_bucket(Bucket=bucket)
+            except ClientError as error:
+                if _code(error) not in _ABSENT | _NO_BUCKET:
+                    raise
+            else:
+                return
+            try:
+                self._client.create_bucket(Bucket=bucket)
+            except ClientError as error:
+                if _code(error) not in _BUCKET_IS_THERE:  # another process was faster
+                    raise
+
+    def put(self, bucket: str, key: str, content: bytes, *, if_absent: bool = False) -> bool:
+        """Write an object, whole or not at all.
+
+        Returns:
+            False if `if_absent` is asked for and the key was there already: nothing is written then.
+        """
+        with self._errors_of(bucket, key):
+            if not if_absent:
+                self._client.put_object(Bucket=bucket, Key=key, Body=content)
+                return True
+            try:
+                self._client.put_object(Bucket=bucket, Key=key, Body=content, IfNoneMatch="*")
+            except ClientError as error:
+                if _code(error) in {"PreconditionFailed", "412"}:
+                    return False
+                raise
+            return True
+
+    def get(self, bucket: str, key: str) -> bytes:
+        """Read an object.
+
+        Raises:
+            ObjectNotFound: the bucket holds no such key.
+        """
+        with self._errors_of(bucket, key):
+            return self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    def exists(self, bucket: str, key: str) -> bool:
+        with self._errors_of(bucket, key):
+            try:
+                self._client.head_object(Bucket=bucket, Key=key)
+            except ClientError as error:
+                if _code(error) in _ABSENT:
+                    return False
+                raise
+            return True
+
+    def keys(self, bucket: str, prefix: str = "") -> Iterator[str]:
+        """All keys that start with the prefix, in the store's order, page by page."""
+        with self._errors_of(bucket):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                for entry in page.get("Contents", ()):
+                    yield entry["Key"]
+
+    def put_frame(self, bucket: str, key: str, frame: pd.DataFrame) -> None:
+        """Write a frame as parquet, without its index."""
+        buffer = BytesIO()
+        pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), buffer)
+        self.put(bucket, key, buffer.getvalue())
+
+    def get_frame(self, bucket: str, key: str) -> pd.DataFrame:
+        """Read a parquet object.
+
+        Raises:
+            ObjectNotFound: the bucket holds no such key.
+            StorageError: the object is not parquet.
+        """
+        content = self.get(bucket, key)
+        try:
+            frame: pd.DataFrame = pq.read_table(BytesIO(content)).to_pandas()
+        except pa.ArrowInvalid as error:
+            raise StorageError(f"s3://{bucket}/{key} is not a parquet file: {error}") from error
+        return frame
+
+    @contextmanager
+    def _errors_of(self, bucket: str, key: str = "") -> Iterator[None]:
+        try:
+            yield
+        except (NotConnected, HTTPClientError) as error:
+            raise StorageUnavailable(
+                f"The object store at {self.endpoint_url} does not answer ({type(error).__name__}): is it running there? "
+                "HEARTH_S3_ENDPOINT_URL says where it is looked for."
+            ) from error
+        except ClientError as error:
+            code = _code(error)
+            where = f"s3://{bucket}/{key}"
+            if code in _NO_BUCKET or (code in _ABSENT and not key):
+                raise StorageError(f"The bucket {bucket!r} does not exist in the object store at {self.endpoint_url}.") from error
+            if code in _ABSENT:
+                raise ObjectNotFound(bucket, key) from error
+            if code in _REFUSED:
+                raise StorageError(
+                    f"The object store at {self.endpoint_url} refused {where} ({code}): "
+                    "check HEARTH_S3_ACCESS_KEY and HEARTH_S3_SECRET_KEY."
+                ) from error
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] >= _FIRST_SERVER_ERROR:
+                raise StorageUnavailable(f"The object store at {self.endpoint_url} failed at {where}: {error}") from error
+            raise StorageError(f"{where}: {error}") from error
+
+
+def _code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]

@@ -1,0 +1,60 @@
+import json
+from typing import Any
+
+import pytest
+
+from tests import airflow_home
+
+Parsed = dict[str, Any]  # what parse_dags prints
+
+HEAVY = {"pandas", "numpy", "mlflow", "sklearn", "lightgbm", "optuna", "pandera", "skops", "matplotlib", "boto3", "scipy"}
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Parsed:
+    env = airflow_home.environment(tmp_path_factory.mktemp("airflow"))
+    found: Parsed = json.loads(airflow_home.run("dags/parse_dags.py", env=env).splitlines()[-1])
+    return found
+
+
+@pytest.fixture(scope="module")
+def dags(parsed: Parsed) -> Parsed:
+    return {dag_id: dag for file in parsed["files"] for dag_id, dag in file["dags"].items()}
+
+
+def test_every_file_imports_without_error_or_network(parsed: Parsed) -> None:
+    assert {file["file"]: file["errors"] for file in parsed["files"] if file["errors"]} == {}
+
+
+def test_a_file_takes_less_than_three_seconds_of_processor_time_to_import(parsed: Parsed) -> None:
+    slow = {file["file"]: file["cpu_seconds"] for file in parsed["files"] if file["cpu_seconds"] > 3}
+    assert slow == {}
+
+
+def test_heavy_libraries_are_not_loaded_when_files_are_parsed(parsed: Parsed) -> None:
+    assert HEAVY & {module.split(".")[0] for module in parsed["modules"]} == set()
+
+
+def test_the_employees_have_an_etl_and_one_training_for_each_family(dags: Parsed) -> None:
+    assert {"etl_mlflow", "train_knn", "train_svm", "train_lightgbm"} <= dags.keys()
+
+
+def test_trainings_run_when_the_etl_publishes_its_asset(dags: Parsed) -> None:
+    assert dags["etl_mlflow"]["outlets"] == ["employees/processed"]
+    for family in ("knn", "svm", "lightgbm"):
+        assert dags[f"train_{family}"]["inlets"] == ["employees/processed"]
+        assert dags[f"train_{family}"]["outlets"] == ["employees/model"]
+
+
+def test_every_dag_retries_and_ends_in_time_and_says_what_it_is_for(dags: Parsed) -> None:
+    for dag_id, dag in dags.items():
+        assert all(retries >= 1 for retries in dag["retries"]), dag_id
+        assert all(dag["timeouts"]), dag_id
+        assert dag["tags"], dag_id
+        assert dag["doc"], dag_id
+        assert not dag["catchup"], dag_id
+        assert dag["max_active_runs"] == 1, dag_id
+
+
+def test_a_training_takes_ten_trials_unless_told_otherwise(dags: Parsed) -> None:
+    assert [dags[f"train_{family}"]["params"]["trials"] for family in ("knn", "svm", "lightgbm")] == [10, 10, 10]

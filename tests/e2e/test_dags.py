@@ -1,0 +1,101 @@
+"""The four DAGs, run task by task against a real object store and a real MLflow server on a small data set."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hearth.contracts import load_contract
+from hearth.fakes import FakeRecords
+from hearth.registry import Registry
+from hearth.scoring import Scorer
+from hearth.storage import ObjectStore
+from tests import airflow_home
+from tests.servers import ObjectStore as ObjectStoreServer
+
+ROOT = Path(__file__).parents[2]
+States = dict[str, Any]  # what run_dags prints
+
+DAGS = ("etl_mlflow", "train_knn", "train_svm", "train_lightgbm")
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory: pytest.TempPathFactory, object_store: ObjectStoreServer, mlflow_uri: str) -> dict[str, str]:
+    home = tmp_path_factory.mktemp("airflow")
+    env = airflow_home.environment(
+        home,
+        HEARTH_S3_ENDPOINT_URL=object_store.endpoint_url,
+        HEARTH_S3_REGION=object_store.region,
+        HEARTH_S3_ACCESS_KEY=object_store.access_key,
+        HEARTH_S3_SECRET_KEY=object_store.secret_key,
+        HEARTH_DATA_BUCKET="data",
+        HEARTH_PROCESSED_BUCKET="processed",
+        HEARTH_MLFLOW_TRACKING_URI=mlflow_uri,
+        HEARTH_ALIAS_POLL_SECONDS="1",
+    )
+    airflow_home.migrate(env)
+    return env
+
+
+def upload(store: ObjectStore, rows: int, seed: int) -> None:
+    contract = load_contract("employees", ROOT / "data")
+    frame = FakeRecords.load(contract, ROOT / "data").frame(rows, seed)
+    store.put("data", f"employees/raw/{contract.source.file}", frame.to_csv(index=False).encode())
+
+
+@pytest.fixture(scope="module")
+def store(object_store: ObjectStoreServer) -> ObjectStore:
+    return ObjectStore(
+        object_store.endpoint_url, region=object_store.region, access_key=object_store.access_key, secret_key=object_store.secret_key
+    )
+
+
+@pytest.fixture(scope="module")
+def states(env: dict[str, str], store: ObjectStore) -> States:
+    upload(store, rows=800, seed=1)
+    conf = {dag_id: {"trials": 2} for dag_id in DAGS if dag_id.startswith("train")}
+    states: States = json.loads(airflow_home.run("e2e/run_dags.py", json.dumps(conf), *DAGS, env=env).splitlines()[-1])
+    return states
+
+
+@pytest.mark.timeout(600)
+def test_all_tasks_of_the_four_dags_succeed(states: States) -> None:
+    assert {dag_id: state["run"] for dag_id, state in states.items()} == dict.fromkeys(DAGS, "success")
+    for state in states.values():
+        assert set(state["tasks"].values()) == {"success"}
+
+
+def test_every_family_and_the_champion_can_be_loaded_and_score_raw_records(states: States, mlflow_uri: str) -> None:
+    assert states
+    contract = load_contract("employees", ROOT / "data")
+    registry = Registry(mlflow_uri)
+    aliases = registry.aliases("employees")
+    assert {"knn", "svm", "lightgbm", "champion"} <= aliases.keys()
+    assert aliases["champion"] in {aliases[family] for family in ("knn", "svm", "lightgbm")}
+    records = FakeRecords.load(contract, ROOT / "data").records(50, seed=5)
+    for alias in ("knn", "svm", "lightgbm", "champion"):
+        scores = Scorer(registry.load(registry.version("employees", alias)), contract).score(records)
+        assert scores.probabilities.shape == (50, 3)
+        assert set(scores.codes) <= {0, 1, 2}
+
+
+def test_the_etl_on_the_same_bytes_publishes_the_same_data_and_writes_nothing_new(
+    states: States, env: dict[str, str], store: ObjectStore
+) -> None:
+    assert states
+    before = sorted(store.keys("processed", "employees/"))
+    airflow_home.run("e2e/run_dags.py", "{}", "etl_mlflow", env=env)
+    assert sorted(store.keys("processed", "employees/")) == before
+
+
+def test_an_etl_on_a_file_that_is_not_the_data_set_fails_and_keeps_what_was_published(
+    states: States, env: dict[str, str], store: ObjectStore
+) -> None:
+    assert states
+    contract = load_contract("employees", ROOT / "data")
+    before = sorted(store.keys("processed", "employees/"))
+    store.put("data", f"employees/raw/{contract.source.file}", b"a,b\n1,2\n")
+    answer = json.loads(airflow_home.run("e2e/run_dags.py", "{}", "etl_mlflow", env=env).splitlines()[-1])
+    assert answer["etl_mlflow"]["run"] == "failed"
+    assert sorted(store.keys("processed", "employees/")) == before

@@ -1,0 +1,208 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
+
+from hearth.cleaning import Split, clean, digest, split, target_codes
+from hearth.contracts import Contract, load_contract
+from hearth.contracts.frames import read_raw, validate
+from hearth.errors import InvalidRawData
+from tests.training.raw_rows import raw_csv
+
+EMPLOYEES = load_contract("employees")
+FEATURES = list(EMPLOYEES.feature_names)
+
+
+def accepted(rows: int = 200, missing_share: float = 0.0) -> pd.DataFrame:
+    return validate(EMPLOYEES, read_raw(EMPLOYEES, raw_csv(EMPLOYEES, rows, missing_share=missing_share), "x.csv")).accepted
+
+
+def with_cleaning(**changes: object) -> Contract:
+    return EMPLOYEES.model_copy(update={"cleaning": EMPLOYEES.cleaning.model_copy(update=changes)})
+
+
+class TestClean:
+    def test_features_stay_in_contract_order_and_the_target_comes_last(self) -> None:
+        frame = clean(EMPLOYEES, accepted()).frame
+
+        assert list(frame.columns) == [*FEATURES, "Burn Rate"]
+        assert not {"Employee ID", "Date of Joining", "Years in Company"} & set(frame.columns)
+
+    def test_each_row_is_dropped_for_the_first_reason_that_holds(self) -> None:
+        rows = accepted(20)
+        rows.loc[0, "Burn Rate"] = np.nan  # no target
+        rows.loc[1, ["Burn Rate", "Resource Allocation", "Mental Fatigue Score"]] = np.nan  # no target comes before too many missing
+        rows.loc[2, ["Resource Allocation", "Mental Fatigue Score"]] = np.nan  # too many missing
+        rows.loc[3, "Resource Allocation"] = np.nan  # one missing value is tolerated
+        rows.loc[5] = rows.loc[4]  # a duplicate
+        rows.loc[5, "Employee ID"] = "another"  # in all that is kept
+
+        result = clean(EMPLOYEES, rows)
+
+        assert result.dropped == {"no_target": 2, "too_many_missing": 1, "duplicate": 1}
+        assert len(result.frame) == 16
+        assert result.frame.index.tolist() == list(range(16))
+        assert result.missing_before["Burn Rate"] == 2
+        assert result.missing_before["Resource Allocation"] == 3
+        assert result.missing_after["Resource Allocation"] == 1
+        assert result.missing_after["Burn Rate"] == 0
+
+    def test_rows_that_differ_in_the_target_alone_are_no_duplicates(self) -> None:
+        rows = accepted(10)
+        rows.loc[5] = rows.loc[4]
+        rows.loc[5, "Burn Rate"] = 0.123456
+
+        assert len(clean(EMPLOYEES, rows).frame) == 10
+
+    def test_the_contract_says_how_many_missing_values_and_whether_duplicates_stay(self) -> None:
+        rows = accepted(10)
+        rows.loc[2, ["Resource Allocation", "Mental Fatigue Score"]] = np.nan
+        rows.loc[5] = rows.loc[4]
+
+        assert len(clean(with_cleaning(max_nulls=2), rows).frame) == 9
+        assert len(clean(with_cleaning(max_nulls=2, drop_duplicates=False), rows).frame) == 10
+
+    def test_the_rows_that_came_in_are_not_changed(self) -> None:
+        rows = accepted(30, missing_share=0.5)
+        before = rows.copy()
+
+        clean(EMPLOYEES, rows)
+
+        pd.testing.assert_frame_equal(rows, before)
+
+
+class TestTargetCodes:
+    def test_a_value_at_a_cut_belongs_to_the_class_above(self) -> None:
+        values = pd.Series([0.0, 0.3299, 0.33, 0.6599, 0.66, 1.0], name="Burn Rate")
+
+        codes = target_codes(EMPLOYEES, values)
+
+        assert codes.tolist() == [0, 0, 1, 1, 2, 2]
+        assert (codes.name, str(codes.dtype)) == ("Burn Rate", "int64")
+
+    def test_without_cuts_the_values_are_the_codes(self) -> None:
+        contract = EMPLOYEES.model_copy(update={"target": EMPLOYEES.target.model_copy(update={"cuts": ()})})
+
+        assert target_codes(contract, pd.Series([2.0, 0.0, 1.0])).tolist() == [2, 0, 1]
+
+    def test_a_missing_target_is_refused_and_not_called_high(self) -> None:
+        with pytest.raises(InvalidRawData, match="1 rows have no 'Burn Rate'"):
+            target_codes(EMPLOYEES, pd.Series([0.5, np.nan]))
+
+
+class TestSplit:
+    def test_without_equal_rows_it_is_the_split_of_scikit_learn(self) -> None:
+        frame = clean(EMPLOYEES, accepted(300, missing_share=0.1)).frame
+        codes = target_codes(EMPLOYEES, frame["Burn Rate"])
+
+        parts = split(EMPLOYEES, frame)
+
+        train, test = train_test_split(frame.index, test_size=0.2, random_state=42, stratify=codes)
+        pd.testing.assert_frame_equal(parts.X_train, frame.loc[sorted(train), FEATURES].reset_index(drop=True))
+        pd.testing.assert_frame_equal(parts.X_test, frame.loc[sorted(test), FEATURES].reset_index(drop=True))
+        assert parts.y_train.tolist() == codes.loc[sorted(train)].tolist()
+        assert parts.y_test.tolist() == codes.loc[sorted(test)].tolist()
+        assert parts.y_train.name == "Burn Rate"
+
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+    @given(st.data())
+    def test_equal_feature_rows_never_straddle_the_split_and_no_row_is_lost(self, data: st.DataObject) -> None:
+        distinct = clean(EMPLOYEES, accepted(80, missing_share=0.2)).frame
+        copied = data.draw(st.lists(st.integers(0, len(distinct) - 1), max_size=60))
+        targets = data.draw(st.lists(st.floats(0, 1), min_size=len(copied), max_size=len(copied)))
+        copies = distinct.iloc[copied].assign(**{"Burn Rate": targets})
+        frame = pd.concat([distinct, copies], ignore_index=True)
+
+        try:
+            parts = split(EMPLOYEES, frame)
+        except InvalidRawData:  # votes of the copies can leave a class too small
+            reject()
+
+        train, test = ({tuple(row) for row in X.astype("str").itertuples(index=False)} for X in (parts.X_train, parts.X_test))
+        assert not train & test
+        together = pd.concat([parts.X_train, parts.X_test]).assign(y=pd.concat([parts.y_train, parts.y_test]))
+        expected = frame[FEATURES].assign(y=target_codes(EMPLOYEES, frame["Burn Rate"]))
+        by = [*FEATURES, "y"]
+        pd.testing.assert_frame_equal(
+            together.sort_values(by, ignore_index=True), expected.sort_values(by, ignore_index=True), check_dtype=False
+        )
+
+    def test_a_class_with_too_few_rows_is_named_with_what_is_needed(self) -> None:
+        frame = clean(EMPLOYEES, accepted(100)).frame
+        frame["Burn Rate"] = 0.5
+        frame.loc[0:3, "Burn Rate"] = 0.9
+        frame.loc[10:20, "Burn Rate"] = 0.1
+
+        with pytest.raises(InvalidRawData, match="Low 11, Medium 85, High 4; expected 5 or more of each"):
+            split(EMPLOYEES, frame)
+
+    def test_copies_do_not_count_as_rows_of_a_class(self) -> None:
+        frame = clean(EMPLOYEES, accepted(100)).frame
+        frame["Burn Rate"] = np.where(np.arange(100) % 2, 0.1, 0.5)
+        frame.loc[[0, 2, 4, 6, 8, 10], FEATURES] = frame.loc[[0] * 6, FEATURES].to_numpy()
+        frame.loc[[0, 2, 4, 6, 8, 10], "Burn Rate"] = 0.9
+
+        with pytest.raises(InvalidRawData, match="High 1; expected 5"):
+            split(EMPLOYEES, frame)
+
+    def test_nothing_left_after_cleaning_is_an_error_that_says_so(self) -> None:
+        with pytest.raises(InvalidRawData, match="Low 0, Medium 0, High 0"):
+            split(EMPLOYEES, clean(EMPLOYEES, accepted(100)).frame.iloc[:0])
+
+    @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+    @given(st.integers(5, 12), st.sampled_from([0.1, 0.2, 0.25, 0.4, 0.5, 0.8]))
+    def test_when_it_does_not_refuse_every_class_is_in_both_sets(self, high: int, share: float) -> None:
+        contract = EMPLOYEES.model_copy(update={"split": EMPLOYEES.split.model_copy(update={"test_share": share})})
+        frame = clean(EMPLOYEES, accepted(100)).frame
+        frame["Burn Rate"] = np.where(np.arange(100) < high, 0.9, np.where(np.arange(100) % 2, 0.1, 0.5))
+
+        try:
+            parts = split(contract, frame)
+        except InvalidRawData:
+            assert high < 1 / min(share, 1 - share)
+        else:
+            assert set(parts.y_train) == set(parts.y_test) == {0, 1, 2}
+
+
+class TestDigest:
+    def parts(self) -> Split:
+        return split(EMPLOYEES, clean(EMPLOYEES, accepted(200, missing_share=0.1)).frame)
+
+    def test_equal_contents_have_one_digest_whatever_their_index_and_storage_type(self) -> None:
+        parts = self.parts()
+        stored = Split(
+            parts.X_train.astype({"Gender": "object"}).set_index(np.arange(len(parts.X_train))[::-1]),
+            parts.X_test,
+            parts.y_train.astype("int32"),
+            parts.y_test,
+        )
+
+        assert digest(stored) == digest(parts) == digest(self.parts())
+        assert len(digest(parts)) == 16
+        assert int(digest(parts), 16)
+
+    def test_the_digest_of_known_rows_does_not_change_with_library_versions(self) -> None:
+        X = pd.DataFrame({"x": [1.0, np.nan], "text": ["ä", None]})
+        y = pd.Series([0, 1], name="y")
+
+        assert digest(Split(X, X.iloc[:1], y, y.iloc[:1])) == "1479552fdada0e3d"
+
+    @pytest.mark.parametrize("where", ["X_train", "X_test", "y_train", "y_test"])
+    def test_one_changed_value_changes_the_digest(self, where: str) -> None:
+        parts, changed = self.parts(), self.parts()
+        frame = getattr(changed, where)
+        if isinstance(frame, pd.DataFrame):
+            frame.loc[3, "Gender"] = "Male" if frame.loc[3, "Gender"] == "Female" else "Female"
+        else:
+            frame.loc[3] = (frame.loc[3] + 1) % 3
+
+        assert digest(changed) != digest(parts)
+
+    def test_a_renamed_column_and_another_order_of_rows_change_the_digest(self) -> None:
+        parts = self.parts()
+        renamed = Split(parts.X_train.rename(columns={"Gender": "Sex"}), parts.X_test, parts.y_train, parts.y_test)
+        turned = Split(parts.X_train.iloc[::-1], parts.X_test, parts.y_train, parts.y_test)
+
+        assert len({digest(parts), digest(renamed), digest(turned)}) == 3

@@ -1,0 +1,257 @@
+import json
+from pathlib import Path
+from uuid import uuid4
+
+import mlflow
+import pandas as pd
+import pytest
+
+from hearth.cleaning import digest
+from hearth.contracts import load_contract
+from hearth.contracts.frames import MISSING
+from hearth.errors import InvalidRawData, ObjectNotFound, StorageError
+from hearth.pipeline import etl
+from hearth.pipeline.processed import latest_digest, load_processed, load_profile, read_manifest
+from hearth.registry import Registry
+from hearth.storage import ObjectStore
+from tests import servers
+from tests.training.raw_rows import raw_csv, raw_rows
+
+EMPLOYEES = load_contract("employees")
+RAW_KEY = f"employees/raw/{EMPLOYEES.source.file}"
+
+
+@pytest.fixture
+def store(object_store: servers.ObjectStore) -> ObjectStore:
+    """A store with two empty buckets of the test's own."""
+    name = uuid4().hex
+    store = ObjectStore(
+        object_store.endpoint_url,
+        region=object_store.region,
+        access_key=object_store.access_key,
+        secret_key=object_store.secret_key,
+        data_bucket=f"data-{name}",
+        processed_bucket=f"processed-{name}",
+    )
+    store.ensure_bucket(store.data_bucket)
+    store.ensure_bucket(store.processed_bucket)
+    return store
+
+
+def upload(store: ObjectStore, content: bytes) -> None:
+    store.put(store.data_bucket, RAW_KEY, content)
+
+
+def run(store: ObjectStore) -> str:
+    key = etl.validate("employees", etl.find_raw("employees", store=store), store=store)
+    return etl.process("employees", key, store=store)
+
+
+class TestFindRaw:
+    def test_the_file_of_the_contract_is_found(self, store: ObjectStore) -> None:
+        upload(store, raw_csv(EMPLOYEES, 3))
+
+        assert etl.find_raw("employees", store=store) == RAW_KEY
+
+    def test_another_file_can_be_asked_for(self, store: ObjectStore) -> None:
+        store.put(store.data_bucket, "employees/raw/march.csv", raw_csv(EMPLOYEES, 3))
+
+        assert etl.find_raw("employees", "march.csv", store=store) == "employees/raw/march.csv"
+
+    def test_a_missing_file_is_named_with_what_is_there_and_what_to_run(self, store: ObjectStore) -> None:
+        with pytest.raises(InvalidRawData, match=f"{RAW_KEY} does not exist.*there is: nothing.*upload_data.py --dataset employees"):
+            etl.find_raw("employees", store=store)
+
+        store.put(store.data_bucket, "employees/raw/march.csv", b"x")
+        with pytest.raises(InvalidRawData, match=r"there is: march\.csv"):
+            etl.find_raw("employees", store=store)
+
+    @pytest.mark.parametrize(("content", "message"), [(b"", "is empty"), (b"\x89PNG\r\n\x1a\n\0\0", "is a binary file")])
+    def test_an_empty_or_binary_file_is_refused_before_anything_else(self, store: ObjectStore, content: bytes, message: str) -> None:
+        upload(store, content)
+
+        with pytest.raises(InvalidRawData, match=f"{RAW_KEY} {message}"):
+            etl.find_raw("employees", store=store)
+
+
+class TestValidate:
+    def test_rejected_rows_are_set_aside_with_line_and_reason(self, store: ObjectStore) -> None:
+        rows = raw_rows(EMPLOYEES, 100)
+        rows.loc[7, "Gender"] = "?"
+        upload(store, rows.to_csv(index=False).encode())
+
+        key = etl.validate("employees", RAW_KEY, store=store)
+
+        [rejected_key] = store.keys(store.data_bucket, "employees/rejected/")
+        [line] = store.get(store.data_bucket, rejected_key).decode().splitlines()[1:]
+        assert line.startswith("9,\"Gender: got '?', expected one of 'Female', 'Male'\",id-0-7,")
+        assert len(store.get_frame(store.data_bucket, key)) == 99
+        assert Path(rejected_key).stem == Path(key).stem
+
+    def test_more_rejected_rows_than_the_contract_tolerates_stop_the_etl(self, store: ObjectStore) -> None:
+        rows = raw_rows(EMPLOYEES, 100)
+        rows.loc[:5, "Team Size"] = "many"
+        upload(store, rows.to_csv(index=False).encode())
+
+        with pytest.raises(InvalidRawData) as caught:
+            etl.validate("employees", RAW_KEY, store=store)
+
+        message = str(caught.value)
+        [rejected_key] = store.keys(store.data_bucket, "employees/rejected/")
+        assert "6 of 100 rows (6.0%) break the contract; the limit is 5.0% (cleaning.max_rejected_share)" in message
+        assert f"s3://{store.data_bucket}/{rejected_key}" in message
+        assert "line 2: Team Size: got 'many', expected a whole number from 1 to 100 (people)" in message
+        assert list(store.keys(store.data_bucket, "employees/validated/")) == []
+
+    def test_as_many_rejected_rows_as_the_contract_tolerates_are_fine(self, store: ObjectStore) -> None:
+        rows = raw_rows(EMPLOYEES, 100)
+        rows.loc[:4, "Team Size"] = "many"
+        upload(store, rows.to_csv(index=False).encode())
+
+        assert len(store.get_frame(store.data_bucket, etl.validate("employees", RAW_KEY, store=store))) == 95
+
+    def test_a_second_run_gives_the_same_key_and_other_bytes_give_another(self, store: ObjectStore) -> None:
+        upload(store, raw_csv(EMPLOYEES, 30))
+        first, again = (etl.validate("employees", RAW_KEY, store=store) for _ in range(2))
+        upload(store, raw_csv(EMPLOYEES, 30, seed=1))
+
+        assert first == again
+        assert etl.validate("employees", RAW_KEY, store=store) != first
+
+
+class TestProcess:
+    def test_what_is_written_is_read_back_whole(self, store: ObjectStore) -> None:
+        upload(store, raw_csv(EMPLOYEES, 300))
+
+        name = run(store)
+
+        parts = load_processed(store, "employees", name)
+        manifest = read_manifest(store, "employees", name)
+        prefix = f"employees/{name}/"
+        assert digest(parts) == name
+        assert tuple(parts.X_train.columns) == EMPLOYEES.feature_names
+        assert (manifest.train_rows, manifest.test_rows) == (len(parts.X_train), len(parts.X_test))
+        assert [key.removeprefix(prefix) for key in store.keys(store.processed_bucket)] == [
+            "X_test.parquet",
+            "X_train.parquet",
+            "contract.yaml",
+            "manifest.json",
+            "profile.json",
+            "report.json",
+            "y_test.parquet",
+            "y_train.parquet",
+        ]
+        assert load_profile(store, "employees", name).rows == len(parts.X_train)
+        assert store.get(store.processed_bucket, f"{prefix}contract.yaml") == Path("data/employees/contract.yaml").read_bytes()
+
+    def test_the_report_accounts_for_every_row(self, store: ObjectStore) -> None:
+        rows = raw_rows(EMPLOYEES, 300, missing_share=0.15)
+        rows.loc[3, "Gender"] = "?"
+        rows.loc[4, "Burn Rate"] = ""
+        rows.loc[11] = rows.loc[10]
+        rows.loc[[10, 11], ["Burn Rate", "Resource Allocation", "Mental Fatigue Score"]] = ["0.5", "3", "4"]
+        upload(store, rows.to_csv(index=False).encode())
+
+        name = run(store)
+
+        report = json.loads(store.get(store.processed_bucket, f"employees/{name}/report.json"))
+        parts = load_processed(store, "employees", name)
+        assert report["validation"]["rows_in"] == 300
+        assert report["validation"]["columns_in"] == 17
+        assert report["validation"]["rejected"] == 1
+        assert report["dropped"]["duplicate"] == 1
+        assert report["dropped"]["no_target"] >= 1
+        assert 1 + sum(report["dropped"].values()) + report["train_rows"] + report["test_rows"] == 300
+        assert report["missing_before"]["Burn Rate"] == report["dropped"]["no_target"]
+        assert report["missing_after"]["Burn Rate"] == 0
+        assert report["means"]["Designation"] == pytest.approx(parts.X_train["Designation"].mean())
+        assert report["parameters"]["cuts"] == "0.33, 0.66"
+
+    def test_a_second_run_on_the_same_bytes_gives_the_same_digest_and_writes_nothing(
+        self, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        upload(store, raw_csv(EMPLOYEES, 100))
+        key = etl.validate("employees", RAW_KEY, store=store)
+        name = etl.process("employees", key, store=store)
+        written: list[str] = []
+        monkeypatch.setattr(store, "put", lambda bucket, key, content, if_absent=False: written.append(key))  # noqa: ARG005
+
+        assert etl.process("employees", key, store=store) == name
+        assert written == []
+
+    def test_a_run_that_was_cut_off_before_its_manifest_is_made_whole_by_the_next(self, store: ObjectStore) -> None:
+        upload(store, raw_csv(EMPLOYEES, 100))
+        name = run(store)
+        store._client.delete_object(Bucket=store.processed_bucket, Key=f"employees/{name}/manifest.json")
+        store._client.delete_object(Bucket=store.processed_bucket, Key=f"employees/{name}/y_test.parquet")
+        with pytest.raises(ObjectNotFound):
+            load_processed(store, "employees", name)
+
+        assert run(store) == name
+        assert len(load_processed(store, "employees", name).y_test) > 0
+
+    def test_other_spellings_of_the_same_values_have_the_same_digest(self, store: ObjectStore) -> None:
+        rows = raw_rows(EMPLOYEES, 100, missing_share=0.1)
+        upload(store, rows.to_csv(index=False).encode())
+        name = run(store)
+        rows["Designation"] += ".0"
+        upload(store, rows.replace("", sorted(MISSING)[1]).to_csv(index=False, lineterminator="\r\n").encode())
+
+        assert run(store) == name
+
+
+class TestPublish:
+    def test_training_finds_what_was_published_last(self, store: ObjectStore) -> None:
+        upload(store, raw_csv(EMPLOYEES, 100))
+        first = run(store)
+        published = etl.publish("employees", first, store=store)
+        upload(store, raw_csv(EMPLOYEES, 100, seed=1))
+        second = run(store)
+
+        assert (published.digest, latest_digest(store, "employees")) == (first, first)
+        assert published.rows == len(pd.concat([(parts := load_processed(store, "employees", first)).X_train, parts.X_test]))
+        etl.publish("employees", second, store=store)
+        etl.publish("employees", second, store=store)
+        assert latest_digest(store, "employees") == second != first
+
+    def test_what_is_not_whole_is_not_published(self, store: ObjectStore) -> None:
+        with pytest.raises(ObjectNotFound, match="Run the DAG etl_mlflow first"):
+            etl.publish("employees", "0123456789abcdef", store=store)
+        with pytest.raises(ObjectNotFound, match="Run the DAG etl_mlflow first"):
+            latest_digest(store, "employees")
+
+    def test_data_that_are_not_what_their_digest_names_are_not_loaded(self, store: ObjectStore) -> None:
+        upload(store, raw_csv(EMPLOYEES, 100))
+        name = run(store)
+        key = f"employees/{name}/y_test.parquet"
+        store.put_frame(store.processed_bucket, key, store.get_frame(store.processed_bucket, key)[::-1])
+
+        with pytest.raises(StorageError, match="holds other data than its digest names"):
+            load_processed(store, "employees", name)
+
+
+def test_the_run_in_mlflow_holds_parameters_metrics_artifacts_and_the_data_set(store: ObjectStore, mlflow_uri: str) -> None:
+    upload(store, raw_csv(EMPLOYEES, 200))
+    name = run(store)
+    registry = Registry(mlflow_uri)
+
+    run_id = etl.log("employees", name, store=store, registry=registry)
+
+    client = mlflow.MlflowClient(mlflow_uri)
+    logged = client.get_run(run_id)
+    assert client.get_experiment(logged.info.experiment_id).name == "employees_etl"
+    assert logged.info.status == "FINISHED"
+    assert logged.data.params["dropped_columns"] == "Employee ID, Date of Joining, Years in Company"
+    assert logged.data.params["seed"] == "42"
+    assert logged.data.metrics["rows_in"] == 200
+    assert {"mean/Work-Life Balance Score", "std/Designation", "dropped/no_target", "missing_after"} <= logged.data.metrics.keys()
+    assert {artifact.path for artifact in client.list_artifacts(run_id)} == {
+        "profile.json",
+        "report.json",
+        "contract.yaml",
+        "description.csv",
+    }
+    assert logged.inputs is not None
+    [dataset] = logged.inputs.dataset_inputs
+    assert dataset.dataset.digest == name
+    assert etl.log("employees", name, store=store, registry=registry) == run_id

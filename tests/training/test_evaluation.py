@@ -1,0 +1,99 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
+
+from hearth.contracts import Contract
+from hearth.evaluation import Evaluation, calibration_error, evaluate, macro_f1, metric, reliability
+from hearth.figures import draw
+from tests.samples import EMPLOYEES
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class Told:
+    """A pipeline that gives the probabilities that it was told."""
+
+    def __init__(self, probabilities: list[list[float]]) -> None:
+        self._probabilities = np.array(probabilities)
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        assert len(X) == len(self._probabilities)
+        return self._probabilities
+
+
+def judged(probabilities: list[list[float]], truth: list[int], contract: Contract = EMPLOYEES) -> Evaluation:
+    X = pd.DataFrame(index=range(len(truth)))
+    return evaluate(contract, Told(probabilities), X, pd.Series(truth, dtype="int64"))
+
+
+LOW, MEDIUM, HIGH = [0.8, 0.1, 0.1], [0.2, 0.6, 0.2], [0.1, 0.3, 0.6]
+
+
+def test_metrics_are_those_that_a_hand_computes() -> None:
+    evaluation = judged([LOW, LOW, MEDIUM, MEDIUM, HIGH], [0, 1, 1, 1, 2])
+
+    assert evaluation.confusion.tolist() == [[1, 0, 0], [1, 2, 0], [0, 0, 1]]
+    assert evaluation.metrics["accuracy"] == pytest.approx(4 / 5)
+    assert evaluation.metrics["macro_precision"] == pytest.approx((1 / 2 + 1 + 1) / 3)
+    assert evaluation.metrics["macro_recall"] == pytest.approx((1 + 2 / 3 + 1) / 3)
+    assert evaluation.metrics["macro_f1"] == pytest.approx((2 / 3 + 4 / 5 + 1) / 3)
+    assert evaluation.metrics["log_loss"] == pytest.approx(-np.log([0.8, 0.1, 0.6, 0.6, 0.6]).mean())
+    assert evaluation.metrics["brier_score"] == pytest.approx((0.06 + (0.64 + 0.81 + 0.01) + 0.24 + 0.24 + 0.26) / 5)
+    # 0.8 sure twice and right once, 0.6 sure three times and always right
+    assert evaluation.metrics["calibration_error"] == pytest.approx((2 * 0.3 + 3 * 0.4) / 5)
+    assert [(scores.label, scores.support) for scores in evaluation.per_class] == [("Low", 1), ("Medium", 3), ("High", 1)]
+    assert evaluation.metrics["f1_medium"] == evaluation.per_class[1].f1 == pytest.approx(4 / 5)
+
+
+def test_a_class_that_is_never_predicted_counts_as_zero() -> None:
+    evaluation = judged([LOW, LOW, LOW], [0, 0, 2])
+
+    assert evaluation.per_class[2].f1 == 0
+    assert evaluation.metrics["macro_f1"] == pytest.approx(0.8 / 3)
+
+
+def test_the_contract_names_the_metric() -> None:
+    truth, codes = np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0])
+
+    assert metric(EMPLOYEES.model_copy(update={"metric": "accuracy"}), truth, codes) == 0.75
+    assert metric(EMPLOYEES, truth, codes) == pytest.approx((6 / 7) / 3)
+
+
+codes = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=50)
+
+
+@given(codes)
+def test_macro_f1_is_scikit_learns_over_all_classes_of_the_contract(pairs: list[tuple[int, int]]) -> None:
+    truth, predicted = np.array(pairs).T
+
+    assert macro_f1(3, truth, predicted) == pytest.approx(f1_score(truth, predicted, labels=[0, 1, 2], average="macro", zero_division=0))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.lists(st.floats(0.01, 1), min_size=3, max_size=3)), min_size=1, max_size=60))
+def test_every_row_is_in_one_bin_and_the_error_is_a_share(rows: list[tuple[int, list[float]]]) -> None:
+    truth = np.array([code for code, _ in rows])
+    weights = np.array([weights for _, weights in rows])
+    bins = reliability(truth, weights / weights.sum(axis=1, keepdims=True))
+
+    assert sum(bin_.count for bin_ in bins) == len(rows)
+    assert 0 <= calibration_error(bins) <= 1
+
+
+def test_a_model_that_is_always_sure_and_right_has_no_calibration_error() -> None:
+    assert judged([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [0, 1, 2]).metrics["calibration_error"] == 0
+
+
+class TestFigures:
+    def test_three_pictures_are_drawn(self) -> None:
+        pictures = draw(judged([LOW, LOW, MEDIUM, MEDIUM, HIGH], [0, 1, 1, 1, 2]), "employees, knn")
+
+        assert sorted(pictures) == ["confusion_matrix.png", "precision_recall.png", "reliability.png"]
+        assert all(content.startswith(PNG) and len(content) > 10_000 for content in pictures.values())
+
+    def test_a_class_without_a_test_row_and_a_single_bin_can_be_drawn(self) -> None:
+        pictures = draw(judged([LOW, MEDIUM, LOW], [0, 1, 0]), "employees, knn")
+
+        assert len(pictures) == 3
