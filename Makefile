@@ -3,16 +3,16 @@
 PYTHON ?= python3
 ENVS := .venvs
 UV := $(ENVS)/uv/bin/uv
-REQUIREMENTS := dockerfiles/airflow/requirements.txt dockerfiles/mlflow/requirements.txt dockerfiles/serve/requirements.txt
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev lock lint types test
+.PHONY: help check setup setup-dev lock lint types test test-unit test-training test-servers test-dags demo data upload smoke export up down status logs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(UV): requirements/uv.txt
+	@$(PYTHON) utils/check_machine.py
 	$(PYTHON) -m venv $(ENVS)/uv
 	$(ENVS)/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $(UV)
@@ -20,9 +20,9 @@ $(UV): requirements/uv.txt
 lock: $(UV) ## compile the requirement files again, from pyproject.toml
 	$(COMPILE) pyproject.toml --extra airflow -o dockerfiles/airflow/requirements.txt
 	$(COMPILE) pyproject.toml --extra mlflow -o dockerfiles/mlflow/requirements.txt
-	$(COMPILE) pyproject.toml --extra api --extra stream --extra utils -o dockerfiles/serve/requirements.txt
+	$(COMPILE) pyproject.toml --extra api --extra grpc --extra scoring --extra stream --extra utils -o dockerfiles/serve/requirements.txt
 	$(COMPILE) pyproject.toml --extra airflow --group dev -c dockerfiles/airflow/requirements.txt -o requirements/airflow-dev.txt
-	$(COMPILE) pyproject.toml --extra api --extra stream --extra utils --group dev -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
+	$(COMPILE) pyproject.toml --extra api --extra grpc --extra scoring --extra stream --extra utils --group dev --group proto --group containers -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
 	$(COMPILE) --group embedded -o requirements/embedded.txt
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
 
@@ -45,3 +45,112 @@ $(ENVS)/%/.installed-dev: requirements/%-dev.txt $(ENVS)/%/.installed
 setup: $(ENVS)/airflow/.installed $(ENVS)/mlflow/.installed $(ENVS)/serve/.installed $(ENVS)/embedded/.installed ## create the environments that the stack runs in
 
 setup-dev: setup $(ENVS)/airflow/.installed-dev $(ENVS)/serve/.installed-dev ## the same, with what lint, types and test need
+
+# Checks. Each part of the code is checked, and each part of the tests run, in the environment that it belongs to.
+SERVE := $(ENVS)/serve/bin
+AIRFLOW := $(ENVS)/airflow/bin
+TRAINING_CODE := src/hearth/contracts/frames.py src/hearth/training.py src/hearth/figures.py src/hearth/pipeline airflow/dags
+PYTEST_FLAGS ?= -q
+
+lint: setup-dev lint-compose ## ruff, and who may import whom
+	$(SERVE)/ruff check .
+	$(SERVE)/ruff format --check .
+	$(SERVE)/lint-imports
+
+types: setup-dev ## mypy --strict, in both environments
+	$(SERVE)/mypy --exclude utils/compose src/hearth fastapi/hearth_api utils tests/unit tests/api tests/integration
+	$(AIRFLOW)/mypy $(TRAINING_CODE) utils/compose tests/training tests/dags tests/e2e
+
+test: test-unit test-training test-servers test-dags ## all tests; starts the real servers that they need
+
+test-unit: setup-dev ## the fast ones: nothing is started
+	$(SERVE)/python -m pytest $(PYTEST_FLAGS) tests/unit tests/api
+
+test-training: setup-dev ## ETL, training, registry, object store
+	$(AIRFLOW)/python -m pytest $(PYTEST_FLAGS) tests/training
+
+test-servers: setup-dev ## stream, predictions store, embedded stack
+	$(SERVE)/python -m pytest $(PYTEST_FLAGS) tests/integration
+
+test-dags: setup-dev ## the DAGs, end to end
+	$(AIRFLOW)/python -m pytest $(PYTEST_FLAGS) tests/dags tests/e2e
+
+# The main job
+RUN = $(ENVS)/embedded/bin/python -m utils.embedded.run $(ENVS)/serve/bin/python
+
+demo: setup ## from raw file to live predictions on this machine: make demo [TRIALS=3] [ROWS=5000]
+	@$(SERVE)/python -m utils.demo $(if $(TRIALS),--trials $(TRIALS)) $(if $(ROWS),--rows $(ROWS))
+
+data: setup ## write the fake data set to .hearth/data: make data [ROWS=15000] [SEED=42]
+	@$(RUN) -m utils.make_data $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
+
+upload: setup ## put the raw data into the bucket of a running stack
+	@$(RUN) -m utils.upload_data $(if $(ROWS),--rows $(ROWS))
+
+smoke: setup ## use a running stack as a user would, and say whether it works
+	@$(RUN) -m utils.smoke $(if $(TRIALS),--trials $(TRIALS))
+
+export: setup ## write the stored predictions to predicciones.csv
+	@$(RUN) -m hearth.predictions export --format csv --output predicciones.csv
+
+# The embedded stack. SERVICES="postgres valkey" starts only these and what they need; FOLLOW=-f goes on showing a log.
+# Before `make setup` there is nothing that could run, and nothing to do.
+STACK = test ! -x $(ENVS)/embedded/bin/python || $(ENVS)/embedded/bin/python -m utils.embedded.stack
+
+up: setup ## start the embedded stack and wait until all of it is healthy
+	@$(STACK) up $(SERVICES)
+
+down: ## stop it, leaving nothing behind
+	@$(STACK) down
+
+status: ## say how each service is
+	@$(STACK) status
+
+logs: ## show the log of one service: make logs S=stream_worker [FOLLOW=-f]
+	@$(STACK) logs $(or $(S),"") $(FOLLOW)
+
+clean: ## stop it and remove everything that it wrote
+	@$(STACK) clean
+
+# The Compose stack. `docker compose --profile all up -d --build --wait` does the same as compose-up for those who have no .env.local.
+COMPOSE = docker compose --env-file .env $(if $(wildcard .env.local),--env-file .env.local)
+PROFILE ?= all
+.PHONY: secrets compose-up compose-dev compose-down compose-clean compose-status compose-smoke compose-drill compose-conformance compose-export lint-compose
+
+secrets: ## write strong values for all secrets to .env.local
+	@$(PYTHON) -m utils.make_secrets
+
+compose-up: ## build the images, start the Compose stack, wait until it is healthy: make compose-up [PROFILE=serving] [OBJECT_STORE=seaweedfs]
+	HEARTH_GIT_REVISION=$$(git describe --always --dirty --abbrev=40 --exclude='*') $(COMPOSE) --profile $(PROFILE) up -d --build --wait
+
+compose-dev: ## the same with the checkout mounted: services start again when a file changes
+	$(COMPOSE) -f docker-compose.yaml -f docker-compose.dev.yaml --profile $(PROFILE) up -d --build --wait
+
+compose-smoke: ## use the running Compose stack as a user would: make compose-smoke [TRIALS=3]
+	$(COMPOSE) run --rm smoke $(if $(TRIALS),--trials $(TRIALS))
+
+compose-drill: ## restart every service of the running Compose stack in turn; each time it has to heal and to work
+	@$(PYTHON) -m utils.compose.drill
+
+compose-conformance: setup-dev ## ask the object store that Compose runs for all that Hearth needs of one
+	@HEARTH_CONFORMANCE=configured $(RUN) -m pytest $(PYTEST_FLAGS) tests/integration/test_object_store_conformance.py
+
+compose-export: ## write the predictions of the running Compose stack to predicciones.csv
+	@$(COMPOSE) exec -T stream_worker sh -c 'python -m hearth.predictions export --output /tmp/export.csv >&2 && cat /tmp/export.csv' > predicciones.csv
+
+compose-status: ## say how each container is
+	@$(COMPOSE) --profile all ps --all
+
+compose-down: ## stop the Compose stack; its data stay
+	$(COMPOSE) --profile all down
+
+compose-clean: ## stop it and remove all of its data
+	$(COMPOSE) --profile all down --volumes
+
+lint-compose: setup-dev ## the Dockerfiles, and where Docker is, the Compose file
+	$(SERVE)/hadolint dockerfiles/*/Dockerfile
+	@if docker compose version > /dev/null 2>&1; then \
+		for store in minio seaweedfs external; do \
+			OBJECT_STORE=$$store docker compose --profile all --profile debug config --quiet || exit 1; done; \
+		docker compose -f docker-compose.yaml -f docker-compose.dev.yaml --profile all config --quiet; \
+	else echo "lint-compose: docker compose config was skipped, because Docker Compose is not installed here"; fi

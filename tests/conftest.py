@@ -1,0 +1,42 @@
+"""Servers that tests can ask for: started when the first test needs them, stopped after the last one."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from tests import servers
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of a PostgreSQL; `fresh_database` gives a test a database of its own in it."""
+    with servers.postgres() as url:
+        yield url
+
+
+@pytest.fixture
+def fresh_database(postgres_url: str) -> str:
+    """The URL of an empty database that no other test has seen."""
+    return servers.create_database(postgres_url, f"test_{uuid4().hex}")
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """The URL of a Valkey that all tests share: use keys of your own."""
+    with servers.valkey() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[servers.ObjectStore]:
+    """An S3 store with the buckets data, processed and mlflow that all tests share: use keys of your own."""
+    with servers.object_store() as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def mlflow_uri() -> Iterator[str]:
+    """The tracking URI of an MLflow server that all tests share: use names of your own."""
+    with servers.mlflow_server() as uri:
+        yield uri

@@ -1,0 +1,72 @@
+"""The servers that other tests stand on."""
+
+import socket
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+
+from tests import servers
+from utils.embedded import health
+
+
+def test_a_fresh_database_is_empty_and_not_the_one_of_another_test(fresh_database: str, postgres_url: str) -> None:
+    assert urlsplit(fresh_database).port == urlsplit(postgres_url).port
+    assert urlsplit(fresh_database).path != urlsplit(postgres_url).path
+    assert health.postgres_accepts(urlsplit(postgres_url).port or 0)
+
+
+def test_creating_a_database_twice_changes_nothing(postgres_url: str) -> None:
+    assert servers.create_database(postgres_url, 'an "odd" name') == servers.create_database(postgres_url, 'an "odd" name')
+
+
+def test_a_wrong_password_is_refused(postgres_url: str) -> None:
+    wrong = urlsplit(postgres_url)._replace(netloc=f"hearth:wrong@127.0.0.1:{urlsplit(postgres_url).port}").geturl()
+
+    with pytest.raises(subprocess.CalledProcessError):
+        servers.create_database(wrong, "never")
+
+
+def test_the_object_store_has_its_buckets_and_asks_for_keys(object_store: servers.ObjectStore) -> None:
+    client = boto3.client(
+        "s3",
+        endpoint_url=object_store.endpoint_url,
+        aws_access_key_id=object_store.access_key,
+        aws_secret_access_key=object_store.secret_key,
+        region_name=object_store.region,
+    )
+
+    assert {bucket["Name"] for bucket in client.list_buckets()["Buckets"]} == {"data", "processed", "mlflow"}
+    assert not health.http_ok(f"{object_store.endpoint_url}/data")  # anonymous
+
+
+def test_valkey_answers(valkey_url: str) -> None:
+    assert health.valkey_answers(urlsplit(valkey_url).port or 0)
+
+
+def test_the_mlflow_api_answers(mlflow_uri: str) -> None:
+    assert health.http_ok(f"{mlflow_uri}/api/2.0/mlflow/registered-models/search?max_results=1")
+
+
+def test_a_server_is_gone_when_its_block_ends() -> None:
+    with servers.valkey() as url:
+        port = urlsplit(url).port or 0
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", port))
+
+
+def test_a_server_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "free_port", lambda: 70_000)
+
+    with pytest.raises(servers.ServerStartError, match="HEARTH_REDIS_PORT=70000 is not a port"), servers.valkey():
+        pass
+
+
+def test_without_the_environment_the_error_says_how_to_make_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(servers, "EMBEDDED_PYTHON", tmp_path / "python")
+
+    with pytest.raises(servers.ServerStartError, match="make setup"), servers.valkey():
+        pass

@@ -1,0 +1,242 @@
+"""Real servers for tests: started on free ports in a temporary folder, by the same launchers as the embedded stack, and stopped by pid.
+
+Only the standard library is used, so tests of every environment can start them; the binaries come from `.venvs/embedded`.
+"""
+
+import contextlib
+import functools
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from utils.embedded import health, objectstore
+from utils.embedded.launcher import GRPC_OFFSET, HIGHEST_PORT
+
+ROOT = Path(__file__).parents[1]
+EMBEDDED_PYTHON = ROOT / ".venvs/embedded/bin/python"
+MLFLOW_PYTHON = ROOT / ".venvs/mlflow/bin/python"
+_START_ATTEMPTS = 3  # a free port can be taken by another process before the server has it
+_STOP_SECONDS = 20.0
+_LOG_LINES = 30
+
+
+class ServerStartError(Exception):
+    """A server ended, or did not become healthy in time; the message holds the end of its log."""
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """How a client reaches the S3 store."""
+
+    endpoint_url: str
+    access_key: str
+    secret_key: str
+    region: str = "us-east-1"
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One try to start a server on ports that are free right now."""
+
+    url: str
+    command: Sequence[str | Path]
+    environment: Mapping[str, str]
+    is_ready: Callable[[], bool]
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[str]:
+    """Yield the URL of a fresh PostgreSQL, naming its database `postgres`."""
+
+    def plan(state: Path) -> _Plan:
+        port = free_port()
+        environment = {
+            "HEARTH_STATE_DIR": str(state),
+            "HEARTH_POSTGRES_PORT": str(port),
+            "HEARTH_POSTGRES_USER": "hearth",
+            "HEARTH_POSTGRES_PASSWORD": secrets.token_hex(8),
+        }
+        url = f"postgresql://hearth:{environment['HEARTH_POSTGRES_PASSWORD']}@127.0.0.1:{port}/postgres"
+        return _Plan(url, _launcher("postgres"), environment, lambda: health.postgres_accepts(port))
+
+    # SIGTERM would wait for clients that a failed test has left connected
+    with _running("postgres", plan, seconds=30, stop_signal=signal.SIGINT) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def valkey() -> Iterator[str]:
+    """Yield the URL of a fresh, empty Valkey."""
+
+    def plan(state: Path) -> _Plan:
+        port = free_port()
+        environment = {"HEARTH_STATE_DIR": str(state), "HEARTH_REDIS_PORT": str(port)}
+        return _Plan(f"redis://127.0.0.1:{port}/0", _launcher("valkey"), environment, lambda: health.valkey_answers(port))
+
+    with _running("valkey", plan, seconds=15) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def object_store(buckets: Sequence[str] = ("data", "processed", "mlflow")) -> Iterator[ObjectStore]:
+    """Yield a fresh SeaweedFS that has these (three) buckets."""
+    access_key, secret_key = "test", secrets.token_hex(16)
+    names = dict(zip(("HEARTH_DATA_BUCKET", "HEARTH_PROCESSED_BUCKET", "HEARTH_MLFLOW_BUCKET"), buckets, strict=True))
+
+    opened: list[int] = []
+
+    def plan(state: Path) -> _Plan:
+        components = ("", "FILER_", "MASTER_", "VOLUME_", "ADMIN_")
+        ports = dict(zip(components, free_ports(len(components), with_grpc=True), strict=True))
+        opened.extend(ports.values())
+        environment = {
+            "HEARTH_STATE_DIR": str(state),
+            "HEARTH_S3_ACCESS_KEY": access_key,
+            "HEARTH_S3_SECRET_KEY": secret_key,
+            **{f"HEARTH_S3_{component}PORT": str(port) for component, port in ports.items()},
+            **names,
+        }
+        url = f"http://127.0.0.1:{ports['']}"
+        ready = functools.partial(health.object_store_ready, ports[""], ports["FILER_"], buckets)
+        return _Plan(url, _launcher("objectstore"), environment, ready)
+
+    # SIGTERM would wait ten seconds for its own connections; nobody needs the data again
+    try:
+        with _running("objectstore", plan, seconds=30, stop_signal=signal.SIGKILL) as url:
+            yield ObjectStore(url, access_key, secret_key)
+    finally:
+        for path in objectstore.stale_sockets(opened):
+            path.unlink()
+
+
+@contextlib.contextmanager
+def mlflow_server() -> Iterator[str]:
+    """Yield the tracking URI of a fresh MLflow with an SQLite backend and artifacts in a local folder."""
+
+    def plan(state: Path) -> _Plan:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        stores = ["--backend-store-uri", f"sqlite:///{state}/mlflow.db", "--artifacts-destination", str(state / "artifacts")]
+        address = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+        command: list[str | Path] = [MLFLOW_PYTHON, "-P", "-m", "mlflow", "server", *stores, *address]
+        environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        return _Plan(url, command, environment, lambda: health.http_ok(f"{url}/api/2.0/mlflow/registered-models/search?max_results=1"))
+
+    with _running("mlflow", plan, seconds=120) as url:
+        yield url
+
+
+def create_database(postgres_url: str, name: str) -> str:
+    """Create a database in a server that runs and return its URL."""
+    parts = urlsplit(postgres_url)
+    environment = {
+        "HEARTH_POSTGRES_PORT": str(parts.port),
+        "HEARTH_POSTGRES_USER": parts.username or "",
+        "HEARTH_POSTGRES_PASSWORD": parts.password or "",
+    }
+    subprocess.run([*_launcher("postgres"), "create-database", name], cwd=ROOT, env={**os.environ, **environment}, check=True)
+    return parts._replace(path=f"/{name}").geturl()
+
+
+def free_port() -> int:
+    """Return a port on 127.0.0.1 that nobody listens on."""
+    return free_ports(1)[0]
+
+
+def free_ports(count: int, *, with_grpc: bool = False) -> list[int]:
+    """Return different ports that nobody listens on, on request only such whose gRPC port, 10000 above, is free too."""
+    with contextlib.ExitStack() as held:
+        found: list[int] = []
+        while len(found) < count:
+            port = held.enter_context(_bound(0)).getsockname()[1]
+            if with_grpc:
+                if port + GRPC_OFFSET > HIGHEST_PORT:
+                    continue
+                try:
+                    held.enter_context(_bound(port + GRPC_OFFSET))
+                except OSError:
+                    continue
+            found.append(port)
+        return found
+
+
+def _bound(port: int) -> socket.socket:
+    listener = socket.socket()
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _launcher(module: str) -> list[str | Path]:
+    return [EMBEDDED_PYTHON, "-m", f"utils.embedded.{module}"]
+
+
+@contextlib.contextmanager
+def _running(name: str, plan: Callable[[Path], _Plan], seconds: float, stop_signal: signal.Signals = signal.SIGTERM) -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix=f"hearth-{name}-", ignore_cleanup_errors=True) as folder:
+        for attempt in range(1, _START_ATTEMPTS + 1):
+            log, state = Path(folder, f"{attempt}.log"), Path(folder, str(attempt))
+            state.mkdir()
+            planned = plan(state)
+            process = _start(planned, log)
+            try:
+                if _becomes_ready(process, planned, time.monotonic() + seconds):
+                    yield planned.url
+                    return
+                if process.poll() is None:
+                    raise ServerStartError(f"{name} was not healthy after {seconds:.0f} seconds. The end of its log:\n{_tail(log)}")
+            finally:
+                _stop(process, stop_signal)
+        raise ServerStartError(f"{name} ended with code {process.returncode}. The end of its log:\n{_tail(log)}")
+
+
+def _start(planned: _Plan, log: Path) -> "subprocess.Popen[bytes]":
+    executable = Path(planned.command[0])
+    if not executable.exists():
+        raise ServerStartError(f"{executable} does not exist: run `make setup` first.")
+    # Nothing of the caller's settings may reach the server: not the stack's ports, not a tracking URI.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HEARTH_", "MLFLOW_", "AWS_", "PG", "PYTHON"))}
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            planned.command,
+            cwd=ROOT,
+            env={**inherited, **planned.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C stops the tests first, then they stop their servers
+        )
+
+
+def _becomes_ready(process: "subprocess.Popen[bytes]", planned: _Plan, deadline: float) -> bool:
+    while process.poll() is None and time.monotonic() < deadline:
+        if planned.is_ready():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _stop(process: "subprocess.Popen[bytes]", stop_signal: signal.Signals) -> None:
+    """Stop the server, and whatever it started: it leads a process group of its own."""
+    if process.poll() is None:
+        process.send_signal(stop_signal)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:])

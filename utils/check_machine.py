@@ -1,0 +1,79 @@
+"""Say what this machine lacks before anything is installed; standard library only. `--install` gets it on Debian, as root."""
+
+import ctypes
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+OLDEST, NEWEST = (3, 11), (3, 13)
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Something that is missing, why it is needed, and what to install."""
+
+    what: str
+    debian: str
+    macos: str
+
+
+def find_lacks() -> list[Lack]:
+    """Look for what pip cannot install."""
+    lacks = []
+    if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
+        lacks.append(Lack("Python's venv module, for the environments", "python3-venv", "python@3.13"))
+    if not _has_openmp():
+        lacks.append(Lack("the OpenMP runtime, for LightGBM", "libgomp1", "libomp"))
+    if shutil.which("git") is None:
+        lacks.append(Lack("git, for the revision that a model is trained from", "git", "git"))
+    return lacks
+
+
+def main() -> int:
+    """Print what is missing; 0 if nothing is."""
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        found = ".".join(map(str, sys.version_info[:3]))
+        print(
+            f"Hearth runs on Python 3.11 to 3.13, but {sys.executable} is {found}. Name another: make PYTHON=python3.12 …", file=sys.stderr
+        )
+        return 1
+    lacks = find_lacks()
+    if lacks and "--install" in sys.argv[1:]:
+        _install([lack.debian for lack in lacks])
+        lacks = find_lacks()
+    for lack in lacks:
+        command = f"brew install {lack.macos}" if sys.platform == "darwin" else f"apt-get install {lack.debian}"
+        print(f"This machine lacks {lack.what}. Install it: {command}", file=sys.stderr)
+    return 1 if lacks else 0
+
+
+def _has_openmp() -> bool:
+    names = ("libgomp.so.1",)
+    if sys.platform == "darwin":
+        names = ("libomp.dylib", "/opt/homebrew/opt/libomp/lib/libomp.dylib", "/usr/local/opt/libomp/lib/libomp.dylib")
+    return any(_loads(name) for name in names)
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def _install(packages: list[str]) -> None:
+    apt = shutil.which("apt-get")
+    if apt is None or os.geteuid() != 0:
+        print(f"Cannot install {', '.join(packages)}: that needs apt-get and root.", file=sys.stderr)
+        return
+    print(f"Installing Debian packages: {', '.join(packages)}", flush=True)
+    subprocess.run([apt, "update", "-qq"], check=True)
+    subprocess.run([apt, "install", "-y", "-qq", "--no-install-recommends", *packages], check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""Run the ETL and the trainings that it sets off, through Airflow's scheduler, and say what happens meanwhile."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import httpx
+from rich.console import Console
+
+from utils.airflow_api import FINISHED, AirflowApi, AirflowError, DagRun
+
+Show = Callable[[str], None]
+
+_POLL_SECONDS = 1.0
+_PARSE_LIMIT_SECONDS = 180
+_RUN_LIMIT_SECONDS = 1800
+
+
+class Watch:
+    """Prints each change of a task's state once; on a terminal a spinner shows what is under way."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._started = time.monotonic()
+        self._seen: dict[tuple[str, str], str] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the watch began."""
+        return time.monotonic() - self._started
+
+    def say(self, text: str) -> None:
+        """Print one line behind the seconds passed."""
+        self._console.print(f"[dim]{self.seconds:6.1f} s[/dim]  {text}", highlight=False)
+
+    def look(self, airflow: AirflowApi, runs: Sequence[DagRun]) -> str:
+        """Print what changed in `runs` and return one line about all of them."""
+        parts = []
+        for run in runs:
+            tasks = airflow.tasks(run)
+            for task in tasks:
+                key = (f"{run.dag_id}/{run.run_id}", task.task_id)
+                if task.state != self._seen.get(key, "") and task.state in {"running", "success", "failed", "up_for_retry", "skipped"}:
+                    self.say(f"{run.dag_id:<16} {task.task_id:<12} {_coloured(task.state)}")
+                self._seen[key] = task.state
+            done = sum(task.state == "success" for task in tasks)
+            parts.append(f"{run.dag_id} {done}/{len(tasks)}")
+        return " · ".join(parts)
+
+
+def run_etl_and_trainings(
+    airflow: AirflowApi, console: Console, etl: str, trainings: Sequence[str], conf: Mapping[str, object]
+) -> list[DagRun]:
+    """Trigger the ETL, wait for it and for the trainings that its data set off.
+
+    Raises:
+        AirflowError: a DAG cannot be parsed, a run failed (with the end of its log) or took too long.
+    """
+    watch = Watch(console)
+    with console.status("waiting for Airflow to parse the DAGs") as status:
+        _wait_until_parsed(airflow, [etl, *trainings])
+        cause = airflow.trigger(etl, conf)
+        watch.say(f"{etl:<16} triggered as {cause.run_id}")
+        wait_for(airflow, [cause], watch, status.update)
+        runs = _wait_until_caused(airflow, cause, trainings)
+        wait_for(airflow, runs, watch, status.update)
+    return [cause, *runs]
+
+
+def wait_for(airflow: AirflowApi, runs: Sequence[DagRun], watch: Watch, show: Show) -> None:
+    """Wait until all runs have finished.
+
+    Raises:
+        AirflowError: one failed; the message holds the end of the failed task's log.
+    """
+    deadline = time.monotonic() + _RUN_LIMIT_SECONDS
+    while True:
+        try:
+            now = [airflow.run(run.dag_id, run.run_id) for run in runs]
+            show(watch.look(airflow, now))
+        except httpx.TimeoutException:  # a busy laptop: the API server answers late while models train
+            show("Airflow is slow to answer")
+            now = list(runs)
+        for run in now:
+            if run.state == "failed":
+                raise AirflowError(_why(airflow, run))
+        if all(run.state in FINISHED for run in now):
+            return
+        if time.monotonic() > deadline:
+            raise AirflowError(
+                f"{', '.join(run.dag_id for run in now if run.state not in FINISHED)} did not finish in {_RUN_LIMIT_SECONDS} s"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _wait_until_parsed(airflow: AirflowApi, dag_ids: Sequence[str]) -> None:
+    deadline = time.monotonic() + _PARSE_LIMIT_SECONDS
+    while missing := [dag_id for dag_id in dag_ids if not airflow.knows(dag_id)]:
+        if errors := airflow.import_errors():
+            raise AirflowError("DAG files cannot be imported:\n" + "\n".join(errors))
+        if time.monotonic() > deadline:
+            raise AirflowError(f"Airflow has not found {', '.join(missing)} in {_PARSE_LIMIT_SECONDS} s: see the log of its dag-processor")
+        time.sleep(_POLL_SECONDS)
+
+
+def _wait_until_caused(airflow: AirflowApi, cause: DagRun, dag_ids: Sequence[str]) -> list[DagRun]:
+    deadline = time.monotonic() + _PARSE_LIMIT_SECONDS
+    while True:
+        runs = {run.dag_id: run for run in airflow.runs_caused_by(cause)}
+        missing = [dag_id for dag_id in dag_ids if dag_id not in runs]
+        if not missing:
+            return [runs[dag_id] for dag_id in dag_ids]
+        if time.monotonic() > deadline:
+            raise AirflowError(
+                f"{cause.dag_id} published its asset, but the scheduler started no run of {', '.join(missing)}: is it paused?"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _why(airflow: AirflowApi, run: DagRun) -> str:
+    failed = [task for task in airflow.tasks(run) if task.state == "failed"]
+    logs = "\n".join(f"{task.task_id}:\n{airflow.log_tail(run, task)}" for task in failed)
+    return f"{run.dag_id} failed (run {run.run_id}).\n{logs}"
+
+
+def _coloured(state: str) -> str:
+    colour = {"success": "green", "failed": "red", "up_for_retry": "yellow"}.get(state, "cyan")
+    return f"[{colour}]{state}[/{colour}]"

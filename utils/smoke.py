@@ -1,0 +1,159 @@
+"""Use a running stack as a user would and say whether it works: `python -m utils.smoke`.
+
+Runs the ETL and all trainings through Airflow, asks the API for predictions of every alias, watches the stream worker's predictions
+come in, and prints what it found. It speaks to addresses from the settings only, so it serves the embedded stack and Compose alike.
+"""
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+from pydantic import Field, SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from hearth.contracts import Contract, load_contract
+from hearth.errors import HearthError
+from hearth.fakes import FakeRecords
+from hearth.predictions import PredictionStore
+from hearth.settings import PredictionsSettings
+from utils.airflow_api import AirflowApi, AirflowError
+from utils.run_dags import run_etl_and_trainings
+
+_ALIAS_LIMIT_SECONDS = 60
+_STREAM_LIMIT_SECONDS = 60
+_STREAM_SHOWN = 5
+_RECORDS = 3
+
+
+class SmokeSettings(PredictionsSettings):
+    """Where the running stack is."""
+
+    airflow_url: str = Field(description="Airflow's API server")
+    airflow_user: str
+    airflow_password: SecretStr
+    api_url: str = Field(description="the REST service")
+
+
+class SmokeFailure(Exception):
+    """Something that a user would have seen fail."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the API says of an alias."""
+
+    alias: str
+    family: str
+    version: str
+    macro_f1: float
+    accuracy: float
+
+
+def main() -> int:
+    """Run all checks; 0 if the stack does what it should."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--dataset", default="employees")
+    parser.add_argument("--trials", type=int, help="Optuna trials of each training (default: what the DAG says)")
+    parser.add_argument("--skip-training", action="store_true", help="only ask for predictions of what is there")
+    options = parser.parse_args()
+    settings = SmokeSettings()  # from the environment
+    contract = load_contract(options.dataset)
+    console = Console(soft_wrap=True)
+    try:
+        if not options.skip_training:
+            _train(settings, contract, console, options.trials)
+        served = _predict(settings, contract, console)
+        _watch_stream(settings, contract, console)
+    except (SmokeFailure, AirflowError, HearthError, httpx.HTTPError) as error:
+        console.print(f"[red]The stack does not do what it should:[/red] {error}", highlight=False)
+        return 1
+    console.print(_model_table(contract, served))
+    return 0
+
+
+def _train(settings: SmokeSettings, contract: Contract, console: Console, trials: int | None) -> None:
+    prefix = "" if contract.name == "employees" else f"{contract.name}_"
+    trainings = [f"{prefix}train_{family}" for family in contract.families]
+    with AirflowApi(settings.airflow_url, settings.airflow_user, settings.airflow_password.get_secret_value()) as airflow:
+        conf = {} if trials is None else {"trials": trials}
+        run_etl_and_trainings(airflow, console, f"{prefix}etl_mlflow", trainings, conf)
+
+
+def _predict(settings: SmokeSettings, contract: Contract, console: Console) -> list[Served]:
+    """Send raw records to every alias and compare what answers with what the registry says."""
+    records = FakeRecords.load(contract).records(_RECORDS, seed=int(time.time()))
+    with httpx.Client(base_url=settings.api_url, timeout=30) as api:
+        served = []
+        for alias in (*contract.families, "champion"):
+            answer = _ask_until_served(api, contract, alias, records)
+            chances = [f"{label} {max(p.values()):.2f}" for label, p in zip(answer["labels"], answer["probabilities"], strict=True)]
+            console.print(f"POST /predict?model={alias:<9} v{answer['version']}: {', '.join(chances)}", highlight=False)
+            metrics = _alias_info(api, contract, alias)["metrics"]
+            served.append(Served(alias, answer["family"], answer["version"], metrics["macro_f1"], metrics["accuracy"]))
+    return served
+
+
+def _ask_until_served(api: httpx.Client, contract: Contract, alias: str, records: list[dict[str, object]]) -> dict[str, Any]:
+    """Ask until the service has noticed the alias and serves the version that the registry names."""
+    deadline = time.monotonic() + _ALIAS_LIMIT_SECONDS
+    while True:
+        answer = api.post(f"/{contract.name}/predict", params={"model": alias}, json={"data": records})
+        if answer.is_success:
+            body: dict[str, Any] = answer.json()
+            if len(body["predictions"]) != len(records):
+                raise SmokeFailure(f"{alias}: sent {len(records)} records, got {len(body['predictions'])} predictions")
+            if body["version"] == _alias_info(api, contract, alias)["registered"]:
+                return body
+        elif answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            raise SmokeFailure(f"POST /{contract.name}/predict?model={alias}: {answer.status_code} {answer.text}")
+        if time.monotonic() > deadline:
+            raise SmokeFailure(f"{alias} is not served after {_ALIAS_LIMIT_SECONDS} s: {answer.status_code} {answer.text}")
+        time.sleep(1)
+
+
+def _alias_info(api: httpx.Client, contract: Contract, alias: str) -> dict[str, Any]:
+    datasets = api.get("/models").raise_for_status().json()["datasets"]
+    aliases = next(entry["aliases"] for entry in datasets if entry["dataset"] == contract.name)
+    info: dict[str, Any] = next(entry for entry in aliases if entry["alias"] == alias)
+    return info
+
+
+def _watch_stream(settings: SmokeSettings, contract: Contract, console: Console) -> None:
+    """Wait for predictions that the stream worker makes from now on."""
+    began = datetime.now(UTC)
+    deadline = time.monotonic() + _STREAM_LIMIT_SECONDS
+    with PredictionStore(settings.predictions_url.get_secret_value(), max_connections=1) as store:
+        while True:
+            fresh = [given for given in store.recent(_STREAM_SHOWN, contract.name) if given.scored_at >= began]
+            if len(fresh) == _STREAM_SHOWN:
+                break
+            if time.monotonic() > deadline:
+                raise SmokeFailure(f"{len(fresh)} predictions came from the stream in {_STREAM_LIMIT_SECONDS} s, expected {_STREAM_SHOWN}")
+            time.sleep(1)
+    console.print("The stream worker's latest predictions:")
+    for given in reversed(fresh):
+        chance = given.probabilities[given.code]
+        console.print(f"  {given.message_id}  {given.dataset}@{given.alias} v{given.version}  {given.label} {chance:.2f}", highlight=False)
+
+
+def _model_table(contract: Contract, served: list[Served]) -> Table:
+    table = Table("alias", "family", "version", "macro-F1", "accuracy", "registered model", title="Models", title_justify="left")
+    for model in served:
+        table.add_row(
+            model.alias,
+            model.family,
+            model.version,
+            f"{model.macro_f1:.4f}",
+            f"{model.accuracy:.4f}",
+            f"models:/{contract.name}@{model.alias}",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())
