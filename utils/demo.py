@@ -11,9 +11,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from utils.console import make_console, make_table
 from utils.embedded.environment import load_environment
 from utils.embedded.launcher import SettingError
 
@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, help="Optuna trials of each training (default: what the DAGs say, 10)")
     parser.add_argument("--rows", type=int, help="rows of demo data to generate where there is no real file")
     options = parser.parse_args()
-    console = Console(soft_wrap=True)
+    console = make_console()
     try:
         environment = load_environment(ROOT, os.environ)
     except SettingError as error:
@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def _times_table(seconds: Mapping[str, float]) -> Table:
-    table = Table("step", "seconds", title="Times", title_justify="left")
+    table = make_table("Times", "step", "seconds")
     for title, value in seconds.items():
         table.add_row(title, f"{value:.0f}")
     return table
@@ -73,7 +73,7 @@ def _url_table(environment: Mapping[str, str]) -> Table:
     airflow = f"{environment['HEARTH_AIRFLOW_USER']} / {environment['HEARTH_AIRFLOW_PASSWORD']}"
     s3 = f"{environment['HEARTH_S3_ACCESS_KEY']} / {environment['HEARTH_S3_SECRET_KEY']}"
     postgres = f"{environment['HEARTH_POSTGRES_USER']} / {environment['HEARTH_POSTGRES_PASSWORD']}"
-    table = Table("service", "address", "user / password", title="Where things are", title_justify="left")
+    table = make_table("Where things are", "service", "address", "user / password")
     table.add_row("API: try a prediction", f"{api}/docs", "-")
     table.add_row("Airflow", here(environment["HEARTH_AIRFLOW_PORT"]), airflow)
     table.add_row("MLflow", here(environment["HEARTH_MLFLOW_PORT"]), "-")

@@ -30,7 +30,7 @@ class Watch:
 
     def say(self, text: str) -> None:
         """Print one line behind the seconds passed."""
-        self._console.print(f"[dim]{self.seconds:6.1f} s[/dim]  {text}", highlight=False)
+        self._console.print(f"[dim]{self.seconds:6.1f} s[/dim]  {text}")
 
     def look(self, airflow: AirflowApi, runs: Sequence[DagRun]) -> str:
         """Print what changed in `runs` and return one line about all of them."""

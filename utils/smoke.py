@@ -22,6 +22,7 @@ from hearth.fakes import FakeRecords
 from hearth.predictions import PredictionStore
 from hearth.settings import PredictionsSettings
 from utils.airflow_api import AirflowApi, AirflowError
+from utils.console import make_console, make_table
 from utils.run_dags import run_etl_and_trainings
 
 _ALIAS_LIMIT_SECONDS = 60
@@ -61,16 +62,16 @@ def main() -> int:
     parser.add_argument("--trials", type=int, help="Optuna trials of each training (default: what the DAG says)")
     parser.add_argument("--skip-training", action="store_true", help="only ask for predictions of what is there")
     options = parser.parse_args()
-    settings = SmokeSettings()  # from the environment
-    contract = load_contract(options.dataset)
-    console = Console(soft_wrap=True)
+    console = make_console()
     try:
+        settings = SmokeSettings()
+        contract = load_contract(options.dataset, settings.data_dir)
         if not options.skip_training:
             _train(settings, contract, console, options.trials)
         served = _predict(settings, contract, console)
         _watch_stream(settings, contract, console)
     except (SmokeFailure, AirflowError, HearthError, httpx.HTTPError) as error:
-        console.print(f"[red]The stack does not do what it should:[/red] {error}", highlight=False)
+        console.print(f"[red]The stack does not do what it should:[/red] {error}")
         return 1
     console.print(_model_table(contract, served))
     return 0
@@ -86,13 +87,13 @@ def _train(settings: SmokeSettings, contract: Contract, console: Console, trials
 
 def _predict(settings: SmokeSettings, contract: Contract, console: Console) -> list[Served]:
     """Send raw records to every alias and compare what answers with what the registry says."""
-    records = FakeRecords.load(contract).records(_RECORDS, seed=int(time.time()))
+    records = FakeRecords.load(contract, settings.data_dir).records(_RECORDS, seed=int(time.time()))
     with httpx.Client(base_url=settings.api_url, timeout=30) as api:
         served = []
         for alias in (*contract.families, "champion"):
             answer = _ask_until_served(api, contract, alias, records)
             chances = [f"{label} {max(p.values()):.2f}" for label, p in zip(answer["labels"], answer["probabilities"], strict=True)]
-            console.print(f"POST /predict?model={alias:<9} v{answer['version']}: {', '.join(chances)}", highlight=False)
+            console.print(f"POST /predict?model={alias:<9} v{answer['version']}: {', '.join(chances)}")
             metrics = _alias_info(api, contract, alias)["metrics"]
             served.append(Served(alias, answer["family"], answer["version"], metrics["macro_f1"], metrics["accuracy"]))
     return served
@@ -138,11 +139,11 @@ def _watch_stream(settings: SmokeSettings, contract: Contract, console: Console)
     console.print("The stream worker's latest predictions:")
     for given in reversed(fresh):
         chance = given.probabilities[given.code]
-        console.print(f"  {given.message_id}  {given.dataset}@{given.alias} v{given.version}  {given.label} {chance:.2f}", highlight=False)
+        console.print(f"  {given.message_id}  {given.dataset}@{given.alias} v{given.version}  {given.label} {chance:.2f}")
 
 
 def _model_table(contract: Contract, served: list[Served]) -> Table:
-    table = Table("alias", "family", "version", "macro-F1", "accuracy", "registered model", title="Models", title_justify="left")
+    table = make_table("Models", "alias", "family", "version", "macro-F1", "accuracy", "registered model")
     for model in served:
         table.add_row(
             model.alias,

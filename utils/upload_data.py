@@ -22,8 +22,8 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=DEFAULT_ROWS, help="rows to generate if there is no real file")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
     options = parser.parse_args()
-    settings = StorageSettings()  # from the environment
     try:
+        settings = StorageSettings()
         contract = load_contract(options.dataset, settings.data_dir)
         state_dir = Path(os.environ.get("HEARTH_STATE_DIR", ".hearth"))
         raw = raw_file(contract, settings.data_dir, state_dir, options.rows, options.seed)

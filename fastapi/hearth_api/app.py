@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from hearth.contracts import list_contracts
 from hearth.registry import Registry
@@ -35,7 +34,6 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
             yield
 
     app = FastAPI(title="Hearth", version=version("hearth"), description=_DESCRIPTION, lifespan=lifespan)
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.api_max_body_bytes)
     install_error_handlers(app)
     app.include_router(service_routes.router)
     app.include_router(models_routes.router)

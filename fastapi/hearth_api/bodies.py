@@ -6,16 +6,32 @@ from fastapi import Request
 from pydantic_core import from_json
 
 from hearth.contracts import Contract
-from hearth_api.errors import InvalidBody
+from hearth_api.errors import BodyTooLarge, InvalidBody
 
 
-async def read_records(request: Request, contract: Contract, max_records: int) -> Sequence[object]:
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the body, reading no more than the limit; what the header announces is believed if it is too much.
+
+    Raises:
+        BodyTooLarge: it has more bytes than the limit.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise BodyTooLarge(limit)
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > limit:
+            raise BodyTooLarge(limit)
+    return bytes(content)
+
+
+def parse_records(content: bytes, contract: Contract, max_records: int) -> Sequence[object]:
     """Return the records of a body `{"data": [...]}`, unchecked.
 
     Raises:
         InvalidBody: it is not JSON, not of that form, empty, or has too many records.
     """
-    content = await request.body()
     body = _parse(content)
     if not isinstance(body, dict) or "data" not in body:
         raise InvalidBody('The body must be a JSON object with the key "data": {"data": [{…}, …]}.')

@@ -46,7 +46,16 @@ class InvalidBody(HearthError):
     code = "invalid_body"
 
 
-STATUS[InvalidBody] = HTTPStatus.UNPROCESSABLE_ENTITY
+class BodyTooLarge(HearthError):
+    """The body of a request has more bytes than are read."""
+
+    code = "body_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The body has more than {limit} bytes: send fewer records at once.")
+
+
+STATUS |= {InvalidBody: HTTPStatus.UNPROCESSABLE_ENTITY, BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
 
 
 def install_error_handlers(app: FastAPI) -> None:

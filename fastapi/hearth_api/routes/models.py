@@ -25,7 +25,14 @@ def list_models(service: Service) -> ModelList:
 def _alias_info(service: ServiceState, status: AliasStatus) -> AliasInfo:
     if status.serving is None:
         return AliasInfo(
-            alias=status.alias, version=None, registered=status.registered, family=None, run_id=None, metrics={}, since=None, problem=status.problem
+            alias=status.alias,
+            version=None,
+            registered=status.registered,
+            family=None,
+            run_id=None,
+            metrics={},
+            since=None,
+            problem=status.problem,
         )
     model = service.models.get(status.dataset, status.alias)
     try:

@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated
 
 from anyio import to_thread
@@ -9,7 +9,7 @@ from hearth.contracts.aliases import CHAMPION, aliases
 from hearth.contracts.records import check_records
 from hearth.errors import UnknownDataset
 from hearth.serving import LoadedModel
-from hearth_api.bodies import read_records
+from hearth_api.bodies import parse_records, read_body
 from hearth_api.documentation import request_body
 from hearth_api.schemas import ErrorBody, PredictionAnswer
 from hearth_api.state import Service, ServiceState
@@ -41,12 +41,13 @@ def _add_route(router: APIRouter, path: str, contract: Contract) -> None:
         request: Request, service: Service, model: Annotated[str, Query(description=f"The alias that answers, {shown}.")] = CHAMPION
     ) -> PredictionAnswer:
         loaded = service.models.get(contract.name, model)
-        records = await read_records(request, contract, service.settings.api_max_records)
-        return await to_thread.run_sync(_predict, service, loaded, records)
+        content = await read_body(request, service.settings.api_max_body_bytes)
+        return await to_thread.run_sync(_predict, service, loaded, content)
 
 
-def _predict(service: ServiceState, model: LoadedModel, records: Sequence[object]) -> PredictionAnswer:
+def _predict(service: ServiceState, model: LoadedModel, content: bytes) -> PredictionAnswer:
     contract = service.contracts[model.dataset]
+    records = parse_records(content, contract, service.settings.api_max_records)
     scores = model.scorer.score(check_records(contract, records))
     return PredictionAnswer(
         predictions=scores.codes.tolist(),
