@@ -46,6 +46,10 @@ setup: $(ENVS)/airflow/.installed $(ENVS)/mlflow/.installed $(ENVS)/serve/.insta
 
 setup-dev: setup $(ENVS)/airflow/.installed-dev $(ENVS)/serve/.installed-dev ## the same, with what lint, types and test need
 
+.PHONY: proto
+proto: setup-dev ## generate the code of the gRPC interface again, from grpc_service/v1/prediction.proto
+	$(ENVS)/serve/bin/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. grpc_service/v1/prediction.proto
+
 # Checks. Each part of the code is checked, and each part of the tests run, in the environment that it belongs to.
 SERVE := $(ENVS)/serve/bin
 AIRFLOW := $(ENVS)/airflow/bin
@@ -58,13 +62,13 @@ lint: setup-dev lint-compose ## ruff, and who may import whom
 	$(SERVE)/lint-imports
 
 types: setup-dev ## mypy --strict, in both environments
-	$(SERVE)/mypy --exclude utils/compose src/hearth fastapi/hearth_api utils tests/unit tests/api tests/integration
+	$(SERVE)/mypy --exclude utils/compose src/hearth fastapi/hearth_api grpc_service utils tests/unit tests/api tests/grpc tests/integration
 	$(AIRFLOW)/mypy $(TRAINING_CODE) utils/compose tests/training tests/dags tests/e2e
 
 test: test-unit test-training test-servers test-dags ## all tests; starts the real servers that they need
 
 test-unit: setup-dev ## the fast ones: nothing is started
-	$(SERVE)/python -m pytest $(PYTEST_FLAGS) tests/unit tests/api
+	$(SERVE)/python -m pytest $(PYTEST_FLAGS) tests/unit tests/api tests/grpc
 
 test-training: setup-dev ## ETL, training, registry, object store
 	$(AIRFLOW)/python -m pytest $(PYTEST_FLAGS) tests/training

@@ -1,7 +1,7 @@
 """The one file that knows both our errors and HTTP.
 
-Every answer that is not a success has this body: `error`, a stable word; `detail`, a sentence; and `errors`, what is wrong with which record,
-if that is what it is about.
+Every answer that is not a success has this body: `error`, a stable word; `detail`, a sentence; and `errors`, what is wrong with which
+record, if that is what it is about.
 """
 
 import logging

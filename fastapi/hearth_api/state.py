@@ -7,8 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from hearth.contracts import Contract
-from hearth.registry import Registry
-from hearth.serving import Models
+from hearth.serving import Models, ModelSource
 from hearth.settings import ApiSettings
 
 
@@ -18,7 +17,7 @@ class ServiceState:
 
     settings: ApiSettings
     contracts: Mapping[str, Contract]
-    registry: Registry
+    registry: ModelSource
     models: Models
 
 

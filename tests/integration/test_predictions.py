@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -21,7 +22,7 @@ from tests import servers
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-def prediction(message_id: str = "1-0", row: int = 0, **changes: object) -> Prediction:
+def prediction(message_id: str = "1-0", row: int = 0, **changes: Any) -> Prediction:
     given = Prediction(
         message_id=message_id,
         row=row,

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -29,7 +30,7 @@ def name() -> str:
 
 
 @pytest.fixture
-def redis(valkey_url: str) -> Iterator["Redis"]:
+def redis(valkey_url: str) -> Iterator[Any]:
     with Redis.from_url(valkey_url) as client:
         yield client
 
@@ -107,7 +108,7 @@ def test_one_message_at_a_time_is_taken_over_and_only_after_the_idle_time(writer
 
 
 def test_messages_that_were_trimmed_before_they_were_settled_are_counted(
-    writer: StreamWriter, readers: Readers, redis: "Redis", name: str
+    writer: StreamWriter, readers: Readers, redis: Any, name: str
 ) -> None:
     send(writer, 2)
     readers("one").read(10, 1)
@@ -140,7 +141,7 @@ def test_a_message_that_is_given_back_goes_to_the_next_who_looks_as_if_never_del
     assert two.deliveries(Entry(id_, {})) == 1
 
 
-def test_a_dead_message_is_buried_with_its_reason_and_settled(writer: StreamWriter, readers: Readers, redis: "Redis", name: str) -> None:
+def test_a_dead_message_is_buried_with_its_reason_and_settled(writer: StreamWriter, readers: Readers, redis: Any, name: str) -> None:
     [id_] = writer.send([{b"da\xff": b"\x00\xff"}])
     reader = readers("one")
     [entry] = reader.read(10, 1)
@@ -158,7 +159,7 @@ def test_a_dead_message_is_buried_with_its_reason_and_settled(writer: StreamWrit
     }
 
 
-def test_only_what_every_group_has_settled_is_trimmed(writer: StreamWriter, readers: Readers, redis: "Redis", name: str) -> None:
+def test_only_what_every_group_has_settled_is_trimmed(writer: StreamWriter, readers: Readers, redis: Any, name: str) -> None:
     ids = send(writer, 4)
     reader = readers("one")
     redis.xgroup_create(name, "others", id="0")
@@ -179,9 +180,7 @@ def test_only_what_every_group_has_settled_is_trimmed(writer: StreamWriter, read
     assert [entry.id for entry in reader.read(10, 1)] == ids[3:]
 
 
-def test_a_server_that_has_forgotten_everything_gets_the_group_again(
-    writer: StreamWriter, readers: Readers, redis: "Redis", name: str
-) -> None:
+def test_a_server_that_has_forgotten_everything_gets_the_group_again(writer: StreamWriter, readers: Readers, redis: Any, name: str) -> None:
     reader = readers("one")
     for forgetful in (
         lambda: reader.read(1, 1),
@@ -209,7 +208,7 @@ def test_a_server_that_is_away_is_named_without_its_password() -> None:
     assert "secret-word" not in str(caught.value)
 
 
-def test_a_key_that_is_no_stream_is_an_error_of_ours(readers: Readers, redis: "Redis", name: str) -> None:
+def test_a_key_that_is_no_stream_is_an_error_of_ours(readers: Readers, redis: Any, name: str) -> None:
     reader = readers("one")
     redis.delete(name)
     redis.set(name, "a text")

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,8 +27,9 @@ from hearth.streaming.messages import encode
 from hearth.streaming.patience import Patience
 from hearth.streaming.worker import Worker
 from tests import servers
-from tests.integration.worker_process import DEADLY_TEAM_SIZE
+from tests.integration.worker_process import DEADLY_TEAM_SIZE, SECONDS_A_BATCH
 from tests.models import ByDesignation, Shelf, employees, good_record, served
+from utils.embedded import health
 
 ROOT = Path(__file__).parents[2]
 LIMIT_SECONDS = 60.0  # a limit, not a measure: starting a worker process takes seconds on a busy machine
@@ -41,13 +43,21 @@ def until(reached: Callable[[], bool], seconds: float = LIMIT_SECONDS) -> None:
         time.sleep(0.02)
 
 
+def has_more(bench: "Bench", than: int) -> bool:
+    return bench.count() > than
+
+
+def is_over(bench: "Bench", process: subprocess.Popen[str]) -> bool:
+    return bool(bench.dead()) or process.poll() is not None
+
+
 class Bench:
     """A stream of its own, a store of its own, and workers between them."""
 
     def __init__(self, valkey_url: str, database_url: str) -> None:
         self.valkey_url, self.database_url = valkey_url, database_url
         self.name = f"stream-{uuid4().hex}"
-        self.redis = Redis.from_url(valkey_url)
+        self.redis: Any = Redis.from_url(valkey_url)  # its answers are typed as all that any server may say
         self.writer = StreamWriter(valkey_url, self.name)
         self.processes: list[subprocess.Popen[str]] = []
 
@@ -63,7 +73,7 @@ class Bench:
         return self.writer.send([encode(dataset, alias, records)])[0]  # type: ignore[arg-type]  # bad records are sent as well
 
     def settings(self, **changes: Any) -> WorkerSettings:
-        given = {
+        given: dict[str, Any] = {
             "environment": "laptop",
             "data_dir": ROOT / "data",
             "mlflow_tracking_uri": "http://127.0.0.1:1",
@@ -110,10 +120,11 @@ class Bench:
                 thread.join(LIMIT_SECONDS)
         assert failed == []
 
-    def process(self, **changes: Any) -> "subprocess.Popen[str]":
+    def process(self, seconds_a_batch: float, **changes: Any) -> "subprocess.Popen[str]":
         values = self.settings(**changes).model_dump()
         revealed = {name: value.get_secret_value() if hasattr(value, "get_secret_value") else value for name, value in values.items()}
         environment = {**os.environ, **{f"HEARTH_{name.upper()}": str(value) for name, value in revealed.items()}}
+        environment[SECONDS_A_BATCH] = str(seconds_a_batch)
         command = [sys.executable, "-m", "tests.integration.worker_process"]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.processes.append(process)
@@ -394,7 +405,7 @@ def test_servers_that_go_away_and_come_back_cost_nothing(tmp_path: Path) -> None
                 stderr=subprocess.DEVNULL,
             )
             try:
-                until(lambda: servers.health.valkey_answers(port))
+                until(partial(health.valkey_answers, port))
                 bench.send(record())
                 until(lambda: bench.count() == 1)
                 with psycopg.connect(database_url, autocommit=True) as connection:
@@ -413,8 +424,8 @@ def test_a_worker_that_is_killed_again_and_again_loses_and_doubles_nothing(bench
     for _ in range(3):
         sent |= {bench.send(record(number % 6), record(5)) for number in range(60)}  # so each life has something to do
         before = bench.count()
-        process = bench.process(stream_batch_messages=5)
-        until(lambda before=before: bench.count() > before)
+        process = bench.process(0.2, stream_batch_messages=5)
+        until(partial(has_more, bench, before))
         process.kill()
         process.wait(LIMIT_SECONDS)
         in_hand.append(bench.pending())
@@ -436,8 +447,8 @@ def test_a_message_that_ends_its_worker_is_buried_alone(bench: Bench) -> None:
 
     ends = 0
     while not bench.dead():
-        process = bench.process(stream_max_deliveries=2)
-        until(lambda process=process: bool(bench.dead()) or process.poll() is not None)
+        process = bench.process(0, stream_max_deliveries=2)
+        until(partial(is_over, bench, process))
         if process.poll() is None:
             until(bench.settled)
             process.terminate()
@@ -455,7 +466,7 @@ def test_a_message_that_ends_its_worker_is_buried_alone(bench: Bench) -> None:
 def test_what_a_worker_dropped_is_taken_over_by_another(bench: Bench) -> None:
     for number in range(40):
         bench.send(record(number % 6))
-    process = bench.process(stream_batch_messages=40)
+    process = bench.process(120, stream_batch_messages=40)  # it is killed long before it is done
     until(lambda: bench.pending() > 0)
     process.kill()
     process.wait(LIMIT_SECONDS)
@@ -467,7 +478,7 @@ def test_what_a_worker_dropped_is_taken_over_by_another(bench: Bench) -> None:
 def test_sigterm_finishes_the_batch_in_hand(bench: Bench) -> None:
     for _ in range(100):
         bench.send(record())
-    process = bench.process(stream_batch_messages=10)
+    process = bench.process(0.5, stream_batch_messages=10)
     until(lambda: bench.count() > 0)
 
     process.terminate()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 import time
 from typing import NoReturn
@@ -19,12 +18,12 @@ from hearth.telemetry import configure_logging
 from tests.models import ByDesignation, Shelf, employees, served
 
 DEADLY_TEAM_SIZE = 66.0
-SECONDS_A_BATCH = 0.05
+SECONDS_A_BATCH = "TEST_SECONDS_A_BATCH"
 
 
 class SlowAndFragile(ByDesignation):
     def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
-        time.sleep(SECONDS_A_BATCH)
+        time.sleep(float(os.environ[SECONDS_A_BATCH]))
         if (frame["Team Size"] == DEADLY_TEAM_SIZE).any():
             _die()
         return super().predict_proba(frame)
@@ -52,4 +51,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

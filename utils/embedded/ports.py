@@ -44,6 +44,7 @@ PORTS = (
     Port("mlflow", "HEARTH_MLFLOW_PORT"),
     Port("airflow-apiserver", "HEARTH_AIRFLOW_PORT"),
     Port("fastapi", "HEARTH_API_PORT"),
+    Port("grpc", "HEARTH_GRPC_PORT"),
 )
 
 

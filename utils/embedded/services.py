@@ -57,6 +57,10 @@ def _fastapi(environment: Environment) -> bool:
     return health.http_ok(f"http://127.0.0.1:{environment['HEARTH_API_PORT']}/health")
 
 
+def _grpc(environment: Environment) -> bool:
+    return health.grpc_serves(int(environment["HEARTH_GRPC_PORT"]))
+
+
 def _runs(_: Environment) -> bool:
     return True  # that supervisord keeps it running is all there is to know
 
@@ -74,6 +78,7 @@ SERVICES = (
     Service("airflow-dag-processor", ("airflow-database", "minio"), 180, partial(_airflow, "dag_processor")),
     Service("airflow-triggerer", ("airflow-database", "minio"), 180, partial(_airflow, "triggerer")),
     Service("fastapi", _APPLICATION_NEEDS, 90, _fastapi),
+    Service("grpc", _APPLICATION_NEEDS, 90, _grpc),
     Service("stream_worker", _APPLICATION_NEEDS, 60, _runs, steady_seconds=3),
     Service("fake_data_producer", ("valkey",), 60, _runs, steady_seconds=3),
 )

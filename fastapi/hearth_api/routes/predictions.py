@@ -6,7 +6,6 @@ from fastapi import APIRouter, Query, Request
 
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION, aliases
-from hearth.contracts.records import check_records
 from hearth.errors import UnknownDataset
 from hearth.serving import LoadedModel
 from hearth_api.bodies import parse_records, read_body
@@ -48,7 +47,7 @@ def _add_route(router: APIRouter, path: str, contract: Contract) -> None:
 def _predict(service: ServiceState, model: LoadedModel, content: bytes) -> PredictionAnswer:
     contract = service.contracts[model.dataset]
     records = parse_records(content, contract, service.settings.api_max_records)
-    scores = model.scorer.score(check_records(contract, records))
+    scores = model.scorer.score_columns(model.scorer.parser.parse(records))
     return PredictionAnswer(
         predictions=scores.codes.tolist(),
         labels=scores.labels,
