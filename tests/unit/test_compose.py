@@ -1,0 +1,212 @@
+"""docker-compose.yaml and the Dockerfiles, without Docker: what would only be noticed at a user's, or not at all."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hearth.settings import ApiSettings, GrpcSettings, ProducerSettings, Settings, StorageSettings, WorkerSettings
+from utils.compose import preflight
+from utils.make_secrets import read_values
+
+ROOT = Path(__file__).parents[2]
+ENV = read_values(ROOT / ".env")
+STORES = {path.stem: path for path in (ROOT / "dockerfiles/object-store").glob("*.yaml")}
+DOCKERFILES = sorted((ROOT / "dockerfiles").glob("*/Dockerfile"))
+THIRD_PARTY = ("postgres", "valkey", "minio")
+VARIABLE = re.compile(r"\$\{(\w+)(:\?|:-[^}]*)?\}")
+
+
+def interpolated(value: Any, name: str = "") -> Any:  # what YAML holds
+    """Fill in variables as Compose does; a variable of the environment without a value has the one of `.env`."""
+    match value:
+        case dict():
+            return {key: interpolated(entry, str(key)) for key, entry in value.items()}
+        case list():
+            return [interpolated(entry) for entry in value]
+        case str():
+            return VARIABLE.sub(lambda found: ENV.get(found[1], (found[2] or "").removeprefix(":-")), value)
+        case None if name.startswith("HEARTH_"):
+            return ENV[name]
+    return value
+
+
+def load(store: str = "seaweedfs") -> dict[str, Any]:
+    """The services, with the object store's own file merged in."""
+    services: dict[str, Any] = interpolated(yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8")))["services"]
+    theirs = interpolated(yaml.safe_load(STORES[store].read_text(encoding="utf-8")))["services"]["minio"]
+    services["minio"] = {**theirs, **services["minio"]}
+    return services
+
+
+SERVICES = load()
+ONE_SHOTS = {name for name, service in SERVICES.items() if service.get("restart") == "no"}
+DEBUG = {name for name, service in SERVICES.items() if service["profiles"] == ["debug"]}
+
+
+NEEDS = [(name, needed, how["condition"]) for name, service in SERVICES.items() for needed, how in service.get("depends_on", {}).items()]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_is_confined(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is True
+    assert set(service.get("cap_add", [])) <= ({"DAC_OVERRIDE"} if name == "minio" else set())
+    assert not service.get("privileged")
+    assert service["logging"]["options"]["max-size"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_says_whether_it_can_serve(name: str) -> None:
+    if name in ONE_SHOTS:
+        assert SERVICES[name]["healthcheck"] == {"disable": True}, "the check of the image is that of another program"
+    else:
+        assert SERVICES[name]["healthcheck"]["test"]
+        assert SERVICES[name]["healthcheck"]["start_period"]
+
+
+@pytest.mark.parametrize(("name", "needed", "condition"), NEEDS)
+def test_every_need_waits_for_what_it_needs(name: str, needed: str, condition: str) -> None:
+    assert condition == ("service_completed_successfully" if needed in ONE_SHOTS else "service_healthy"), name
+
+
+def test_every_one_shot_is_waited_for_because_up_wait_takes_its_end_for_a_failure_otherwise() -> None:
+    awaited = {needed for _, needed, _ in NEEDS}
+
+    assert awaited >= ONE_SHOTS - DEBUG
+
+
+def test_a_profile_brings_everything_that_its_services_need() -> None:
+    for name, needed, _ in NEEDS:
+        assert set(SERVICES[name]["profiles"]) <= set(SERVICES[needed]["profiles"]), f"{name} needs {needed}"
+
+
+def test_nothing_starts_before_the_settings_are_checked() -> None:
+    starting = {name for name in SERVICES if name not in DEBUG and not SERVICES[name].get("depends_on")}
+
+    assert starting == {"preflight"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_ports_are_opened_on_this_machine_only(name: str) -> None:
+    for port in SERVICES[name].get("ports", []):
+        assert port.startswith("127.0.0.1:"), "the laptop value of HEARTH_BIND_ADDRESS"
+
+
+def test_each_image_is_built_by_one_service_that_the_others_wait_for() -> None:
+    builders: dict[str, list[str]] = {}
+    for name, service in SERVICES.items():
+        if "build" in service:
+            builders.setdefault(service["image"], []).append(name)
+
+    assert all(len(names) == 1 for names in builders.values()), builders
+    for name, service in SERVICES.items():
+        assert service["image"] in builders or name in THIRD_PARTY
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_foreign_images_have_a_fixed_version_and_can_be_replaced(store: str) -> None:
+    for name in THIRD_PARTY:
+        tag = load(store)[name]["image"].partition(":")[2]
+        assert tag
+        assert tag != "latest"
+    text = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8") + STORES[store].read_text(encoding="utf-8")
+    assert all("${" in image for image in re.findall(r"^\s+image: (.*)$", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", [ROOT / "docker-compose.yaml", *STORES.values()], ids=lambda path: path.name)
+def test_every_variable_has_a_laptop_value(path: Path) -> None:
+    for name, default in VARIABLE.findall(path.read_text(encoding="utf-8")):
+        assert name in ENV or default.startswith(":-"), name
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("fastapi", ApiSettings),
+        ("grpc", GrpcSettings),
+        ("stream_worker", WorkerSettings),
+        ("fake_data_producer", ProducerSettings),
+        ("upload_data", StorageSettings),
+        ("buckets", StorageSettings),
+        ("airflow-worker", StorageSettings),
+    ],
+)
+def test_a_process_finds_all_of_its_settings(name: str, settings: type[Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in list(ENV):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in SERVICES[name]["environment"].items():
+        monkeypatch.setenv(variable, str(value))
+
+    settings(_env_file=None)
+
+
+def test_no_container_is_told_an_address_of_the_embedded_stack() -> None:
+    for name, service in SERVICES.items():
+        for variable, value in service.get("environment", {}).items():
+            if variable != "AIRFLOW__API__BASE_URL" and variable not in {"MLFLOW_SERVER_ALLOWED_HOSTS", "HEARTH_BIND_ADDRESS"}:
+                assert "127.0.0.1" not in str(value), f"{name}: {variable}"
+
+
+@pytest.mark.parametrize("name", ["fastapi", "grpc", "stream_worker", "fake_data_producer"])
+def test_a_service_that_predicts_holds_no_key_of_the_object_store(name: str) -> None:
+    assert ENV["HEARTH_S3_SECRET_KEY"] not in str(SERVICES[name]["environment"])
+    assert ENV["HEARTH_POSTGRES_PASSWORD"] not in map(str, SERVICES[name]["environment"].values())
+
+
+def test_preflight_sees_every_secret_that_env_has() -> None:
+    assert set(preflight.laptop_values(SERVICES["preflight"]["environment"])) == set(preflight.laptop_values(ENV))
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+class TestDockerfile:
+    def test_the_base_is_an_argument_and_the_last_stage_installs_nothing_by_pip(self, path: Path) -> None:
+        _, first, *_, last = re.split(r"^FROM ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+        assert first.startswith("${PYTHON_IMAGE} ")
+        assert last.startswith("${PYTHON_IMAGE}\n")
+        assert first.count(" install ") == first.count("--require-hashes") == 2  # uv, and with it the rest
+        assert "pip" not in last
+        assert "/build" not in last
+
+    def test_it_runs_as_nobody_in_particular_and_says_how_it_is(self, path: Path) -> None:
+        last = path.read_text(encoding="utf-8").rpartition("\nFROM ")[2]
+
+        assert re.search(r"^USER [1-9]\d*:0$", last, re.MULTILINE)
+        assert re.search(r"^HEALTHCHECK ", last, re.MULTILINE)
+        assert "org.opencontainers.image.title" in last
+
+    def test_it_needs_nothing_but_package_registries(self, path: Path) -> None:
+        text = path.read_text(encoding="utf-8")
+
+        assert not re.search(r"^# syntax|@sha256:|index-url|curl|wget|git clone", text, re.MULTILINE)
+        assert all("127.0.0.1" in address or "localhost" in address for address in re.findall(r"https?://\S+", text))
+
+    def test_what_it_copies_is_let_through(self, path: Path) -> None:
+        allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")]
+        copied = re.findall(r"^COPY (?!--from)(.+) \S+$", path.read_text(encoding="utf-8"), re.MULTILINE)
+
+        for source in " ".join(copied).split():
+            assert any(_within(source, pattern) for pattern in allowed), source
+
+
+def _within(source: str, pattern: str) -> bool:
+    return (
+        Path(source).match(pattern)
+        or any(Path(parent).match(pattern) for parent in Path(source).parents)
+        or pattern.startswith(f"{source}/")
+    )
+
+
+def test_builds_see_neither_settings_nor_real_data() -> None:
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+
+    assert rules[0] == "*"
+    assert rules.index("data/*/*.csv") > rules.index("!data")
+    assert not any(".env" in rule for rule in rules)
