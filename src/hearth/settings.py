@@ -121,7 +121,9 @@ class GrpcSettings(InterfaceSettings):
 
     grpc_host: str = Field(min_length=1, description="the address that the gRPC service listens on")
     grpc_port: int = Field(ge=0, le=65_535, description="its port; 0: any free one")
-    grpc_reuse_port: bool = Field(False, description="several processes may listen on the port, and the system shares out connections")
+    grpc_reuse_port: bool = Field(
+        default=False, description="several processes may listen on the port, and the system shares out connections"
+    )
     grpc_max_records: int = Field(ge=1, description="records in one message, at most")
     grpc_max_message_bytes: int = Field(ge=1_000, description="bytes of one message, at most")
     grpc_max_concurrent_calls: int = Field(ge=1, description="open calls, streams among them, at most; more are refused")

@@ -72,7 +72,9 @@ def grpc_serves(port: int, service: str = "", host: str = "127.0.0.1") -> bool:
         ":method": "POST", ":scheme": "http", ":path": "/grpc.health.v1.Health/Check", ":authority": f"{host}:{port}",
         "content-type": "application/grpc", "te": "trailers",
     }  # fmt: skip
-    block = b"".join(b"\0" + bytes([len(part := key.encode())]) + part + bytes([len(value)]) + value.encode() for key, value in headers.items())
+    block = b"".join(
+        b"\0" + bytes([len(part := key.encode())]) + part + bytes([len(value)]) + value.encode() for key, value in headers.items()
+    )
     message = (b"\x0a" + bytes([len(name)]) + name) if name else b""
     question = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"".join(
         (

@@ -1,0 +1,159 @@
+"""Ask the gRPC service for predictions and print them: `python -m grpc_service.client --mode batch|stream`.
+
+Records are fake ones of the data set, or the rows of a CSV file with its columns (`--file`). In batch mode all of them go in one call; in
+stream mode each goes in a message of its own over one call, at `--rate` messages a second if that is given.
+"""
+
+import argparse
+import asyncio
+import csv
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import grpc
+
+from grpc_service.encoding import Record, packed_message, record_message
+from grpc_service.errors import error_of
+from grpc_service.v1 import prediction_pb2 as pb
+from grpc_service.v1.prediction_pb2_grpc import PredictionStub
+from hearth.contracts import Contract, IntegerColumn, NumberColumn, load_contract
+from hearth.contracts.aliases import CHAMPION
+from hearth.errors import HearthError
+from hearth.fakes import FakeRecords
+from hearth.settings import GrpcClientSettings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0 if every record was scored."""
+    try:
+        options = _parser().parse_args(arguments)
+        contract = load_contract(options.dataset)
+        records = csv_records(contract, options.file, options.records) if options.file else _fake_records(contract, options)
+        if not records:
+            print(f"{options.file} has no rows.", file=sys.stderr)
+            return 1
+        return asyncio.run(_ask(options, records))
+    except (HearthError, OSError, UnicodeDecodeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def csv_records(contract: Contract, path: Path, most: int | None) -> list[Record]:
+    """Read rows of a CSV file: empty cells are missing, cells of numeric columns numbers. What else is wrong is for the service to say."""
+    numeric = {name for name, column in contract.columns.items() if isinstance(column, IntegerColumn | NumberColumn)}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = islice(csv.DictReader(file, restval=""), most)
+        return [{name: _cell(text, is_number=name in numeric) for name, text in row.items() if name is not None} for row in rows]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m grpc_service.client", description=__doc__)
+    parser.add_argument("--mode", choices=("batch", "stream"), default="batch")
+    parser.add_argument("--address", help="host:port of the service (default: HEARTH_GRPC_ADDRESS)")
+    parser.add_argument("--dataset", default="employees")
+    parser.add_argument("--model", default=CHAMPION, help="an alias (default: %(default)s)")
+    parser.add_argument("--file", type=Path, help="a CSV file with the data set's columns, instead of fake records")
+    parser.add_argument("--records", type=int, help="so many (default: 5 fake ones, or all of the file)")
+    parser.add_argument("--seed", type=int, default=42, help="the same seed makes the same fake records")
+    parser.add_argument("--packed", action="store_true", help="send columns instead of records")
+    parser.add_argument("--rate", type=float, help="stream: messages a second (default: as fast as they are answered)")
+    parser.add_argument("--timeout", type=float, default=30.0, help="batch: seconds that the answer may take (default: %(default)g)")
+    return parser
+
+
+def _fake_records(contract: Contract, options: argparse.Namespace) -> list[Record]:
+    return [*FakeRecords.load(contract).records(5 if options.records is None else options.records, options.seed)]
+
+
+async def _ask(options: argparse.Namespace, records: Sequence[Record]) -> int:
+    address = options.address or GrpcClientSettings().grpc_address
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = PredictionStub(channel)
+        ask = _batch if options.mode == "batch" else _stream
+        start = time.perf_counter()
+        try:
+            failed = await ask(stub, options, records)
+        except grpc.aio.AioRpcError as error:
+            print(f"{address}: {error.code().name}: {error.details()}", file=sys.stderr)
+            return 1
+        seconds = time.perf_counter() - start
+        print(f"{len(records) - failed} of {len(records)} records scored in {seconds:.3f} s")
+        return 1 if failed else 0
+
+
+async def _batch(stub: PredictionStub, options: argparse.Namespace, records: Sequence[Record]) -> int:
+    call = stub.Predict(_request(options, records), timeout=options.timeout)
+    try:
+        response = await call
+    except grpc.aio.AioRpcError:
+        if (error := await error_of(call)) is None:
+            raise
+        _print_error(error)
+        return len(records)
+    print(f"models:/{response.dataset}@{response.alias}, version {response.version} ({response.family})")
+    for row in range(len(records)):
+        print(_prediction_line(response, row, str(row)))
+    return 0
+
+
+async def _stream(stub: PredictionStub, options: argparse.Namespace, records: Sequence[Record]) -> int:
+    failed = 0
+    row = 0
+    async for answer in stub.PredictStream(_requests(options, records)):
+        if answer.HasField("error"):
+            failed += 1
+            _print_error(answer.error, answer.request_id)
+        else:
+            print(_prediction_line(answer.response, 0, answer.request_id), f"version {answer.response.version}")
+        row += 1
+    return failed
+
+
+async def _requests(options: argparse.Namespace, records: Sequence[Record]) -> AsyncIterator[pb.PredictRequest]:
+    start = time.perf_counter()
+    for row, record in enumerate(records):
+        if options.rate:
+            await asyncio.sleep(max(start + row / options.rate - time.perf_counter(), 0))
+        yield _request(options, [record], request_id=str(row))
+
+
+def _request(options: argparse.Namespace, records: Sequence[Record], request_id: str = "") -> pb.PredictRequest:
+    request = pb.PredictRequest(dataset=options.dataset, alias=options.model, request_id=request_id)
+    if options.packed:
+        request.packed.CopyFrom(packed_message(records))
+    else:
+        request.records.extend(record_message(record) for record in records)
+    return request
+
+
+def _prediction_line(response: pb.PredictResponse, row: int, name: str) -> str:
+    count = len(response.classes)
+    probabilities = response.probabilities[row * count : (row + 1) * count]
+    shown = "  ".join(f"{label} {probability:.3f}" for label, probability in zip(response.classes, probabilities, strict=True))
+    return f"{name:>6}  {response.labels[row]:<12} {shown} "
+
+
+def _print_error(error: pb.Error, name: str = "") -> None:
+    print(f"{name:>6}  {error.error}: {error.detail}", file=sys.stderr)
+    for problem in error.errors:
+        value = problem.value.WhichOneof("kind")
+        shown = "" if value is None else "null" if value == "null" else repr(getattr(problem.value, value))
+        print(f"{'':>6}  row {problem.row}, {problem.column}: got {shown}, expected {problem.expected}", file=sys.stderr)
+    if error.more_errors:
+        print(f"{'':>6}  and {error.more_errors} more", file=sys.stderr)
+
+
+def _cell(text: str, *, is_number: bool) -> object:
+    if text == "":
+        return None
+    try:
+        return float(text) if is_number else text
+    except ValueError:
+        return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""The process: `python -m grpc_service.server`."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH
+from grpc_health.v1.health import aio
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+from grpc_reflection.v1alpha import reflection
+
+from grpc_service.readiness import SERVICE, keep_true
+from grpc_service.servicer import PredictionServicer, VersionSource
+from grpc_service.v1.prediction_pb2_grpc import add_PredictionServicer_to_server
+from hearth.contracts import Contract, list_contracts
+from hearth.errors import HearthError, InvalidSettings
+from hearth.registry import Registry
+from hearth.serving import Models
+from hearth.settings import GrpcSettings
+from hearth.telemetry import configure_logging
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT."""
+    configure_logging("grpc")
+    try:
+        asyncio.run(_serve(GrpcSettings()))
+    except HearthError as error:
+        _LOGGER.critical("%s", error)
+        return 1
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def running_server(
+    settings: GrpcSettings, contracts: Mapping[str, Contract], models: Models, registry: VersionSource
+) -> AsyncIterator[int]:
+    """Serve while the context is open, and yield the port. At its end new calls are refused and open ones get their time to finish.
+
+    Raises:
+        InvalidSettings: the port is taken.
+    """
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute:
+        server, port = _make_server(settings, PredictionServicer(settings, contracts, models, registry, compute))
+        health = aio.HealthServicer()
+        add_HealthServicer_to_server(health, server)
+        reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
+        watching = asyncio.create_task(keep_true(health, models))
+        await server.start()
+        try:
+            yield port
+        finally:
+            watching.cancel()
+            await health.enter_graceful_shutdown()
+            await server.stop(settings.grpc_grace_seconds)
+
+
+async def _serve(settings: GrpcSettings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    contracts = {contract.name: contract for contract in list_contracts(settings.data_dir)}
+    registry = Registry.from_settings(settings)
+    models = Models(registry, contracts, settings.alias_poll_seconds)
+    async with running_server(settings, contracts, models, registry) as port:
+        _LOGGER.info("listening on %s:%d", settings.grpc_host, port)
+        # It waits for the first look; the process answers health checks meanwhile, and can be stopped
+        threading.Thread(target=models.start, name="model-start", daemon=True).start()
+        await stop.wait()
+        _LOGGER.info("stopping: open calls have %g s to end", settings.grpc_grace_seconds)
+    models.close()
+    _LOGGER.info("stopped")
+
+
+def _make_server(settings: GrpcSettings, servicer: PredictionServicer) -> tuple[grpc.aio.Server, int]:
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", settings.grpc_max_message_bytes),
+            ("grpc.so_reuseport", int(settings.grpc_reuse_port)),
+        ],
+        maximum_concurrent_rpcs=settings.grpc_max_concurrent_calls,
+    )
+    add_PredictionServicer_to_server(servicer, server)
+    try:
+        port = server.add_insecure_port(f"{settings.grpc_host}:{settings.grpc_port}")
+    except RuntimeError as error:
+        raise InvalidSettings(
+            f"Nothing can listen on {settings.grpc_host}:{settings.grpc_port}; is another process there?"
+            " Change HEARTH_GRPC_HOST or HEARTH_GRPC_PORT."
+        ) from error
+    return server, port
+
+
+if __name__ == "__main__":
+    sys.exit(main())

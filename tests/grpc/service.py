@@ -1,0 +1,181 @@
+"""A real server on a free port, with a registry in memory and models that were really fitted."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import grpc
+import numpy as np
+from google.rpc.status_pb2 import Status
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+
+from grpc_service.server import running_server
+from grpc_service.v1 import prediction_pb2 as pb
+from grpc_service.v1.prediction_pb2_grpc import PredictionStub
+from hearth.errors import ModelUnavailable, RegistryUnavailable
+from hearth.features import build_features
+from hearth.registry import RegisteredVersion
+from hearth.serving import Models
+from hearth.settings import GrpcSettings
+from tests.samples import EMPLOYEES, ROOT, sample_rows
+
+WHEN = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@cache
+def fitted(classifier: type[BaseEstimator] = LogisticRegression) -> Pipeline:
+    X, y = sample_rows(EMPLOYEES, 200)
+    return Pipeline([("features", build_features(EMPLOYEES)), ("model", classifier())]).fit(X, y)
+
+
+class Gated(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Answers when its gate is open, and counts the rows that it was asked for."""
+
+    gate = threading.Event()
+    asked = threading.Event()
+    rows: list[int] = []  # noqa: RUF012 - one for the whole process is wanted
+
+    @classmethod
+    def reset(cls) -> None:
+        cls.gate.set()
+        cls.asked.clear()
+        cls.rows.clear()
+
+    @classmethod
+    def wait_at_gate(cls) -> None:
+        """From now on; what was asked before, as when a model is loaded, is forgotten."""
+        cls.gate.clear()
+        cls.asked.clear()
+        cls.rows.clear()
+
+    def fit(self, _: np.ndarray, y: np.ndarray) -> "Gated":
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        self.rows.append(len(X))
+        self.asked.set()
+        assert self.gate.wait(20)
+        return np.tile([0.2, 0.7, 0.1], (len(X), 1))
+
+
+class Broken(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Fails at requests, not when it is loaded."""
+
+    broken = False
+
+    def fit(self, _: np.ndarray, y: np.ndarray) -> "Broken":
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        if Broken.broken:
+            raise ZeroDivisionError("secret of the inside")
+        return np.tile([0.2, 0.7, 0.1], (len(X), 1))
+
+
+@dataclass
+class Shelf:
+    """A registry in memory: version by alias, pipeline by version. It can be away."""
+
+    carried: dict[str, str] = field(default_factory=dict)
+    pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
+    away: bool = False
+
+    def aliases(self, _: str) -> dict[str, str]:
+        if self.away:
+            raise RegistryUnavailable("MLflow does not answer.")
+        return dict(self.carried)
+
+    def version(self, dataset: str, name: str) -> RegisteredVersion:
+        if self.away:
+            raise RegistryUnavailable("MLflow does not answer.")
+        if name not in self.pipelines:
+            raise ModelUnavailable(dataset, name, "no such version.")
+        return RegisteredVersion(dataset, name, "knn", "0a1b", f"run-{name}", WHEN, {"macro_f1": 0.81}, {"hearth.family": "knn"})
+
+    def load(self, version: RegisteredVersion) -> Pipeline:
+        return self.pipelines[version.version]
+
+
+def settings(**changes: object) -> GrpcSettings:
+    given: dict[str, Any] = {
+        "environment": "laptop",
+        "data_dir": ROOT / "data",
+        "mlflow_tracking_uri": "http://127.0.0.1:9",
+        "alias_poll_seconds": 0.05,
+        "api_default_dataset": "employees",
+        "grpc_host": "127.0.0.1",
+        "grpc_port": 0,
+        "grpc_max_records": 1_000,
+        "grpc_max_message_bytes": 1_000_000,
+        "grpc_max_concurrent_calls": 50,
+        "grpc_grace_seconds": 5,
+        **changes,
+    }
+    return GrpcSettings(_env_file=None, **given)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service as a caller sees it."""
+
+    address: str
+    channel: grpc.Channel
+    stub: PredictionStub
+    shelf: Shelf
+    models: Models
+
+
+@contextmanager
+def serving(shelf: Shelf, options: GrpcSettings | None = None) -> Iterator[Service]:
+    """Serve from a loop in a thread of its own; at the end the server stops as it does at SIGTERM."""
+    options = options or settings()
+    contracts = {"employees": EMPLOYEES}
+    started = threading.Event()
+    port = 0
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    with Models(shelf, contracts, options.alias_poll_seconds) as models:
+
+        async def serve() -> None:
+            nonlocal port
+            async with running_server(options, contracts, models, shelf) as port:
+                started.set()
+                await stop.wait()
+
+        thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+        thread.start()
+        assert started.wait(10)
+        address = f"127.0.0.1:{port}"
+        try:
+            with grpc.insecure_channel(address) as channel:
+                yield Service(address, channel, PredictionStub(channel), shelf, models)
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join(20)
+            assert not thread.is_alive(), "the server did not stop"
+            loop.close()
+
+
+def health_stub(channel: grpc.Channel) -> Any:
+    """The standard health service; the types of its package do not know its calls."""
+    return HealthStub(channel)
+
+
+def error_in(failed: grpc.RpcError) -> pb.Error:
+    """What a failed call carries in its details, read as any client would."""
+    [details] = [entry.value for entry in failed.trailing_metadata() if entry.key == "grpc-status-details-bin"]
+    status, message = Status.FromString(details), pb.Error()
+    assert (status.code, status.message) == (failed.code().value[0], failed.details())
+    assert status.details[0].Unpack(message)
+    return message

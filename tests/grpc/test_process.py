@@ -1,0 +1,199 @@
+"""The process and the client program, as a user starts them; and the committed code of the interface."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+
+from grpc_service import client
+from grpc_service.readiness import SERVICE
+from grpc_service.v1 import prediction_pb2 as pb
+from grpc_service.v1.prediction_pb2_grpc import PredictionStub
+from tests.grpc.service import Service, Shelf, fitted, health_stub, serving
+from tests.samples import EMPLOYEES, REAL_EXTRACT, ROOT
+from tests.servers import free_ports
+from utils.embedded.health import grpc_serves
+from utils.embedded.services import SERVICES
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    with serving(Shelf({"knn": "1", "champion": "1"}, {"1": fitted()})) as made:
+        yield made
+
+
+@contextmanager
+def process(port: int, registry: int, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """The server as the stack starts it, with a registry at a port where nobody listens; its log is `server.log`."""
+    environment: Mapping[str, str] = {
+        **os.environ,
+        "HEARTH_GRPC_PORT": str(port),
+        "HEARTH_MLFLOW_TRACKING_URI": f"http://127.0.0.1:{registry}",
+        "HEARTH_DATA_DIR": str(ROOT / "data"),
+    }
+    with (folder / "server.log").open("wb") as log:
+        command = [sys.executable, "-m", "grpc_service.server"]
+        started = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        try:
+            yield started
+        finally:
+            started.kill()
+            started.wait(10)
+
+
+def test_the_process_is_healthy_without_a_registry_says_why_it_cannot_predict_and_stops_at_sigterm(tmp_path: Path) -> None:
+    port, registry = free_ports(2)
+    with process(port, registry, tmp_path) as started:
+        deadline = time.monotonic() + 30
+        while not grpc_serves(port):
+            assert time.monotonic() < deadline
+            assert started.poll() is None, (tmp_path / "server.log").read_text()
+            time.sleep(0.05)
+        assert not grpc_serves(port, SERVICE)
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            assert health_stub(channel).Check(HealthCheckRequest(service=SERVICE)).status == HealthCheckResponse.NOT_SERVING
+            with pytest.raises(grpc.RpcError) as caught:
+                PredictionStub(channel).Predict(pb.PredictRequest(records=[pb.Record()]))
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+        started.send_signal(signal.SIGTERM)
+
+        assert started.wait(10) == 0
+    log = (tmp_path / "server.log").read_text()
+    assert f"listening on 127.0.0.1:{port}" in log
+    assert log.rstrip().endswith("stopped")
+    assert "Traceback" not in log
+
+
+def test_a_taken_port_is_named_with_the_setting_to_change(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with process(port, 9, tmp_path) as started:
+            assert started.wait(60) == 1
+
+    log = (tmp_path / "server.log").read_text()
+    assert f"Nothing can listen on 127.0.0.1:{port}; is another process there? Change HEARTH_GRPC_HOST or HEARTH_GRPC_PORT." in log
+    assert "Traceback" not in log
+
+
+def test_the_stack_asks_the_standard_health_service_with_nothing_but_the_standard_library(service: Service) -> None:
+    port = int(service.address.rpartition(":")[2])
+    [entry] = [entry for entry in SERVICES if entry.name == "grpc"]
+
+    assert entry.is_healthy({"HEARTH_GRPC_PORT": str(port)})
+    deadline = time.monotonic() + 10
+    while not grpc_serves(port, SERVICE):
+        assert time.monotonic() < deadline
+    assert not grpc_serves(port, "weather")
+    assert not grpc_serves(free_ports(1)[0])
+
+
+def test_a_server_that_speaks_something_else_is_not_healthy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def answer() -> None:
+            connection, _ = other.accept()
+            with connection:
+                connection.recv(1_000)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert not grpc_serves(other.getsockname()[1])
+        thread.join(10)
+
+
+def test_the_committed_code_is_what_the_interface_generates(tmp_path: Path) -> None:
+    source = "grpc_service/v1/prediction.proto"
+    outputs = [f"--{kind}={tmp_path}" for kind in ("python_out", "pyi_out", "grpc_python_out")]
+
+    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", "-I", ".", *outputs, source], cwd=ROOT, check=True)
+
+    made = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.py*"))
+    assert len(made) == 3
+    for path in made:
+        assert (ROOT / path).read_text() == (tmp_path / path).read_text(), f"{path} is not current: run make proto"
+
+
+class TestClient:
+    """`python -m grpc_service.client`."""
+
+    @pytest.mark.parametrize("form", [[], ["--packed"]], ids=["records", "packed"])
+    def test_a_batch_of_fake_records_is_printed_readably(
+        self, service: Service, capsys: pytest.CaptureFixture[str], form: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HEARTH_DATA_DIR", str(ROOT / "data"))
+        assert client.main(["--address", service.address, "--model", "knn", "--records", "3", *form]) == 0
+
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == "models:/employees@knn, version 1 (knn)"
+        assert [line.split()[0] for line in lines[1:4]] == ["0", "1", "2"]
+        assert all(line.split()[1] in EMPLOYEES.target.classes and "Medium 0." in line for line in lines[1:4])
+        assert lines[4].startswith("3 of 3 records scored in ")
+
+    def test_a_stream_sends_at_its_rate_and_prints_each_answer(self, service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+        start = time.monotonic()
+        assert client.main(["--mode", "stream", "--address", service.address, "--records", "5", "--rate", "20"]) == 0
+
+        assert 0.2 <= time.monotonic() - start < 5
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in lines[:5]] == ["0", "1", "2", "3", "4"]
+        assert all("version 1" in line for line in lines[:5])
+
+    @pytest.mark.parametrize("mode", ["batch", "stream"])
+    def test_a_row_that_breaks_the_contract_is_named(
+        self, service: Service, capsys: pytest.CaptureFixture[str], tmp_path: Path, mode: str
+    ) -> None:
+        header = [name for name in EMPLOYEES.columns if name not in EMPLOYEES.drop]
+        good = "Female,Product,No,2,5,,0.4,40,7.5,3,3,3,8,2"
+        (tmp_path / "rows.csv").write_text(
+            f"{','.join(header)}\n{good}\n{good.replace('Product', 'Start-up').replace(',2,5,', ',many,5,')}\n"
+        )
+
+        assert client.main(["--mode", mode, "--address", service.address, "--file", str(tmp_path / "rows.csv")]) == 1
+
+        shown = capsys.readouterr()
+        assert "Company Type: got 'Start-up', expected one of 'Product', 'Service'" in shown.err
+        assert "Designation: got 'many', expected a whole number from 0 to 5 (level)" in shown.err
+        assert f"{0 if mode == 'batch' else 1} of 2 records scored" in shown.out
+
+    @pytest.mark.skipif(not REAL_EXTRACT.exists(), reason="the real extract is not beside the checkout")
+    @pytest.mark.parametrize("form", [[], ["--packed"]], ids=["records", "packed"])
+    def test_rows_of_the_real_file_are_scored_as_they_are(
+        self, service: Service, capsys: pytest.CaptureFixture[str], form: list[str]
+    ) -> None:
+        assert client.main(["--address", service.address, "--file", str(REAL_EXTRACT), "--records", "500", *form]) == 0
+
+        assert "500 of 500 records scored" in capsys.readouterr().out
+
+    def test_a_service_that_is_not_there_is_named(self, capsys: pytest.CaptureFixture[str]) -> None:
+        address = f"127.0.0.1:{free_ports(1)[0]}"
+
+        assert client.main(["--address", address, "--timeout", "5"]) == 1
+
+        assert capsys.readouterr().err.startswith(f"{address}: UNAVAILABLE: ")
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--dataset", "weather"], "There is no data set 'weather'"),
+            (["--file", "nowhere.csv"], "nowhere.csv"),
+            (["--model", "tarot"], "unknown_alias: 'employees' has no alias 'tarot'"),
+        ],
+    )
+    def test_what_is_asked_wrongly_is_said(
+        self, service: Service, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+    ) -> None:
+        assert client.main(["--address", service.address, *arguments]) == 1
+
+        assert message in capsys.readouterr().err
