@@ -11,16 +11,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import grpc
 import httpx
 from pydantic import Field, SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from grpc_service.encoding import record_message
+from grpc_service.v1 import prediction_pb2 as pb
+from grpc_service.v1.prediction_pb2_grpc import PredictionStub
 from hearth.contracts import Contract, load_contract
+from hearth.contracts.names import ETL, dag_id
 from hearth.errors import HearthError
 from hearth.fakes import FakeRecords
 from hearth.predictions import PredictionStore
-from hearth.settings import PredictionsSettings
+from hearth.settings import GrpcClientSettings, PredictionsSettings
 from utils.airflow_api import AirflowApi, AirflowError
 from utils.console import make_console, make_table
 from utils.run_dags import run_etl_and_trainings
@@ -31,7 +36,7 @@ _STREAM_SHOWN = 5
 _RECORDS = 3
 
 
-class SmokeSettings(PredictionsSettings):
+class SmokeSettings(PredictionsSettings, GrpcClientSettings):
     """Where the running stack is."""
 
     airflow_url: str = Field(description="Airflow's API server")
@@ -78,11 +83,10 @@ def main() -> int:
 
 
 def _train(settings: SmokeSettings, contract: Contract, console: Console, trials: int | None) -> None:
-    prefix = "" if contract.name == "employees" else f"{contract.name}_"
-    trainings = [f"{prefix}train_{family}" for family in contract.families]
+    trainings = [dag_id(contract.name, f"train_{family}") for family in contract.families]
     with AirflowApi(settings.airflow_url, settings.airflow_user, settings.airflow_password.get_secret_value()) as airflow:
         conf = {} if trials is None else {"trials": trials}
-        run_etl_and_trainings(airflow, console, f"{prefix}etl_mlflow", trainings, conf)
+        run_etl_and_trainings(airflow, console, dag_id(contract.name, ETL), trainings, conf)
 
 
 def _predict(settings: SmokeSettings, contract: Contract, console: Console) -> list[Served]:
@@ -94,6 +98,7 @@ def _predict(settings: SmokeSettings, contract: Contract, console: Console) -> l
             answer = _ask_until_served(api, contract, alias, records)
             chances = [f"{label} {max(p.values()):.2f}" for label, p in zip(answer["labels"], answer["probabilities"], strict=True)]
             console.print(f"POST /predict?model={alias:<9} v{answer['version']}: {', '.join(chances)}")
+            _compare_grpc(settings, contract, records, answer)
             metrics = _alias_info(api, contract, alias)["metrics"]
             served.append(Served(alias, answer["family"], answer["version"], metrics["macro_f1"], metrics["accuracy"]))
     return served
@@ -115,6 +120,26 @@ def _ask_until_served(api: httpx.Client, contract: Contract, alias: str, records
         if time.monotonic() > deadline:
             raise SmokeFailure(f"{alias} is not served after {_ALIAS_LIMIT_SECONDS} s: {answer.status_code} {answer.text}")
         time.sleep(1)
+
+
+def _compare_grpc(settings: SmokeSettings, contract: Contract, records: list[dict[str, object]], expected: dict[str, Any]) -> None:
+    """Ask gRPC what REST has answered: the same version has to say the same. The two follow an alias each in its own time."""
+    request = pb.PredictRequest(dataset=contract.name, alias=expected["alias"], records=[record_message(record) for record in records])
+    deadline = time.monotonic() + _ALIAS_LIMIT_SECONDS
+    with grpc.insecure_channel(settings.grpc_address) as channel:
+        while True:
+            said = "nothing"
+            try:
+                answer = PredictionStub(channel).Predict(request, timeout=10, wait_for_ready=True)
+                said = f"{answer.labels} by version {answer.version}"
+                if answer.version == expected["version"] and list(answer.labels) == expected["labels"]:
+                    return
+            except grpc.RpcError as error:
+                said = str(error)
+            if time.monotonic() > deadline:
+                told = f"{expected['labels']} by version {expected['version']}"
+                raise SmokeFailure(f"{expected['alias']}: REST says {told}, gRPC at {settings.grpc_address} says {said}")
+            time.sleep(1)
 
 
 def _alias_info(api: httpx.Client, contract: Contract, alias: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from hearth import settings
 from hearth.errors import InvalidSettings
 from hearth.settings import (
     ApiSettings,
+    GrpcClientSettings,
+    GrpcSettings,
     PredictionsSettings,
     ProducerSettings,
     RegistrySettings,
@@ -19,7 +21,17 @@ from hearth.settings import (
 )
 
 ROOT = Path(__file__).parents[2]
-ALL = (Settings, StorageSettings, RegistrySettings, PredictionsSettings, WorkerSettings, ProducerSettings, ApiSettings)
+ALL = (
+    Settings,
+    StorageSettings,
+    RegistrySettings,
+    PredictionsSettings,
+    WorkerSettings,
+    ProducerSettings,
+    ApiSettings,
+    GrpcSettings,
+    GrpcClientSettings,
+)
 STORAGE = """
 HEARTH_ENVIRONMENT=laptop
 HEARTH_DATA_DIR=data
