@@ -25,7 +25,8 @@ from hearth.contracts.names import ETL, dag_id
 from hearth.errors import HearthError
 from hearth.fakes import FakeRecords
 from hearth.predictions import PredictionStore
-from hearth.settings import GrpcClientSettings, PredictionsSettings
+from hearth.registry import Registry
+from hearth.settings import GrpcClientSettings, PredictionsSettings, RegistrySettings
 from utils.airflow_api import AirflowApi, AirflowError
 from utils.console import make_console, make_table
 from utils.run_dags import run_etl_and_trainings
@@ -36,7 +37,7 @@ _STREAM_SHOWN = 5
 _RECORDS = 3
 
 
-class SmokeSettings(PredictionsSettings, GrpcClientSettings):
+class SmokeSettings(PredictionsSettings, GrpcClientSettings, RegistrySettings):
     """Where the running stack is."""
 
     airflow_url: str = Field(description="Airflow's API server")
@@ -92,10 +93,11 @@ def _train(settings: SmokeSettings, contract: Contract, console: Console, trials
 def _predict(settings: SmokeSettings, contract: Contract, console: Console) -> list[Served]:
     """Send raw records to every alias and compare what answers with what the registry says."""
     records = FakeRecords.load(contract, settings.data_dir).records(_RECORDS, seed=int(time.time()))
+    registered = Registry.from_settings(settings).aliases(contract.name)
     with httpx.Client(base_url=settings.api_url, timeout=30) as api:
         served = []
         for alias in (*contract.families, "champion"):
-            answer = _ask_until_served(api, contract, alias, records)
+            answer = _ask_until_served(api, contract, alias, registered.get(alias), records)
             chances = [f"{label} {max(p.values()):.2f}" for label, p in zip(answer["labels"], answer["probabilities"], strict=True)]
             console.print(f"POST /predict?model={alias:<9} v{answer['version']}: {', '.join(chances)}")
             _compare_grpc(settings, contract, records, answer)
@@ -104,7 +106,9 @@ def _predict(settings: SmokeSettings, contract: Contract, console: Console) -> l
     return served
 
 
-def _ask_until_served(api: httpx.Client, contract: Contract, alias: str, records: list[dict[str, object]]) -> dict[str, Any]:
+def _ask_until_served(
+    api: httpx.Client, contract: Contract, alias: str, registered: str | None, records: list[dict[str, object]]
+) -> dict[str, Any]:
     """Ask until the service has noticed the alias and serves the version that the registry names."""
     deadline = time.monotonic() + _ALIAS_LIMIT_SECONDS
     while True:
@@ -113,7 +117,7 @@ def _ask_until_served(api: httpx.Client, contract: Contract, alias: str, records
             body: dict[str, Any] = answer.json()
             if len(body["predictions"]) != len(records):
                 raise SmokeFailure(f"{alias}: sent {len(records)} records, got {len(body['predictions'])} predictions")
-            if body["version"] == _alias_info(api, contract, alias)["registered"]:
+            if body["version"] == registered:
                 return body
         elif answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
             raise SmokeFailure(f"POST /{contract.name}/predict?model={alias}: {answer.status_code} {answer.text}")
