@@ -28,11 +28,6 @@ class _Column(Part):
     description: str = Field(min_length=1)
     nullable: bool = False
 
-    @property
-    def unit_text(self) -> str:
-        """The unit as it follows a number, or nothing."""
-        return ""
-
 
 class IdentifierColumn(_Column):
     """A key: any text, never a feature."""
@@ -98,11 +93,6 @@ class _Numeric(_Column):
             message = f"minimum ({self.minimum:g}) must be below maximum ({self.maximum:g})"
             raise ValueError(message)
         return self
-
-    @property
-    def unit_text(self) -> str:
-        """The unit as it follows a number."""
-        return f" {self.unit}"
 
 
 class NumberColumn(_Numeric):
