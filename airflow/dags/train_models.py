@@ -12,7 +12,9 @@ from pendulum import datetime, duration
 
 from assets import model_asset, processed_asset
 from hearth.contracts import Contract, list_contracts
+from hearth.contracts.loading import contract_path
 from hearth.contracts.names import dag_id
+from hearth.errors import InvalidContract
 from hearth.families import FAMILIES
 
 if TYPE_CHECKING:
@@ -71,5 +73,6 @@ def training_dag(contract: Contract, family: str) -> DAG:
 
 for _contract in list_contracts():
     for _family in _contract.families:
-        if _family in FAMILIES:
-            globals()[f"{_contract.name}_{_family}"] = training_dag(_contract, _family)
+        if _family not in FAMILIES:
+            raise InvalidContract(contract_path(_contract.name), "families", f"names {_family!r}; there are: {', '.join(FAMILIES)}")
+        globals()[f"{_contract.name}_{_family}"] = training_dag(_contract, _family)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,3 +59,13 @@ def test_every_dag_retries_and_ends_in_time_and_says_what_it_is_for(dags: Parsed
 
 def test_a_training_takes_ten_trials_unless_told_otherwise(dags: Parsed) -> None:
     assert [dags[f"train_{family}"]["params"]["trials"] for family in ("knn", "svm", "lightgbm")] == [10, 10, 10]
+
+
+def test_a_family_that_nobody_knows_is_an_import_error_that_names_the_contract(tmp_path: Path) -> None:
+    contract = (airflow_home.ROOT / "data/employees/contract.yaml").read_text("utf-8")
+    (tmp_path / "employees").mkdir()
+    (tmp_path / "employees/contract.yaml").write_text(contract.replace("families: [knn,", "families: [knnn,"), "utf-8")
+    env = airflow_home.environment(tmp_path / "airflow", HEARTH_DATA_DIR=str(tmp_path))
+    found: Parsed = json.loads(airflow_home.run("dags/parse_dags.py", env=env).splitlines()[-1])
+    [error] = next(file["errors"] for file in found["files"] if file["file"] == "train_models.py").values()
+    assert "contract.yaml: families: names 'knnn'; there are: knn, svm, lightgbm" in error
