@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hearth.contracts import load_contract
 from hearth.errors import HearthError
-from hearth.fakes import fake_path, real_file, write_fake
+from hearth.fakes import DEMO_ROWS, DEMO_SEED, fake_path, real_file, write_fake
 from hearth.settings import get_settings
 
 
@@ -15,8 +15,8 @@ def main() -> int:
     """Write the file and say what it is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", default="employees")
-    parser.add_argument("--rows", type=_positive, default=15_000)
-    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--rows", type=_positive, default=DEMO_ROWS)
+    parser.add_argument("--seed", type=int, default=DEMO_SEED)
     parser.add_argument("--output", type=Path, help="default: data/<data set>/<source file> in the state folder, .hearth")
     options = parser.parse_args()
     data_dir = get_settings().data_dir

@@ -7,20 +7,17 @@ from pathlib import Path
 
 from hearth.contracts import load_contract
 from hearth.errors import HearthError
-from hearth.fakes import raw_file
+from hearth.fakes import DEMO_ROWS, DEMO_SEED, raw_file
 from hearth.settings import StorageSettings
 from hearth.storage import ObjectStore
-
-DEFAULT_ROWS = 15_000
-DEFAULT_SEED = 42
 
 
 def main() -> int:
     """Upload and say which file it was."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", default="employees")
-    parser.add_argument("--rows", type=int, default=DEFAULT_ROWS, help="rows to generate if there is no real file")
-    parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
+    parser.add_argument("--rows", type=int, default=DEMO_ROWS, help="rows to generate if there is no real file")
+    parser.add_argument("--seed", type=int, default=DEMO_SEED)
     options = parser.parse_args()
     try:
         settings = StorageSettings()

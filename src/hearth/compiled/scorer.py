@@ -27,7 +27,6 @@ class CompiledScorer(Scorer):
     def __init__(self, pipeline: Pipeline, contract: Contract) -> None:
         super().__init__(pipeline, contract)
         self.parser = RecordParser(contract)
-        self._contract = contract
         self._compiled: Compiled | None = None
         try:
             self._compiled = _compile(pipeline)

@@ -8,6 +8,9 @@ from pathlib import Path
 from hearth.contracts import Contract
 from hearth.fakes.generator import FakeRecords
 
+DEMO_ROWS = 15_000
+DEMO_SEED = 42
+
 
 @dataclass(frozen=True)
 class RawFile:
