@@ -4,9 +4,10 @@ PYTHON ?= python3
 ENVS := .venvs
 UV := $(ENVS)/uv/bin/uv
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+SERVE_EXTRAS = --extra api --extra grpc --extra scoring --extra stream --extra ui --extra utils
 
 .DEFAULT_GOAL := help
-.PHONY: help check setup setup-dev lock lint types test test-unit test-training test-servers test-dags demo data upload smoke export up down status logs clean
+.PHONY: help check setup setup-dev lock lint types test test-unit test-training test-servers test-dags demo data upload smoke export replay chaos up down status logs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,11 +21,12 @@ $(UV): requirements/uv.txt
 lock: $(UV) ## compile the requirement files again, from pyproject.toml
 	$(COMPILE) pyproject.toml --extra airflow -o dockerfiles/airflow/requirements.txt
 	$(COMPILE) pyproject.toml --extra mlflow -o dockerfiles/mlflow/requirements.txt
-	$(COMPILE) pyproject.toml --extra api --extra grpc --extra scoring --extra stream --extra utils -o dockerfiles/serve/requirements.txt
-	$(COMPILE) pyproject.toml --extra airflow --group dev -c dockerfiles/airflow/requirements.txt -o requirements/airflow-dev.txt
-	$(COMPILE) pyproject.toml --extra api --extra grpc --extra scoring --extra stream --extra utils --group dev --group proto --group containers -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
+	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) -o dockerfiles/serve/requirements.txt
+	$(COMPILE) pyproject.toml --extra airflow --group dev --group notebook -c dockerfiles/airflow/requirements.txt -o requirements/airflow-dev.txt
+	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) --group dev --group interfaces --group proto --group containers -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
 	$(COMPILE) --group embedded -o requirements/embedded.txt
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
+	for peer in $(BENCH_PEERS); do $(COMPILE) utils/bench/requirements/$$peer.in -o utils/bench/requirements/$$peer.txt || exit 1; done
 
 # Each environment is installed anew when its requirement file changes; the stamp remembers which file it holds.
 $(ENVS)/%/.installed: dockerfiles/%/requirements.txt pyproject.toml | $(UV)
@@ -53,7 +55,7 @@ proto: setup-dev ## generate the code of the gRPC interface again, from grpc_ser
 # Checks. Each part of the code is checked, and each part of the tests run, in the environment that it belongs to.
 SERVE := $(ENVS)/serve/bin
 AIRFLOW := $(ENVS)/airflow/bin
-TRAINING_CODE := src/hearth/contracts/frames.py src/hearth/training.py src/hearth/figures.py src/hearth/pipeline airflow/dags
+TRAINING_CODE := src/hearth/contracts/frames.py src/hearth/training.py src/hearth/figures.py src/hearth/ingest src/hearth/pipeline airflow/dags
 PYTEST_FLAGS ?= -q
 
 lint: setup-dev lint-compose ## ruff, and who may import whom
@@ -62,7 +64,7 @@ lint: setup-dev lint-compose ## ruff, and who may import whom
 	$(SERVE)/lint-imports
 
 types: setup-dev ## mypy --strict, in both environments
-	$(SERVE)/mypy --exclude utils/compose src/hearth fastapi/hearth_api grpc_service utils tests/unit tests/api tests/grpc tests/integration
+	$(SERVE)/mypy --exclude "utils/compose|utils/bench/peers/(bentoml|litserve)" src/hearth fastapi/hearth_api grpc_service streamlit_app utils tests/unit tests/api tests/grpc tests/integration tests/browser
 	$(AIRFLOW)/mypy $(TRAINING_CODE) utils/compose tests/training tests/dags tests/e2e
 
 test: test-unit test-training test-servers test-dags ## all tests; starts the real servers that they need
@@ -73,13 +75,14 @@ test-unit: setup-dev ## the fast ones: nothing is started
 test-training: setup-dev ## ETL, training, registry, object store
 	$(AIRFLOW)/python -m pytest $(PYTEST_FLAGS) tests/training
 
-test-servers: setup-dev ## stream, predictions store, embedded stack
-	$(SERVE)/python -m pytest $(PYTEST_FLAGS) tests/integration
+test-servers: setup-dev ## stream, predictions store, embedded stack, the page in a browser
+	$(SERVE)/python -m pytest $(PYTEST_FLAGS) tests/integration tests/browser
 
 test-dags: setup-dev ## the DAGs, end to end
 	$(AIRFLOW)/python -m pytest $(PYTEST_FLAGS) tests/dags tests/e2e
 
 # The main job
+flag = $(if $($(2)),--$(1) '$($(2))')
 RUN = $(ENVS)/embedded/bin/python -m utils.embedded.run $(ENVS)/serve/bin/python
 
 demo: setup ## from raw file to live predictions on this machine: make demo [TRIALS=3] [ROWS=5000]
@@ -94,8 +97,32 @@ upload: setup ## put the raw data into the bucket of a running stack
 smoke: setup ## use a running stack as a user would, and say whether it works
 	@$(RUN) -m utils.smoke $(if $(TRIALS),--trials $(TRIALS))
 
-export: setup ## write the stored predictions to predicciones.csv
-	@$(RUN) -m hearth.predictions export --format csv --output predicciones.csv
+export: setup ## write the stored predictions to a file: make export [FORMAT=parquet] [SINCE=2026-11-21] [UNTIL=…] [DATASET=employees] [OUTPUT=…]
+	@$(RUN) -m hearth.predictions export $(call flag,format,FORMAT) $(call flag,output,OUTPUT) $(call flag,since,SINCE) $(call flag,until,UNTIL) $(call flag,dataset,DATASET)
+
+replay: setup ## list the dead letters, or put chosen ones back: make replay [ID=…] [ERROR=unknown_alias] [DATASET=…] [SINCE=…] [ALL=1] [SET=alias=knn] [DRY_RUN=1]
+	@$(RUN) -m hearth.streaming.replay $(call flag,id,ID) $(call flag,error,ERROR) $(call flag,dataset,DATASET) $(call flag,since,SINCE) $(call flag,until,UNTIL) $(call flag,set,SET) $(if $(ALL),--all) $(if $(DRY_RUN),--dry-run)
+
+chaos: setup ## kill workers and servers while 100,000 records go through the stream, and count: make chaos [SEED=1] [RECORDS=100000] [KILLS=20]
+	@$(SERVE)/python -m utils.chaos $(call flag,seed,SEED) $(call flag,records,RECORDS) $(call flag,kills,KILLS)
+
+# Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
+BENCH_PEERS := mlflow mlserver bentoml litserve
+.PHONY: bench-serving bench-soak bench-stream
+
+$(ENVS)/bench-%/.installed: utils/bench/requirements/%.txt | $(UV)
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
+	$(UV) pip install --quiet --python $(ENVS)/bench-$* --require-hashes -r $<
+	@touch $@
+
+bench-serving: setup-dev $(BENCH_PEERS:%=$(ENVS)/bench-%/.installed) ## compare REST with ready-made model servers; needs wrk
+	$(SERVE)/python -m utils.bench_serving $(BENCH_FLAGS)
+
+bench-stream: setup-dev ## speed of the stream worker, on real servers
+	$(SERVE)/python -m utils.bench_stream $(BENCH_FLAGS)
+
+bench-soak: setup-dev ## two minutes of load while the alias moves every five seconds; needs wrk
+	$(SERVE)/python -m utils.bench_soak $(BENCH_FLAGS)
 
 # The embedded stack. SERVICES="postgres valkey" starts only these and what they need; FOLLOW=-f goes on showing a log.
 # Before `make setup` there is nothing that could run, and nothing to do.

@@ -22,25 +22,31 @@ def prediction_message(model: LoadedModel, scores: Scores, request_id: str) -> p
     )
 
 
-def alias_message(status: AliasStatus, model: LoadedModel | None, version: RegisteredVersion | None) -> pb.Alias:
-    """Return how an alias is served, with what the registry says of the version if it could be asked."""
+def alias_message(status: AliasStatus, model: LoadedModel | None) -> pb.Alias:
+    """Return how an alias is served, with what the registry said of the version when it was loaded."""
     message = pb.Alias(alias=status.alias, version=status.serving, registered=status.registered, problem=status.problem)
     if model is not None:
         message.family, message.run_id = model.family, model.run_id
         message.since.FromDatetime(model.loaded_at)
-    if version is not None:
-        message.metrics.update(version.metrics)
+        message.metrics.update(model.registered.metrics)
     return message
 
 
-def info_message(alias: pb.Alias, contract: Contract, version: RegisteredVersion | None) -> pb.ModelInfoResponse:
+def info_message(alias: pb.Alias, contract: Contract, version: RegisteredVersion) -> pb.ModelInfoResponse:
     """Return what is known of a served version and of the records that it scores."""
     features = [_feature(name, contract) for name in contract.feature_names]
-    message = pb.ModelInfoResponse(dataset=contract.name, alias=alias, classes=contract.target.classes, features=features)
-    if version is not None:
-        message.digest = version.digest
-        message.created.FromDatetime(version.created)
-        message.tags.update(version.tags)
+    message = pb.ModelInfoResponse(
+        dataset=contract.name,
+        alias=alias,
+        digest=version.digest,
+        tags=version.tags,
+        params=version.params,
+        status=version.status,
+        source=version.source,
+        classes=contract.target.classes,
+        features=features,
+    )
+    message.created.FromDatetime(version.created)
     return message
 
 
@@ -50,5 +56,5 @@ def _feature(name: str, contract: Contract) -> pb.Feature:
     if isinstance(column, IntegerColumn | NumberColumn):
         message.minimum, message.maximum, message.unit = column.minimum, column.maximum, column.unit
     elif isinstance(column, CategoryColumn):
-        message.categories.extend(column.categories)
+        message.categories.extend(column.texts)
     return message

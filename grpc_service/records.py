@@ -4,16 +4,13 @@ All numbers of a request are checked in one step, as one matrix. That only tells
 merely unusual, the records are checked the way REST does it, which names row, column, value and expectation.
 """
 
-from collections.abc import Iterable
-from itertools import cycle
-
 import numpy as np
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
 from grpc_service.errors import InvalidRequest
 from grpc_service.v1 import prediction_pb2 as pb
-from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
-from hearth.contracts.columns import Columns, RecordParser
+from hearth.contracts import CategoryColumn, Contract
+from hearth.contracts.columns import Columns, NumberRules, RecordParser, Unusual
 from hearth.errors import InvalidRecords, Problem
 
 _MISSING = -1  # the code of a missing text
@@ -21,10 +18,6 @@ _FEW = 8  # so many records are checked without numpy
 _EXACT = 2.0**53  # whole numbers below this are the integers that they look like
 
 Records = RepeatedCompositeFieldContainer[pb.Record]
-
-
-class _Unusual(Exception):
-    """Something is not as the fast way expects it: a sign that the slow way must look."""
 
 
 class _NoKind:
@@ -43,13 +36,8 @@ class RecordReader:
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._parser = RecordParser(contract)
-        columns = [column for column in contract.feature_columns.values() if isinstance(column, IntegerColumn | NumberColumn)]
+        self._rules = NumberRules(contract)
         self._numeric = contract.numeric_features
-        self._minimum = np.array([column.minimum for column in columns])
-        self._maximum = np.array([column.maximum for column in columns])
-        self._nullable = np.array([column.nullable for column in columns], dtype=bool)
-        self._whole = np.flatnonzero([isinstance(column, IntegerColumn) for column in columns])
-        self._rules = [(column.minimum, column.maximum, column.nullable, isinstance(column, IntegerColumn)) for column in columns]
         self._categories = {name: _Categories(contract.columns[name]) for name in contract.categorical_features}
 
     def count(self, request: pb.PredictRequest) -> int:
@@ -79,73 +67,55 @@ class RecordReader:
             rows = _rows(request.packed, len(self._contract.columns))
             try:
                 return self._read_packed_at_once(request.packed, rows)
-            except _Unusual:
+            except Unusual:
                 return self._parser.parse(_unpacked(request.packed, rows))
         try:
             return self._read_at_once(request.records)
-        except _Unusual:
+        except Unusual:
             return self._parser.parse([{name: _plain(value) for name, value in record.values.items()} for record in request.records])
 
     def _read_at_once(self, records: Records) -> Columns:
         numeric, categories = self._numeric, self._categories
         features = (*numeric, *categories)
-        numbers: list[float] = []
+        numbers: list[float | None] = []
         codes: list[int] = []
         for record in records:
             values = record.values
             # Looking up what is not there would add it
             if len(values) != len(features) or not all([name in values for name in features]):  # noqa: C419 - a generator is slower
-                raise _Unusual
+                raise Unusual
             for name in numeric:
                 value = values[name]
-                number = value.number
+                number: float | None = value.number
                 if number == 0 and not value.HasField("number"):
-                    number = _null(value)
+                    _require_null(value)
+                    number = None
                 elif number != number:  # noqa: PLR0124 - NaN, which is no null here
-                    raise _Unusual
+                    raise Unusual
                 numbers.append(number)
             for name, column in categories.items():
                 value = values[name]
                 code = column.codes.get(value.text)
                 codes.append(column.null(value) if code is None else code)
-        matrix = np.array(numbers).reshape(len(records), len(numeric))
-        if len(records) <= _FEW:
-            self._check_few(numbers)
-        else:
-            self._check_many(matrix)
+        few = len(records) <= _FEW
+        matrix = np.array(self._rules.few(numbers) if few else numbers, dtype=np.float64).reshape(len(records), len(numeric))
+        if not few:
+            self._rules.many(matrix)
         return Columns(matrix, np.array(codes, dtype=np.intp).reshape(len(records), len(categories)))
 
     def _read_packed_at_once(self, packed: pb.PackedRecords, rows: int) -> Columns:
         numbers = {column.name: column for column in packed.numbers}
         texts = {column.name: column for column in packed.texts}
         if numbers.keys() != set(self._numeric) or texts.keys() != self._categories.keys():
-            raise _Unusual
+            raise Unusual
         matrix = np.empty((rows, len(self._numeric)))
         for position, name in enumerate(self._numeric):
             matrix[:, position] = numbers[name].values
         codes = np.empty((rows, len(self._categories)), dtype=np.intp)
         for position, (name, column) in enumerate(self._categories.items()):
             codes[:, position] = column.translated(texts[name])
-        self._check_many(matrix)
+        self._rules.many(matrix)
         return Columns(matrix, codes)
-
-    def _check_many(self, numbers: np.ndarray) -> None:
-        """Check numbers in which NaN means missing."""
-        missing = np.isnan(numbers)
-        if not ((numbers >= self._minimum) & (numbers <= self._maximum) | missing & self._nullable).all():
-            raise _Unusual
-        whole = numbers[:, self._whole]
-        if np.count_nonzero(np.rint(whole) != whole) != np.count_nonzero(missing[:, self._whole]):
-            raise _Unusual
-
-    def _check_few(self, numbers: Iterable[float]) -> None:
-        """Do the same, record after record, where a dozen calls of numpy would cost more than they save."""
-        for number, (minimum, maximum, nullable, whole) in zip(numbers, cycle(self._rules), strict=False):
-            if minimum <= number <= maximum:
-                if whole and not number.is_integer():
-                    raise _Unusual
-            elif number == number or not nullable:  # noqa: PLR0124 - only NaN differs from itself
-                raise _Unusual
 
 
 class _Categories:
@@ -158,7 +128,7 @@ class _Categories:
 
     def null(self, value: pb.Value) -> int:
         if self._missing is None or not value.HasField("null"):
-            raise _Unusual
+            raise Unusual
         return self._missing
 
     def translated(self, column: pb.TextColumn) -> np.ndarray:
@@ -169,17 +139,16 @@ class _Categories:
         table.append(unknown if self._missing is None else self._missing)
         # A missing text has code -1, which finds the last entry
         if given.min() < _MISSING or given.max() >= len(column.dictionary):
-            raise _Unusual
+            raise Unusual
         codes: np.ndarray = np.array(table, dtype=np.intp)[given]
         if codes.min() == unknown:
-            raise _Unusual
+            raise Unusual
         return codes
 
 
-def _null(value: pb.Value) -> float:
-    if value.HasField("null"):
-        return np.nan
-    raise _Unusual
+def _require_null(value: pb.Value) -> None:
+    if not value.HasField("null"):
+        raise Unusual
 
 
 def _plain(value: pb.Value) -> object:

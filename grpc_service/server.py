@@ -16,10 +16,13 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
 from grpc_service.readiness import SERVICE, keep_true
-from grpc_service.servicer import PredictionServicer, VersionSource
+from grpc_service.servicer import PredictionServicer
+from grpc_service.telling import Calls
 from grpc_service.v1.prediction_pb2_grpc import add_PredictionServicer_to_server
 from hearth.contracts import Contract, list_contracts
 from hearth.errors import HearthError, InvalidSettings
+from hearth.metrics import new_registry, serve_metrics, tell_models, tell_recorder
+from hearth.recording.recorder import Recorder
 from hearth.registry import Registry
 from hearth.serving import Models
 from hearth.settings import GrpcSettings
@@ -40,16 +43,24 @@ def main() -> int:
 
 
 @contextlib.asynccontextmanager
-async def running_server(
-    settings: GrpcSettings, contracts: Mapping[str, Contract], models: Models, registry: VersionSource
-) -> AsyncIterator[int]:
-    """Serve while the context is open, and yield the port. At its end new calls are refused and open ones get their time to finish.
+async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contract], models: Models) -> AsyncIterator[int]:
+    """Serve while the context is open, and yield the port.
+
+    At its end new calls are refused, open ones get their time to finish, and then the predictions that wait get theirs to be stored.
 
     Raises:
-        InvalidSettings: the port is taken.
+        InvalidSettings: the port, or that of the metrics, is taken.
     """
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute:
-        server, port = _make_server(settings, PredictionServicer(settings, contracts, models, registry, compute))
+    metrics = new_registry()
+    tell_models(metrics, models.status)
+    with (
+        serve_metrics(metrics, settings.grpc_host, settings.grpc_metrics_port),
+        Recorder(settings, contracts, models) as recorder,
+        ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
+    ):
+        tell_recorder(metrics, recorder.counts)
+        servicer = PredictionServicer(settings, contracts, models=models, recorder=recorder, calls=Calls(metrics), compute=compute)
+        server, port = _make_server(settings, servicer)
         health = aio.HealthServicer()
         add_HealthServicer_to_server(health, server)
         reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
@@ -68,9 +79,8 @@ async def _serve(settings: GrpcSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     contracts = {contract.name: contract for contract in list_contracts(settings.data_dir)}
-    registry = Registry.from_settings(settings)
-    models = Models(registry, contracts, settings.alias_poll_seconds)
-    async with running_server(settings, contracts, models, registry) as port:
+    models = Models(Registry.from_settings(settings), contracts, settings.alias_poll_seconds)
+    async with running_server(settings, contracts, models) as port:
         _LOGGER.info("listening on %s:%d", settings.grpc_host, port)
         # It waits for the first look; the process answers health checks meanwhile, and can be stopped
         threading.Thread(target=models.start, name="model-start", daemon=True).start()

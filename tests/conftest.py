@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests import servers
+from utils import servers
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +19,15 @@ def postgres_url() -> Iterator[str]:
 def fresh_database(postgres_url: str) -> str:
     """The URL of an empty database that no other test has seen."""
     return servers.create_database(postgres_url, f"test_{uuid4().hex}")
+
+
+@pytest.fixture(scope="session")
+def mysql_url() -> Iterator[str]:
+    """The URL of a MariaDB, without a database; the test is skipped where none is installed."""
+    if not servers.mariadb_is_installed():
+        pytest.skip("needs MariaDB's server: apt-get install mariadb-server, or brew install mariadb")
+    with servers.mariadb() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,7 @@ class Shelf:
     def __init__(self, model: object = None, **carried: str) -> None:
         self.carried = carried
         self.model = model or ByDesignation()
+        self.tags: dict[str, dict[str, str]] = {}  # by version
 
     def aliases(self, dataset: str) -> dict[str, str]:
         return dict(self.carried) if dataset == "employees" else {}
@@ -54,10 +55,18 @@ class Shelf:
         if number is None:
             raise ModelUnavailable(dataset, name, "no version carries this alias yet.")
         metrics: Mapping[str, float] = {"macro_f1": 0.81, "accuracy": 0.83}
-        return RegisteredVersion(dataset, number, "knn", "digest", f"run-{number}", datetime(2026, 11, 21, tzinfo=UTC), metrics, {})
+        tags = dict(self.tags.get(number, {}))
+        return RegisteredVersion(dataset, number, "knn", "digest", f"run-{number}", datetime(2026, 11, 21, tzinfo=UTC), metrics, tags)
 
     def load(self, _: RegisteredVersion) -> object:
         return self.model
+
+    def set_alias(self, dataset: str, alias: str, version: str) -> None:
+        assert dataset == "employees"
+        self.carried[alias] = version
+
+    def annotate(self, version: RegisteredVersion, tags: Mapping[str, str], description: str | None = None) -> None:  # noqa: ARG002 - the registry's interface
+        self.tags.setdefault(version.version, {}).update(tags)
 
 
 @contextmanager

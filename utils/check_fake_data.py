@@ -60,7 +60,7 @@ def spearman(contract: Contract, frame: pd.DataFrame) -> pd.DataFrame:
     for name, column in contract.columns.items():
         if isinstance(column, IdentifierColumn):
             continue
-        positions = {category: i for i, category in enumerate(column.categories)} if isinstance(column, CategoryColumn) else None
+        positions = {text: i for i, text in enumerate(column.texts)} if isinstance(column, CategoryColumn) else None
         columns[name] = frame[name] if positions is None else frame[name].map(positions).astype("float64")
         if frame[name].isna().any():
             columns[f"missing {name}"] = frame[name].isna().astype("float64")
@@ -85,7 +85,7 @@ def print_comparison(contract: Contract, real: pd.DataFrame, fake: pd.DataFrame)
             continue
         known = [frame[name].dropna() for frame in (real, fake)]
         if isinstance(column, CategoryColumn):
-            known = [values.map({category: i for i, category in enumerate(column.categories)}).astype("float64") for values in known]
+            known = [values.map({text: i for i, text in enumerate(column.texts)}).astype("float64") for values in known]
         distances[name] = float(ks_2samp(*[values.to_numpy().astype("float64") for values in known]).statistic)
     for name, distance in sorted(distances.items(), key=lambda item: -item[1])[:LARGEST_DIFFERENCES]:
         print(f"  {name}: {distance:.3f}")

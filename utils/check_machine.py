@@ -1,4 +1,7 @@
-"""Say what this machine lacks before anything is installed; standard library only. `--install` gets it on Debian, as root."""
+"""Say what this machine lacks before anything is installed; standard library only.
+
+`--install` gets it on Debian, as root, and what only some of the tests need as well.
+"""
 
 import ctypes
 import importlib.util
@@ -32,8 +35,19 @@ def find_lacks() -> list[Lack]:
     return lacks
 
 
+def find_test_lacks() -> list[Lack]:
+    """Look for what some tests need, which are skipped without."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin"
+    lacks = []
+    if shutil.which("mariadbd", path=path) is None:
+        lacks.append(Lack("MariaDB's server, for the tests of MySQL", "mariadb-server", "mariadb"))
+    if shutil.which("chromium") is None:
+        lacks.append(Lack("Chromium, for the tests of the page", "chromium", "--cask chromium"))
+    return lacks
+
+
 def main() -> int:
-    """Print what is missing; 0 if nothing is."""
+    """Print what is missing; 0 if nothing is that Hearth cannot run without."""
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         found = ".".join(map(str, sys.version_info[:3]))
         print(
@@ -41,9 +55,15 @@ def main() -> int:
         )
         return 1
     lacks = find_lacks()
-    if lacks and "--install" in sys.argv[1:]:
-        _install([lack.debian for lack in lacks])
-        lacks = find_lacks()
+    if "--install" in sys.argv[1:]:
+        if lacks:
+            _install([lack.debian for lack in lacks])
+            lacks = find_lacks()
+        if for_tests := find_test_lacks():
+            try:
+                _install([lack.debian for lack in for_tests])
+            except subprocess.CalledProcessError as error:
+                print(f"Tests will be skipped that need {', '.join(lack.what for lack in for_tests)}: {error}", file=sys.stderr)
     for lack in lacks:
         command = f"brew install {lack.macos}" if sys.platform == "darwin" else f"apt-get install {lack.debian}"
         print(f"This machine lacks {lack.what}. Install it: {command}", file=sys.stderr)

@@ -74,6 +74,7 @@ def _url_table(environment: Mapping[str, str]) -> Table:
     s3 = f"{environment['HEARTH_S3_ACCESS_KEY']} / {environment['HEARTH_S3_SECRET_KEY']}"
     postgres = f"{environment['HEARTH_POSTGRES_USER']} / {environment['HEARTH_POSTGRES_PASSWORD']}"
     table = make_table("Where things are", "service", "address", "user / password")
+    table.add_row("The page", here(environment["HEARTH_PAGE_PORT"]), "-")
     table.add_row("API: try a prediction", f"{api}/docs", "-")
     table.add_row("gRPC", f"127.0.0.1:{environment['HEARTH_GRPC_PORT']}", "-")
     table.add_row("Airflow", here(environment["HEARTH_AIRFLOW_PORT"]), airflow)

@@ -3,6 +3,11 @@
 from airflow.sdk import Asset
 
 
+def raw_asset(dataset: str) -> Asset:
+    """Return the asset that `load_data` updates when the raw file has new rows; its events carry `digest`, `rows` and `batches`."""
+    return Asset(f"{dataset}/raw")
+
+
 def processed_asset(dataset: str) -> Asset:
     """Return the asset that the ETL updates; its events carry `digest` and `rows`."""
     return Asset(f"{dataset}/processed")

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Param, task
 from pendulum import datetime, duration
 
-from assets import processed_asset
+from assets import processed_asset, raw_asset
 from failures import no_retry_for_wrong_data
 from hearth.contracts import Contract, list_contracts
+from hearth.contracts.model import BatchSource
 from hearth.contracts.names import ETL, dag_id
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def etl_dag(contract: Contract) -> DAG:
     with DAG(
         dag_id=dag_id(dataset, ETL),
         description=f"{contract.title}: validate, clean, split, log, publish",
-        schedule=None,  # runs when somebody has uploaded a file
+        schedule=[raw_asset(dataset)] if isinstance(contract.source, BatchSource) else None,  # else when somebody has uploaded a file
         start_date=datetime(2026, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,

@@ -1,46 +1,110 @@
 """The application: `uvicorn --factory hearth_api.app:create_service`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from hearth.access import Access
 from hearth.contracts import list_contracts
+from hearth.errors import UnknownDataset
+from hearth.explaining import Explainers
+from hearth.pipeline.administration import AliasKeeper
+from hearth.predictions import PredictionStore
+from hearth.recording.recorder import Recorder
 from hearth.registry import Registry
-from hearth.serving import Models, ModelSource
+from hearth.serving import Models
 from hearth.settings import ApiSettings
+from hearth.streaming.client import StreamWriter
 from hearth.telemetry import configure_logging
 from hearth_api.errors import install_error_handlers
+from hearth_api.graphql_schema.router import graphql_router
+from hearth_api.keys import protect
+from hearth_api.measuring import measure
+from hearth_api.readiness import Check, Dependencies, checks_of
+from hearth_api.request_ids import RequestIds
+from hearth_api.resources import open_resources
+from hearth_api.routes import admin as admin_routes
+from hearth_api.routes import metrics as metrics_routes
 from hearth_api.routes import models as models_routes
 from hearth_api.routes import service as service_routes
+from hearth_api.routes import stored as stored_routes
+from hearth_api.routes import stream_state as stream_state_routes
+from hearth_api.routes.explain import explain_routes
+from hearth_api.routes.files import file_routes
 from hearth_api.routes.predictions import prediction_routes
+from hearth_api.routes.stream import stream_routes
 from hearth_api.state import ServiceState
+from hearth_api.uploads import FilePlaces
 
 _DESCRIPTION = "Raw records in, predictions out. `model` names an alias of the registry; a moved alias is followed within seconds."
 
 
-def create_app(settings: ApiSettings | None = None, registry: ModelSource | None = None) -> FastAPI:
+def create_app(
+    settings: ApiSettings | None = None, registry: AliasKeeper | None = None, checks: Mapping[str, Check] | None = None
+) -> FastAPI:
     """Make the service. Nothing is asked of any server before it starts, and it starts whether or not the registry answers.
 
-    Settings and registry come from the environment unless they are given.
+    Settings and registry come from the environment unless they are given, and so do the checks by which it knows that it is ready.
+
+    Raises:
+        UnknownDataset: there is no contract of the default data set.
     """
     settings = settings or ApiSettings()
     source = registry or Registry.from_settings(settings)
     contracts = {contract.name: contract for contract in list_contracts(settings.data_dir)}
+    if settings.api_default_dataset not in contracts:
+        raise UnknownDataset(settings.api_default_dataset, sorted(contracts))
+    access = Access.from_settings(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with Models(source, contracts, settings.alias_poll_seconds) as models:
-            app.state.service = ServiceState(settings, contracts, source, models)
+        with (
+            ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
+            PredictionStore(settings.predictions_url.get_secret_value()) as store,
+            StreamWriter(settings.redis_url.get_secret_value(), settings.stream_name) as stream,
+            Models(source, contracts, settings.alias_poll_seconds) as models,
+            Recorder(settings, contracts, models) as recorder,
+            Explainers(contracts, settings.data_dir) as explainers,
+            open_resources(settings, source, store) as app.state.resources,
+        ):
+            app.state.service = ServiceState(
+                settings=settings,
+                contracts=contracts,
+                registry=source,
+                models=models,
+                recorder=recorder,
+                compute=compute,
+                store=store,
+                stream=stream,
+                dependencies=Dependencies(checks_of(settings, store, stream) if checks is None else checks),
+                explainers=explainers,
+                files=FilePlaces(settings.api_max_files),
+            )
+            explainers.warm(models)
             yield
+            await access.close()
 
     app = FastAPIOffline(redoc_url=None, title="Hearth", version=version("hearth"), description=_DESCRIPTION, lifespan=lifespan)
     install_error_handlers(app)
+    protect(app, access)
+    app.add_middleware(RequestIds)  # the last one that is added is the first that a request meets
+    measure(app)
     app.include_router(service_routes.router)
+    app.include_router(metrics_routes.router)
     app.include_router(models_routes.router)
-    app.include_router(prediction_routes(contracts, settings.api_default_dataset))
+    app.include_router(stored_routes.router)
+    app.include_router(stream_state_routes.router)
+    app.include_router(admin_routes.router)
+    app.include_router(stream_routes(contracts, settings.api_default_dataset, settings.api_max_records))
+    app.include_router(explain_routes(contracts, settings.api_default_dataset, settings.explain_max_records))
+    app.include_router(file_routes(contracts, settings.api_default_dataset))
+    app.include_router(graphql_router(contracts, settings))
+    # Not through a router, which each request would have to be matched against twice
+    app.router.routes[:0] = prediction_routes(contracts, settings.api_default_dataset, settings.api_max_records)
     return app
 
 

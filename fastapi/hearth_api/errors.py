@@ -5,57 +5,62 @@ record, if that is what it is about.
 """
 
 import logging
+import math
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
-from hearth.errors import (
-    HearthError,
-    InvalidRecords,
-    ModelUnavailable,
-    PredictionsUnavailable,
-    RegistryError,
-    StorageUnavailable,
-    StreamUnavailable,
-    UnknownAlias,
-    UnknownDataset,
-)
+from hearth.errors import Fault, HearthError, InvalidRecords
+from hearth_api.request_ids import HEADER
 
 _LOGGER = logging.getLogger(__name__)
-_RETRY_SECONDS = 5
 _PROBLEMS_SHOWN = 100
+ERROR_CODE = "hearth.error"  # the key in a request's scope
 
-STATUS: dict[type[HearthError], HTTPStatus] = {
-    InvalidRecords: HTTPStatus.UNPROCESSABLE_ENTITY,
-    UnknownAlias: HTTPStatus.NOT_FOUND,
-    UnknownDataset: HTTPStatus.NOT_FOUND,
-    ModelUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-    PredictionsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-    RegistryError: HTTPStatus.SERVICE_UNAVAILABLE,
-    StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-    StreamUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+STATUS: dict[Fault, HTTPStatus] = {
+    Fault.CALLER: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Fault.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    Fault.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    Fault.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Fault.CONFLICT: HTTPStatus.CONFLICT,
+    Fault.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Fault.TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
+    Fault.TOO_MANY: HTTPStatus.TOO_MANY_REQUESTS,
+    Fault.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Fault.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
+_PASSING = {Fault.TOO_MANY, Fault.UNAVAILABLE}
 
 
 class InvalidBody(HearthError):
     """The body of a request is not what the route takes."""
 
     code = "invalid_body"
+    fault = Fault.CALLER
 
 
 class BodyTooLarge(HearthError):
     """The body of a request has more bytes than are read."""
 
     code = "body_too_large"
+    fault = Fault.TOO_LARGE
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The body has more than {limit} bytes: send fewer records at once.")
 
 
-STATUS |= {InvalidBody: HTTPStatus.UNPROCESSABLE_ENTITY, BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
+class BodyTooSlow(HearthError):
+    """The body of a request did not come in time."""
+
+    code = "body_too_slow"
+    fault = Fault.TOO_SLOW
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The body was not there after {seconds:g} seconds: send fewer records at once.")
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -67,18 +72,24 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def status_of(error: HearthError) -> HTTPStatus:
-    """Return the status of the nearest class that has one."""
-    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), HTTPStatus.INTERNAL_SERVER_ERROR)
+    """Return the status that says whose fault an error is."""
+    return STATUS[error.fault]
+
+
+def error_response(error: HearthError) -> JSONResponse:
+    """Return the answer to a request that ended with one of our errors."""
+    problems = error.problems if isinstance(error, InvalidRecords) else ()
+    headers = {"Retry-After": str(math.ceil(error.retry_seconds))} if error.fault in _PASSING else {}
+    if error.fault is Fault.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if error.fault is Fault.INTERNAL:
+        _LOGGER.error("%s: %s", error.code, error)
+    return _answer(status_of(error), error.code, str(error), [problem.to_dict() for problem in problems], headers)
 
 
 def _hearth_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HearthError)  # noqa: S101 - registered for this class
-    status = status_of(error)
-    problems = list(error.problems) if isinstance(error, InvalidRecords) else []
-    headers = {"Retry-After": str(_RETRY_SECONDS)} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
-    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
-        _LOGGER.error("%s: %s", error.code, error)
-    return _answer(status, error.code, str(error), [problem.to_dict() for problem in problems], headers)
+    return error_response(error)
 
 
 def _http_error(_: Request, error: Exception) -> JSONResponse:
@@ -96,8 +107,10 @@ def _invalid_request(_: Request, error: Exception) -> JSONResponse:
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    _LOGGER.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The service failed; its log says why.", [])
+    request_id = str(request.state.request_id)
+    _LOGGER.error("%s %s failed, request %s", request.method, request.url.path, request_id, exc_info=error)
+    headers = {HEADER: request_id}  # this handler sits around what adds it to other answers
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The service failed; its log says why.", [], headers)
 
 
 def _answer(
@@ -106,7 +119,19 @@ def _answer(
     body: dict[str, object] = {"error": code, "detail": detail, "errors": [_printable(problem) for problem in problems[:_PROBLEMS_SHOWN]]}
     if len(problems) > _PROBLEMS_SHOWN:
         body["more_errors"] = len(problems) - _PROBLEMS_SHOWN
-    return JSONResponse(body, status, headers)
+    return _ErrorAnswer(code, body, status, headers)
+
+
+class _ErrorAnswer(JSONResponse):
+    """Leaves the code in the scope of the request, for those who count errors."""
+
+    def __init__(self, code: str, body: dict[str, object], status: HTTPStatus, headers: dict[str, str] | None) -> None:
+        super().__init__(body, status, headers)
+        self.code = code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ERROR_CODE] = self.code
+        await super().__call__(scope, receive, send)
 
 
 def _printable(problem: dict[str, object]) -> dict[str, object]:

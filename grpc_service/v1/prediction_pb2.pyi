@@ -191,8 +191,15 @@ class ModelInfoRequest(_message.Message):
     def __init__(self, dataset: _Optional[str] = ..., alias: _Optional[str] = ...) -> None: ...
 
 class ModelInfoResponse(_message.Message):
-    __slots__ = ("dataset", "alias", "digest", "created", "tags", "classes", "features")
+    __slots__ = ("dataset", "alias", "digest", "created", "tags", "params", "status", "source", "classes", "features")
     class TagsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class ParamsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -204,6 +211,9 @@ class ModelInfoResponse(_message.Message):
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     dataset: str
@@ -211,9 +221,12 @@ class ModelInfoResponse(_message.Message):
     digest: str
     created: _timestamp_pb2.Timestamp
     tags: _containers.ScalarMap[str, str]
+    params: _containers.ScalarMap[str, str]
+    status: str
+    source: str
     classes: _containers.RepeatedScalarFieldContainer[str]
     features: _containers.RepeatedCompositeFieldContainer[Feature]
-    def __init__(self, dataset: _Optional[str] = ..., alias: _Optional[_Union[Alias, _Mapping]] = ..., digest: _Optional[str] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tags: _Optional[_Mapping[str, str]] = ..., classes: _Optional[_Iterable[str]] = ..., features: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ...) -> None: ...
+    def __init__(self, dataset: _Optional[str] = ..., alias: _Optional[_Union[Alias, _Mapping]] = ..., digest: _Optional[str] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tags: _Optional[_Mapping[str, str]] = ..., params: _Optional[_Mapping[str, str]] = ..., status: _Optional[str] = ..., source: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., features: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ...) -> None: ...
 
 class Feature(_message.Message):
     __slots__ = ("name", "kind", "nullable", "description", "expected", "minimum", "maximum", "unit", "categories")

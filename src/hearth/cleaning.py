@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from hearth.contracts import Contract
+from hearth.contracts import CategoryColumn, Contract
 from hearth.errors import InvalidRawData
 
 NO_TARGET = "no_target"
@@ -35,7 +35,7 @@ class Cleaned:
 
 @dataclass(frozen=True)
 class Split:
-    """Raw features in contract order, and class codes (int64, named like the target); row i of X belongs to row i of y."""
+    """Raw features in contract order, and positions of classes (int64, named like the target); row i of X belongs to row i of y."""
 
     X_train: pd.DataFrame
     X_test: pd.DataFrame
@@ -63,16 +63,24 @@ def clean(contract: Contract, accepted: pd.DataFrame) -> Cleaned:
 
 
 def target_codes(contract: Contract, target: pd.Series) -> pd.Series:
-    """Return the class code of each target value: 0 below the first cut, 1 from there on, and so on; without cuts the value is the code.
+    """Return the position of each row's class: 0 below the first cut, 1 from there on, and so on; without cuts, that of the code it holds.
 
     Raises:
         InvalidRawData: a value is missing.
     """
-    values = target.to_numpy(dtype=np.float64)
-    if missing := int(np.isnan(values).sum()):
+    if missing := int(target.isna().sum()):
         raise InvalidRawData(f"{contract.name}: {missing} rows have no {contract.target.column!r}: clean the frame first.")
-    codes = np.digitize(values, contract.target.cuts) if contract.target.cuts else values
-    return pd.Series(codes.astype(np.int64), index=target.index, name=contract.target.column)
+    if contract.target.cuts:
+        positions = np.digitize(target.to_numpy(dtype=np.float64), contract.target.cuts)
+    elif isinstance(contract.columns[contract.target.column], CategoryColumn):
+        positions = pd.Index([str(code) for code in contract.class_codes]).get_indexer(pd.Index(target))
+    else:
+        positions = pd.Index(contract.class_codes).get_indexer(pd.Index(target))
+    if (unknown := positions < 0).any():
+        raise InvalidRawData(
+            f"{contract.name}: {contract.target.column!r} holds {target[unknown].iloc[0]}, which is no class: validate the frame first."
+        )
+    return pd.Series(positions.astype(np.int64), index=target.index, name=contract.target.column)
 
 
 def split(contract: Contract, frame: pd.DataFrame) -> Split:

@@ -1,5 +1,6 @@
 """Judge a fitted pipeline. What is judged is what is served: the class of the highest probability."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -92,7 +93,7 @@ def evaluate(contract: Contract, pipeline: Pipeline, X_test: pd.DataFrame, y_tes
         "calibration_error": calibration_error(reliability(truth, probabilities)),
     }
     for scores in per_class:
-        name = scores.label.lower().replace(" ", "_")
+        name = re.sub(r"\W+", "_", scores.label.lower())
         metrics |= {f"precision_{name}": scores.precision, f"recall_{name}": scores.recall, f"f1_{name}": scores.f1}
     return Evaluation(metrics, per_class, confusion_matrix(truth, codes, labels=range(len(labels))), truth, probabilities)
 

@@ -5,6 +5,7 @@ The model libraries are imported when an estimator is built, so that a DAG file 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ class Family:
 
     `build` makes the estimator that is registered: it has `predict_proba`. `build_for_tuning` makes the one that trials score, which only
     needs `predict` and may be cheaper. `trusted_types` are the types of a fitted estimator that skops does not trust by itself. Trials see
-    at most `tuning_rows` rows; the final model is fitted on all.
+    at most `tuning_rows` rows; the final model is fitted on all. `weighs_rows` says whether `fit` takes `sample_weight`, by which a
+    contract's `imbalance: class_weights` works; other families see the rows as they are. A family whose estimator is another one for few
+    rows has `build_for_few`, which `final` takes below `few_rows` rows.
     """
 
     suggest: Callable[[Trial], dict[str, Param]]
@@ -39,6 +42,14 @@ class Family:
     build_for_tuning: Callable[[Params, int], "ClassifierMixin"]
     trusted_types: tuple[str, ...]
     tuning_rows: int = 20_000
+    weighs_rows: bool = True
+    build_for_few: Callable[[Params, int], "ClassifierMixin"] | None = None
+    few_rows: int = 1_000
+
+    def final(self, params: Params, seed: int, rows: int) -> "ClassifierMixin":
+        """Make the estimator that is registered, for so many train rows."""
+        build = self.build if self.build_for_few is None or rows >= self.few_rows else self.build_for_few
+        return build(params, seed)
 
 
 def _suggest_knn(trial: Trial) -> dict[str, Param]:
@@ -69,11 +80,11 @@ def _svm(params: Params, seed: int) -> "ClassifierMixin":
     return SVC(**params, cache_size=500, random_state=seed)
 
 
-def _calibrated_svm(params: Params, seed: int) -> "ClassifierMixin":
+def _calibrated_svm(params: Params, seed: int, method: str = "isotonic") -> "ClassifierMixin":
     from sklearn.calibration import CalibratedClassifierCV  # noqa: PLC0415
 
     # SVC(probability=True) is deprecated; ensemble=False keeps one machine, fitted on all rows
-    return CalibratedClassifierCV(_svm(params, seed), method="sigmoid", cv=3, ensemble=False, n_jobs=1)
+    return CalibratedClassifierCV(_svm(params, seed), method=method, cv=3, ensemble=False, n_jobs=1)
 
 
 def _suggest_lightgbm(trial: Trial) -> dict[str, Param]:
@@ -96,6 +107,31 @@ def _lightgbm(params: Params, seed: int) -> "ClassifierMixin":
     return fixed.set_params(**params, subsample_freq=1)  # without a frequency `subsample` has no effect
 
 
+def _suggest_random_forest(trial: Trial) -> dict[str, Param]:
+    return {
+        "n_estimators": trial.suggest_int("n_estimators", 50, 200, log=True),
+        "max_depth": trial.suggest_int("max_depth", 3, 16),
+        "min_samples_leaf": trial.suggest_int("min_samples_leaf", 2, 30, log=True),  # leaves of one row make files of 100 MB
+        "max_features": trial.suggest_float("max_features", 0.1, 1.0),
+    }
+
+
+def _random_forest(params: Params, seed: int) -> "ClassifierMixin":
+    from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415
+
+    return RandomForestClassifier(**params, random_state=seed, n_jobs=1)
+
+
+def _suggest_logistic_regression(trial: Trial) -> dict[str, Param]:
+    return {"C": trial.suggest_float("C", 1e-3, 100.0, log=True)}
+
+
+def _logistic_regression(params: Params, seed: int) -> "ClassifierMixin":
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
+    return LogisticRegression(**params, max_iter=2_000, random_state=seed)
+
+
 FAMILIES: Mapping[str, Family] = {
     "knn": Family(
         suggest=_suggest_knn,
@@ -107,11 +143,13 @@ FAMILIES: Mapping[str, Family] = {
             "sklearn.neighbors._ball_tree.BallTree",
             "sklearn.neighbors._kd_tree.KDTree",
         ),
+        weighs_rows=False,
     ),
     "svm": Family(
         suggest=_suggest_svm,
         defaults={"C": 1.0, "kernel": "rbf", "gamma": 0.05},
-        build=_calibrated_svm,
+        build=_calibrated_svm,  # docs/performance.md has what the two calibrations were worth
+        build_for_few=partial(_calibrated_svm, method="sigmoid"),
         build_for_tuning=_svm,
         trusted_types=("sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration"),
         tuning_rows=6_000,  # the cost of a fit grows with the square of the rows
@@ -131,5 +169,19 @@ FAMILIES: Mapping[str, Family] = {
         build=_lightgbm,
         build_for_tuning=_lightgbm,
         trusted_types=("collections.OrderedDict", "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier"),
+    ),
+    "random_forest": Family(
+        suggest=_suggest_random_forest,
+        defaults={"n_estimators": 100, "max_depth": 10, "min_samples_leaf": 4, "max_features": 0.4},
+        build=_random_forest,
+        build_for_tuning=_random_forest,
+        trusted_types=("sklearn.tree._tree.Tree",),
+    ),
+    "logistic_regression": Family(
+        suggest=_suggest_logistic_regression,
+        defaults={"C": 1.0},
+        build=_logistic_regression,
+        build_for_tuning=_logistic_regression,
+        trusted_types=(),
     ),
 }

@@ -15,17 +15,24 @@ from hearth.errors import RefusedModel
 class Scores:
     """Predictions in the order of the records.
 
-    `codes` has shape (rows,) and holds class codes; `probabilities` has shape (rows, classes); `classes` names the codes.
+    `codes` has shape (rows,) and holds positions among the classes; `probabilities` has shape (rows, classes). For each class, `classes`
+    has its name and `class_codes` what the data set's own column holds for it.
     """
 
     codes: np.ndarray
     probabilities: np.ndarray
     classes: tuple[str, ...]
+    class_codes: tuple[str | int, ...]
 
     @property
     def labels(self) -> list[str]:
         """The predicted classes by name."""
         return [self.classes[code] for code in self.codes]
+
+    @property
+    def predictions(self) -> list[str | int]:
+        """The predicted classes as the data set's own column holds them."""
+        return [self.class_codes[code] for code in self.codes]
 
 
 class Scorer:
@@ -37,6 +44,12 @@ class Scorer:
         self._numeric = frozenset(contract.numeric_features)
         self._columns = contract.feature_names
         self._classes = contract.target.classes
+        self._class_codes = contract.class_codes
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The fitted pipeline, as it was registered."""
+        return self._pipeline
 
     def score(self, records: Sequence[Mapping[str, object]]) -> Scores:
         """Score records that `check_records` has accepted: each holds every feature, and None where a value is missing."""
@@ -48,7 +61,7 @@ class Scorer:
             probabilities = np.asarray(self._pipeline.predict_proba(frame), dtype=np.float64)
         else:  # scikit-learn refuses a frame without rows
             probabilities = np.empty((0, len(self._classes)))
-        return Scores(probabilities.argmax(axis=1), probabilities, self._classes)
+        return Scores(probabilities.argmax(axis=1), probabilities, self._classes, self._class_codes)
 
     def require_contract(self, where: str) -> None:
         """Score made-up records that have every category and missing value that the contract allows; `where` names the model in errors.

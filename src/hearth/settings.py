@@ -5,7 +5,7 @@ There are no addresses, passwords or paths in code: `.env` holds values for a la
 
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -55,15 +55,44 @@ def _revealed(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else ""
 
 
-class StorageSettings(Settings):
-    """Where the object store is."""
+class StorageAddressSettings(Settings):
+    """Where the object store is, for those who only ask whether it answers."""
 
     s3_endpoint_url: str = Field(description="any S3 endpoint")
+
+
+class StorageSettings(StorageAddressSettings):
+    """How the object store is used."""
+
     s3_region: str = Field(description="its region; any word for a store that has none")
     s3_access_key: SecretStr = Field(description="key id")
     s3_secret_key: SecretStr = Field(description="key secret")
     data_bucket: str = Field(description="raw files and rejected rows")
     processed_bucket: str = Field(description="what the ETL publishes")
+
+
+class IngestSettings(Settings):
+    """Where batches of data come from, and where they are kept."""
+
+    batch_api_url: str = Field(description="the HTTP API that hands out batches; the contract says under which path")
+    data_db_url: SecretStr = Field(description="SQLAlchemy URL of the data database: PostgreSQL, MySQL, MariaDB")
+
+
+class LoadSettings(Settings):
+    """When batches are fetched."""
+
+    load_data_schedule: str = Field(min_length=1, description="when load_data runs: a cron expression, a word such as @hourly, or 'none'")
+    load_data_wait_seconds: float = Field(ge=1, description="how long load_data waits before it asks for another batch")
+
+
+class BatchApiSettings(Settings):
+    """How the stand-in for an HTTP API hands out generated batches."""
+
+    batch_api_host: str = Field(min_length=1, description="the address that it listens on")
+    batch_api_port: int = Field(ge=0, le=65_535, description="its port")
+    batch_api_rows: int = Field(ge=1, le=1_000_000, description="rows of a batch")
+    batch_api_batches: int = Field(ge=1, le=1_000_000, description="batches of a group; after the last there are no more")
+    batch_api_seconds: float = Field(ge=0, description="a new batch is handed out no sooner than this after the one before")
 
 
 class RegistrySettings(Settings):
@@ -85,32 +114,70 @@ class PredictionsSettings(Settings):
     predictions_url: SecretStr = Field(description="PostgreSQL URL of the predictions store")
 
 
-class StreamSettings(Settings):
+class RedisSettings(Settings):
+    """Where the Redis-protocol server is."""
+
+    redis_url: SecretStr = Field(description="the Redis-protocol server that holds the stream, and the limits that processes share")
+
+
+class AccessSettings(RedisSettings):
+    """Who may call, and how often."""
+
+    api_admin_key: SecretStr = Field(description="the API key of the name 'admin', for administration and predictions")
+    api_keys: SecretStr = Field(SecretStr(""), description="further keys: name:scopes:secret, separated by blanks; scopes: admin+predict")
+    api_require_key: bool = Field(default=False, description="predictions need a key with the scope 'predict'")
+    api_rate_limit: str = Field("", description="requests for predictions of one caller, such as 1000/minute; empty: no limit")
+    api_rate_limit_shared: bool = Field(default=False, description="all processes count together, in the Redis server, which costs time")
+    api_failed_keys_limit: str = Field("10/minute", description="wrong API keys from one address")
+
+
+class StreamSettings(RedisSettings):
     """Where the stream is."""
 
-    redis_url: SecretStr = Field(description="the Redis-protocol server that holds the stream")
     stream_name: str = Field(description="the stream of records to score")
-    stream_max_length: int = Field(ge=1, description="the producer waits while the stream is longer than this")
+    stream_group: str = Field(description="the consumer group of the workers")
+    stream_max_length: int = Field(ge=1, description="more messages than this may not wait: the producer waits, REST refuses")
 
 
-class WorkerSettings(StreamSettings, PredictionsSettings, ServingSettings):
+class RetentionSettings(PredictionsSettings):
+    """How long predictions are kept."""
+
+    predictions_keep_days: float = Field(ge=0, le=100_000, description="days after which predictions are deleted; 0: never")
+
+
+class WorkerSettings(StreamSettings, RetentionSettings, ServingSettings):
     """How a worker reads the stream."""
 
-    stream_group: str = Field(description="the consumer group of the workers")
     stream_consumer: str = Field("", description="this worker's name in the group; empty: the host's. Two on one host need two names")
     stream_batch_messages: int = Field(ge=1, le=10_000, description="messages read and scored at once, at most")
+    stream_batch_records: int = Field(ge=1, le=1_000_000, description="records scored and stored at once, at most; a message is not cut")
     stream_block_milliseconds: int = Field(ge=1, le=5_000, description="how long a read waits for messages")
     stream_claim_idle_milliseconds: int = Field(ge=1_000, description="a message that another worker has held this long is taken over")
     stream_max_deliveries: int = Field(ge=1, description="after so many deliveries a message is dead")
+    worker_metrics_host: str = Field("127.0.0.1", min_length=1, description="the address on which Prometheus can ask the worker")
+    worker_metrics_port: int = Field(0, ge=0, le=65_535, description="the port for that; 0: none. Two workers on one host need two")
 
 
 class ProducerSettings(StreamSettings):
-    """How fast fake records are put into the stream."""
+    """Which fake records are put into the stream, and how fast."""
 
-    producer_records_per_second: float = Field(gt=0, le=1_000_000, description="records a second")
+    producer_dataset: str = Field(description="the data set of the fake records, or 'all' for each that has statistics")
+    producer_records_per_second: float = Field(ge=0, le=1_000_000, description="records a second; 0: as fast as possible")
+    producer_bad_share: float = Field(ge=0, le=1, description="the share of fake records that are bad on purpose")
 
 
-class InterfaceSettings(ServingSettings):
+class RecordingSettings(PredictionsSettings):
+    """Which answers are stored, and how many of them a challenger sees; docs/model-life.md says what each costs."""
+
+    record_predictions: Literal["all", "sample", "none"] = Field(description="which answers are stored: 'all', 'sample' or 'none'")
+    record_sample_share: float = Field(gt=0, le=1, description="the share of records that 'sample' stores")
+    record_queue_records: int = Field(ge=1, description="records that may wait to be stored; while so many do, what is answered is not")
+    record_most_per_second: int = Field(ge=1, description="records that a process stores in a second, at most; more have to wait")
+    record_drain_seconds: float = Field(ge=0, description="how long a process that stops may take to store what waits")
+    challenger_share: float = Field(ge=0, le=1, description="the share of the champion's requests that a challenger scores too, in shadow")
+
+
+class InterfaceSettings(ServingSettings, RecordingSettings):
     """What all interfaces that answer requests share."""
 
     api_default_dataset: str = Field(description="the data set of a request that names none")
@@ -128,6 +195,7 @@ class GrpcSettings(InterfaceSettings):
     grpc_max_message_bytes: int = Field(ge=1_000, description="bytes of one message, at most")
     grpc_max_concurrent_calls: int = Field(ge=1, description="open calls, streams among them, at most; more are refused")
     grpc_grace_seconds: float = Field(ge=0, description="how long open calls may take to end when the service stops")
+    grpc_metrics_port: int = Field(0, ge=0, le=65_535, description="the port that Prometheus asks, on the same address; 0: none")
 
 
 class GrpcClientSettings(Settings):
@@ -136,11 +204,31 @@ class GrpcClientSettings(Settings):
     grpc_address: str = Field(min_length=1, description="host:port of the gRPC service")
 
 
-class ApiSettings(InterfaceSettings):
+class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, AccessSettings):
     """What the REST service accepts."""
 
     api_max_records: int = Field(ge=1, description="records in one request, at most")
     api_max_body_bytes: int = Field(ge=1_000, description="bytes of one request, at most")
+    api_max_file_bytes: int = Field(ge=1_000, description="bytes of a file to be scored, at most; it is kept on disk meanwhile")
+    api_max_files: int = Field(ge=1, description="files that are scored at once, at most")
+    explain_max_records: int = Field(ge=1, description="records that are explained in one request, at most")
+    api_body_seconds: float = Field(30, gt=0, description="a request must be there within this, however slow its sender is")
+    graphql_max_depth: int = Field(ge=4, description="levels of fields that one GraphQL query may go down")
+    graphql_max_aliases: int = Field(ge=1, description="aliases that one GraphQL query may have")
+    graphql_max_tokens: int = Field(ge=100, description="tokens that one GraphQL query may have; values of variables do not count")
+
+
+class PageSettings(RegistrySettings):
+    """Whom the page asks, and where it sends people: links are addresses as their browsers know them."""
+
+    api_url: str = Field(pattern="^https?://", description="the REST service")
+    airflow_url: str = Field(pattern="^https?://", description="Airflow, asked how it is")
+    page_grpc_metrics_url: str = Field(pattern="^https?://", description="metrics of the gRPC service, asked to see whether it lives")
+    page_api_key: SecretStr = Field(SecretStr(""), description="API key of the page, where predictions need one")
+    page_api_link: str = Field(pattern="^https?://", description="link to the REST service")
+    page_airflow_link: str = Field(pattern="^https?://", description="link to Airflow")
+    page_mlflow_link: str = Field(pattern="^https?://", description="link to MLflow")
+    page_store_link: str = Field(pattern="^https?://", description="link to the object store's file browser")
 
 
 @cache

@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import boto3
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnected
@@ -110,6 +115,14 @@ class ObjectStore:
                 raise
             return True
 
+    def put_file(self, bucket: str, key: str, path: Path) -> None:
+        """Write a file as an object, part by part if it is large, so that it takes little memory. It appears when it is whole."""
+        with self._errors_of(bucket, key):
+            try:
+                self._client.upload_file(str(path), bucket, key)
+            except S3UploadFailedError as error:  # boto3 hides what the client has said
+                raise error.__context__ or error from error
+
     def get(self, bucket: str, key: str) -> bytes:
         """Read an object.
 
@@ -161,10 +174,7 @@ class ObjectStore:
         try:
             yield
         except (NotConnected, HTTPClientError) as error:
-            raise StorageUnavailable(
-                f"The object store at {self.endpoint_url} does not answer ({type(error).__name__}): is it running there? "
-                "HEARTH_S3_ENDPOINT_URL says where it is looked for."
-            ) from error
+            raise _unavailable(self.endpoint_url, error) from error
         except ClientError as error:
             code = _code(error)
             where = f"s3://{bucket}/{key}"
@@ -180,6 +190,30 @@ class ObjectStore:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] >= _FIRST_SERVER_ERROR:
                 raise StorageUnavailable(f"The object store at {self.endpoint_url} failed at {where}: {error}") from error
             raise StorageError(f"{where}: {error}") from error
+
+
+def ping(endpoint_url: str, seconds: float) -> None:
+    """Return if a store answers; it is asked without a key, so that it may refuse.
+
+    Raises:
+        StorageUnavailable: it does not answer within so many seconds, or only that it failed.
+    """
+    try:
+        with urlopen(endpoint_url, timeout=seconds):  # noqa: S310 - an address from the settings
+            pass
+    except HTTPError as error:
+        with error:
+            if error.code >= _FIRST_SERVER_ERROR:
+                raise _unavailable(endpoint_url, error) from error
+    except (OSError, HTTPException) as error:
+        raise _unavailable(endpoint_url, error) from error
+
+
+def _unavailable(endpoint_url: str, error: Exception) -> StorageUnavailable:
+    return StorageUnavailable(
+        f"The object store at {endpoint_url} does not answer ({type(error).__name__}): is it running there? "
+        "HEARTH_S3_ENDPOINT_URL says where it is looked for."
+    )
 
 
 def _code(error: ClientError) -> str:

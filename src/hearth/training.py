@@ -9,6 +9,7 @@ import optuna
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline
+from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
 from hearth.contracts import Contract
@@ -49,6 +50,7 @@ class Tuned:
 class _Fold:
     X_fit: np.ndarray
     y_fit: np.ndarray
+    weights: Mapping[str, np.ndarray]  # as keywords of `fit`
     X_held_out: np.ndarray
     y_held_out: np.ndarray
 
@@ -79,13 +81,14 @@ def tune(  # noqa: PLR0913 - all but the data are named
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # each trial is logged once, below
     results: list[TrialResult] = []
     with threadpool_limits(limits=1):  # trainings run side by side: one core each
-        parts = _make_folds(contract, X, y, folds, seed)
+        parts = _make_folds(contract, X, y, family, folds=folds, seed=seed)
 
         def objective(trial: optuna.Trial) -> float:
             params = family.suggest(trial)
             scores: list[float] = []
             for step, fold in enumerate(parts):
-                model = family.build_for_tuning(params, seed).fit(fold.X_fit, fold.y_fit)
+                model = family.build_for_tuning(params, seed)
+                model.fit(fold.X_fit, fold.y_fit, **fold.weights)
                 scores.append(metric(contract, fold.y_held_out, model.predict(fold.X_held_out)))
                 trial.report(float(np.mean(scores)), step)
                 if len(scores) < folds and trial.should_prune():
@@ -118,19 +121,32 @@ def fit(  # noqa: PLR0913 - all but the data are named
         UntrainableData: a class has no or too few rows.
     """
     _require_rows(contract, y, at_least=3)  # the SVM calibrates over three folds
-    pipeline = Pipeline([("features", build_features(contract)), ("model", family.build(params, seed))])
+    pipeline = Pipeline([("features", build_features(contract)), ("model", family.final(params, seed, len(X)))])
+    weights = _weights(contract, family, y.to_numpy())
+    if contract.imbalance == "class_weights" and not weights:
+        _LOGGER.warning("%s wants class weights, which this family cannot use: it is fitted on the rows as they are", contract.name)
     with threadpool_limits(limits=1):
-        return pipeline.fit(X, y.to_numpy())
+        return pipeline.fit(X, y.to_numpy(), **{f"model__{keyword}": value for keyword, value in weights.items()})
 
 
-def _make_folds(contract: Contract, X: pd.DataFrame, y: pd.Series, folds: int, seed: int) -> list[_Fold]:
+def _make_folds(  # noqa: PLR0913 - all but the data are named
+    contract: Contract, X: pd.DataFrame, y: pd.Series, family: Family, *, folds: int, seed: int
+) -> list[_Fold]:
     parts = []
     codes = y.to_numpy()
     for fit_rows, held_out in StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, codes):
         features = build_features(contract)
         X_fit = features.fit_transform(X.iloc[fit_rows])
-        parts.append(_Fold(X_fit, codes[fit_rows], features.transform(X.iloc[held_out]), codes[held_out]))
+        weights = _weights(contract, family, codes[fit_rows])
+        parts.append(_Fold(X_fit, codes[fit_rows], weights, features.transform(X.iloc[held_out]), codes[held_out]))
     return parts
+
+
+def _weights(contract: Contract, family: Family, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what `fit` takes so that all classes of these rows count alike, each row of a class the same; nothing if it is not wanted."""
+    if contract.imbalance == "none" or not family.weighs_rows:
+        return {}
+    return {"sample_weight": compute_sample_weight("balanced", codes)}
 
 
 def _require_rows(contract: Contract, y: pd.Series, at_least: int) -> None:

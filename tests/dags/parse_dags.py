@@ -50,6 +50,7 @@ for path in sorted(folder.glob("*.py")):
                     "max_active_runs": dag.max_active_runs,
                     "params": {name: dag.params[name] for name in dag.params},
                     "doc": bool(dag.doc_md),
+                    "schedule": dag.schedule if isinstance(dag.schedule, str) else "",
                     "inlets": scheduled_by(dag),
                     "outlets": sorted(asset.name for task in dag.tasks for asset in task.outlets),
                 }

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from hearth.contracts import list_contracts, names
 from tests import airflow_home
 
 Parsed = dict[str, Any]  # what parse_dags prints
@@ -13,7 +14,7 @@ HEAVY = {"pandas", "numpy", "mlflow", "sklearn", "lightgbm", "optuna", "pandera"
 
 @pytest.fixture(scope="module")
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> Parsed:
-    env = airflow_home.environment(tmp_path_factory.mktemp("airflow"))
+    env = airflow_home.environment(tmp_path_factory.mktemp("airflow"), HEARTH_LOAD_DATA_SCHEDULE="@hourly")
     found: Parsed = json.loads(airflow_home.run("dags/parse_dags.py", env=env).splitlines()[-1])
     return found
 
@@ -40,11 +41,42 @@ def test_the_employees_have_an_etl_and_one_training_for_each_family(dags: Parsed
     assert {"etl_mlflow", "train_knn", "train_svm", "train_lightgbm"} <= dags.keys()
 
 
+def test_every_data_set_has_them_under_the_names_that_messages_use(dags: Parsed) -> None:
+    for contract in list_contracts():
+        assert dags[names.dag_id(contract.name, names.ETL)]["outlets"] == [f"{contract.name}/processed"]
+        for family in contract.families:
+            assert dags[names.dag_id(contract.name, f"train_{family}")]["inlets"] == [f"{contract.name}/processed"]
+    assert {"heart_etl_mlflow", "heart_train_random_forest", "covertype_etl_mlflow", "covertype_train_svm"} <= dags.keys()
+
+
 def test_trainings_run_when_the_etl_publishes_its_asset(dags: Parsed) -> None:
     assert dags["etl_mlflow"]["outlets"] == ["employees/processed"]
     for family in ("knn", "svm", "lightgbm"):
         assert dags[f"train_{family}"]["inlets"] == ["employees/processed"]
         assert dags[f"train_{family}"]["outlets"] == ["employees/model"]
+
+
+def test_a_data_set_that_comes_in_batches_is_loaded_on_a_schedule_and_its_etl_runs_when_there_are_new_rows(dags: Parsed) -> None:
+    assert dags["load_data"]["schedule"] == "@hourly"
+    assert dags["load_data"]["outlets"] == ["covertype/raw"]
+    assert dags["covertype_etl_mlflow"]["inlets"] == ["covertype/raw"]
+    assert dags["etl_mlflow"]["inlets"] == []
+    assert dags["clear_data"]["params"] == {"confirm": ""}
+    assert dags["clear_data"]["schedule"] == ""
+    assert "employees_load_data" not in dags
+
+
+def test_a_second_data_set_in_batches_has_dags_of_its_own_and_the_schedule_can_be_switched_off(tmp_path: Path) -> None:
+    for name in ("covertype", "meadow"):
+        contract = (airflow_home.ROOT / "data/covertype/contract.yaml").read_text("utf-8")
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "contract.yaml").write_text(contract.replace("name: covertype", f"name: {name}"), "utf-8")
+    env = airflow_home.environment(tmp_path / "airflow", HEARTH_DATA_DIR=str(tmp_path), HEARTH_LOAD_DATA_SCHEDULE="none")
+    found: Parsed = json.loads(airflow_home.run("dags/parse_dags.py", env=env).splitlines()[-1])
+
+    loads = {dag_id: dag["schedule"] for file in found["files"] for dag_id, dag in file["dags"].items() if "load" in dag["tags"]}
+
+    assert loads == dict.fromkeys(("load_data", "clear_data", "meadow_load_data", "meadow_clear_data"), "")
 
 
 def test_every_dag_retries_and_ends_in_time_and_says_what_it_is_for(dags: Parsed) -> None:

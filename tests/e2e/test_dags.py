@@ -12,7 +12,7 @@ from hearth.registry import Registry
 from hearth.scoring import Scorer
 from hearth.storage import ObjectStore
 from tests import airflow_home
-from tests.servers import ObjectStore as ObjectStoreServer
+from utils.servers import ObjectStore as ObjectStoreServer
 
 ROOT = Path(__file__).parents[2]
 States = dict[str, Any]  # what run_dags prints

@@ -119,6 +119,13 @@ def settings(**changes: object) -> GrpcSettings:
         "grpc_max_message_bytes": 1_000_000,
         "grpc_max_concurrent_calls": 50,
         "grpc_grace_seconds": 5,
+        "predictions_url": "postgresql://127.0.0.1:9/none",
+        "record_predictions": "none",
+        "record_sample_share": 0.5,
+        "record_queue_records": 1_000,
+        "record_most_per_second": 10_000,
+        "record_drain_seconds": 5,
+        "challenger_share": 1,
         **changes,
     }
     return GrpcSettings(_env_file=None, **given)
@@ -149,7 +156,7 @@ def serving(shelf: Shelf, options: GrpcSettings | None = None) -> Iterator[Servi
 
         async def serve() -> None:
             nonlocal port
-            async with running_server(options, contracts, models, shelf) as port:
+            async with running_server(options, contracts, models) as port:
                 started.set()
                 await stop.wait()
 

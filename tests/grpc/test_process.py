@@ -21,9 +21,9 @@ from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
 from tests.grpc.service import Service, Shelf, fitted, health_stub, serving
 from tests.samples import EMPLOYEES, REAL_EXTRACT, ROOT
-from tests.servers import free_ports
 from utils.embedded.health import grpc_serves
 from utils.embedded.services import SERVICES
+from utils.servers import free_ports
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,8 @@ def process(port: int, registry: int, folder: Path) -> Iterator["subprocess.Pope
         "HEARTH_GRPC_PORT": str(port),
         "HEARTH_MLFLOW_TRACKING_URI": f"http://127.0.0.1:{registry}",
         "HEARTH_DATA_DIR": str(ROOT / "data"),
+        "HEARTH_GRPC_METRICS_PORT": "0",
+        "HEARTH_RECORD_PREDICTIONS": "none",
     }
     with (folder / "server.log").open("wb") as log:
         command = [sys.executable, "-m", "grpc_service.server"]

@@ -15,7 +15,6 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from grpc_service.encoding import packed_message, record_message
 from grpc_service.readiness import SERVICE
-from grpc_service.servicer import RECORDS_SCORED_IN_PLACE
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
 from tests.grpc.service import WHEN, Broken, Gated, Service, Shelf, error_in, fitted, health_stub, serving, settings
@@ -23,7 +22,7 @@ from tests.samples import EMPLOYEES, records, sample_rows
 
 FRAME, _ = sample_rows(EMPLOYEES, 300, seed=5)
 RECORDS = records(FRAME)
-BULK = RECORDS_SCORED_IN_PLACE + 1
+BULK = 129  # more than any model scores where they arrive
 PIPELINES = {"1": fitted(), "2": fitted(Gated), "3": fitted(Broken)}
 
 
@@ -74,11 +73,12 @@ class TestPredict:
 
         assert (answer.dataset, answer.alias) == ("employees", "champion")
 
-    def test_a_request_id_comes_back_and_one_that_has_none_gets_one(self, service: Service) -> None:
-        first, second = (service.stub.Predict(request(RECORDS[:1])) for _ in range(2))
+    @pytest.mark.parametrize("given", ["", "mine"])
+    def test_every_answer_has_a_name_of_its_own_that_begins_with_what_the_caller_gave(self, service: Service, given: str) -> None:
+        names = [service.stub.Predict(request(RECORDS[:1], request_id=given)).request_id for _ in range(2)]
 
-        assert service.stub.Predict(request(RECORDS[:1], request_id="mine")).request_id == "mine"
-        assert len({first.request_id, second.request_id, ""}) == 3
+        assert all(name.startswith(given) for name in names)
+        assert len({*names, given}) == 3
 
     def test_a_row_of_the_raw_file_may_be_sent_with_its_other_columns(self, service: Service) -> None:
         row = {**RECORDS[0], "Employee ID": "e1", "Date of Joining": "2008-09-30", "Burn Rate": 0.4, "Years in Company": 3}
@@ -332,7 +332,7 @@ class TestModels:
             shelf.away = True
             info = service.stub.ModelInfo(pb.ModelInfoRequest(alias="knn"))
 
-            assert (info.alias.version, dict(info.alias.metrics), info.digest) == ("1", {}, "")
+            assert (info.alias.version, dict(info.alias.metrics), info.digest) == ("1", {"macro_f1": 0.81}, "0a1b")
             assert service.stub.ListModels(pb.ListModelsRequest()).datasets[0].aliases[0].version == "1"
             assert service.stub.Predict(request(RECORDS[:1], alias="knn")).labels
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from redis import Redis
 
-from tests import servers
+from utils import servers
 from utils.compose import databases, healthcheck
 
 

@@ -14,14 +14,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.servers import ROOT, free_ports
 from utils.embedded import health, objectstore
+from utils.servers import ROOT, free_ports
 
 NOBODY = 65534
 STORES = ("postgres", "valkey", "minio")
 AIRFLOW = ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
 PORT_SETTINGS = [
     *("HEARTH_POSTGRES_PORT", "HEARTH_REDIS_PORT", "HEARTH_MLFLOW_PORT", "HEARTH_AIRFLOW_PORT", "HEARTH_API_PORT", "HEARTH_GRPC_PORT"),
+    "HEARTH_PAGE_PORT",
     *("HEARTH_S3_PORT", "HEARTH_S3_FILER_PORT", "HEARTH_S3_MASTER_PORT", "HEARTH_S3_VOLUME_PORT", "HEARTH_S3_ADMIN_PORT"),
 ]
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from hearth.errors import ObjectNotFound
 from hearth.storage import ObjectStore
-from tests import servers
+from utils import servers
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

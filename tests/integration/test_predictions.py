@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hearth.errors import PredictionsUnavailable
-from hearth.predictions import Prediction, PredictionStore
+from hearth.predictions import Cursor, Prediction, PredictionStore
 from hearth.predictions.migration import migrate
-from tests import servers
+from utils import servers
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -93,6 +93,49 @@ def test_predictions_are_found_by_data_set_and_time(store: PredictionStore) -> N
     assert [found.message_id for found in store.recent(dataset="heart")] == ["2-0"]
 
 
+def test_pages_follow_each_other_without_a_gap_or_a_double_while_more_comes_in(store: PredictionStore) -> None:
+    given = [prediction(f"{number}-0", row, scored_at=NOON + timedelta(seconds=number // 3)) for number in range(8) for row in range(2)]
+    store.put(given)
+
+    first = store.page(5)
+    store.put([prediction("9-0", scored_at=NOON + timedelta(minutes=1))])
+    pages, before = [first], Cursor.after(first[-1])
+    while page := store.page(5, before):
+        pages.append(page)
+        before = Cursor.decode(Cursor.after(page[-1]).encode())
+
+    assert [found for page in pages for found in page] == sorted(given, key=lambda one: (one.scored_at, one.message_id, one.row))[::-1]
+
+
+def test_a_page_holds_only_what_was_asked_for(store: PredictionStore) -> None:
+    store.put(
+        [
+            prediction("1-0"),
+            prediction("1-0", role="challenger", alias="challenger", version="4"),
+            prediction("2-0", dataset="heart"),
+            prediction("3-0", source="rest", alias="svm"),
+        ]
+    )
+
+    assert {found.message_id for found in store.page(9)} == {"1-0", "2-0", "3-0"}
+    assert [found.message_id for found in store.page(9, dataset="heart")] == ["2-0"]
+    assert [found.message_id for found in store.page(9, alias="svm")] == ["3-0"]
+    assert [found.message_id for found in store.page(9, source="rest")] == ["3-0"]
+    assert [found.version for found in store.page(9, role="challenger")] == ["4"]
+    assert store.page(9, dataset="heart", alias="svm") == []
+
+
+def test_a_challenger_stands_beside_the_answer_and_is_not_taken_for_one(store: PredictionStore) -> None:
+    answer, shadow = prediction(), prediction(role="challenger", alias="challenger", version="4", label="Low")
+
+    assert store.put([shadow, answer, prediction(row=1)]) == 3
+
+    assert store.of_message("1-0") == [answer, shadow, prediction(row=1)]
+    assert store.of_message("2-0") == []
+    assert list(store.since()) == [answer, prediction(row=1)]
+    assert store.recent() == [prediction(row=1), answer]
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     probabilities=st.lists(st.floats(0, 1), min_size=1, max_size=8),
@@ -133,7 +176,7 @@ def test_processes_that_start_together_migrate_once(fresh_database: str) -> None
 def test_migrating_again_keeps_what_is_stored(store: PredictionStore, fresh_database: str) -> None:
     store.put([prediction()])
 
-    assert migrate(fresh_database) == "0001"
+    assert migrate(fresh_database) == "0003"
 
     assert store.recent() == [prediction()]
 

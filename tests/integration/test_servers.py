@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from tests import servers
+from utils import servers
 from utils.embedded import health
 
 

@@ -2,26 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from redis import Redis
 
-from hearth.errors import InvalidMessage, StreamUnavailable
-from hearth.streaming.client import DeadLetter, Entry, StreamReader, StreamWriter
-from hearth.streaming.messages import Message, decode, encode, enqueued_at
-from tests import servers
+from hearth.errors import StreamUnavailable
+from hearth.streaming.client import Entry, StreamWriter
+from hearth.streaming.reader import DeadLetter, StreamReader, StreamState, Unsettled
+from utils import servers
 
 Readers = Callable[[str], StreamReader]
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=10,
-)
 
 
 @pytest.fixture
@@ -89,33 +81,66 @@ def test_what_a_consumer_did_not_settle_is_its_own_when_it_comes_back(writer: St
     reader = readers("one")
     reader.settle([ids[0]])
 
-    assert [entry.id for entry in reader.read_own("0", 10)] == ids[1:]
-    assert reader.deliveries(Entry(ids[1], {})) == 2
-    assert reader.read_own(ids[2], 10) == []
-    assert readers("two").read_own("0", 10) == []
+    own = reader.unsettled_own("0-0", 10)
+    assert own == [Unsettled(ids[1], 1), Unsettled(ids[2], 1)]
+    assert reader.unsettled_own("0-0", 1) == own[:1]
+    assert reader.unsettled_own(ids[1], 10) == own[1:]
+    assert readers("two").unsettled_own("0-0", 10) == []
+    assert reader.take(own[:1]) == [Entry(ids[1], {b"number": b"1"})]
+    assert reader.unsettled_own("0-0", 10) == [Unsettled(ids[1], 2), Unsettled(ids[2], 1)]
 
 
-def test_one_message_at_a_time_is_taken_over_and_only_after_the_idle_time(writer: StreamWriter, readers: Readers) -> None:
-    ids = send(writer, 2)
+def test_messages_are_taken_over_only_after_the_idle_time_and_by_one_consumer_only(writer: StreamWriter, readers: Readers) -> None:
+    ids = send(writer, 3)
     readers("one").read(10, 1)
-    two = readers("two")
+    two, three = readers("two"), readers("three")
 
-    assert two.claim(60_000) == ([], 0)
+    assert two.unsettled_idle(60_000, 10) == []
+    time.sleep(0.15)
+    found = two.unsettled_idle(100, 10)
+    assert found == three.unsettled_idle(100, 10) == [Unsettled(id_, 1) for id_ in ids]
 
-    claimed, _ = two.claim(0)
-    assert [entry.id for entry in claimed] == ids[:1]
-    assert [two.deliveries(Entry(id_, {})) for id_ in ids] == [2, 1]
+    assert [entry.id for entry in two.take(found[:2], 100)] == ids[:2]
+    assert [entry.id for entry in three.take(found, 100)] == ids[2:]
+    assert two.unsettled_own("0-0", 10) == [Unsettled(id_, 2) for id_ in ids[:2]]
 
 
-def test_messages_that_were_trimmed_before_they_were_settled_are_counted(
+def test_messages_of_different_pasts_are_taken_together(writer: StreamWriter, readers: Readers) -> None:
+    ids = send(writer, 3)
+    reader = readers("one")
+    reader.read(10, 1)
+    reader.take([Unsettled(ids[1], 1)])
+
+    assert [entry.id for entry in reader.take(reader.unsettled_own("0-0", 10))] == ids
+
+    assert [found.deliveries for found in reader.unsettled_own("0-0", 10)] == [2, 3, 2]
+
+
+def test_what_waits_long_is_found_behind_any_number_that_does_not(writer: StreamWriter, readers: Readers) -> None:
+    ids = send(writer, 50)
+    one, two = readers("one"), readers("two")
+    one.read(50, 1)
+    time.sleep(0.2)
+    one.keep(ids[:49])
+
+    assert two.unsettled_idle(150, 1) == [Unsettled(ids[49], 1)]
+
+
+def test_a_message_that_was_trimmed_before_it_was_settled_comes_without_fields_and_can_be_buried_once(
     writer: StreamWriter, readers: Readers, redis: Any, name: str
 ) -> None:
-    send(writer, 2)
-    readers("one").read(10, 1)
+    [id_] = send(writer, 1)
+    one, two = readers("one"), readers("two")
+    one.read(10, 1)
     redis.xtrim(name, maxlen=0, approximate=False)
 
-    assert readers("one").read_own("0", 1)[0].fields == {}
-    assert [readers("two").claim(0) for _ in range(3)] == [([], 1), ([], 1), ([], 0)]
+    found = two.unsettled_idle(0, 10)
+    assert two.take(found) == one.take(found) == [Entry(id_, {})]
+    for reader in (one, two):
+        reader.settle([id_], [DeadLetter(Entry(id_, {}), "invalid_message", "trimmed", "2026-11-21T12:00:00+00:00")])
+
+    assert redis.xlen(f"{name}_dead") == 1
+    assert two.unsettled_idle(0, 10) == []
 
 
 def test_a_message_that_is_kept_is_not_taken_over_and_no_delivery_is_counted(writer: StreamWriter, readers: Readers) -> None:
@@ -126,8 +151,8 @@ def test_a_message_that_is_kept_is_not_taken_over_and_no_delivery_is_counted(wri
 
     one.keep([id_])
 
-    assert two.claim(150) == ([], 0)
-    assert two.deliveries(Entry(id_, {})) == 1
+    assert two.unsettled_idle(150, 10) == []
+    assert one.unsettled_own("0-0", 10) == [Unsettled(id_, 1)]
 
 
 def test_a_message_that_is_given_back_goes_to_the_next_who_looks_as_if_never_delivered(writer: StreamWriter, readers: Readers) -> None:
@@ -137,8 +162,45 @@ def test_a_message_that_is_given_back_goes_to_the_next_who_looks_as_if_never_del
 
     one.give_back([id_], 60_000)
 
-    assert [entry.id for entry in two.claim(60_000)[0]] == [id_]
-    assert two.deliveries(Entry(id_, {})) == 1
+    found = two.unsettled_idle(60_000, 10)
+    assert found == [Unsettled(id_, 0)]
+    assert [entry.id for entry in two.take(found, 60_000)] == [id_]
+    assert two.unsettled_own("0-0", 10) == [Unsettled(id_, 1)]
+
+
+def test_consumers_that_are_gone_are_forgotten_unless_they_hold_something(
+    writer: StreamWriter, readers: Readers, redis: Any, name: str
+) -> None:
+    send(writer, 1)
+    for consumer in ("holding", "gone", "here"):
+        readers(consumer).read(1, 1)
+    time.sleep(0.2)
+    readers("here").read(1, 1)
+
+    readers("here").forget_consumers(60_000)
+    assert len(redis.xinfo_consumers(name, "workers")) == 3
+    readers("here").forget_consumers(150)
+
+    assert {consumer["name"] for consumer in redis.xinfo_consumers(name, "workers")} == {b"holding", b"here"}
+    assert [found.deliveries for found in readers("holding").unsettled_own("0-0", 10)] == [1]
+
+
+def test_the_state_of_the_stream_tells_what_waits_and_how_long(writer: StreamWriter, readers: Readers, redis: Any, name: str) -> None:
+    reader = readers("one")
+    assert reader.state() == StreamState(length=0, lag=0, pending=0, oldest_seconds=0.0, dead=0)
+
+    ids = send(writer, 3)
+    time.sleep(0.05)
+    entries = reader.read(2, 1)
+    state = reader.state()
+    assert (state.length, state.lag, state.pending, state.dead) == (3, 1, 2, 0)
+    assert 0.04 < state.oldest_seconds < 60
+
+    reader.settle(ids[:2], [DeadLetter(entries[0], "invalid_message", "no dataset", "2026-11-21T12:00:00+00:00")])
+    reader.settle([entry.id for entry in reader.read(2, 1)])
+    assert reader.state() == StreamState(length=3, lag=0, pending=0, oldest_seconds=0.0, dead=1)
+    redis.delete(name)
+    assert reader.state().length == 0
 
 
 def test_a_dead_message_is_buried_with_its_reason_and_settled(writer: StreamWriter, readers: Readers, redis: Any, name: str) -> None:
@@ -148,7 +210,7 @@ def test_a_dead_message_is_buried_with_its_reason_and_settled(writer: StreamWrit
 
     reader.settle([id_], [DeadLetter(entry, "invalid_message", "no dataset", "2026-11-21T12:00:00+00:00")])
 
-    assert reader.read_own("0", 10) == []
+    assert reader.unsettled_own("0-0", 10) == []
     [(_, fields)] = redis.xrange(f"{name}_dead")
     assert fields == {
         b"message_id": id_.encode(),
@@ -184,10 +246,13 @@ def test_a_server_that_has_forgotten_everything_gets_the_group_again(writer: Str
     reader = readers("one")
     for forgetful in (
         lambda: reader.read(1, 1),
-        lambda: reader.read_own("0", 1),
-        lambda: reader.claim(0),
+        lambda: reader.unsettled_own("0-0", 1),
+        lambda: reader.unsettled_idle(0, 1),
+        lambda: reader.take([Unsettled("1-1", 1)]),
+        reader.state,
         reader.trim,
         lambda: reader.keep(["1-1"]),
+        lambda: reader.forget_consumers(1),
     ):
         redis.delete(name)
         forgetful()
@@ -215,47 +280,3 @@ def test_a_key_that_is_no_stream_is_an_error_of_ours(readers: Readers, redis: An
 
     with pytest.raises(StreamUnavailable, match="WRONGTYPE"):
         reader.read(1, 1)
-
-
-@given(st.text(), st.text(), st.lists(st.dictionaries(st.text(), JSON), min_size=1, max_size=4))
-def test_a_message_says_what_was_encoded(dataset: str, alias: str, records: list[dict[str, object]]) -> None:
-    assert decode(Entry("1-0", encode(dataset, alias, records))) == Message(dataset, alias, records)
-
-
-@given(st.dictionaries(st.sampled_from([b"dataset", b"alias", b"record", b"records", b"sent"]) | st.binary(), st.binary()))
-def test_any_bytes_are_a_message_or_an_invalid_one(fields: dict[bytes, bytes]) -> None:
-    try:
-        message = decode(Entry("1-0", fields))
-    except InvalidMessage:
-        return
-    assert message.records
-
-
-def test_a_single_record_and_the_default_alias() -> None:
-    assert decode(Entry("1-0", {b"dataset": b"employees", b"record": b"{}"})) == Message("employees", "champion", [{}])
-
-
-@pytest.mark.parametrize(
-    ("fields", "reason"),
-    [
-        ({}, "trimmed"),
-        ({b"record": b"{}"}, "'dataset' is missing"),
-        ({b"dataset": b"\xff", b"record": b"{}"}, "not UTF-8"),
-        ({b"dataset": b"employees"}, "either 'records' or 'record'"),
-        ({b"dataset": b"employees", b"record": b"{}", b"records": b"[]"}, "either 'records' or 'record'"),
-        ({b"dataset": b"employees", b"records": b"[]"}, "at least one"),
-        ({b"dataset": b"employees", b"records": b"{}"}, "list"),
-        ({b"dataset": b"employees", b"records": b"[NaN]"}, "not JSON"),
-        ({b"dataset": b"employees", b"record": b"[" * 100_000}, "not JSON"),
-    ],
-)
-def test_an_unreadable_message_says_what_is_wrong(fields: dict[bytes, bytes], reason: str) -> None:
-    with pytest.raises(InvalidMessage, match=reason) as caught:
-        decode(Entry("1-0", fields))
-
-    assert len(str(caught.value)) < 500
-
-
-def test_the_time_that_a_message_came_in_is_part_of_its_id() -> None:
-    assert enqueued_at("1763726400123-4") == datetime(2025, 11, 21, 12, 0, 0, 123_000, tzinfo=UTC)
-    assert enqueued_at("18446744073709551615-0") is None

@@ -1,7 +1,8 @@
-"""A stream worker as a process of its own, with a model that is slow, and that ends its process when it sees a forbidden team size."""
+"""A stream worker as a process of its own, with a model that is slow, and that ends its process when it sees forbidden hours of sleep."""
 
 import os
 import signal
+import sys
 import threading
 import time
 from typing import NoReturn
@@ -9,22 +10,27 @@ from typing import NoReturn
 import numpy as np
 import pandas as pd
 
+from hearth.errors import ModelUnavailable
 from hearth.predictions import PredictionStore
+from hearth.serving import Models
 from hearth.settings import WorkerSettings
-from hearth.streaming.client import StreamReader
 from hearth.streaming.patience import Patience
+from hearth.streaming.reader import StreamReader
 from hearth.streaming.worker import Worker
 from hearth.telemetry import configure_logging
 from tests.models import ByDesignation, Shelf, employees, served
 
-DEADLY_TEAM_SIZE = 66.0
+DEADLY_SLEEP_HOURS = 6.6666  # made-up records, with which a model is tried when it is loaded, do not have it
 SECONDS_A_BATCH = "TEST_SECONDS_A_BATCH"
 
 
 class SlowAndFragile(ByDesignation):
+    awake = False  # then it is as slow as was asked for
+
     def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
-        time.sleep(float(os.environ[SECONDS_A_BATCH]))
-        if (frame["Team Size"] == DEADLY_TEAM_SIZE).any():
+        if self.awake:
+            time.sleep(float(os.environ[SECONDS_A_BATCH]))
+        if (frame["Sleep Hours"] == DEADLY_SLEEP_HOURS).any():
             _die()
         return super().predict_proba(frame)
 
@@ -34,18 +40,33 @@ def _die() -> NoReturn:
     raise AssertionError
 
 
+def wait_for(models: Models, alias: str) -> None:
+    """Return when a model is loaded."""
+    while True:
+        try:
+            models.get("employees", alias)
+        except ModelUnavailable:
+            time.sleep(0.01)
+        else:
+            return
+
+
 def main() -> None:
     configure_logging("worker")
+    sys.setswitchinterval(0.0005)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     settings = WorkerSettings()
     url = settings.redis_url.get_secret_value()
     reader = StreamReader(url, settings.stream_name, settings.stream_group, settings.stream_consumer, settings.stream_max_length)
+    model = SlowAndFragile()
     with (
         reader as stream,
         PredictionStore(settings.predictions_url.get_secret_value(), max_connections=1) as store,
-        served(Shelf(SlowAndFragile(), champion="3")) as models,
+        served(Shelf(model, champion="3")) as models,
     ):
+        wait_for(models, "champion")
+        model.awake = True
         contracts = {"employees": employees()}
         Worker(stream=stream, store=store, models=models, contracts=contracts, settings=settings, patience=Patience(stop)).run()
 

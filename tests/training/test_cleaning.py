@@ -87,6 +87,25 @@ class TestTargetCodes:
 
         assert target_codes(contract, pd.Series([2.0, 0.0, 1.0])).tolist() == [2, 0, 1]
 
+    def test_a_code_is_the_position_of_its_class(self) -> None:
+        covertype = load_contract("covertype")
+
+        assert target_codes(covertype, pd.Series([7.0, 1.0, 2.0])).tolist() == [6, 0, 1]
+
+    @pytest.mark.parametrize(("classes", "expected"), [(["A", "B", "C"], [2, 0, 1]), ({"b": "B", "c": "C", "a": "A"}, [1, 2, 0])])
+    def test_a_category_is_the_position_of_its_class(self, classes: object, expected: list[int]) -> None:
+        content = EMPLOYEES.model_dump()
+        column = {"kind": "category", "categories": ["a", "b", "c"], "description": "d"}
+        contract = Contract.model_validate(
+            {**content, "target": {"column": "y", "classes": classes}, "columns": {**content["columns"], "y": column}}
+        )
+
+        assert target_codes(contract, pd.Series(["c", "a", "b"], dtype="str")).tolist() == expected
+
+    def test_what_is_no_class_is_refused(self) -> None:
+        with pytest.raises(InvalidRawData, match=r"'Cover_Type' holds 8\.0, which is no class"):
+            target_codes(load_contract("covertype"), pd.Series([1.0, 8.0]))
+
     def test_a_missing_target_is_refused_and_not_called_high(self) -> None:
         with pytest.raises(InvalidRawData, match="1 rows have no 'Burn Rate'"):
             target_codes(EMPLOYEES, pd.Series([0.5, np.nan]))
@@ -106,7 +125,7 @@ class TestSplit:
         assert parts.y_test.tolist() == codes.loc[sorted(test)].tolist()
         assert parts.y_train.name == "Burn Rate"
 
-    @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.data())
     def test_equal_feature_rows_never_straddle_the_split_and_no_row_is_lost(self, data: st.DataObject) -> None:
         distinct = clean(EMPLOYEES, accepted(80, missing_share=0.2)).frame
@@ -151,7 +170,7 @@ class TestSplit:
         with pytest.raises(InvalidRawData, match="Low 0, Medium 0, High 0"):
             split(EMPLOYEES, clean(EMPLOYEES, accepted(100)).frame.iloc[:0])
 
-    @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.integers(5, 12), st.sampled_from([0.1, 0.2, 0.25, 0.4, 0.5, 0.8]))
     def test_when_it_does_not_refuse_every_class_is_in_both_sets(self, high: int, share: float) -> None:
         contract = EMPLOYEES.model_copy(update={"split": EMPLOYEES.split.model_copy(update={"test_share": share})})

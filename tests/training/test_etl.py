@@ -8,14 +8,14 @@ import pytest
 
 from hearth.cleaning import digest
 from hearth.contracts import load_contract
-from hearth.contracts.frames import MISSING
+from hearth.contracts.texts import MISSING
 from hearth.errors import InvalidRawData, ObjectNotFound, StorageError
 from hearth.pipeline import etl
 from hearth.pipeline.processed import latest_digest, load_processed, load_profile, read_manifest
 from hearth.registry import Registry
 from hearth.storage import ObjectStore
-from tests import servers
 from tests.training.raw_rows import raw_csv, raw_rows
+from utils import servers
 
 EMPLOYEES = load_contract("employees")
 RAW_KEY = f"employees/raw/{EMPLOYEES.source.file}"

@@ -4,7 +4,11 @@ import sys
 import numpy as np
 import optuna
 import pytest
+import skops.io
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import has_fit_parameter
 
+from hearth.contracts import Contract, list_contracts
 from hearth.families import FAMILIES
 from hearth.features import build_features
 from tests.samples import EMPLOYEES, sample_split
@@ -19,8 +23,9 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_the_employees_are_trained_with_families_of_the_catalogue() -> None:
-    assert set(EMPLOYEES.families) <= FAMILIES.keys()
+@pytest.mark.parametrize("contract", list_contracts(), ids=lambda contract: contract.name)
+def test_a_data_set_is_trained_with_families_of_the_catalogue(contract: Contract) -> None:
+    assert set(contract.families) <= FAMILIES.keys()
 
 
 def test_the_defaults_lie_in_the_search_space_and_are_all_of_it(name: str) -> None:
@@ -53,6 +58,38 @@ def test_the_same_seed_gives_the_same_model(name: str) -> None:
     first, second = (family.build(family.defaults, 5).fit(X_TRAIN, Y_TRAIN).predict_proba(X_TEST) for _ in range(2))
 
     np.testing.assert_array_equal(first, second)
+
+
+def test_a_model_comes_back_from_its_file_as_it_was_with_no_type_that_the_catalogue_does_not_name(name: str) -> None:
+    family = FAMILIES[name]
+    for rows in (family.few_rows - 1, family.few_rows):  # a family may have another estimator for few rows
+        model = family.final(family.defaults, 1, rows).fit(X_TRAIN, Y_TRAIN)
+        content = skops.io.dumps(model)
+
+        assert set(skops.io.get_untrusted_types(data=content)) <= {*family.trusted_types, "numpy.dtype"}
+        loaded = skops.io.loads(content, trusted=[*family.trusted_types, "numpy.dtype"])
+        np.testing.assert_array_equal(loaded.predict_proba(X_TEST), model.predict_proba(X_TEST))
+
+
+def test_a_family_weighs_rows_exactly_if_it_says_so(name: str) -> None:
+    family = FAMILIES[name]
+    rare = Y_TRAIN == 2
+    keep = ~rare | (np.cumsum(rare) <= 20)
+    X, y = X_TRAIN[keep], Y_TRAIN[keep]
+    for build in (family.build, family.build_for_tuning):
+        model = build(family.defaults, 1)
+        assert has_fit_parameter(model, "sample_weight") == family.weighs_rows
+        if family.weighs_rows:
+            as_it_is = build(family.defaults, 1).fit(X, y).predict(X_TEST)
+            weighed = model.fit(X, y, sample_weight=compute_sample_weight("balanced", y)).predict(X_TEST)
+            assert (weighed == 2).sum() > (as_it_is == 2).sum()
+
+
+def test_the_svm_is_calibrated_by_steps_only_where_there_are_rows_to_find_them() -> None:
+    family = FAMILIES["svm"]
+
+    assert family.final(family.defaults, 1, 999).method == "sigmoid"
+    assert family.final(family.defaults, 1, 1_000).method == "isotonic"
 
 
 def test_subsampling_has_an_effect_on_lightgbm() -> None:

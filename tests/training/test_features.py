@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - importing it is what makes IterativeImputer importable
-from sklearn.impute import IterativeImputer
+from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from hearth.cleaning import clean
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.frames import read_raw, validate
-from hearth.features import build_features
+from hearth.features import TRUSTED_TYPES, build_features
 from tests.training.raw_rows import raw_csv
 
 EMPLOYEES = load_contract("employees")
@@ -50,6 +51,39 @@ def test_raw_records_give_the_numbers_of_scikit_learn_step_by_step(scaler: str, 
     for frame in (train, later):
         numbers = scale.transform(imputer.transform(frame[NUMBERS]))
         np.testing.assert_allclose(fitted.transform(frame), np.hstack([numbers, encoder.transform(frame[CATEGORIES])]))
+
+
+@pytest.mark.parametrize(
+    ("imputer", "steps"),
+    [
+        ("mice", [IterativeImputer(max_iter=10, random_state=42), StandardScaler()]),
+        ("median", [SimpleImputer(strategy="median"), StandardScaler()]),
+        ("mean", [SimpleImputer(strategy="mean"), StandardScaler()]),
+        ("most_frequent", [SimpleImputer(strategy="most_frequent"), StandardScaler()]),
+        ("knn", [StandardScaler(), KNNImputer(n_neighbors=7)]),  # scaled first: all columns count alike in what is near
+    ],
+)
+def test_each_imputer_of_a_contract_fills_the_numbers_as_scikit_learn_does(imputer: str, steps: list[object]) -> None:
+    train, later = raw_features(), raw_features(50, seed=1)
+
+    fitted = build_features(with_features(imputer=imputer, imputer_neighbors=7)).fit(train)
+
+    expected = make_pipeline(*steps).fit(train[NUMBERS])
+    np.testing.assert_allclose(fitted.transform(later)[:, : len(NUMBERS)], expected.transform(later[NUMBERS]))
+
+
+def test_a_missing_category_becomes_the_most_frequent_one_of_the_train_rows_if_the_contract_says_so() -> None:
+    gender = EMPLOYEES.columns["Gender"].model_copy(update={"nullable": True})
+    contract = with_features(category_imputer="most_frequent").model_copy(update={"columns": {**EMPLOYEES.columns, "Gender": gender}})
+    train = raw_features()
+    most_frequent = train["Gender"].mode()[0]
+    train.loc[:5, "Gender"] = pd.Series([None] * 6, dtype="str")
+    gap = raw_features(2, seed=1).assign(Gender=pd.Series([None, most_frequent], dtype="str"))
+
+    made = build_features(contract).fit(train).transform(gap)
+
+    assert made.shape[1] == len(NUMBERS) + len(CATEGORIES)  # no column for what is missing
+    assert made[0, len(NUMBERS)] == made[1, len(NUMBERS)] == float(most_frequent == "Male")
 
 
 def test_the_columns_are_those_of_the_contract_in_its_order() -> None:
@@ -95,7 +129,7 @@ def test_missing_is_a_category_of_its_own_exactly_where_the_contract_allows_it()
         build_features(EMPLOYEES).fit(train).transform(gap)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(st.booleans(), min_size=len(NUMBERS), max_size=len(NUMBERS)), min_size=1, max_size=8))
 def test_whatever_is_missing_later_is_filled_with_a_number(gaps: list[list[bool]]) -> None:
     frame = raw_features(100, seed=3).head(len(gaps))
@@ -134,10 +168,13 @@ def test_the_rounds_of_the_contract_are_enough_for_rows_like_the_real_ones() -> 
     assert fitted.named_transformers_["numbers"].named_steps["impute"].n_iter_ < EMPLOYEES.features.imputer_iterations
 
 
-def test_it_is_stored_and_loaded_by_skops_with_the_types_that_we_name() -> None:
-    trusted = ["numpy.dtype", "sklearn.impute._iterative.IterativeImputer", "sklearn.impute._iterative._ImputerTriplet"]
-    frame = raw_features(50, seed=1)
+@pytest.mark.parametrize("imputer", ["mice", "knn", "median", "mean", "most_frequent"])
+def test_it_is_stored_and_loaded_by_skops_with_the_types_that_we_name(imputer: str) -> None:
+    gender = EMPLOYEES.columns["Gender"].model_copy(update={"nullable": True})
+    contract = with_features(imputer=imputer, category_imputer="most_frequent")
+    contract = contract.model_copy(update={"columns": {**EMPLOYEES.columns, "Gender": gender}})
+    fitted, frame = build_features(contract).fit(raw_features(200)), raw_features(50, seed=1)
 
-    loaded = skops.io.loads(skops.io.dumps(employees_features()), trusted=trusted)
+    loaded = skops.io.loads(skops.io.dumps(fitted), trusted=list(TRUSTED_TYPES))
 
-    np.testing.assert_array_equal(loaded.transform(frame), employees_features().transform(frame))
+    np.testing.assert_array_equal(loaded.transform(frame), fitted.transform(frame))

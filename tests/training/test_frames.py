@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hearth.contracts import Contract, load_contract
-from hearth.contracts.frames import MISSING, frame_schema, read_raw, validate
+from hearth.contracts.frames import frame_schema, read_raw, validate
 from hearth.contracts.records import split_records
+from hearth.contracts.texts import MISSING
 from hearth.errors import InvalidRawData
 from tests.training.raw_rows import raw_csv, raw_rows
 
@@ -211,7 +212,18 @@ class TestValidate:
         assert len(result.rejected) == 100_000
         assert result.rejected["reason"].str.count(";").eq(2).all()
 
-    @settings(suppress_health_check=[HealthCheck.too_slow])
+    def test_codes_are_read_as_tables_of_numbers_write_them(self) -> None:
+        contract = small_contract(sex={"kind": "category", "categories": {0: "female", 1: "male", -1: "unknown"}, "nullable": True})
+        rows = pd.DataFrame({"sex": ["1", "1.0", " 0 ", "-1.", "+1.00", "", "1.5", "01", "male", "2"], "y": ["0"] * 10}, dtype="str")
+        rows.index.name = "line"
+
+        validated = validate(contract, rows)
+
+        assert validated.accepted["sex"].fillna("-").tolist() == ["1", "1", "0", "-1", "1", "-"]
+        assert validated.rejected["sex"].tolist() == ["1.5", "01", "male", "2"]
+        assert validated.rejected["reason"][0] == "sex: got '1.5', expected one of 0 (female), 1 (male), -1 (unknown) or nothing"
+
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(
         st.lists(
             st.tuples(st.text("0123456789.-+eE x", max_size=5) | st.sampled_from(sorted(MISSING)), st.sampled_from("aNn01 ")), max_size=8
@@ -228,7 +240,7 @@ class TestValidate:
         assert result.rejected["reason"].str.len().gt(0).all()
         frame_schema(contract).validate(result.accepted)
 
-    @settings(suppress_health_check=[HealthCheck.too_slow])
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(
         st.integers(-7_000, 7_000).map(lambda value: value / 1000) | st.integers(-10, 10).map(float) | st.just(float("inf")),
         st.sampled_from(["number", "integer"]),

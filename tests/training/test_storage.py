@@ -7,7 +7,7 @@ import pytest
 
 from hearth.errors import ObjectNotFound, StorageError, StorageUnavailable
 from hearth.storage import ObjectStore
-from tests import servers
+from utils import servers
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from hearth.registry import NewVersion, RegisteredVersion, Registry
 from hearth.settings import get_settings
 from hearth.storage import ObjectStore
 from hearth.training import fit
-from tests import servers
 from tests.samples import renamed_contract, sample_split
+from utils import servers
 
 GOOD: Params = {"n_neighbors": 150, "weights": "uniform"}
 POOR: Params = {"n_neighbors": 5, "weights": "uniform"}

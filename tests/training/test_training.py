@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -141,3 +142,50 @@ def test_on_the_real_extract_a_short_search_is_good_enough(family: str, floor: f
     pipeline = fit(EMPLOYEES, real.X_train, real.y_train, FAMILIES[family], params=tuned.params, seed=42)
 
     assert score(EMPLOYEES, pipeline, real.X_test, real.y_test) >= floor
+
+
+class Recording(DummyClassifier):  # type: ignore[misc]  # scikit-learn has no types
+    """Keeps what it was fitted with."""
+
+    seen: ClassVar[list[tuple[np.ndarray, np.ndarray | None]]] = []
+
+    def fit(self, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> "Recording":
+        self.seen.append((y, sample_weight))
+        fitted: Recording = super().fit(X, y, sample_weight=sample_weight)
+        return fitted
+
+
+def _recorder(_params: Params, _seed: int) -> Recording:
+    return Recording(strategy="prior")
+
+
+class TestImbalance:
+    few_high = SPLIT.X_train[(SPLIT.y_train != 2) | ((SPLIT.y_train == 2).cumsum() <= 20)].index
+    X, y = SPLIT.X_train.loc[few_high].reset_index(drop=True), SPLIT.y_train.loc[few_high].reset_index(drop=True)
+    weighed = EMPLOYEES.model_copy(update={"imbalance": "class_weights"})
+    family = replace(GUESSES, build=_recorder, build_for_tuning=_recorder)
+
+    def test_class_weights_are_those_of_the_rows_that_a_model_is_fitted_on(self) -> None:
+        Recording.seen.clear()
+        tune(self.weighed, self.X, self.y, self.family, trials=1, seed=1, folds=3)
+        fit(self.weighed, self.X, self.y, self.family, params={}, seed=1)
+
+        assert [len(y) for y, _ in Recording.seen] == [*(len(self.X) - len(part) for part in np.array_split(self.X, 3)), len(self.X)]
+        for y, weights in Recording.seen:
+            assert weights is not None
+            sums = [weights[y == code].sum() for code in range(3)]
+            assert sums == pytest.approx([len(y) / 3] * 3)  # each class counts alike, and all together as many as there are
+
+    def test_without_the_word_all_rows_count_alike(self) -> None:
+        Recording.seen.clear()
+        fit(EMPLOYEES, self.X, self.y, self.family, params={}, seed=1)
+
+        assert [weights for _, weights in Recording.seen] == [None]
+
+    def test_a_family_that_cannot_weigh_rows_is_fitted_as_they_are_and_the_log_says_so(self, caplog: pytest.LogCaptureFixture) -> None:
+        family = FAMILIES["knn"]
+
+        weighed, plain = (fit(contract, self.X, self.y, family, params=family.defaults, seed=1) for contract in (self.weighed, EMPLOYEES))
+
+        np.testing.assert_array_equal(weighed.predict_proba(SPLIT.X_test), plain.predict_proba(SPLIT.X_test))
+        assert caplog.text.count("wants class weights, which this family cannot use") == 1

@@ -31,6 +31,21 @@ NULLABLE = [name for name, column in CONTRACT.feature_columns.items() if column.
 
 
 @cache
+def fitted_on(dataset: str, family: str, **features: str) -> tuple[Pipeline, Contract]:
+    contract = load_contract(dataset, DATA)
+    contract = contract.model_copy(update={"features": contract.features.model_copy(update=features)})
+    frame = FakeRecords.load(contract, DATA).frame(1_200, seed=3)
+    frame = frame[frame[contract.target.column].notna()]
+    X = frame[list(contract.feature_names)].astype(dict.fromkeys(contract.numeric_features, np.float64))
+    for name in contract.categorical_features:
+        X[name] = X[name].map(str, na_action="ignore").astype("str")
+    params = {"n_estimators": 20} if "n_estimators" in FAMILIES[family].defaults else {}
+    model = FAMILIES[family].build({**FAMILIES[family].defaults, **params}, 1)
+    pipeline = Pipeline([("features", build_features(contract)), ("model", model)])
+    return pipeline.fit(X, target_codes(contract, frame[contract.target.column]).to_numpy()), contract
+
+
+@cache
 def fitted(family: str, scaler: str = "standard", classes: int = 3, estimators: int = 60) -> tuple[Pipeline, Contract]:
     contract = CONTRACT.model_copy(update={"features": CONTRACT.features.model_copy(update={"scaler": scaler})})
     if classes == 2:
@@ -61,6 +76,37 @@ def test_ten_thousand_records_with_every_pattern_of_missing_values_score_as_scik
     expected, got = Scorer(pipeline, contract).score(records), compiled.score(records)
     np.testing.assert_allclose(got.probabilities, expected.probabilities, rtol=0, atol=1e-6)
     assert got.codes.tolist() == expected.codes.tolist()
+
+
+@pytest.mark.parametrize("family", ["knn", "lightgbm", "logistic_regression", "random_forest"])
+@pytest.mark.parametrize("dataset", ["heart", "covertype"])
+def test_every_data_set_scores_as_scikit_learn_has_it(dataset: str, family: str) -> None:
+    pipeline, contract = fitted_on(dataset, family)
+    compiled = CompiledScorer(pipeline, contract)
+    assert compiled.is_compiled
+    records = FakeRecords.load(contract, DATA).records(400, seed=11)
+    assert score_the_same(compiled, Scorer(pipeline, contract), records)
+    alone = np.vstack([compiled.score([record]).probabilities for record in records[:20]])
+    np.testing.assert_allclose(alone, compiled.score(records[:20]).probabilities, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("category_imputer", ["own_category", "most_frequent"])
+@pytest.mark.parametrize("imputer", ["mice", "knn", "median", "mean", "most_frequent"])
+def test_every_imputer_fills_as_scikit_learn_does(imputer: str, category_imputer: str) -> None:
+    pipeline, contract = fitted_on("covertype", "lightgbm", imputer=imputer, category_imputer=category_imputer)
+    nullable = [name for name, column in contract.feature_columns.items() if column.nullable]
+    records = FakeRecords.load(contract, DATA).records(2 ** len(nullable) * 4, seed=12)
+    for row, record in enumerate(records):  # every pattern of missing values
+        record.update(dict.fromkeys((name for bit, name in enumerate(nullable) if row >> bit & 1), None))
+    compiled = CompiledScorer(pipeline, contract)
+    assert compiled.is_compiled
+    assert score_the_same(compiled, Scorer(pipeline, contract), records)
+
+
+def score_the_same(compiled: CompiledScorer, original: Scorer, records: list[dict[str, object]]) -> bool:
+    expected, got = original.score(records), compiled.score(records)
+    np.testing.assert_allclose(got.probabilities, expected.probabilities, rtol=0, atol=1e-6)
+    return np.array_equal(got.codes, expected.codes)
 
 
 def test_two_classes_score_as_scikit_learn_has_them() -> None:
@@ -142,13 +188,24 @@ class TestRecordParser:
             st.lists(st.integers(), max_size=2),
         ),
         row=st.integers(0, 4),
+        left_out=st.one_of(st.none(), st.sampled_from(CONTRACT.feature_names)),
+        times=st.sampled_from([1, 20]),  # few are checked in another way than many
     )
-    def test_at_once_and_one_by_one_agree_on_what_is_wrong(self, name: str, value: object, row: int) -> None:
+    def test_at_once_and_one_by_one_agree_on_what_is_wrong(
+        self, name: str, value: object, row: int, left_out: str | None, times: int
+    ) -> None:
         records = FAKES.records(5, seed=1)
         records[row][name] = value
+        if left_out is not None:
+            records[row].pop(left_out, None)
         for others in (slice(None), slice(row, row + 1)):
-            chosen = records[others]
-            assert wrong_with(self.parser.parse, chosen) == wrong_with(partial(check_records, CONTRACT), chosen)
+            chosen = records[others] * times
+            problem = wrong_with(partial(check_records, CONTRACT), chosen)
+            assert wrong_with(self.parser.parse, chosen) == problem
+            if problem == "nothing":
+                by_one = self.parser.from_checked(check_records(CONTRACT, chosen))
+                np.testing.assert_array_equal(self.parser.parse(chosen).numbers, by_one.numbers)
+                np.testing.assert_array_equal(self.parser.parse(chosen).codes, by_one.codes)
 
     def test_records_with_different_keys_are_parsed_together(self) -> None:
         first, second = FAKES.records(2, seed=2)

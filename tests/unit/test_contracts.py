@@ -1,15 +1,21 @@
 """A contract with a mistake is refused with the file, the key and the reason."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hearth.contracts import Contract, list_contracts, load_contract
+from hearth.contracts import CategoryColumn, Contract, NumberColumn, list_contracts, load_contract
+from hearth.contracts.columns import RecordParser
 from hearth.contracts.kinds import field_name
-from hearth.contracts.records import record_model
-from hearth.errors import InvalidContract, UnknownDataset
+from hearth.contracts.model import BatchSource, Cleaning, Features, FileSource, Split, Target
+from hearth.contracts.records import check_records, record_model
+from hearth.errors import InvalidContract, InvalidRecords, UnknownDataset
 
 ROOT = Path(__file__).parents[2]
 Loader = Callable[[str | bytes], Contract]
@@ -83,7 +89,14 @@ def test_a_good_contract_says_which_columns_are_features(load: Loader) -> None:
         (changed("name: staff", "name: employees"), "name", "is 'employees', but the folder is 'staff'"),
         (changed("name: staff", "name: My Staff"), "name", "should match pattern"),
         (changed("staff.csv", "../staff.csv"), "source.file", "should match pattern"),
+        (changed("{file: staff.csv}", "{}"), "source.file", "Field required"),
+        (changed("{file: staff.csv}", "staff.csv"), "source", "a valid dictionary"),
+        (changed("{file: staff.csv}", "{kind: table, file: staff.csv}"), "source", "'file', 'batches'"),
+        (changed("{file: staff.csv}", "{kind: batches, file: staff.csv}"), "source.table", "Field required"),
+        (changed("{file: staff.csv}", "{kind: batches, file: a.csv, table: a; drop}"), "source.table", "should match pattern"),
+        (changed("{file: staff.csv}", "{kind: batches, file: a.csv, table: a, path: http://x}"), "source.path", "should match pattern"),
         (changed("metric: macro_f1", "metric: f1"), "metric", "'macro_f1' or 'accuracy'"),
+        (GOOD + "imbalance: smote\n", "imbalance", "'none' or 'class_weights'"),
         # columns
         (changed("kind: date", "kind: day"), "columns.Joined", "'day'"),
         (changed("kind: date, ", ""), "columns.Joined", "discriminator 'kind'"),
@@ -102,9 +115,14 @@ def test_a_good_contract_says_which_columns_are_features(load: Loader) -> None:
         ),
         (changed("[F, M]", "[F]"), "columns.Sex.categories", "at least 2 items"),
         (changed("[F, M]", "[F, F]"), "columns.Sex.categories", "'F' is named twice"),
-        (changed("[F, M]", "[No, Yes]"), "columns.Sex.categories.0", "valid string"),
+        (changed("[F, M]", "[No, Yes]"), "columns.Sex.categories.0", "put them in quotes"),
         (changed("[F, M]", '["", M]'), "columns.Sex.categories", "category '' is empty"),
         (changed("[F, M]", '["F ", M]'), "columns.Sex.categories", "'F ' is empty or starts or ends with a space"),
+        (changed("[F, M]", "[F, 1]"), "columns.Sex.categories", "all texts or all whole numbers, got 'F', 1"),
+        (changed("[F, M]", "[0, 1.5]"), "columns.Sex.categories.1", "a text or a whole number"),
+        (changed("[F, M]", "{0: female, 1: female}"), "columns.Sex", "'female' is named twice"),
+        (changed("[F, M]", "{0: female, 1: 5}"), "columns.Sex.meanings.1", "valid string"),
+        (changed("[F, M]", "{0: female}"), "columns.Sex.categories", "at least 2 items"),
         (changed("  Level:", '  " Level":'), "columns", "' Level' is empty or starts or ends with a space"),
         (
             GOOD + "  le-vel: {kind: integer, minimum: 0, maximum: 1, unit: u, description: d}\n"
@@ -113,14 +131,21 @@ def test_a_good_contract_says_which_columns_are_features(load: Loader) -> None:
             "differs from 'le-vel' only by signs",
         ),
         # target
-        (changed("column: Risk", "column: Burn"), "target.column", "'Burn' must be a number or integer in columns"),
-        (changed("column: Risk", "column: Sex"), "target.column", "'Sex' must be a number or integer in columns"),
+        (changed("column: Risk", "column: Burn"), "target.column", "'Burn' must be a number, an integer or a category in columns"),
+        (changed("column: Risk", "column: Joined").replace("[Key, Joined]", "[Key]"), "target.column", "'Joined' must be a number"),
+        (changed("column: Risk", "column: Sex"), "target.cuts", "'Sex' is a category, which cannot be cut"),
+        (changed("column: Risk, cuts: [0.5], classes: [Low, High]", "column: Sex, classes: [a, b, c]"), "target.classes", "'F', 'M'"),
+        (changed("column: Risk, cuts: [0.5], classes: [Low, High]", "column: Sex, classes: {F: a, X: b}"), "target.classes", "'F', 'M'"),
+        (changed("classes: [Low, High]", "classes: {0: Low, 1: High}"), "target", "holds no codes"),
+        (changed("cuts: [0.5], classes: [Low, High]", "classes: {1: Low, a: High}"), "target", "all texts or all whole numbers"),
+        (changed("cuts: [0.5], classes: [Low, High]", "classes: {yes: Low, no: High}"), "target.codes.0", "put them in quotes"),
+        (changed("column: Risk, cuts: [0.5], classes: [Low, High]", "column: Level, classes: {1: a, 2: b}"), "target.classes", "1, 2"),
         (changed("cuts: [0.5]", "cuts: [0.3, 0.6]"), "target", "2 cuts make 3 classes, but classes names 2"),
         (changed("cuts: [0.5], classes: [Low, High]", "cuts: [0.6, 0.3], classes: [a, b, c]"), "target", "cuts must rise"),
         (changed("cuts: [0.5], classes: [Low, High]", "cuts: [0.3, 0.3], classes: [a, b, c]"), "target", "cuts must rise"),
         (changed("cuts: [0.5]", "cuts: [1.5]"), "target.cuts", "must lie within 0 to 1"),
         (changed("cuts: [0.5]", "cuts: [0]"), "target.cuts", "must lie within 0 to 1"),  # no value is below the minimum: an empty class
-        (changed("cuts: [0.5], ", ""), "target.cuts", "must be an integer from 0 to 1"),
+        (changed("cuts: [0.5], ", ""), "target.classes", "must be an integer whose range is just the codes: 0, 1"),
         (changed("[Low, High]", "[Low, Low]"), "target", "'Low' is named twice"),
         (changed("[Low, High]", "[Low]"), "target.classes", "at least 2 items"),
         # between columns
@@ -138,6 +163,9 @@ def test_a_good_contract_says_which_columns_are_features(load: Loader) -> None:
         (GOOD + "split: {test_share: 1}\n", "split.test_share", "less than 1"),
         (GOOD + "split: {seed: -1}\n", "split.seed", "greater than or equal to 0"),
         (GOOD + "features: {scaler: robust}\n", "features.scaler", "'standard' or 'min_max'"),
+        (GOOD + "features: {imputer: nearest}\n", "features.imputer", "'mice', 'knn', 'median', 'mean' or 'most_frequent'"),
+        (GOOD + "features: {imputer_neighbors: 0}\n", "features.imputer_neighbors", "greater than or equal to 1"),
+        (GOOD + "features: {category_imputer: mode}\n", "features.category_imputer", "'own_category' or 'most_frequent'"),
         (GOOD + "features: {imputer_iterations: true}\n", "features.imputer_iterations", "as booleans"),
     ],
 )
@@ -189,6 +217,66 @@ def test_class_codes_need_no_cuts(load: Loader) -> None:
     assert load(yaml.safe_dump(content)).target.cuts == ()
 
 
+@pytest.mark.parametrize(
+    ("target", "column", "codes", "classes"),
+    [
+        ("{column: Risk, cuts: [0.5], classes: [Low, High]}", "", (0, 1), ("Low", "High")),
+        ("{column: Kind, classes: [a, b, c]}", "{kind: integer, minimum: 0, maximum: 2, unit: class}", (0, 1, 2), ("a", "b", "c")),
+        ("{column: Kind, classes: {3: a, 1: b, 2: c}}", "{kind: integer, minimum: 1, maximum: 3, unit: class}", (3, 1, 2), ("a", "b", "c")),
+        ("{column: Kind, classes: [A, B]}", "{kind: category, categories: [a, b]}", ("a", "b"), ("A", "B")),
+        ("{column: Kind, classes: {b: B, a: A}}", "{kind: category, categories: [a, b]}", ("b", "a"), ("B", "A")),
+        ("{column: Kind, classes: {-1: A, 7: B}}", "{kind: category, categories: [7, -1]}", (-1, 7), ("A", "B")),
+    ],
+)
+def test_a_class_has_the_code_that_the_data_hold_for_it(
+    load: Loader, target: str, column: str, codes: tuple[str | int, ...], classes: tuple[str, ...]
+) -> None:
+    content = changed("{column: Risk, cuts: [0.5], classes: [Low, High]}", target)
+    contract = load(content + (f"  Kind: {column[:-1]}, description: d}}\n" if column else ""))
+
+    assert contract.class_codes == codes
+    assert contract.target.classes == classes
+
+
+def test_codes_of_a_category_have_meanings_and_texts(load: Loader) -> None:
+    column = load(changed("[F, M]", "{1: female, 0: male}")).columns["Sex"]
+
+    assert isinstance(column, CategoryColumn)
+    assert column.categories == (1, 0)
+    assert column.texts == ("1", "0")
+    assert column.meanings == ("female", "male")
+    assert column.expected == "one of 1 (female), 0 (male)"
+
+
+CODES = st.one_of(
+    st.lists(st.integers(-(2**53), 2**53), min_size=2, max_size=9, unique=True),
+    st.lists(st.text(min_size=1).filter(lambda text: text == text.strip()), min_size=2, max_size=9, unique=True),
+)
+
+
+@given(codes=CODES, data=st.data())
+def test_a_list_or_a_mapping_of_categories_is_read_back_as_it_was_written(codes: list[str | int], data: st.DataObject) -> None:
+    meanings = data.draw(st.lists(st.text(), min_size=len(codes), max_size=len(codes), unique=True))
+    written: dict[str, object] = {"kind": "category", "description": "d", "nullable": data.draw(st.booleans())}
+
+    plain = CategoryColumn.model_validate({**written, "categories": codes})
+    named = CategoryColumn.model_validate({**written, "categories": dict(zip(codes, meanings, strict=True))})
+
+    assert plain.categories == named.categories == tuple(codes)
+    assert named.meanings == tuple(meanings)
+    assert [type(category) for category in named.categories] == [type(code) for code in codes]
+    for column in (plain, named):
+        assert CategoryColumn.model_validate(column.model_dump()) == column
+
+
+def test_a_source_is_a_file_unless_it_says_otherwise(load: Loader) -> None:
+    assert load(GOOD).source == FileSource(file="staff.csv")
+
+    source = load(changed("{file: staff.csv}", "{kind: batches, path: /v1/rows, group_number: 4, table: staff_raw, file: a.csv}")).source
+
+    assert source == BatchSource(kind="batches", path="/v1/rows", group_number=4, table="staff_raw", file="a.csv")
+
+
 @pytest.mark.parametrize("name", ["Copy", "JSON", "Model Dump", "1st", "schema", "class", "s_c-o.r e", "\u00c4ge"])
 def test_a_column_may_have_a_name_that_means_something_to_python_or_pydantic(load: Loader, name: str) -> None:
     contract = load(GOOD.replace("  Level:", f"  {name}:"))
@@ -207,13 +295,54 @@ def test_the_contracts_of_this_repository_are_good() -> None:
     assert employees.target.cuts == (0.33, 0.66)
     assert employees.drop == ("Employee ID", "Date of Joining", "Years in Company")
     assert len(employees.feature_names) == 13
+    heart = contracts["heart"]
+    assert ", ".join(heart.feature_names) == "age, sex, cp, trestbps, chol, fbs, restecg, thalach, exang, oldpeak, slope, ca, thal"
+    assert (heart.class_codes, heart.metric, heart.cleaning.drop_duplicates) == ((0, 1), "accuracy", True)
+    covertype = contracts["covertype"]
+    assert len(covertype.feature_names) == 12
+    assert (covertype.class_codes, covertype.imbalance) == ((1, 2, 3, 4, 5, 6, 7), "class_weights")
+    assert len(covertype.categorical_features["Soil_Type"]) == 40
 
 
-def test_the_readme_of_a_data_set_has_every_column_as_the_contract_says_it() -> None:
-    employees = load_contract("employees", ROOT / "data")
-    readme = (ROOT / "data" / "employees" / "README.md").read_text("utf-8")
+@pytest.mark.parametrize("contract", list_contracts(ROOT / "data"), ids=lambda contract: contract.name)
+def test_the_readme_of_a_data_set_has_every_column_as_the_contract_says_it(contract: Contract) -> None:
+    readme = (ROOT / "data" / contract.name / "README.md").read_text("utf-8")
 
-    for name, column in employees.columns.items():
-        role = "target" if name == employees.target.column else "dropped" if name in employees.drop else "feature"
+    for name, column in contract.columns.items():
+        role = "target" if name == contract.target.column else "dropped" if name in contract.drop else "feature"
         expected = column.expected + (", may be missing" if column.nullable else "")
         assert f"| {name} | {role} | {expected} | {column.description} |" in readme
+
+
+def test_a_record_of_codes_takes_the_plain_numbers_that_its_users_know() -> None:
+    heart = load_contract("heart", ROOT / "data")
+    values = [61, 0, 2, 141, 239, 1, 0, 148, 0, 1.7, 1, 1, 2]
+
+    [checked] = check_records(heart, [dict(zip(heart.feature_names, values, strict=True))])
+
+    assert list(checked.values()) == values
+    assert RecordParser(heart).parse([checked]).codes.tolist() == [[0, 2, 1, 0, 0, 1, 1, 2]]
+
+
+@pytest.mark.parametrize("value", [True, "1", 1.5, 7, None, [1]])
+def test_what_is_no_code_is_refused_with_the_codes_and_what_they_mean(value: object) -> None:
+    heart = load_contract("heart", ROOT / "data")
+    record = dict(zip(heart.feature_names, [61, 0, 2, 141, 239, 1, 0, 148, 0, 1.7, 1, 1, 2], strict=True))
+
+    for records in ([{**record, "sex": value}], [{**record, "sex": value}] * 100):
+        with pytest.raises(InvalidRecords, match=r"one of 0 \(female\), 1 \(male\)"):
+            RecordParser(heart).parse(records)
+
+
+def test_the_reference_has_every_word_of_a_contract_and_an_example_that_is_one(load: Loader) -> None:
+    text = (ROOT / "docs" / "contract.md").read_text("utf-8")
+    example = text.split("```yaml\n")[1].split("```")[0]
+    derived = {"codes", "meanings"}  # what a mapping of classes or categories is read into
+
+    assert load(example).class_codes == (0, 1)
+    parts = (Contract, FileSource, BatchSource, Target, Cleaning, Split, Features, CategoryColumn, NumberColumn)
+    for word in {word for part in parts for word in part.model_fields} - derived:
+        assert re.search(rf"`{word}[`:]|^ *{word}:|{{{word}:| {word}:", text, re.MULTILINE), word
+    for word in ("imputer", "category_imputer", "scaler"):
+        for choice in get_args(Features.model_fields[word].annotation):
+            assert re.search(rf"\b{choice}\b", text), choice

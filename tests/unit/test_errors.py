@@ -1,5 +1,6 @@
 """Every error has a code of its own, and its place in the tree that the module draws."""
 
+import importlib
 import inspect
 import re
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hearth import errors
-from hearth.errors import HearthError, InvalidContract, InvalidRecords, InvalidStatistics, Problem
+from hearth.errors import Fault, HearthError, InvalidContract, InvalidRecords, InvalidStatistics, Problem
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, HearthError)]
 
@@ -24,6 +25,11 @@ def test_every_error_is_in_the_tree_of_the_module_below_its_parent(kind: type[He
     [line] = re.findall(rf"^([ │├└─]*){kind.__name__}(?: |$)", errors.__doc__ or "", flags=re.MULTILINE)
 
     assert len(line) == 4 * (kind.__mro__.index(HearthError) + 1)
+
+
+@pytest.mark.parametrize("protocol", ["hearth_api.errors", "grpc_service.errors"])
+def test_every_protocol_has_a_status_for_every_fault(protocol: str) -> None:
+    assert set(importlib.import_module(protocol).STATUS) == set(Fault)
 
 
 @pytest.mark.parametrize("kind", [InvalidContract, InvalidStatistics])

@@ -16,13 +16,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hearth.cleaning import clean, target_codes
-from hearth.contracts import CategoryColumn, DateColumn, IdentifierColumn, IntegerColumn, NumberColumn, load_contract
+from hearth.contracts import (
+    CategoryColumn,
+    Contract,
+    DateColumn,
+    IdentifierColumn,
+    IntegerColumn,
+    NumberColumn,
+    list_contracts,
+    load_contract,
+)
 from hearth.contracts.records import check_records
 from hearth.errors import InvalidStatistics
 from hearth.fakes import FakeRecords, raw_file
 from hearth.features import build_features
 
 DATA = Path(__file__).parents[2] / "data"
+CONTRACTS = list_contracts(DATA)
 CONTRACT = load_contract("employees", DATA)
 STATISTICS = DATA / "employees" / "statistics.json"
 REAL = [DATA / "employees" / CONTRACT.source.file, DATA / "../../shared/data" / CONTRACT.source.file]
@@ -38,6 +48,11 @@ REGIME = {  # what holds at a Burn Rate of 0.40 and below, and above
 @cache
 def fakes() -> FakeRecords:
     return FakeRecords.load(CONTRACT, DATA)
+
+
+@cache
+def fakes_of(dataset: str) -> FakeRecords:
+    return FakeRecords.load(load_contract(dataset, DATA), DATA)
 
 
 @cache
@@ -75,14 +90,15 @@ def test_whole_numbers_are_int_and_missing_values_are_none_in_a_record() -> None
     assert {type(record["Gender"]) for record in records} == {str}
 
 
-@settings(deadline=None)  # the machine may be busy
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.name)
+@settings(deadline=None, max_examples=50)  # the machine may be busy
 @given(rows=st.integers(0, 60), seed=st.integers(0, 2**63))
-def test_a_frame_keeps_the_contract_whatever_the_seed(rows: int, seed: int) -> None:
-    frame = fakes().frame(rows, seed)
+def test_a_frame_keeps_the_contract_whatever_the_seed(contract: Contract, rows: int, seed: int) -> None:
+    frame = fakes_of(contract.name).frame(rows, seed)
 
-    assert list(frame.columns) == list(CONTRACT.columns)
+    assert list(frame.columns) == list(contract.columns)
     assert len(frame) == rows
-    for name, column in CONTRACT.columns.items():
+    for name, column in contract.columns.items():
         known = frame[name].dropna()
         assert column.nullable or len(known) == rows
         if isinstance(column, CategoryColumn):
@@ -94,12 +110,32 @@ def test_a_frame_keeps_the_contract_whatever_the_seed(rows: int, seed: int) -> N
         else:
             assert known.between(column.minimum, column.maximum).all()
         if isinstance(column, IntegerColumn):
-            assert frame[name].dtype == "int64"
+            assert frame[name].dtype == ("Int64" if column.nullable else "int64")
         if isinstance(column, NumberColumn):
             assert np.array_equal(known, known.round(2))
-    rows_with_target = frame[CONTRACT.target.column].notna()
+    rows_with_target = frame[contract.target.column].notna()
     raw = frame[rows_with_target].astype("object")
-    assert len(check_records(CONTRACT, raw.where(raw.notna(), None).to_dict("records"))) == rows_with_target.sum()
+    assert len(check_records(contract, raw.where(raw.notna(), None).to_dict("records"))) == rows_with_target.sum()
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.name)
+def test_every_class_is_drawn_and_a_model_finds_it_again(contract: Contract) -> None:
+    lightgbm, metrics = pytest.importorskip("lightgbm"), pytest.importorskip("sklearn.metrics")
+    frame = fakes_of(contract.name).frame(6_000, seed=8)
+    for name in contract.categorical_features:
+        frame[name] = frame[name].map(str, na_action="ignore").astype("str")
+    frame = clean(contract, frame).frame
+    codes = target_codes(contract, frame[contract.target.column])
+    made = build_features(contract).fit_transform(frame)
+    train, test = np.arange(len(made)) % 3 > 0, np.arange(len(made)) % 3 == 0
+
+    model = lightgbm.LGBMClassifier(n_estimators=40, num_leaves=10, class_weight="balanced", n_jobs=1, verbose=-1)
+    predicted = model.fit(made[train], codes[train]).booster_.predict(made[test])
+
+    positions = predicted.argmax(axis=1) if predicted.ndim > 1 else (predicted > 0.5).astype(int)
+    score = metrics.f1_score(codes[test], positions, average="macro")
+    assert set(codes) == set(range(len(contract.target.classes)))
+    assert score > 0.5
 
 
 def test_a_written_file_reads_back_as_the_same_frame(tmp_path: Path) -> None:

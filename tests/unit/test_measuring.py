@@ -159,6 +159,30 @@ def test_a_class_code_is_a_stratum() -> None:
     assert set(FakeRecords.of(contract, statistics).frame(500, seed=1)["Risk"]) == {0, 1}
 
 
+def test_a_category_as_target_is_a_stratum_for_each_of_its_values() -> None:
+    kinds = {**CONTRACT.model_dump()["columns"], "Kind": {"kind": "category", "categories": ["b", "c", "a"], "description": "d"}}
+    contract = Contract.model_validate(
+        {**CONTRACT.model_dump(), "target": {"column": "Kind", "classes": ["B", "C", "A"]}, "columns": kinds, "drop": ["Key", "Joined"]}
+    )
+    hours = people()["Hours"]
+    rows = people().assign(Kind=pd.Series(np.where(hours < 35, "a", np.where(hours < 55, "b", "c")), dtype="str"))
+
+    statistics = measure(contract, rows, [], how="a test")
+
+    assert [stratum.target for stratum in statistics.strata] == [(0, 0), (1, 1), (2, 2)]
+    drawn_rows = FakeRecords.of(contract, statistics).frame(2_000, seed=1)
+    assert drawn_rows.groupby("Kind")["Hours"].max().to_dict() == {"a": 34, "b": 54, "c": 59}
+
+
+@pytest.mark.parametrize("rows", [300, 500, 2_000])
+def test_a_small_stratum_has_so_few_quantiles_that_ten_rows_lie_between_two(rows: int) -> None:
+    part = people()[people()["Risk"].notna()].head(rows)
+
+    for stratum in measure(CONTRACT, part, [0.5], how="a test").strata:
+        known = stratum.rows * (1 - stratum.missing.get("Score", 0))
+        assert len(stratum.marginals["Score"]) == pytest.approx(min(25, known / 10 + 1), abs=1)
+
+
 def test_make_data_writes_the_rows_of_its_seed(tmp_path: Path) -> None:
     output = tmp_path / "a folder" / "demo.csv"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import free_ports
 from utils.embedded import ports
 from utils.embedded.environment import ROOT, load_environment
 from utils.embedded.launcher import SettingError
+from utils.servers import free_ports
 
 
 @pytest.fixture

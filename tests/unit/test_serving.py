@@ -30,6 +30,21 @@ class Always:
         return np.tile(np.eye(3)[self.code], (len(frame), 1))
 
 
+class Slow(Always):
+    """One that takes longer than others may wait."""
+
+    def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
+        time.sleep(0.003)
+        return super().predict_proba(frame)
+
+
+class Raises:
+    """A pipeline that cannot do anything."""
+
+    def predict_proba(self, _: pd.DataFrame) -> np.ndarray:
+        raise ZeroDivisionError
+
+
 @dataclass
 class FakeRegistry:
     """Aliases and versions in dictionaries; it can be away, and versions can be broken. Counts what it is asked for."""
@@ -40,6 +55,7 @@ class FakeRegistry:
     loads: list[str] = field(default_factory=list)
     looks: int = 0
     while_loading: Callable[[], object] = lambda: None
+    made: dict[str, object] = field(default_factory=dict)
 
     def aliases(self, _dataset: str) -> dict[str, str]:
         self.looks += 1
@@ -55,7 +71,7 @@ class FakeRegistry:
         self.while_loading()
         if version.version in self.broken:
             raise self.broken[version.version]
-        return Always(int(version.version) % 3)
+        return self.made.get(version.version) or Always(int(version.version) % 3)
 
 
 @pytest.fixture
@@ -181,11 +197,52 @@ class TestLook:
         assert models.get("employees", "knn").version == models.get("employees", "champion").version == "1"
         assert registry.loads == ["1", "2"]
         assert [line.getMessage() for line in caplog.records if line.levelno == logging.ERROR] == [
-            "employees@knn: models:/employees/2 holds os.system"
+            "employees@champion: models:/employees/2 holds os.system"
         ]
         assert {(alias.serving, alias.registered, alias.problem) for alias in models.status().aliases if alias.alias == "knn"} == {
             ("1", "2", "models:/employees/2 holds os.system")
         }
+
+    def test_a_version_that_makes_a_library_raise_anything_is_refused_and_the_follower_lives_on(
+        self, models: Models, registry: FakeRegistry
+    ) -> None:
+        with models:
+            registry.made["2"] = Raises()
+            registry.carried["knn"] = "2"
+            wait_until(lambda: any("ZeroDivisionError" in alias.problem for alias in models.status().aliases))
+            registry.carried["knn"] = "3"
+            wait_until(lambda: models.get("employees", "knn").version == "3")
+
+    def test_a_registry_that_fails_in_a_new_way_does_not_end_the_follower(self, models: Models, registry: FakeRegistry) -> None:
+        with models:
+            registry.broken["2"] = KeyError("nobody thought of this")
+            registry.carried["knn"] = "2"
+            wait_until(lambda: registry.loads.count("2") > 1)
+            registry.broken.clear()
+            wait_until(lambda: models.get("employees", "knn").version == "2")
+
+    def test_an_alias_serves_as_soon_as_it_is_loaded_and_the_champion_comes_first(self, models: Models, registry: FakeRegistry) -> None:
+        registry.carried = {"knn": "1", "svm": "2", "champion": "3"}
+        seen: list[set[str | None]] = []
+        registry.while_loading = lambda: seen.append({alias.alias for alias in models.status().aliases if alias.serving})
+
+        models.look()
+
+        assert seen == [set(), {"champion"}, {"champion", "knn"}]
+
+    def test_an_alias_whose_version_is_being_loaded_says_so(self, models: Models, registry: FakeRegistry) -> None:
+        said: list[str] = []
+
+        def ask() -> None:
+            try:
+                models.get("employees", "knn")
+            except ModelUnavailable as error:
+                said.append(str(error))
+
+        registry.while_loading = ask
+        models.look()
+
+        assert said == ["models:/employees@knn cannot be served: version 1 is being loaded."]
 
     def test_a_refused_version_with_nothing_before_it_is_unavailable_with_the_reason(self, models: Models, registry: FakeRegistry) -> None:
         registry.broken["1"] = RefusedModel("models:/employees/1 holds os.system")
@@ -241,6 +298,19 @@ class TestLook:
         assert models.status().problem == ""
 
 
+class TestRecordsInPlace:
+    def test_a_fast_model_scores_many_records_where_they_arrive(self, models: Models) -> None:
+        models.look()
+
+        assert models.get("employees", "knn").records_in_place > 0
+
+    def test_a_slow_one_scores_none(self, models: Models, registry: FakeRegistry) -> None:
+        registry.made["1"] = Slow(1)
+        models.look()
+
+        assert models.get("employees", "knn").records_in_place == 0
+
+
 class TestFollower:
     def test_models_are_there_when_start_returns(self, models: Models) -> None:
         with models:
@@ -258,8 +328,32 @@ class TestFollower:
             with pytest.raises(ModelUnavailable):
                 models.get("employees", "knn")
             registry.away = False
-            wait_until(lambda: models.status().problem == "")
-            assert models.get("employees", "knn").version == "1"
+            wait_until(lambda: any(alias.alias == "knn" and alias.serving == "1" for alias in models.status().aliases))
+            assert models.status().problem == ""
+
+    def test_a_registry_that_hangs_does_not_keep_a_process_from_starting(
+        self, models: Models, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("hearth.serving._FIRST_ANSWER_SECONDS", 0.05)
+        answers = threading.Event()
+        monkeypatch.setattr(registry, "aliases", lambda _: {"champion": "1"} if answers.wait(10) else {})
+        with models:
+            with pytest.raises(ModelUnavailable, match="has not been asked yet"):
+                models.get("employees", "champion")
+            answers.set()
+            wait_until(lambda: models.status().last_look is not None)
+            assert models.get("employees", "champion").version == "1"
+
+    def test_a_download_that_hangs_does_not_either(self, models: Models, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("hearth.serving._FIRST_MODELS_SECONDS", 0.05)
+        answers = threading.Event()
+        registry.while_loading = lambda: answers.wait(10)
+        with models:
+            with pytest.raises(ModelUnavailable, match="version 1 is being loaded"):
+                models.get("employees", "champion")
+            answers.set()
+            wait_until(lambda: models.status().last_look is not None)
+            assert models.get("employees", "champion").version == "1"
 
     def test_a_reader_never_sees_a_gap_while_aliases_move(self, models: Models, registry: FakeRegistry) -> None:
         with models:
@@ -300,7 +394,9 @@ class TestWithMlflow:
         def register(neighbours: int) -> Pipeline:
             steps = [("features", build_features(contract)), ("model", KNeighborsClassifier(neighbours))]
             pipeline = Pipeline(steps).fit(X, y.to_numpy())
-            registry.register(NewVersion(contract.name, "knn", "0a1b", uuid4().hex, pipeline, X.head(2), {}, {"macro_f1": 0.5}, {}))
+            registry.register(
+                NewVersion(contract.name, "knn", "0a1b", uuid4().hex, pipeline, X.head(2), {"k": neighbours}, {"macro_f1": 0.5}, {})
+            )
             return pipeline
 
         with Models(registry, {contract.name: contract}, poll_seconds=0.05) as models:
@@ -314,5 +410,10 @@ class TestWithMlflow:
                     return any(alias.serving == number for alias in models.status().aliases)
 
                 wait_until(serves)
-                scores = models.get(contract.name, "champion").scorer.score(records(X))
+                model = models.get(contract.name, "champion")
+                registered = model.registered
+                assert (registered.params, registered.metrics) == ({"k": str(neighbours)}, {"macro_f1": 0.5})
+                assert (registered.status, registered.digest, registered.version) == ("READY", "0a1b", number)
+                assert registered.source.startswith("models:/")
+                scores = model.scorer.score(records(X))
                 np.testing.assert_array_equal(scores.probabilities, pipeline.predict_proba(X))

@@ -9,8 +9,12 @@ from hearth import settings
 from hearth.errors import InvalidSettings
 from hearth.settings import (
     ApiSettings,
+    BatchApiSettings,
     GrpcClientSettings,
     GrpcSettings,
+    IngestSettings,
+    LoadSettings,
+    PageSettings,
     PredictionsSettings,
     ProducerSettings,
     RegistrySettings,
@@ -31,6 +35,10 @@ ALL = (
     ApiSettings,
     GrpcSettings,
     GrpcClientSettings,
+    IngestSettings,
+    LoadSettings,
+    BatchApiSettings,
+    PageSettings,
 )
 STORAGE = """
 HEARTH_ENVIRONMENT=laptop

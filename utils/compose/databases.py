@@ -1,4 +1,4 @@
-"""Create the databases of Airflow, MLflow and the predictions, each with a user of its own: `python -m utils.compose.databases`.
+"""Create the databases of Airflow, MLflow, the predictions and the data, each with a user of its own: `python -m utils.compose.databases`.
 
 May run any number of times: what is there stays, and every user gets the password that the environment has now.
 """
@@ -9,7 +9,7 @@ import sys
 import psycopg
 from psycopg import sql
 
-SERVICES = ("airflow", "mlflow", "predictions")
+SERVICES = ("airflow", "mlflow", "predictions", "data")
 
 
 def prepare(connection: "psycopg.Connection[tuple[object, ...]]", name: str, password: str) -> None:

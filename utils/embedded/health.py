@@ -23,6 +23,11 @@ def postgres_accepts(port: int) -> bool:
     return _exchange(port, startup, answer_bytes=1) == b"R"
 
 
+def mysql_greets(port: int) -> bool:
+    """Tell whether a MySQL or MariaDB lets clients in: it speaks first, and an error has another protocol number."""
+    return _exchange(port, b"", answer_bytes=5)[4:] == b"\x0a"
+
+
 def valkey_answers(port: int) -> bool:
     """Send PING; a server that still loads its file answers with an error."""
     return _exchange(port, b"PING\r\n", answer_bytes=5) == b"+PONG"

@@ -45,6 +45,10 @@ PORTS = (
     Port("airflow-apiserver", "HEARTH_AIRFLOW_PORT"),
     Port("fastapi", "HEARTH_API_PORT"),
     Port("grpc", "HEARTH_GRPC_PORT"),
+    Port("streamlit", "HEARTH_PAGE_PORT"),
+    Port("batch-api", "HEARTH_BATCH_API_PORT"),
+    Port("grpc", "HEARTH_GRPC_METRICS_PORT"),
+    Port("stream_worker", "HEARTH_WORKER_METRICS_PORT"),
 )
 
 

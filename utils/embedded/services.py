@@ -61,6 +61,14 @@ def _grpc(environment: Environment) -> bool:
     return health.grpc_serves(int(environment["HEARTH_GRPC_PORT"]))
 
 
+def _batch_api(environment: Environment) -> bool:
+    return health.http_ok(f"http://127.0.0.1:{environment['HEARTH_BATCH_API_PORT']}/health")
+
+
+def _streamlit(environment: Environment) -> bool:
+    return health.http_ok(f"http://127.0.0.1:{environment['HEARTH_PAGE_PORT']}/_stcore/health")
+
+
 def _runs(_: Environment) -> bool:
     return True  # that supervisord keeps it running is all there is to know
 
@@ -77,8 +85,10 @@ SERVICES = (
     Service("airflow-scheduler", ("airflow-database", "minio"), 180, partial(_airflow, "scheduler")),
     Service("airflow-dag-processor", ("airflow-database", "minio"), 180, partial(_airflow, "dag_processor")),
     Service("airflow-triggerer", ("airflow-database", "minio"), 180, partial(_airflow, "triggerer")),
+    Service("batch-api", (), 60, _batch_api),
     Service("fastapi", _APPLICATION_NEEDS, 90, _fastapi),
     Service("grpc", _APPLICATION_NEEDS, 90, _grpc),
+    Service("streamlit", (), 60, _streamlit),
     Service("stream_worker", _APPLICATION_NEEDS, 60, _runs, steady_seconds=3),
     Service("fake_data_producer", ("valkey",), 60, _runs, steady_seconds=3),
 )
@@ -88,7 +98,7 @@ PREPARATIONS = (
         "databases",
         ("postgres",),
         30,
-        (EMBEDDED_PYTHON, "-m", "utils.embedded.postgres", "create-database", "airflow", "mlflow", "predictions"),
+        (EMBEDDED_PYTHON, "-m", "utils.embedded.postgres", "create-database", "airflow", "mlflow", "predictions", "data"),
     ),
     Preparation("airflow-database", ("databases",), 180, (EMBEDDED_PYTHON, "-m", "utils.embedded.airflow_database")),
 )

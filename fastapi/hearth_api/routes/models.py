@@ -1,51 +1,85 @@
-from fastapi import APIRouter
+from typing import Annotated
 
-from hearth.errors import ModelUnavailable, RegistryError
+from fastapi import APIRouter, Query
+
+from hearth.contracts import Contract
+from hearth.contracts.aliases import CHALLENGER, CHAMPION
+from hearth.errors import ModelUnavailable, UnknownDataset
 from hearth.serving import AliasStatus
-from hearth_api.schemas import AliasInfo, DatasetModels, ModelList
+from hearth_api.describing import alias_info, dataset_info, dataset_summary, model_info
+from hearth_api.schemas.errors import ErrorBody
+from hearth_api.schemas.models import AliasInfo, DatasetInfo, DatasetList, DatasetModels, ModelInfo, ModelList
 from hearth_api.state import Service, ServiceState
 
 router = APIRouter(tags=["models"])
 
+_NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"model": ErrorBody, "description": "No such data set or alias"}}
+_NOT_SERVED: dict[int | str, dict[str, object]] = {
+    **_NOT_FOUND,
+    503: {"model": ErrorBody, "description": "The alias has no version yet, or the registry is away and nothing is loaded"},
+}
+
+Alias = Annotated[str, Query(description="an alias: a family, champion, challenger or previous")]
+Dataset = Annotated[str | None, Query(description="a data set; the default one if none is named")]
+
 
 @router.get("/models", summary="Every data set and its aliases")
-def list_models(service: Service) -> ModelList:
-    """Which version each alias serves. While the registry is away, what is loaded is listed without metrics."""
+@router.get("/list-models", summary="The same", operation_id="list_models_too")
+async def list_models(service: Service) -> ModelList:
+    """Which version each alias serves, and how it was judged. Asks nobody: it is what was known when the versions were loaded."""
     by_dataset: dict[str, list[AliasInfo]] = {name: [] for name in service.contracts}
     for status in service.models.status().aliases:
         by_dataset[status.dataset].append(_alias_info(service, status))
     return ModelList(
         datasets=[
-            DatasetModels(dataset=name, registered_model=name, metric=service.contracts[name].metric, aliases=aliases)
-            for name, aliases in by_dataset.items()
+            DatasetModels(dataset=name, title=contract.title, registered_model=name, metric=contract.metric, aliases=by_dataset[name])
+            for name, contract in service.contracts.items()
         ]
     )
 
 
+@router.get("/model-info", summary="All about a version that is served", responses=_NOT_SERVED)
+@router.get("/model/info", summary="The same", responses=_NOT_SERVED, operation_id="get_model_info_too")
+async def get_model_info(service: Service, model: Alias = CHAMPION, dataset: Dataset = None) -> ModelInfo:
+    """What the registry said of the version when it was loaded, and the records that it takes. Asks nobody."""
+    return _model_info(service, dataset or service.settings.api_default_dataset, model)
+
+
+@router.get("/{dataset}/model-info", summary="All about a version of this data set", responses=_NOT_SERVED)
+async def get_model_info_of(service: Service, dataset: str, model: Alias = CHAMPION) -> ModelInfo:
+    """Tell the same of another data set."""
+    return _model_info(service, dataset, model)
+
+
+@router.get("/datasets", summary="Every data set")
+async def list_datasets(service: Service) -> DatasetList:
+    """Name, title, and where to go on."""
+    default = service.settings.api_default_dataset
+    return DatasetList(datasets=[dataset_summary(contract, default=name == default) for name, contract in service.contracts.items()])
+
+
+@router.get("/datasets/{name}", summary="The contract of a data set", responses=_NOT_FOUND)
+async def get_dataset(service: Service, name: str) -> DatasetInfo:
+    """Columns with kinds, units, ranges, categories and descriptions, classes, and an example: what a form is made of."""
+    return dataset_info(_contract(service, name), default=name == service.settings.api_default_dataset)
+
+
+def _contract(service: ServiceState, name: str) -> Contract:
+    if name not in service.contracts:
+        raise UnknownDataset(name, sorted(service.contracts))
+    return service.contracts[name]
+
+
+def _model_info(service: ServiceState, dataset: str, alias: str) -> ModelInfo:
+    model = service.models.get(dataset, alias)
+    [status] = [found for found in service.models.status().aliases if (found.dataset, found.alias) == (dataset, alias)]
+    return model_info(service.contracts[dataset], model, status)
+
+
 def _alias_info(service: ServiceState, status: AliasStatus) -> AliasInfo:
-    if status.serving is None:
-        return AliasInfo(
-            alias=status.alias,
-            version=None,
-            registered=status.registered,
-            family=None,
-            run_id=None,
-            metrics={},
-            since=None,
-            problem=status.problem,
-        )
-    model = service.models.get(status.dataset, status.alias)
     try:
-        metrics = dict(service.registry.version(status.dataset, model.version).metrics)
-    except (RegistryError, ModelUnavailable):
-        metrics = {}
-    return AliasInfo(
-        alias=status.alias,
-        version=model.version,
-        registered=status.registered,
-        family=model.family,
-        run_id=model.run_id,
-        metrics=metrics,
-        since=model.loaded_at.isoformat(),
-        problem=status.problem,
-    )
+        model = service.models.get(status.dataset, status.alias)
+    except ModelUnavailable:
+        return alias_info(status, None)
+    challenge = service.recorder.challenge_report(status.dataset) if status.alias == CHALLENGER else None
+    return alias_info(status, model, challenge)

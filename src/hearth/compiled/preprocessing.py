@@ -7,12 +7,14 @@ from functools import partial
 import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - makes IterativeImputer importable
-from sklearn.impute import IterativeImputer
+from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from hearth.contracts.columns import Columns
 
+Numbers = Callable[[np.ndarray], np.ndarray]
+"""Fills what is missing; gives back its argument if nothing is."""
 Scale = Callable[[np.ndarray, np.ndarray], None]
 """Writes the scaled numbers of the first array into the second."""
 
@@ -31,14 +33,6 @@ class _Regression:
     intercept: float
     low: float
     high: float
-
-
-def _steps(numbers: Pipeline) -> tuple[IterativeImputer, object]:
-    if not isinstance(numbers, Pipeline) or [name for name, _ in numbers.steps] != ["impute", "scale"]:
-        raise CannotCompile(f"the numbers go through {numbers}, expected an imputer and a scaler")
-    if not isinstance(numbers["impute"], IterativeImputer):
-        raise CannotCompile(f"{numbers['impute']} has no compiled form")
-    return numbers["impute"], numbers["scale"]
 
 
 def _scaling(scaler: object) -> Scale:
@@ -64,51 +58,32 @@ def _leave(numbers: np.ndarray, out: np.ndarray) -> None:
     out[:] = numbers
 
 
-class CompiledFeatures:
-    """Callable: columns in, (n, m) float64 out, in the column order of the transformer."""
+class _Sequence:
+    """The iterative imputer: a first guess for each column, then the regressions that it has fitted, in their order."""
 
-    def __init__(self, transformer: ColumnTransformer) -> None:
-        parts = {name: part for name, part, _ in transformer.transformers_ if part != "drop"}
-        numbers, categories = parts.pop("numbers", None), parts.pop("categories", None)
-        if parts:
-            raise CannotCompile(f"the transformer has unknown parts: {', '.join(parts)}")
-        self._fill = np.empty(0)
-        self._sequence: list[_Regression] = []
-        self._scale: Scale = _leave
-        if numbers is not None:
-            imputer, scaler = _steps(numbers)
-            self._read_imputer(imputer)
-            self._scale = _scaling(scaler)
-        self._widths = [] if categories is None else self._read_categories(categories)
+    def __init__(self, imputer: IterativeImputer) -> None:
+        if imputer.sample_posterior or imputer.add_indicator:
+            raise CannotCompile(f"{imputer} has no compiled form")
+        self._fill = _statistics(imputer.initial_imputer_)
+        self._regressions: list[_Regression] = []
+        for triplet in imputer.imputation_sequence_:
+            column = int(triplet.feat_idx)
+            model = triplet.estimator
+            low, high = float(imputer._min_value[column]), float(imputer._max_value[column])  # noqa: SLF001 - fitted bounds have no public name
+            self._regressions.append(
+                _Regression(column, np.asarray(triplet.neighbor_feat_idx), np.asarray(model.coef_), float(model.intercept_), low, high)
+            )
 
-    def __call__(self, columns: Columns) -> np.ndarray:
-        """Impute, scale and encode."""
-        numbers = columns.numbers
-        missing: np.ndarray = np.isnan(numbers)
-        if missing.any():
-            numbers = self._impute(numbers, missing)
-        width = numbers.shape[1]
-        out = np.zeros((len(numbers), width + sum(self._widths)))
-        self._scale(numbers, out[:, :width])
-        rows = np.arange(len(numbers))
-        start = width
-        for position, extra in enumerate(self._widths):
-            code = columns.codes[:, position]
-            if extra == 1:
-                out[:, start] = code  # 0 or 1 already
-            else:
-                some = code > 0
-                out[rows[some], start + code[some] - 1] = 1.0
-            start += extra
-        return out
-
-    def _impute(self, numbers: np.ndarray, missing: np.ndarray) -> np.ndarray:
-        """Replay the fitted sequence on the rows that miss something; steps for columns that nobody misses change nothing."""
+    def __call__(self, numbers: np.ndarray) -> np.ndarray:
+        """Replay the sequence on the rows that miss something; regressions for columns that nobody misses change nothing."""
+        missing = np.isnan(numbers)
+        if not missing.any():
+            return numbers
         rows = np.flatnonzero(missing.any(axis=1))
         holes = missing[rows]
         part = np.where(holes, self._fill, numbers[rows])
         wanted = np.asarray(holes.any(axis=0))
-        for step in self._sequence:
+        for step in self._regressions:
             if wanted[step.column]:
                 here = holes[:, step.column]
                 guess = part[np.ix_(here, step.others)] @ step.weights + step.intercept
@@ -117,23 +92,114 @@ class CompiledFeatures:
         filled[rows] = part
         return filled
 
-    def _read_imputer(self, imputer: IterativeImputer) -> None:
-        if imputer.sample_posterior or imputer.add_indicator:
-            raise CannotCompile(f"{imputer} has no compiled form")
-        self._fill = np.asarray(imputer.initial_imputer_.statistics_, dtype=np.float64)
-        if np.isnan(self._fill).any():
-            raise CannotCompile("a column was missing in all rows when the imputer was fitted")
-        for triplet in imputer.imputation_sequence_:
-            column = int(triplet.feat_idx)
-            model = triplet.estimator
-            low, high = float(imputer._min_value[column]), float(imputer._max_value[column])  # noqa: SLF001 - fitted bounds have no public name
-            self._sequence.append(
-                _Regression(column, np.asarray(triplet.neighbor_feat_idx), np.asarray(model.coef_), float(model.intercept_), low, high)
-            )
 
-    @staticmethod
-    def _read_categories(encoder: OneHotEncoder) -> list[int]:
-        """Return how many columns each categorical feature becomes."""
-        if encoder.drop != "first" or encoder.sparse_output:
-            raise CannotCompile(f"{encoder} has no compiled form")
-        return [len(categories) - 1 for categories in encoder.categories_]
+class _Fixed:
+    """One value for each column."""
+
+    def __init__(self, imputer: SimpleImputer) -> None:
+        self._fill = _statistics(imputer)
+
+    def __call__(self, numbers: np.ndarray) -> np.ndarray:
+        missing = np.isnan(numbers)
+        return np.where(missing, self._fill, numbers) if missing.any() else numbers
+
+
+class _Neighbours:
+    """The mean of the nearest train rows. Scikit-learn looks for them, and only for the rows that miss something.
+
+    That costs milliseconds a row, most of it the distances to all train rows, so a form of our own would save little. And of rows that
+    are equally near it might choose others.
+    """
+
+    def __init__(self, imputer: KNNImputer) -> None:
+        if imputer.add_indicator or len(imputer.get_feature_names_out()) != imputer.n_features_in_:
+            raise CannotCompile(f"{imputer} has no compiled form")
+        self._imputer = imputer
+
+    def __call__(self, numbers: np.ndarray) -> np.ndarray:
+        rows = np.flatnonzero(np.isnan(numbers).any(axis=1))
+        if not len(rows):
+            return numbers
+        filled = numbers.copy()
+        filled[rows] = self._imputer.transform(numbers[rows])
+        return filled
+
+
+class _Codes:
+    """The one-hot encoder: how many columns each feature becomes, and the code that a missing value gets."""
+
+    def __init__(self, part: object) -> None:
+        fill: list[object] | None = None
+        if isinstance(part, Pipeline) and [name for name, _ in part.steps] == ["impute", "encode"]:
+            if not isinstance(part["impute"], SimpleImputer) or part["impute"].add_indicator:
+                raise CannotCompile(f"{part['impute']} has no compiled form")
+            fill, part = part["impute"].statistics_.tolist(), part["encode"]
+        if not isinstance(part, OneHotEncoder) or part.drop != "first" or part.sparse_output:
+            raise CannotCompile(f"{part} has no compiled form")
+        levels = [categories.tolist() for categories in part.categories_]
+        self.widths = [len(categories) - 1 for categories in levels]
+        self._counts = np.array([len(categories) for categories in levels])
+        self._fill = None if fill is None else np.array([known.index(value) for known, value in zip(levels, fill, strict=True)])
+
+    def __call__(self, codes: np.ndarray) -> np.ndarray:
+        """Return the codes with those of missing values replaced, if a missing value is no category of its own."""
+        return codes if self._fill is None else np.where(codes == self._counts, self._fill, codes)
+
+
+def _statistics(imputer: SimpleImputer) -> np.ndarray:
+    fill = np.asarray(imputer.statistics_, dtype=np.float64)
+    if imputer.add_indicator or np.isnan(fill).any():
+        raise CannotCompile("a column was missing in all rows when the imputer was fitted")
+    return fill
+
+
+def _read_numbers(part: object) -> tuple[Numbers, Scale, bool]:
+    """Return what fills, what scales, and whether it is scaled first."""
+    names = [name for name, _ in part.steps] if isinstance(part, Pipeline) else []
+    if sorted(names) != ["impute", "scale"]:
+        raise CannotCompile(f"the numbers go through {part}, expected an imputer and a scaler")
+    kinds: dict[type, Callable[..., Numbers]] = {IterativeImputer: _Sequence, KNNImputer: _Neighbours, SimpleImputer: _Fixed}
+    imputer = part["impute"]  # type: ignore[index]  # a pipeline, as its names say
+    if type(imputer) not in kinds:
+        raise CannotCompile(f"{imputer} has no compiled form")
+    return kinds[type(imputer)](imputer), _scaling(part["scale"]), names[0] == "scale"  # type: ignore[index]
+
+
+class CompiledFeatures:
+    """Callable: columns in, (n, m) float64 out, in the column order of the transformer."""
+
+    def __init__(self, transformer: ColumnTransformer) -> None:
+        parts = {name: part for name, part, _ in transformer.transformers_ if part != "drop"}
+        numbers, categories = parts.pop("numbers", None), parts.pop("categories", None)
+        if parts:
+            raise CannotCompile(f"the transformer has unknown parts: {', '.join(parts)}")
+        self._fill: Numbers = lambda given: given
+        self._scale: Scale = _leave
+        self._scaled_first = False
+        if numbers is not None:
+            self._fill, self._scale, self._scaled_first = _read_numbers(numbers)
+        self._codes = None if categories is None else _Codes(categories)
+
+    def __call__(self, columns: Columns) -> np.ndarray:
+        """Impute, scale and encode."""
+        numbers = columns.numbers if self._scaled_first else self._fill(columns.numbers)
+        width = numbers.shape[1]
+        widths = self._codes.widths if self._codes else []
+        out = np.zeros((len(numbers), width + sum(widths)))
+        self._scale(numbers, out[:, :width])
+        if self._scaled_first:
+            out[:, :width] = self._fill(out[:, :width])
+        if self._codes is None:
+            return out
+        codes = self._codes(columns.codes)
+        rows = np.arange(len(numbers))
+        start = width
+        for position, extra in enumerate(widths):
+            code = codes[:, position]
+            if extra == 1:
+                out[:, start] = code  # 0 or 1 already
+            else:
+                some = code > 0
+                out[rows[some], start + code[some] - 1] = 1.0
+            start += extra
+        return out

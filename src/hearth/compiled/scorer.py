@@ -1,6 +1,7 @@
 """The scorer that services use: the pipeline's features as numpy operations, LightGBM as tables, other models as scikit-learn has them."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -50,13 +51,29 @@ class CompiledScorer(Scorer):
         if self._compiled is None:
             return self.score_frame(self.parser.frame(columns))
         if len(columns) == 0:
-            return Scores(np.empty(0, np.intp), np.empty((0, len(self._classes))), self._classes)
+            return Scores(np.empty(0, np.intp), np.empty((0, len(self._classes))), self._classes, self._class_codes)
         probabilities = self._compiled(columns)
-        return Scores(probabilities.argmax(axis=1), probabilities, self._classes)
+        return Scores(probabilities.argmax(axis=1), probabilities, self._classes, self._class_codes)
+
+    def records_within(self, seconds: float, most: int) -> int:
+        """Return how many records, up to `most`, are scored within so many seconds on this machine, to within a factor of two."""
+        columns = random_columns(self._contract, most)
+        rows = most
+        while rows:
+            part = columns.rows(slice(rows))
+            if min(self._seconds_for(part) for _ in range(3)) <= seconds:
+                break
+            rows //= 2
+        return rows
+
+    def _seconds_for(self, columns: Columns) -> float:
+        started = time.perf_counter()
+        self.score_columns(columns)
+        return time.perf_counter() - started
 
     def _agrees(self) -> bool:
         """Compare with scikit-learn on random records that have every pattern of missing values that the contract allows."""
-        columns = _random_columns(self._contract, _CHECK_ROWS)
+        columns = random_columns(self._contract, _CHECK_ROWS)
         compiled, original = self.score_columns(columns), self.score_frame(self.parser.frame(columns))
         close = np.allclose(compiled.probabilities, original.probabilities, rtol=0, atol=_TOLERANCE)
         return close and np.array_equal(compiled.codes, original.codes)
@@ -97,7 +114,8 @@ def _two_classes(raw: np.ndarray) -> np.ndarray:
     return np.concatenate([1.0 - second, second], axis=1)
 
 
-def _random_columns(contract: Contract, rows: int) -> Columns:
+def random_columns(contract: Contract, rows: int) -> Columns:
+    """Make records that the contract allows, with every pattern of missing values; the same ones each time."""
     random = np.random.default_rng(0)
     numbers, codes = [], []
     for column in contract.feature_columns.values():

@@ -10,8 +10,9 @@ The idea is QuickScorer's (Lucchese et al., "QuickScorer: a Fast Algorithm to Ra
 SIGIR 2015) with the masks of each feature combined in advance, which a tabular model of few distinct thresholds affords.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from lightgbm import Booster
@@ -97,7 +98,7 @@ def compile_booster(booster: Booster) -> TreeTables:
 def raw_scores(tables: TreeTables, X: np.ndarray) -> np.ndarray:
     """Return the sums of leaf values, (n, outputs) float64, of X (n, features) float64 without missing values."""
     out = np.empty((len(X), tables.outputs))
-    _sum_leaves(X, tables.thresholds, tables.first_threshold, tables.masks, tables.first_mask, tables.leaf_values, _LOWEST_BIT, out)
+    _summing()(X, tables.thresholds, tables.first_threshold, tables.masks, tables.first_mask, tables.leaf_values, _LOWEST_BIT, out)
     return out
 
 
@@ -129,12 +130,21 @@ def _bit_positions() -> Iterator[tuple[int, int]]:
         yield ((1 << bit) * 0x03F79D71B4CB0A89 & 0xFFFF_FFFF_FFFF_FFFF) >> 58, bit
 
 
+@cache
+def _summing() -> Callable[..., None]:
+    """Return the machine code of `_sum_leaves`; it is kept beside this file, or where numba keeps such things, if that can be written."""
+    try:
+        compiled: Callable[..., None] = njit(nogil=True, cache=True)(_sum_leaves)
+    except RuntimeError:  # a read-only file system: each process takes its second to compile
+        compiled = njit(nogil=True)(_sum_leaves)
+    return compiled
+
+
 _LOWEST_BIT = np.zeros(64, np.uint8)
 for _hash, _bit in _bit_positions():
     _LOWEST_BIT[_hash] = _bit
 
 
-@njit(nogil=True)
 def _sum_leaves(X, thresholds, first_threshold, masks, first_mask, leaf_values, lowest_bit, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, PLR0913, PLR0917 - numba infers the types
     trees = masks.shape[1]
     outputs = out.shape[1]

@@ -13,12 +13,9 @@ import pandera.pandas as pa
 
 from hearth.contracts.kinds import CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn
 from hearth.contracts.model import Contract
+from hearth.contracts.texts import MISSING, NUMBER, WHOLE_CODE
 from hearth.errors import InvalidRawData
 
-MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "Null", "null", "None"})
-"""Texts that mean a missing value, unless they are a category of the column."""
-
-_NUMBER = r"(?:[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _BINARY_FORMATS = {b"PK": "a zip archive or a spreadsheet", b"\x1f\x8b": "a gzip archive", b"PAR1": "a parquet file", b"%PDF": "a PDF"}
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -105,7 +102,7 @@ def validate(contract: Contract, raw: pd.DataFrame) -> Validated:
     failed: dict[str, np.ndarray] = {}
     for name, column in contract.columns.items():
         text = raw[name].str.strip().reset_index(drop=True)
-        known = column.categories if isinstance(column, CategoryColumn) else ()
+        known = column.texts if isinstance(column, CategoryColumn) else ()
         text = text.mask(text.isin(MISSING.difference(known)))
         typed[name] = _convert(column, text)
         failed[name] = (text.notna() & typed[name].isna()).to_numpy(copy=True)
@@ -145,7 +142,7 @@ def _schema_column(column: Column) -> pa.Column:
     if isinstance(column, IdentifierColumn):
         return pa.Column(str, nullable=column.nullable)
     if isinstance(column, CategoryColumn):
-        return pa.Column(str, pa.Check.isin(column.categories), nullable=column.nullable)
+        return pa.Column(str, pa.Check.isin(column.texts), nullable=column.nullable)
     if isinstance(column, DateColumn):
         checks = [pa.Check.ge(pd.Timestamp(column.minimum))] if column.minimum else []
         checks += [pa.Check.le(pd.Timestamp(column.maximum))] if column.maximum else []
@@ -162,9 +159,11 @@ def _is_whole(values: pd.Series) -> pd.Series:
 
 def _convert(column: Column, text: pd.Series) -> pd.Series:
     """Give the texts of one column their type; what cannot be read becomes missing."""
+    if isinstance(column, CategoryColumn) and isinstance(column.categories[0], int):
+        return text.str.replace(WHOLE_CODE, r"\1", regex=True)
     if isinstance(column, IdentifierColumn | CategoryColumn):
         return text
-    pattern = _DATE if isinstance(column, DateColumn) else _NUMBER
+    pattern = _DATE if isinstance(column, DateColumn) else NUMBER
     readable = text.where(text.str.fullmatch(pattern, na=False))
     if isinstance(column, DateColumn):
         return pd.to_datetime(readable, format="%Y-%m-%d", errors="coerce").astype("datetime64[us]")
@@ -176,7 +175,7 @@ def _reasons(contract: Contract, raw: pd.DataFrame, failed: dict[str, np.ndarray
     reasons: dict[int, list[str]] = {}
     for name, mask in failed.items():
         column = contract.columns[name]
-        known = column.categories if isinstance(column, CategoryColumn) else ()
+        known = column.texts if isinstance(column, CategoryColumn) else ()
         expected = column.expected + (" or nothing" if column.nullable else "")
         positions = np.flatnonzero(mask)
         for position, value in zip(positions.tolist(), raw[name].to_numpy()[positions], strict=True):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import date
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -14,8 +15,16 @@ def _no_boolean(value: object) -> object:
     return value
 
 
+def _text_or_whole(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("must be a text or a whole number; YAML reads yes, no, on, off, true and false as booleans: put them in quotes")  # noqa: TRY004 - pydantic wants it
+    return value
+
+
 Number = Annotated[float, BeforeValidator(_no_boolean)]
 Whole = Annotated[int, BeforeValidator(_no_boolean)]
+Code = Annotated[str | int, BeforeValidator(_text_or_whole)]
+"""A value of a closed list, as records and files have it: a text, or a whole number that stands for something."""
 
 
 class Part(BaseModel):
@@ -61,25 +70,49 @@ class DateColumn(_Column):
 
 
 class CategoryColumn(_Column):
-    """One of a closed list of texts."""
+    """One of a closed list, which is written in one of two ways: `[Female, Male]`, or `{0: female, 1: male}` where the data hold codes.
+
+    `categories` are the values that records hold: all texts or all whole numbers. `meanings` say what each of them means, to people; for
+    a list they are the texts themselves.
+    """
 
     kind: Literal["category"]
-    categories: tuple[str, ...] = Field(min_length=2)
+    categories: tuple[Code, ...] = Field(min_length=2)
+    meanings: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _codes_have_meanings(cls, data: object) -> object:
+        if isinstance(data, dict) and isinstance(written := data.get("categories"), dict):
+            return {**data, "categories": tuple(written), "meanings": tuple(written.values())}
+        return data
 
     @field_validator("categories")
     @classmethod
-    def _are_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        require_distinct(value)
-        for category in value:
-            if category != category.strip() or not category:
-                message = f"category {category!r} is empty or starts or ends with a space"
-                raise ValueError(message)
+    def _are_distinct(cls, value: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        require_codes(value, "category")
         return value
+
+    @model_validator(mode="after")
+    def _each_has_a_meaning(self) -> Self:
+        if self.meanings and len(self.meanings) != len(self.categories):
+            message = f"{len(self.categories)} categories have {len(self.meanings)} meanings"
+            raise ValueError(message)
+        require_distinct(self.meanings)
+        return self
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The categories as files and frames hold them."""
+        return tuple(str(category) for category in self.categories)
 
     @property
     def expected(self) -> str:
         """What a value must be, for error messages."""
-        return "one of " + ", ".join(repr(category) for category in self.categories)
+        shown = [repr(category) for category in self.categories]
+        if self.meanings:
+            shown = [f"{value} ({meaning})" for value, meaning in zip(shown, self.meanings, strict=True)]
+        return "one of " + ", ".join(shown)
 
 
 class _Numeric(_Column):
@@ -131,6 +164,18 @@ def field_name(column_name: str) -> str:
     """Turn `Work-Life Balance Score` into `work_life_balance_score`; no two columns of a contract have the same."""
     name = re.sub(r"\W+", "_", column_name).strip("_").lower()
     return name if name.isidentifier() and not hasattr(BaseModel, name) else f"column_{name}"
+
+
+def require_codes(codes: tuple[str | int, ...], what: str) -> None:
+    """Raise ValueError unless these are distinct texts or distinct whole numbers."""
+    if len({type(code) for code in codes}) > 1:
+        message = f"must be all texts or all whole numbers, got {', '.join(repr(code) for code in codes)}"
+        raise ValueError(message)
+    require_distinct(str(code) for code in codes)
+    for code in codes:
+        if isinstance(code, str) and (code != code.strip() or not code):
+            message = f"{what} {code!r} is empty or starts or ends with a space"
+            raise ValueError(message)
 
 
 def require_distinct(values: Iterable[str]) -> None:

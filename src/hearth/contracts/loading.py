@@ -81,10 +81,12 @@ def read_contract(path: Path) -> Contract:
 
 
 def _key(error: ErrorDetails) -> str:
-    """Return where in the file an error is; pydantic adds the kind of a column to its name, which no one has written there."""
+    """Return where in the file an error is; pydantic adds the kind of a column or a source to its name, which no one has written there."""
     location = list(error["loc"])
     if location[:1] == ["columns"] and len(location) > 2:  # noqa: PLR2004 - columns, name, kind
         del location[2]
+    if location[:1] == ["source"] and len(location) > 1:
+        del location[1]
     return ".".join(str(part) for part in location) or str(error.get("ctx", {}).get("key", "the file"))
 
 

@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from hearth.contracts.kinds import (
     CategoryColumn,
+    Code,
     Column,
     DateColumn,
     IdentifierColumn,
@@ -16,28 +17,61 @@ from hearth.contracts.kinds import (
     Part,
     Whole,
     field_name,
+    require_codes,
     require_distinct,
 )
 
+_FILE_NAME = r"^[A-Za-z0-9._-]+\.csv$"
 
-class Source(Part):
-    """Where the raw data come from."""
 
-    file: str = Field(
-        pattern=r"^[A-Za-z0-9._-]+\.csv$", description="file name, dropped into the data set's folder and uploaded to the bucket"
-    )
+class FileSource(Part):
+    """The raw data are a file that somebody has."""
+
+    kind: Literal["file"] = "file"
+    file: str = Field(pattern=_FILE_NAME, description="file name, dropped into the data set's folder and uploaded to the bucket")
+
+
+class BatchSource(Part):
+    """The raw data come in batches from an HTTP API, `GET <path>?group_number=N`, and are gathered in a table of the data database.
+
+    Where the API and the database are is a setting, not a word of the contract.
+    """
+
+    kind: Literal["batches"]
+    path: str = Field("/data", pattern=r"^/[A-Za-z0-9._~/-]*$", description="path of the API, below the address in the settings")
+    group_number: Whole = Field(1, ge=0, description="which group of batches to ask for")
+    table: str = Field(pattern="^[a-z][a-z0-9_]{0,47}$", description="table that the batches are gathered in")
+    file: str = Field(pattern=_FILE_NAME, description="file name of what is exported from the table, and of generated rows")
 
 
 class Target(Part):
-    """What is predicted: a number cut into classes, or a column that holds whole class codes."""
+    """What is predicted.
+
+    `classes` names the classes, in their order: a list such as `[Low, Medium, High]`, or `{1: Spruce, 2: Pine}` where the column holds
+    codes. Models know a class by its position; `Contract.class_codes` has what the column holds for it.
+    """
 
     column: str
     cuts: tuple[Number, ...] = ()
     classes: tuple[str, ...] = Field(min_length=2)
+    codes: tuple[Code, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _codes_have_names(cls, data: object) -> object:
+        if isinstance(data, dict) and isinstance(written := data.get("classes"), dict):
+            return {**data, "classes": tuple(written.values()), "codes": tuple(written)}
+        return data
 
     @model_validator(mode="after")
     def _cuts_make_the_classes(self) -> Self:
         require_distinct(self.classes)
+        require_codes(self.codes, "code")
+        if self.codes and len(self.codes) != len(self.classes):
+            message = f"{len(self.classes)} classes have {len(self.codes)} codes"
+            raise ValueError(message)
+        if self.cuts and self.codes:
+            raise ValueError("a column that is cut into classes holds no codes: name the classes in a list")
         if self.cuts and len(self.cuts) != len(self.classes) - 1:
             message = f"{len(self.cuts)} cuts make {len(self.cuts) + 1} classes, but classes names {len(self.classes)}"
             raise ValueError(message)
@@ -65,8 +99,12 @@ class Split(Part):
 class Features(Part):
     """How the pipeline turns records into numbers."""
 
-    imputer: Literal["mice"] = "mice"
-    imputer_iterations: Whole = Field(10, ge=1)
+    imputer: Literal["mice", "knn", "median", "mean", "most_frequent"] = Field("mice", description="how missing numbers are filled")
+    imputer_iterations: Whole = Field(10, ge=1, description="mice: rounds, at most")
+    imputer_neighbors: Whole = Field(5, ge=1, description="knn: rows that a value is the mean of")
+    category_imputer: Literal["own_category", "most_frequent"] = Field(
+        "own_category", description="a missing category is one more category, or becomes the most frequent one"
+    )
     scaler: Literal["standard", "min_max"] = "standard"
 
 
@@ -76,15 +114,21 @@ class Contract(Part):
     name: str = Field(pattern="^[a-z][a-z0-9_]*$")
     title: str
     description: str
-    source: Source
+    source: FileSource | BatchSource = Field(discriminator="kind")
     target: Target
     metric: Literal["macro_f1", "accuracy"]
+    imbalance: Literal["none", "class_weights"] = Field("none", description="whether rows of rare classes count more in a training")
     families: tuple[str, ...] = Field(min_length=1)
     drop: tuple[str, ...] = ()
     cleaning: Cleaning = Cleaning()
     split: Split = Split()
     features: Features = Features()
     columns: dict[str, Column] = Field(min_length=2)
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _source_is_a_file(cls, value: object) -> object:
+        return {"kind": "file", **value} if isinstance(value, dict) else value
 
     @field_validator("columns")
     @classmethod
@@ -113,14 +157,28 @@ class Contract(Part):
     @model_validator(mode="after")
     def _target_agrees(self) -> Self:
         target = self.columns.get(self.target.column)
-        if not isinstance(target, IntegerColumn | NumberColumn):
-            raise _mistake("target.column", f"{self.target.column!r} must be a number or integer in columns")
-        if any(not target.minimum < cut <= target.maximum for cut in self.target.cuts):
-            raise _mistake("target.cuts", f"{list(self.target.cuts)} must lie within {target.minimum:g} to {target.maximum:g}")
-        last = len(self.target.classes) - 1
-        if not self.target.cuts and (not isinstance(target, IntegerColumn) or (target.minimum, target.maximum) != (0, last)):
-            raise _mistake("target.cuts", f"without cuts the column holds class codes, so it must be an integer from 0 to {last}")
+        if not isinstance(target, IntegerColumn | NumberColumn | CategoryColumn):
+            raise _mistake("target.column", f"{self.target.column!r} must be a number, an integer or a category in columns")
+        if isinstance(target, CategoryColumn):
+            self._category_is_the_class(target)
+        elif self.target.cuts:
+            if any(not target.minimum < cut <= target.maximum for cut in self.target.cuts):
+                raise _mistake("target.cuts", f"{list(self.target.cuts)} must lie within {target.minimum:g} to {target.maximum:g}")
+        elif not isinstance(target, IntegerColumn) or set(self.class_codes) != set(range(int(target.minimum), int(target.maximum) + 1)):
+            listed = ", ".join(repr(code) for code in self.class_codes)
+            raise _mistake(
+                "target.classes",
+                f"without cuts the column holds class codes, so it must be an integer whose range is just the codes: {listed}. "
+                "Codes are named as {1: first, 2: second}; where there are gaps between them, use kind: category",
+            )
         return self
+
+    def _category_is_the_class(self, target: CategoryColumn) -> None:
+        if self.target.cuts:
+            raise _mistake("target.cuts", f"{self.target.column!r} is a category, which cannot be cut")
+        if len(self.target.classes) != len(target.categories) or set(self.class_codes) != set(target.categories):
+            listed = ", ".join(repr(category) for category in target.categories)
+            raise _mistake("target.classes", f"must name each category of {self.target.column!r} once: {listed}")
 
     @model_validator(mode="after")
     def _columns_agree(self) -> Self:
@@ -135,6 +193,14 @@ class Contract(Part):
             if other != name:
                 raise _mistake(f"columns.{name}", f"differs from {other!r} only by signs: both are called {field_name(name)!r} in code")
         return self
+
+    @property
+    def class_codes(self) -> tuple[str | int, ...]:
+        """What the target column holds for each class, in the order of the classes; for a column that is cut, the positions."""
+        target = self.columns[self.target.column]
+        if self.target.codes:
+            return self.target.codes
+        return target.categories if isinstance(target, CategoryColumn) else tuple(range(len(self.target.classes)))
 
     @property
     def feature_columns(self) -> dict[str, Column]:
@@ -154,8 +220,8 @@ class Contract(Part):
 
     @property
     def categorical_features(self) -> dict[str, tuple[str, ...]]:
-        """The features that are categories, each with its categories, in contract order."""
-        return {name: column.categories for name, column in self.feature_columns.items() if isinstance(column, CategoryColumn)}
+        """The features that are categories, each with its categories as frames hold them, in contract order."""
+        return {name: column.texts for name, column in self.feature_columns.items() if isinstance(column, CategoryColumn)}
 
 
 def _mistake(key: str, reason: str) -> PydanticCustomError:

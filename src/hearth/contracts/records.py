@@ -97,7 +97,7 @@ def _annotation(column: Column) -> Any:  # noqa: ANN401 - a typing construct has
         given = {name: bound for name, bound in bounds.items() if bound is not None}
         return Annotated[date, BeforeValidator(_iso_date), Field(**given)]
     if isinstance(column, CategoryColumn):
-        return Literal[column.categories]
+        return Annotated[Literal[column.categories], BeforeValidator(_no_boolean)]
     bounded = Annotated[StrictFloat, Field(ge=column.minimum, le=column.maximum)]
     if isinstance(column, IntegerColumn):
         schema = {"type": "integer", "minimum": int(column.minimum), "maximum": int(column.maximum)}
@@ -111,6 +111,12 @@ def _iso_date(value: object) -> object:
     if isinstance(value, str) and ISO_DAY.fullmatch(value):
         return value
     raise ValueError("not a date")
+
+
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):  # which Python takes for 0 or 1
+        raise ValueError("not a category")  # noqa: TRY004 - pydantic wants it
+    return value
 
 
 def _whole(value: float) -> float:

@@ -89,8 +89,8 @@ class FakeRecords:
     def frame(self, rows: int, seed: int) -> pd.DataFrame:
         """Draw rows as the raw file would hold them, all columns in contract order; the same seed gives the same rows.
 
-        Texts are `str`, dates are ISO texts, whole numbers are int64 (Int64 where the contract allows missing values), other numbers
-        float64; missing values are NaN.
+        Texts are `str`, dates are ISO texts, whole numbers and codes are int64 (Int64 where the contract allows missing values), other
+        numbers float64; missing values are NaN.
         """
         drawn, generator = self._draw(rows, seed)
         columns = {}
@@ -177,6 +177,9 @@ def _raw(column: Column, values: Floats, decimals: int | None) -> pd.Series:
     """Give the numbers of a column the form that they have in a raw file."""
     missing = np.isnan(values)
     if isinstance(column, CategoryColumn):
+        if isinstance(column.categories[0], int):
+            codes = pd.Series(np.array(column.categories)[np.where(missing, 0, values).astype(np.int64)])
+            return codes.astype("Int64").mask(missing) if column.nullable else codes
         names = np.array([*column.categories, None], dtype=object)
         return pd.Series(names[np.where(missing, -1, values).astype(np.int64)], dtype="str")
     if isinstance(column, DateColumn):

@@ -1,10 +1,12 @@
 """Measure the statistics that fake rows are drawn from.
 
-They are aggregates only: no stratum of fewer than 100 rows, no value and no end of a range that fewer than 10 rows hold. Strata are
-intervals of the target; a regression tree finds them, which cuts the target where the other columns change most.
+They are aggregates only: no stratum of fewer than 100 rows, no value and no end of a range that fewer than 10 rows hold, and as many rows
+between two quantiles. Strata are classes, or intervals of a target that is cut; a regression tree finds those, which cuts the target
+where the other columns change most.
 """
 
 from datetime import UTC, date, datetime
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -70,7 +72,9 @@ def find_edges(contract: Contract, numbers: pd.DataFrame) -> list[float]:
     """Return where the target is to be cut so that the other columns differ most between the strata."""
     target = contract.target.column
     if not contract.target.cuts:
-        return [code + 0.5 for code in range(len(contract.target.classes) - 1)]
+        column = contract.columns[target]
+        codes = sorted(range(len(column.categories)) if isinstance(column, CategoryColumn) else map(int, contract.class_codes))
+        return [(low + high) / 2 for low, high in pairwise(codes)]
     known = numbers[numbers[target].notna()]
     others = known.drop(columns=target).rank(pct=True).fillna(0.5)
     fewest = max(FEWEST_ROWS, len(known) // 50)
@@ -110,7 +114,8 @@ def _marginal(column: Column, known: "pd.Series[float]", decimals: int) -> Margi
         return _shares(known.map(lambda value: _shown(column, value, decimals)))
     ordered = np.sort(known.to_numpy())
     inner = ordered[FEWEST_IN_CELL - 1 : len(ordered) - FEWEST_IN_CELL + 1]
-    cuts = np.quantile(ordered, np.linspace(0, 1, QUANTILES), method="hazen").clip(inner[0], inner[-1])
+    quantiles = max(2, min(QUANTILES, len(ordered) // FEWEST_IN_CELL + 1))  # between two of them lie enough rows
+    cuts = np.quantile(ordered, np.linspace(0, 1, quantiles), method="hazen").clip(inner[0], inner[-1])
     if isinstance(column, DateColumn):
         return tuple(date.fromordinal(round(cut)).isoformat() for cut in cuts)
     return tuple(round(float(cut), decimals + 1) for cut in cuts)
@@ -118,7 +123,7 @@ def _marginal(column: Column, known: "pd.Series[float]", decimals: int) -> Margi
 
 def _shown(column: Column, value: float, decimals: int) -> str:
     if isinstance(column, CategoryColumn):
-        return column.categories[int(value)]
+        return column.texts[int(value)]
     if isinstance(column, DateColumn):
         return date.fromordinal(int(value)).isoformat()
     return f"{value:.{decimals}f}"
@@ -133,7 +138,7 @@ def _shares(values: pd.Series) -> dict[str, float]:
 
 def _numbers(column: Column, values: pd.Series) -> "pd.Series[float]":
     if isinstance(column, CategoryColumn):
-        return values.map({category: float(i) for i, category in enumerate(column.categories)}).astype("float64")
+        return values.map({text: float(i) for i, text in enumerate(column.texts)}).astype("float64")
     if isinstance(column, DateColumn):
         days = values.to_numpy().astype("datetime64[D]")
         return pd.Series(np.where(np.isnat(days), np.nan, days.astype(np.int64) + float(_EPOCH)), index=values.index)

@@ -69,10 +69,10 @@ def ordered_values(column: Column, marginal: MarginalStatistics) -> list[float]:
 
 def _as_number(column: Column, value: float | str) -> float:
     if isinstance(column, CategoryColumn):
-        if value not in column.categories:
+        if value not in column.texts:
             message = f"{value!r} is not {column.expected}"
             raise ValueError(message)
-        return column.categories.index(str(value))
+        return column.texts.index(str(value))
     if isinstance(column, DateColumn):
         return date.fromisoformat(str(value)).toordinal()
     return float(value)

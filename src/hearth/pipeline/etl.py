@@ -15,6 +15,8 @@ from pydantic import TypeAdapter
 from hearth.cleaning import Cleaned, Split, clean, digest, split
 from hearth.contracts import Contract, frames, load_contract
 from hearth.contracts.loading import contract_path
+from hearth.contracts.model import BatchSource
+from hearth.contracts.names import LOAD, dag_id
 from hearth.errors import InvalidRawData, ObjectNotFound
 from hearth.pipeline import processed
 from hearth.pipeline.processed import Manifest, Published
@@ -88,10 +90,12 @@ def find_raw(dataset: str, file: str | None = None, *, store: ObjectStore | None
     try:
         frames.decode_raw(store.get(store.data_bucket, key), f"s3://{store.data_bucket}/{key}")
     except ObjectNotFound as error:
+        loads = isinstance(contract.source, BatchSource)
         there = ", ".join(sorted(other.rpartition("/")[2] for other in store.keys(store.data_bucket, f"{dataset}/raw/"))) or "nothing"
         raise InvalidRawData(
             f"{error} In {dataset}/raw/ there is: {there}. "
-            f"`python utils/upload_data.py --dataset {dataset}` puts the raw file there: yours, or demo data."
+            + (f"The DAG {dag_id(dataset, LOAD)} gathers the rows and puts them there; " if loads else "")
+            + f"`python utils/upload_data.py --dataset {dataset}` puts the raw file there: yours, or demo data."
         ) from error
     return key
 

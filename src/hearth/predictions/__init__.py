@@ -1,5 +1,7 @@
-"""What was predicted, for which record, by which version: one PostgreSQL table, keyed by message and row."""
+"""What was predicted, for which record, by which version: one PostgreSQL table, keyed by message, row and role."""
 
-from hearth.predictions.store import Prediction, PredictionStore
+from hearth.predictions.prediction import Cursor, Prediction
+from hearth.predictions.rows import PredictionBlock
+from hearth.predictions.store import PredictionStore
 
-__all__ = ["Prediction", "PredictionStore"]
+__all__ = ["Cursor", "Prediction", "PredictionBlock", "PredictionStore"]

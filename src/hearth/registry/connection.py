@@ -18,6 +18,8 @@ from mlflow.protos.databricks_pb2 import (
     TEMPORARILY_UNAVAILABLE,
     ErrorCode,
 )
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request_safe
 
 from hearth.errors import RegistryError, RegistryUnavailable
 
@@ -58,6 +60,18 @@ class Connection:
             raise self._unavailable(error) from error
         except OSError as error:
             raise RegistryError(f"A file for or from MLflow at {self.uri} could not be written or read here: {error}") from error
+
+    def ping(self, seconds: float) -> None:
+        """Ask the server for something small, once and without patience."""
+        with self.errors():
+            http_request_safe(  # type: ignore[no-untyped-call]
+                get_default_host_creds(self.uri),  # type: ignore[no-untyped-call]
+                "/api/2.0/mlflow/registered-models/search",
+                "GET",
+                params={"max_results": 1},
+                timeout=seconds,
+                max_retries=0,
+            )
 
     def experiment_id(self, name: str) -> str:
         """Find an experiment, or create it."""

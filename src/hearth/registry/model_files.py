@@ -16,13 +16,12 @@ from sklearn.pipeline import Pipeline
 
 from hearth.errors import IncompatibleModel, RefusedModel, UntrustedModel
 from hearth.families import FAMILIES
+from hearth.features import TRUSTED_TYPES as FEATURES_TRUSTED_TYPES
 from hearth.registry.provenance import LIBRARIES, MUST_MATCH, library_versions
 
 # The types that our pipelines hold beyond those that skops trusts by itself.
 TRUSTED_TYPES: tuple[str, ...] = (
-    "numpy.dtype",
-    "sklearn.impute._iterative.IterativeImputer",
-    "sklearn.impute._iterative._ImputerTriplet",
+    *FEATURES_TRUSTED_TYPES,
     *sorted({name for family in FAMILIES.values() for name in family.trusted_types}),
 )
 

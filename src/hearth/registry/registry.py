@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -48,7 +48,11 @@ class NewVersion:
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A version as the registry knows it. `digest` names the processed data that it was trained on and judged by."""
+    """A version as the registry knows it.
+
+    `digest` names the processed data that it was trained on and judged by, `params` are those of its run, `status` is MLflow's word for how
+    far its registration got, and `source` says where its files are.
+    """
 
     dataset: str
     version: str
@@ -58,6 +62,9 @@ class RegisteredVersion:
     created: datetime
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
+    params: Mapping[str, str] = field(default_factory=dict)
+    status: str = "READY"
+    source: str = ""
 
     @property
     def libraries(self) -> dict[str, str]:
@@ -84,6 +91,10 @@ class Registry:
         """Make the registry that the environment names; asks nothing of the server."""
         settings = settings or RegistrySettings()
         return cls(settings.mlflow_tracking_uri, revision=settings.git_revision)
+
+    def ping(self, seconds: float) -> None:
+        """Return if MLflow answers within so many seconds."""
+        self._connection.ping(seconds)
 
     # Runs
 
@@ -159,13 +170,13 @@ class Registry:
                 self._client.finalize_logged_model(model.model_id, "READY")
             self._ensure_registered_model(new.dataset)
             created = self._client.create_model_version(new.dataset, model.model_uri, run_id, tags=tags, model_id=model.model_id)
-        return self._version(created, new.metrics)
+        return self._version(created, params, new.metrics)
 
     def find(self, dataset: str, training_key: str) -> RegisteredVersion | None:
         """Return the version that a training has registered, if it has come so far."""
         with self._connection.errors():
             found = [version for version in self._model_versions(dataset) if version.tags.get(_KEY) == training_key]
-            return self._version(found[-1], self._metrics(found[-1].run_id)) if found else None
+            return self._described(found[-1]) if found else None
 
     def version(self, dataset: str, name: str) -> RegisteredVersion:
         """Return the version that carries an alias, or that has this number.
@@ -183,12 +194,12 @@ class Registry:
                 if error.error_code != NOT_FOUND:
                     raise
                 raise ModelUnavailable(dataset, name, f"version {number} is not in the registry.") from error
-            return self._version(found, self._metrics(found.run_id))
+            return self._described(found)
 
     def versions(self, dataset: str) -> list[RegisteredVersion]:
         """Return all versions of a data set, the latest first."""
         with self._connection.errors():
-            return [self._version(found, self._metrics(found.run_id)) for found in self._model_versions(dataset)]
+            return [self._described(found) for found in self._model_versions(dataset)]
 
     def load(self, version: RegisteredVersion) -> Pipeline:
         """Download a version's model and read it with our own allow-list.
@@ -206,12 +217,13 @@ class Registry:
                 path = mlflow.artifacts.download_artifacts(uri, dst_path=folder, tracking_uri=self._connection.uri)
             return model_files.load(Path(path), str(version))
 
-    def annotate(self, version: RegisteredVersion, tags: Mapping[str, str], description: str) -> None:
-        """Write tags and a description onto a version."""
+    def annotate(self, version: RegisteredVersion, tags: Mapping[str, str], description: str | None = None) -> None:
+        """Write tags and a description onto a version; without a description the one that it has stays."""
         with self._connection.errors():
             for name, value in tags.items():
                 self._client.set_model_version_tag(version.dataset, version.version, name, value)
-            self._client.update_model_version(version.dataset, version.version, description)
+            if description is not None:
+                self._client.update_model_version(version.dataset, version.version, description)
 
     # Aliases
 
@@ -243,7 +255,7 @@ class Registry:
             if not (token := page.token):
                 return sorted(found, key=lambda version: int(version.version), reverse=True)
 
-    def _version(self, found: ModelVersion, metrics: Mapping[str, float]) -> RegisteredVersion:
+    def _version(self, found: ModelVersion, params: Mapping[str, str], metrics: Mapping[str, float]) -> RegisteredVersion:
         return RegisteredVersion(
             dataset=found.name,
             version=str(found.version),
@@ -253,17 +265,22 @@ class Registry:
             created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
             metrics=dict(metrics),
             tags=dict(found.tags),
+            params=dict(params),
+            status=str(found.status),
+            source=str(found.source or ""),
         )
 
-    def _metrics(self, run_id: str | None) -> dict[str, float]:
-        if not run_id:
-            return {}
+    def _described(self, found: ModelVersion) -> RegisteredVersion:
+        """Ask for the run of a version too."""
+        if not found.run_id:
+            return self._version(found, {}, {})
         try:
-            return dict(self._client.get_run(run_id).data.metrics)
+            run = self._client.get_run(found.run_id)
         except MlflowException as error:
             if error.error_code != NOT_FOUND:  # a version outlives a run that was deleted for good
                 raise
-            return {}
+            return self._version(found, {}, {})
+        return self._version(found, run.data.params, run.data.metrics)
 
     def _made_with(self) -> dict[str, str]:
         libraries = {f"{_LIBRARY}{library}": version for library, version in library_versions().items()}

@@ -1,89 +1,124 @@
-"""From entries of the stream to records that can be scored, and from scores to predictions. Nothing here reads or writes."""
+"""From messages to what is to be stored or buried. Nothing here reads or writes."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import accumulate
 
 from hearth.contracts import Contract
-from hearth.contracts.records import split_records
-from hearth.errors import HearthError, InvalidMessage, InvalidRecords, UnknownDataset
-from hearth.predictions import Prediction
-from hearth.scoring import Scores
+from hearth.errors import HearthError, InvalidMessage, InvalidRecords, Problem, UnknownDataset
+from hearth.predictions import PredictionBlock
 from hearth.serving import LoadedModel
-from hearth.streaming.client import DeadLetter, Entry
-from hearth.streaming.messages import decode, enqueued_at
+from hearth.streaming.client import Entry
+from hearth.streaming.messages import address, enqueued_at, most_records, records_of
+from hearth.streaming.reader import DeadLetter
 
 _PROBLEMS_SHOWN = 10
 _LONGEST_REASON = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What is to be done about one message: score the records that the contract accepts, by row, and bury the letter if there is one."""
+@dataclass(frozen=True)
+class Scored:
+    """What one version said about the records of some messages, and letters for those of them that no version can score."""
 
-    entry: Entry
-    dataset: str
-    alias: str
-    records: Mapping[int, dict[str, object]]
-    letter: DeadLetter | None
+    block: PredictionBlock
+    letters: Sequence[DeadLetter]
 
 
-def prepare(entry: Entry, contracts: Mapping[str, Contract]) -> Job:
-    """Check a message; a record that the contract refuses costs none beside it."""
+def chunks(entries: Sequence[Entry], records: int) -> list[list[Entry]]:
+    """Cut messages, in their order, into lists that hold no more than so many records, or one message."""
+    made: list[list[Entry]] = []
+    size = records
+    for entry in entries:
+        size += most_records(entry)
+        if size > records:
+            made.append([])
+            size = most_records(entry)
+        made[-1].append(entry)
+    return made
+
+
+def by_address(entries: Sequence[Entry], contracts: Mapping[str, Contract]) -> tuple[dict[tuple[str, str], list[Entry]], list[DeadLetter]]:
+    """Group messages by data set and alias; also return a letter for each that nobody can be asked about."""
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    letters: list[DeadLetter] = []
+    for entry in entries:
+        try:
+            dataset, alias = address(entry)
+        except InvalidMessage as error:
+            letters.append(letter(entry, error))
+            continue
+        if dataset in contracts:
+            groups.setdefault((dataset, alias), []).append(entry)
+        else:
+            letters.append(letter(entry, UnknownDataset(dataset, sorted(contracts))))
+    return groups, letters
+
+
+def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry]) -> Scored:
+    """Score the records of messages in one call; a record that the contract refuses costs none beside it."""
+    messages, letters = _read(entries)
+    records = [record for _, raw in messages for record in raw]
+    places = [(entry.key, row) for entry, raw in messages for row in range(len(raw))]
+    parser = model.scorer.parser
     try:
-        message = decode(entry)
-    except InvalidMessage as error:
-        return buried(entry, error)
-    if message.dataset not in contracts:
-        return buried(entry, UnknownDataset(message.dataset, sorted(contracts)))
-    good, problems = split_records(contracts[message.dataset], message.records)
-    refused = None
-    if problems:
-        more = f"; and {len(problems) - _PROBLEMS_SHOWN} more" if len(problems) > _PROBLEMS_SHOWN else ""
-        refused = _letter(entry, InvalidRecords.code, "; ".join(map(str, problems[:_PROBLEMS_SHOWN])) + more)
-    return Job(entry, message.dataset, message.alias, good, refused)
+        columns = parser.parse(records)
+    except InvalidRecords as error:
+        letters += _refusals(messages, error.problems)
+        bad = {problem.row for problem in error.problems}
+        places = [place for row, place in enumerate(places) if row not in bad]
+        records = [record for row, record in enumerate(records) if row not in bad]
+        columns = parser.from_checked(records)  # type: ignore[arg-type]  # the others have passed
+    scores = model.scorer.score_columns(columns)
+    came_in = {entry.key: enqueued_at(entry.key) for entry, _ in messages}
+    names = contract.feature_names
+    block = PredictionBlock(
+        dataset=model.dataset,
+        alias=model.alias,
+        version=model.version,
+        family=model.family,
+        classes=scores.classes,
+        scored_at=datetime.now(UTC),
+        message_ids=[key for key, _ in places],
+        rows=[row for _, row in places],
+        enqueued_at=[came_in[key] for key, _ in places],
+        records=[{name: record.get(name) for name in names} for record in records if isinstance(record, dict)],
+        codes=scores.codes,
+        probabilities=scores.probabilities,
+    )
+    return Scored(block, letters)
 
 
-def buried(entry: Entry, error: HearthError) -> Job:
-    """Return the job of a message that can never be scored."""
-    return Job(entry, "", "", {}, _letter(entry, error.code, str(error)))
+def letter(entry: Entry, error: HearthError) -> DeadLetter:
+    """Return the letter of a message that can never be scored."""
+    return _letter(entry, error.code, str(error))
 
 
-def by_model(jobs: Iterable[Job]) -> dict[tuple[str, str], list[Job]]:
-    """Group the jobs that have records to score by data set and alias."""
-    groups: dict[tuple[str, str], list[Job]] = {}
-    for job in jobs:
-        if job.records:
-            groups.setdefault((job.dataset, job.alias), []).append(job)
-    return groups
+def _read(entries: Sequence[Entry]) -> tuple[list[tuple[Entry, Sequence[object]]], list[DeadLetter]]:
+    """Return the messages with their raw records, and letters for those that cannot be read."""
+    messages: list[tuple[Entry, Sequence[object]]] = []
+    letters: list[DeadLetter] = []
+    for entry in entries:
+        try:
+            messages.append((entry, records_of(entry)))
+        except InvalidMessage as error:
+            letters.append(letter(entry, error))
+    return messages, letters
 
 
-def score(model: LoadedModel, jobs: Sequence[Job]) -> list[Prediction]:
-    """Score the records of all jobs in one call."""
-    places = [(job, row, record) for job in jobs for row, record in job.records.items()]
-    scores = model.scorer.score([record for _, _, record in places])
-    return list(_predictions(model, places, scores))
-
-
-def _predictions(model: LoadedModel, places: Sequence[tuple[Job, int, dict[str, object]]], scores: Scores) -> Iterable[Prediction]:
-    now = datetime.now(UTC)
-    came_in = {job.entry.id: enqueued_at(job.entry.id) for job, _, _ in places}
-    told = zip(places, scores.codes.tolist(), scores.labels, scores.probabilities.tolist(), strict=True)
-    for (job, row, record), code, label, probabilities in told:
-        yield Prediction(
-            message_id=job.entry.id,
-            row=row,
-            dataset=model.dataset,
-            alias=model.alias,
-            version=model.version,
-            family=model.family,
-            code=code,
-            label=label,
-            probabilities=tuple(probabilities),
-            record=record,
-            enqueued_at=came_in[job.entry.id],
-            scored_at=now,
-        )
+def _refusals(messages: Sequence[tuple[Entry, Sequence[object]]], problems: Sequence[Problem]) -> list[DeadLetter]:
+    """Return a letter for each message that has a bad record, which it knows by its own row."""
+    starts = list(accumulate((len(raw) for _, raw in messages), initial=0))
+    owners = [number for number, (_, raw) in enumerate(messages) for _ in raw]
+    found: dict[int, list[Problem]] = {}
+    for problem in problems:
+        owner = owners[problem.row]
+        found.setdefault(owner, []).append(replace(problem, row=problem.row - starts[owner]))
+    letters = []
+    for owner, refused in found.items():
+        more = f"; and {len(refused) - _PROBLEMS_SHOWN} more" if len(refused) > _PROBLEMS_SHOWN else ""
+        letters.append(_letter(messages[owner][0], InvalidRecords.code, "; ".join(map(str, refused[:_PROBLEMS_SHOWN])) + more))
+    return letters
 
 
 def _letter(entry: Entry, error: str, reason: str) -> DeadLetter:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from hearth.errors import PredictionsUnavailable, StreamUnavailable
+from hearth.errors import HearthError, PredictionsUnavailable, StreamUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -18,10 +18,12 @@ class Stopped(Exception):
 
 
 class Patience:
-    """Waits for servers that are away, until the process is asked to stop."""
+    """Waits for servers that are away, until the process is asked to stop. Threads share one, and so the log says everything once."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
+        self._lock = threading.Lock()
+        self._away: dict[type[HearthError], float] = {}  # since when
 
     @property
     def ended(self) -> bool:
@@ -31,23 +33,41 @@ class Patience:
         """Wait, but not beyond the end."""
         self._stop.wait(seconds)
 
+    def waits_for(self, problem: type[HearthError]) -> bool:
+        """Whether somebody waits for the server that this error is about."""
+        return problem in self._away
+
     def keep_trying(self, action: Callable[[], _Result]) -> _Result:
         """Do what may be done twice, however long its server is away; the log has one line for the outage and one for its end.
 
         Raises:
             Stopped: the end came first.
         """
-        pause, began = _FIRST_PAUSE_SECONDS, time.monotonic()
+        pause = _FIRST_PAUSE_SECONDS
+        failed: set[type[HearthError]] = set()
         while True:
             try:
                 result = action()
             except (PredictionsUnavailable, StreamUnavailable) as error:
-                if pause == _FIRST_PAUSE_SECONDS:
-                    logger.warning("waiting: %s", error)
+                failed.add(type(error))
+                self._went(error)
             else:
-                if pause != _FIRST_PAUSE_SECONDS:
-                    logger.info("going on after %.1f s", time.monotonic() - began)
+                for problem in failed:
+                    self._came_back(problem)
                 return result
             if self._stop.wait(pause):
                 raise Stopped
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    def _went(self, error: HearthError) -> None:
+        with self._lock:
+            known = type(error) in self._away
+            self._away.setdefault(type(error), time.monotonic())
+        if not known:
+            logger.warning("waiting: %s", error)
+
+    def _came_back(self, problem: type[HearthError]) -> None:
+        with self._lock:
+            since = self._away.pop(problem, None)
+        if since is not None:
+            logger.info("going on after %.1f s", time.monotonic() - since)

@@ -1,6 +1,6 @@
 """The stream worker: reads messages, scores their records, stores the predictions, and only then acknowledges.
 
-A message is read at least once and its predictions are stored exactly once: the store knows them by message id and row.
+A message is read at least once and its predictions are stored exactly once: the store knows them by message id, row and role.
 """
 
 import logging
@@ -13,23 +13,32 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from hearth.contracts import Contract, list_contracts
-from hearth.errors import HearthError, InvalidMessage, ModelUnavailable, StreamUnavailable, UnknownAlias
-from hearth.predictions import Prediction, PredictionStore
+from hearth.errors import HearthError, ModelUnavailable, StreamUnavailable, UnknownAlias
+from hearth.metrics import new_registry, serve_metrics, tell_models
+from hearth.predictions import PredictionStore
 from hearth.predictions.migration import migrate
+from hearth.predictions.retention import Retention
 from hearth.registry import Registry
-from hearth.serving import LoadedModel, Models
+from hearth.serving import Models
 from hearth.settings import WorkerSettings
 from hearth.streaming import jobs
-from hearth.streaming.client import DeadLetter, Entry, StreamReader
-from hearth.streaming.jobs import Job
+from hearth.streaming.client import Entry
+from hearth.streaming.messages import most_records
 from hearth.streaming.patience import Patience, Stopped
+from hearth.streaming.reader import DeadLetter, StreamReader
+from hearth.streaming.recovery import Recovery
+from hearth.streaming.reports import Reports
+from hearth.streaming.settling import Batch, Settler
 from hearth.telemetry import configure_logging
 
 logger = logging.getLogger(__name__)
 
 _UPKEEP_SECONDS = 1.0
 _WAITING_BATCHES = 10  # so many batches may wait for their models in memory before nothing more is read
-_SHOWN = 4
+_HOLDS = 4  # so often within the time after which others take over what a worker holds, it says that it still does
+_LEAVE_SECONDS = 15.0
+_FORGET_MILLISECONDS = 24 * 3_600_000
+_SWITCH_SECONDS = 0.0005  # so that the thread that settles need not wait 5 ms for the one that scores, each time a server has answered
 
 
 class Worker:
@@ -44,128 +53,135 @@ class Worker:
         contracts: Mapping[str, Contract],
         settings: WorkerSettings,
         patience: Patience,
+        reports: Reports | None = None,
     ) -> None:
-        self._stream, self._store, self._models, self._contracts = stream, store, models, contracts
+        self._stream, self._models, self._contracts = stream, models, contracts
         self._settings, self._patience = settings, patience
-        self._waiting: list[Job] = []  # for a model that is not there yet
+        self._reports = reports or Reports()
+        self._reports.watch(patience)
+        self._settler = Settler(stream, store, patience, self._reports.settled)
+        self._recovery = Recovery(stream, patience, settings, self._settle_all, self._reports.came_again)
+        self._read_ahead: list[Entry] = []  # of what was read at once, what is not handed over yet
+        self._waiting: list[Entry] = []  # for a model that is not there yet
         self._missing: set[tuple[str, str]] = set()
-        self._next_upkeep = 0.0
+        self._read_count = settings.stream_batch_messages
+        self._next_upkeep = self._next_hold = 0.0
 
     def run(self) -> None:
-        try:
-            self._patience.keep_trying(self._stream.join)
-            self._finish_own()
-            while not self._patience.ended:
-                self._upkeep()
-                self._handle(self._prepared(self._read()))
-        except Stopped:
-            logger.info("leaving while a server is away")
-        finally:
-            self._give_back()
-
-    def _finish_own(self) -> None:
-        """Finish what an earlier life of this consumer left, message by message: one of them may have ended that life."""
-        last = "0"
-        while not self._patience.ended:
-            own = self._patience.keep_trying(partial(self._stream.read_own, last, 1))
-            if not own:
-                return
-            last = own[0].id
-            self._handle_suspect(own[0])
+        with self._settler:
+            try:
+                self._patience.keep_trying(self._stream.join)
+                self._patience.keep_trying(lambda: self._stream.forget_consumers(_FORGET_MILLISECONDS))
+                self._recovery.own()
+                while not self._patience.ended:
+                    self._upkeep()
+                    self._handle(self._read())
+                self._drain(time.monotonic() + _LEAVE_SECONDS)
+            except Stopped:
+                logger.info("leaving while a server is away")
+        self._give_back()
 
     def _upkeep(self) -> None:
-        """Once a second: retry what waits for a model, take over what other consumers have dropped, trim the stream."""
+        """Once a second: retry what waits for a model, take over what other consumers have dropped, trim the stream, look how it is."""
         if time.monotonic() < self._next_upkeep:
             return
+        self._hold()
         if self._waiting:
             again, self._waiting = self._waiting, []
             self._handle(again)
-        if self._waiting:  # others would take it over
-            ids = [job.entry.id for job in self._waiting]
-            self._patience.keep_trying(lambda: self._stream.keep(ids))
-        while not self._patience.ended:
-            claimed, lost = self._patience.keep_trying(lambda: self._stream.claim(self._settings.stream_claim_idle_milliseconds))
-            if lost:
-                logger.error("%d messages of other consumers were trimmed from the stream before they were scored", lost)
-            for entry in claimed:
-                self._handle_suspect(entry)
-            if not claimed and not lost:
-                break
+        self._recovery.others()
         self._patience.keep_trying(self._stream.trim)
+        self._reports.look(self._stream, self._patience)
         self._next_upkeep = time.monotonic() + _UPKEEP_SECONDS
 
+    def _hold(self) -> None:
+        """Say that what is in hand still is, so that no other worker takes it over."""
+        if time.monotonic() < self._next_hold:
+            return
+        if ids := self._held:
+            self._patience.keep_trying(lambda: self._stream.keep(ids))
+        self._next_hold = time.monotonic() + self._settings.stream_claim_idle_milliseconds / 1000 / _HOLDS
+
     def _read(self) -> list[Entry]:
-        batch, block = self._settings.stream_batch_messages, self._settings.stream_block_milliseconds
-        if len(self._waiting) >= _WAITING_BATCHES * batch:
+        settings = self._settings
+        messages, records = len(self._waiting), sum(map(most_records, self._waiting))
+        if messages >= _WAITING_BATCHES * settings.stream_batch_messages or records >= _WAITING_BATCHES * settings.stream_batch_records:
             self._patience.sleep(_UPKEEP_SECONDS)
             return []
-        return self._patience.keep_trying(lambda: self._stream.read(batch, block))
+        entries = self._patience.keep_trying(partial(self._stream.read, self._read_count, settings.stream_block_milliseconds))
+        if entries:  # the next messages will be as large as these
+            fitting = settings.stream_batch_records * len(entries) // sum(map(most_records, entries))
+            self._read_count = max(1, min(settings.stream_batch_messages, fitting))
+        return entries
 
-    def _handle_suspect(self, entry: Entry) -> None:
-        """Handle a message that was delivered before, alone, so that one that ends workers takes no other with it."""
-        deliveries = self._patience.keep_trying(lambda: self._stream.deliveries(entry))
-        if deliveries > self._settings.stream_max_deliveries:
-            error = InvalidMessage(f"it was delivered {deliveries - 1} times and never settled: it may end its worker")
-            self._handle([jobs.buried(entry, error)])
-        else:
-            self._handle(self._prepared([entry]))
+    def _settle_all(self, entries: Sequence[Entry], letters: Sequence[DeadLetter]) -> None:
+        """Handle messages and return when nothing is in hand."""
+        if letters:
+            self._hand_over(Batch([letter.entry for letter in letters], [], [], letters, time.monotonic()))
+        self._handle(entries)
+        self._drain()
 
-    def _prepared(self, entries: Sequence[Entry]) -> list[Job]:
-        return [jobs.prepare(entry, self._contracts) for entry in entries]
+    def _handle(self, entries: Sequence[Entry]) -> None:
+        self._read_ahead = list(entries)
+        for chunk in jobs.chunks(entries, self._settings.stream_batch_records):
+            batch = self._scored(chunk)
+            if batch.entries:
+                self._hand_over(batch)
+            del self._read_ahead[: len(chunk)]
 
-    def _handle(self, batch: Sequence[Job]) -> None:
-        """Score, store, then settle. What has no model yet waits in memory, and stays unsettled."""
-        started = time.monotonic()
-        done = {job.entry.id: job for job in batch}
-        told: list[tuple[LoadedModel, list[Prediction]]] = []
-        for (dataset, alias), group in jobs.by_model(batch).items():
+    @property
+    def _held(self) -> list[str]:
+        """The ids of all messages that this worker has read and not settled."""
+        return list(dict.fromkeys([*self._settler.in_hand, *(entry.id for entry in (*self._read_ahead, *self._waiting))]))
+
+    def _scored(self, entries: Sequence[Entry]) -> Batch:
+        """Score messages. What has no model yet waits in memory, and stays unsettled."""
+        began = time.monotonic()
+        groups, letters = jobs.by_address(entries, self._contracts)
+        settled = [letter.entry for letter in letters]
+        scored: list[jobs.Scored] = []
+        for (dataset, alias), group in groups.items():
             try:
                 model = self._models.get(dataset, alias)
             except UnknownAlias as error:
-                done.update((job.entry.id, jobs.buried(job.entry, error)) for job in group)
+                letters += [jobs.letter(entry, error) for entry in group]
             except ModelUnavailable as error:
-                self._keep_waiting(group, error)
-                for job in group:
-                    del done[job.entry.id]
+                self._keep_waiting(group, dataset, alias, error)
+                continue
             else:
                 self._missing.discard((dataset, alias))
-                told.append((model, jobs.score(model, group)))
-        if done:
-            predictions = [prediction for _, batch_of_model in told for prediction in batch_of_model]
-            letters = [job.letter for job in done.values() if job.letter]
-            try:
-                self._patience.keep_trying(lambda: self._store.put(predictions))
-                self._patience.keep_trying(lambda: self._stream.settle(list(done), letters))
-            except Stopped:
-                self._waiting.extend(done.values())
-                raise
-            _log(told, letters, (time.monotonic() - started) * 1000)
+                scored.append(jobs.score(model, self._contracts[dataset], group))
+                letters += scored[-1].letters
+            settled += group
+        done = time.monotonic()
+        lines = [line for one in scored for line in one.block.lines()]
+        self._reports.scored(done - began, time.monotonic() - done)
+        return Batch(settled, scored, lines, letters, began)
 
-    def _keep_waiting(self, group: Sequence[Job], error: ModelUnavailable) -> None:
+    def _hand_over(self, batch: Batch) -> None:
+        while not self._settler.offer(batch, _UPKEEP_SECONDS):
+            self._hold()
+
+    def _drain(self, deadline: float = float("inf")) -> None:
+        while not self._settler.drained(_UPKEEP_SECONDS) and time.monotonic() < deadline:
+            self._hold()
+
+    def _keep_waiting(self, group: Sequence[Entry], dataset: str, alias: str, error: ModelUnavailable) -> None:
         self._waiting.extend(group)
-        name = group[0].dataset, group[0].alias
-        if name not in self._missing:
-            self._missing.add(name)
+        if (dataset, alias) not in self._missing:
+            self._missing.add((dataset, alias))
             logger.warning("messages wait: %s", error)
 
     def _give_back(self) -> None:
-        if not self._waiting:
+        """Leave what is unsettled to the next worker that looks, at once."""
+        ids = self._held
+        if not ids:
             return
         try:
-            self._stream.give_back([job.entry.id for job in self._waiting], self._settings.stream_claim_idle_milliseconds)
+            self._stream.give_back(ids, self._settings.stream_claim_idle_milliseconds)
         except StreamUnavailable:
             return  # they stay this consumer's: it finds them when it starts again, or another does after the idle time
-        logger.info("%d messages are left to the next worker", len(self._waiting))
-
-
-def _log(told: Sequence[tuple[LoadedModel, Sequence[Prediction]]], letters: Sequence[DeadLetter], milliseconds: float) -> None:
-    for model, predictions in told:
-        shown = ", ".join(f"{given.label} {given.probabilities[given.code]:.2f} {given.message_id}" for given in predictions[:_SHOWN])
-        more = ", …" if len(predictions) > _SHOWN else ""
-        count = f"{len(predictions)} record{'s' if len(predictions) > 1 else ''}"
-        logger.info("%s of %s@%s v%s in %.0f ms: %s%s", count, model.dataset, model.alias, model.version, milliseconds, shown, more)
-    for letter in letters:
-        logger.warning("message %s is dead, %s: %s", letter.entry.id, letter.error, letter.reason)
+        logger.info("%d messages are left to the next worker", len(ids))
 
 
 def main() -> int:
@@ -173,6 +189,7 @@ def main() -> int:
     configure_logging("stream_worker")
     for name in ("alembic", "psycopg.pool"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # the worker says once what they say at every try
+    sys.setswitchinterval(_SWITCH_SECONDS)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -190,17 +207,29 @@ def main() -> int:
 def _run(settings: WorkerSettings, patience: Patience) -> None:
     contracts = {contract.name: contract for contract in list_contracts(settings.data_dir)}
     url = settings.predictions_url.get_secret_value()
-    consumer = settings.stream_consumer or socket.gethostname()
+    name, group, consumer = settings.stream_name, settings.stream_group, settings.stream_consumer or socket.gethostname()
+    registry = new_registry()
     with (
-        StreamReader(
-            settings.redis_url.get_secret_value(), settings.stream_name, settings.stream_group, consumer, settings.stream_max_length
-        ) as stream,
-        PredictionStore(url, max_connections=1) as store,
+        serve_metrics(registry, settings.worker_metrics_host, settings.worker_metrics_port),
+        StreamReader(settings.redis_url.get_secret_value(), name, group, consumer, settings.stream_max_length) as stream,
+        PredictionStore(url, max_connections=2) as store,
     ):
         patience.keep_trying(lambda: migrate(url))
-        with Models(Registry.from_settings(settings), contracts, settings.alias_poll_seconds) as models:
-            logger.info("consumer %s of group %s scores the stream %s", consumer, settings.stream_group, settings.stream_name)
-            Worker(stream=stream, store=store, models=models, contracts=contracts, settings=settings, patience=patience).run()
+        with (
+            Models(Registry.from_settings(settings), contracts, settings.alias_poll_seconds) as models,
+            Retention(store, settings.predictions_keep_days),
+        ):
+            tell_models(registry, models.status)
+            logger.info("consumer %s of group %s scores the stream %s", consumer, group, name)
+            Worker(
+                stream=stream,
+                store=store,
+                models=models,
+                contracts=contracts,
+                settings=settings,
+                patience=patience,
+                reports=Reports(registry),
+            ).run()
 
 
 if __name__ == "__main__":

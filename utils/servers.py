@@ -1,12 +1,13 @@
-"""Real servers for tests: started on free ports in a temporary folder, by the same launchers as the embedded stack, and stopped by pid.
+"""Real servers for tests and benchmarks: on free ports, in a temporary folder, started as the embedded stack does, stopped by pid.
 
-Only the standard library is used, so tests of every environment can start them; the binaries come from `.venvs/embedded`.
+Only the standard library is used, so programs of every environment can start them; the binaries come from `.venvs/embedded`.
 """
 
 import contextlib
 import functools
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -52,9 +53,63 @@ class _Plan:
     is_ready: Callable[[], bool]
 
 
+class Server:
+    """A server that runs. It can be stopped, in any way, and started again at its address with what it has kept."""
+
+    def __init__(self, name: str, planned: _Plan, log: Path, seconds: float) -> None:
+        self._name, self._planned, self._log, self._seconds = name, planned, log, seconds
+        self._process = _start(planned, log)
+
+    @property
+    def url(self) -> str:
+        return self._planned.url
+
+    def becomes_ready(self) -> bool:
+        """Wait until the server answers; False if it ends instead.
+
+        Raises:
+            ServerStartError: it does neither in its time.
+        """
+        if _becomes_ready(self._process, self._planned, time.monotonic() + self._seconds):
+            return True
+        if self._process.poll() is None:
+            raise ServerStartError(
+                f"{self._name} was not healthy after {self._seconds:.0f} seconds. The end of its log:\n{_tail(self._log)}"
+            )
+        return False
+
+    def stop(self, stop_signal: signal.Signals) -> None:
+        """Return when it has ended."""
+        _stop(self._process, stop_signal)
+
+    def start(self) -> None:
+        """Start it again, and again while it ends at once: one that was killed may have left children that hold its memory for a moment.
+
+        Raises:
+            ServerStartError: it does not become healthy in its time.
+        """
+        deadline = time.monotonic() + self._seconds
+        while time.monotonic() < deadline:
+            self._process = _start(self._planned, self._log)
+            if self.becomes_ready():
+                return
+        raise ServerStartError(self.obituary)
+
+    @property
+    def obituary(self) -> str:
+        return f"{self._name} ended with code {self._process.returncode}. The end of its log:\n{_tail(self._log)}"
+
+
 @contextlib.contextmanager
 def postgres() -> Iterator[str]:
     """Yield the URL of a fresh PostgreSQL, naming its database `postgres`."""
+    with postgres_server() as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def postgres_server() -> Iterator[Server]:
+    """Yield a fresh PostgreSQL."""
 
     def plan(state: Path) -> _Plan:
         port = free_port()
@@ -68,21 +123,66 @@ def postgres() -> Iterator[str]:
         return _Plan(url, _launcher("postgres"), environment, lambda: health.postgres_accepts(port))
 
     # SIGTERM would wait for clients that a failed test has left connected
-    with _running("postgres", plan, seconds=30, stop_signal=signal.SIGINT) as url:
-        yield url
+    with _running("postgres", plan, seconds=30, stop_signal=signal.SIGINT) as server:
+        yield server
+
+
+def mariadb_is_installed() -> bool:
+    return _mariadb("mariadbd") is not None and _mariadb("mariadb-install-db") is not None
+
+
+@contextlib.contextmanager
+def mariadb() -> Iterator[str]:
+    """Yield the URL of a fresh MariaDB of this machine, without a database; its user may make some."""
+
+    def plan(state: Path) -> _Plan:
+        port, password = free_port(), secrets.token_hex(8)
+        folder = ["--no-defaults", f"--datadir={state}/data", *(["--user=root"] if os.geteuid() == 0 else [])]
+        install = [str(_mariadb("mariadb-install-db")), *folder, "--auth-root-authentication-method=normal", "--skip-test-db"]
+        subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
+        start = state / "start.sql"  # run before the first client is let in
+        start.write_text(
+            f"CREATE USER hearth@'127.0.0.1' IDENTIFIED BY '{password}';\nGRANT ALL ON *.* TO hearth@'127.0.0.1' WITH GRANT OPTION;\n",
+            encoding="utf-8",
+        )
+        address = [
+            "--bind-address=127.0.0.1",
+            f"--port={port}",
+            f"--socket={state}/socket",
+            f"--pid-file={state}/pid",
+            "--skip-name-resolve",
+        ]
+        fast = ["--innodb-buffer-pool-size=32M", "--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0"]
+        command: list[str | Path] = [str(_mariadb("mariadbd")), *folder, *address, *fast, f"--init-file={start}"]
+        return _Plan(f"mysql+pymysql://hearth:{password}@127.0.0.1:{port}", command, {}, lambda: health.mysql_greets(port))
+
+    # SIGTERM would write out all that is in memory; nobody needs the data again
+    with _running("mariadb", plan, seconds=60, stop_signal=signal.SIGKILL) as server:
+        yield server.url
+
+
+def _mariadb(program: str) -> str | None:
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")  # where Debian has it, and users' PATH may not
 
 
 @contextlib.contextmanager
 def valkey() -> Iterator[str]:
     """Yield the URL of a fresh, empty Valkey."""
+    with valkey_server() as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def valkey_server() -> Iterator[Server]:
+    """Yield a fresh, empty Valkey."""
 
     def plan(state: Path) -> _Plan:
         port = free_port()
         environment = {"HEARTH_STATE_DIR": str(state), "HEARTH_REDIS_PORT": str(port)}
         return _Plan(f"redis://127.0.0.1:{port}/0", _launcher("valkey"), environment, lambda: health.valkey_answers(port))
 
-    with _running("valkey", plan, seconds=15) as url:
-        yield url
+    with _running("valkey", plan, seconds=15) as server:
+        yield server
 
 
 @contextlib.contextmanager
@@ -110,28 +210,29 @@ def object_store(buckets: Sequence[str] = ("data", "processed", "mlflow")) -> It
 
     # SIGTERM would wait ten seconds for its own connections; nobody needs the data again
     try:
-        with _running("objectstore", plan, seconds=30, stop_signal=signal.SIGKILL) as url:
-            yield ObjectStore(url, access_key, secret_key)
+        with _running("objectstore", plan, seconds=30, stop_signal=signal.SIGKILL) as server:
+            yield ObjectStore(server.url, access_key, secret_key)
     finally:
         for path in objectstore.stale_sockets(opened):
             path.unlink()
 
 
 @contextlib.contextmanager
-def mlflow_server() -> Iterator[str]:
-    """Yield the tracking URI of a fresh MLflow with an SQLite backend and artifacts in a local folder."""
+def mlflow_server(backend_uri: str | None = None, seconds: float = 120) -> Iterator[str]:
+    """Yield the tracking URI of an MLflow with this backend, or with a fresh SQLite one, and artifacts in a local folder."""
 
     def plan(state: Path) -> _Plan:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
-        stores = ["--backend-store-uri", f"sqlite:///{state}/mlflow.db", "--artifacts-destination", str(state / "artifacts")]
+        backend = backend_uri or f"sqlite:///{state}/mlflow.db"
+        stores = ["--backend-store-uri", backend, "--artifacts-destination", str(state / "artifacts")]
         address = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
         command: list[str | Path] = [MLFLOW_PYTHON, "-P", "-m", "mlflow", "server", *stores, *address]
         environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         return _Plan(url, command, environment, lambda: health.http_ok(f"{url}/api/2.0/mlflow/registered-models/search?max_results=1"))
 
-    with _running("mlflow", plan, seconds=120) as url:
-        yield url
+    with _running("mlflow", plan, seconds=seconds) as server:
+        yield server.url
 
 
 def create_database(postgres_url: str, name: str) -> str:
@@ -183,22 +284,19 @@ def _launcher(module: str) -> list[str | Path]:
 
 
 @contextlib.contextmanager
-def _running(name: str, plan: Callable[[Path], _Plan], seconds: float, stop_signal: signal.Signals = signal.SIGTERM) -> Iterator[str]:
+def _running(name: str, plan: Callable[[Path], _Plan], seconds: float, stop_signal: signal.Signals = signal.SIGTERM) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix=f"hearth-{name}-", ignore_cleanup_errors=True) as folder:
         for attempt in range(1, _START_ATTEMPTS + 1):
             log, state = Path(folder, f"{attempt}.log"), Path(folder, str(attempt))
             state.mkdir()
-            planned = plan(state)
-            process = _start(planned, log)
+            server = Server(name, plan(state), log, seconds)
             try:
-                if _becomes_ready(process, planned, time.monotonic() + seconds):
-                    yield planned.url
+                if server.becomes_ready():
+                    yield server
                     return
-                if process.poll() is None:
-                    raise ServerStartError(f"{name} was not healthy after {seconds:.0f} seconds. The end of its log:\n{_tail(log)}")
             finally:
-                _stop(process, stop_signal)
-        raise ServerStartError(f"{name} ended with code {process.returncode}. The end of its log:\n{_tail(log)}")
+                server.stop(stop_signal)
+        raise ServerStartError(server.obituary)
 
 
 def _start(planned: _Plan, log: Path) -> "subprocess.Popen[bytes]":
@@ -207,7 +305,7 @@ def _start(planned: _Plan, log: Path) -> "subprocess.Popen[bytes]":
         raise ServerStartError(f"{executable} does not exist: run `make setup` first.")
     # Nothing of the caller's settings may reach the server: not the stack's ports, not a tracking URI.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HEARTH_", "MLFLOW_", "AWS_", "PG", "PYTHON"))}
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         return subprocess.Popen(
             planned.command,
             cwd=ROOT,

@@ -1,0 +1,40 @@
+"""The task that fetches batches and lets go of its worker slot between two calls."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from failures import no_retry_for_wrong_data
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class FetchBatches(BaseOperator):
+    """Fetch batches until the run has as many as its Param `batches` says, or the source has no more.
+
+    Between two calls the task is deferred: the triggerer waits for `wait_seconds`, and no worker does. A task that is tried again, or
+    that a restart has cut short, goes on where its run was, because the data database knows what the run has stored.
+    """
+
+    def __init__(self, *, dataset: str, **kwargs: Any) -> None:  # noqa: ANN401 - what every operator has
+        super().__init__(**kwargs)
+        self.dataset = dataset
+
+    def execute(self, context: "Context") -> int:
+        """Fetch one batch, then wait for the next; returns how many the run has stored."""
+        from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+
+        from hearth.pipeline.load import load_batch
+
+        params: dict[str, Any] = context["params"]
+        with no_retry_for_wrong_data():
+            progress = load_batch(self.dataset, context["run_id"], params["batches"])
+        if not progress.is_done:
+            self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=params["wait_seconds"])), method_name=self.go_on.__name__)
+        return progress.batches
+
+    def go_on(self, context: "Context", event: object = None) -> int:  # noqa: ARG002 - when it was is of no interest
+        """Take up again after the wait."""
+        return self.execute(context)

@@ -1,0 +1,60 @@
+"""Remove what `load_data` has stored of a data set: all rows of its table and what is known of its batches, in one transaction.
+
+Does nothing unless its Param `confirm` is the name of the data set. The raw file, processed data and models stay. The next `load_data`
+begins anew; a source that has handed out all of its batches has to do so too.
+"""
+
+from typing import Any
+
+from airflow.sdk import DAG, Param, task
+from pendulum import datetime, duration
+
+from failures import no_retry_for_wrong_data
+from hearth.contracts import Contract, list_contracts
+from hearth.contracts.model import BatchSource
+from hearth.contracts.names import CLEAR, dag_id
+
+
+def clear_dag(contract: Contract, source: BatchSource) -> DAG:
+    dataset = contract.name
+    with DAG(
+        dag_id=dag_id(dataset, CLEAR),
+        description=f"{contract.title}: empty the table {source.table}",
+        schedule=None,  # somebody has to want it
+        start_date=datetime(2026, 1, 1, tz="UTC"),
+        catchup=False,
+        max_active_runs=1,
+        default_args={"retries": 2, "retry_delay": duration(seconds=10), "execution_timeout": duration(minutes=15)},
+        params={
+            "confirm": Param(
+                "",
+                type="string",
+                title="Confirm",
+                description=f"Type {dataset} to remove all rows of the table {source.table}. There is no way back.",
+            )
+        },
+        tags=["load", dataset],
+        doc_md=__doc__,
+    ) as dag:
+
+        @task
+        def confirm(params: dict[str, Any]) -> None:
+            from airflow.sdk.exceptions import AirflowFailException
+
+            if params["confirm"] != dataset:
+                raise AirflowFailException(f"Nothing was removed: the Param `confirm` has to be {dataset!r}, got {params['confirm']!r}.")
+
+        @task
+        def clear() -> None:
+            from hearth.pipeline.load import clear as clear_table
+
+            with no_retry_for_wrong_data():
+                clear_table(dataset)
+
+        confirm() >> clear()
+    return dag
+
+
+for _contract in list_contracts():
+    if isinstance(_contract.source, BatchSource):
+        globals()[f"{_contract.name}_clear"] = clear_dag(_contract, _contract.source)

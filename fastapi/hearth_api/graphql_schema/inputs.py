@@ -1,0 +1,83 @@
+"""Records as GraphQL types, derived from the contracts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import new_class
+from typing import Any
+
+import strawberry
+
+from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
+from hearth.contracts.kinds import Column, field_name
+from hearth.errors import Fault, HearthError
+from hearth_api.documentation import example_record
+
+
+class InvalidQuery(HearthError):
+    """A query asks for what GraphQL's own types cannot rule out."""
+
+    code = "invalid_query"
+    fault = Fault.CALLER
+
+
+@dataclass(frozen=True)
+class RecordInputs:
+    """`type_` is the input type `Records`, which holds records of exactly one data set."""
+
+    type_: type
+    contracts: Mapping[str, Contract]
+
+    def read(self, given: object, most: int) -> tuple[Contract, list[object]]:
+        """Return the data set that records are of, and the records, of which only the types have been checked.
+
+        Raises:
+            InvalidQuery: there are none, or more than one query may have.
+        """
+        name, rows = next((name, rows) for name in self.contracts if isinstance(rows := getattr(given, name), list))
+        if not rows:
+            raise InvalidQuery(f"{name!r} must be a list of at least one record.")
+        if len(rows) > most:
+            raise InvalidQuery(f"{name!r} has {len(rows)} records, more than the {most} that one query may have: ask several times.")
+        contract = self.contracts[name]
+        fields = {field_name(column): column for column in contract.feature_columns}
+        return contract, [{column: getattr(row, field) for field, column in fields.items()} for row in rows]
+
+
+def record_inputs(contracts: Mapping[str, Contract]) -> RecordInputs:
+    """Make a type for the records of each data set, and `Records`, which takes a list of one of them."""
+    annotations: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
+    for name, contract in contracts.items():
+        annotations[name] = list[_record_input(contract)] | None  # type: ignore[misc]  # the type is made here
+        fields[name] = strawberry.field(default=strawberry.UNSET, name=name, description=contract.title)
+    return RecordInputs(_input("Records", annotations, fields, "Records of exactly one data set.", one_of=True), dict(contracts))
+
+
+def type_prefix(contract: Contract) -> str:
+    """Return what the types of a data set begin with."""
+    return "".join(part.capitalize() for part in contract.name.split("_"))
+
+
+def _record_input(contract: Contract) -> type:
+    annotations: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
+    columns = sorted(contract.feature_columns.items(), key=lambda item: item[1].nullable)  # what may be left out comes last in Python
+    for column_name, column in columns:
+        name, description = field_name(column_name), f"{column_name}: {column.description} ({column.expected})"
+        if column.nullable:
+            annotations[name], fields[name] = _scalar(column) | None, strawberry.field(default=None, description=description)
+        else:
+            annotations[name], fields[name] = _scalar(column), strawberry.field(description=description)
+    example = ", ".join(f"{column} {value!r}" for column, value in example_record(contract).items())
+    return _input(f"{type_prefix(contract)}Record", annotations, fields, f"{contract.title} For example: {example}.")
+
+
+def _input(name: str, annotations: dict[str, Any], fields: dict[str, Any], description: str, *, one_of: bool = False) -> type:
+    made = new_class(name, (), {}, lambda namespace: namespace.update({"__annotations__": annotations, **fields}))
+    return strawberry.input(made, one_of=one_of, description=description)
+
+
+def _scalar(column: Column) -> type:
+    if isinstance(column, IntegerColumn) or (isinstance(column, CategoryColumn) and isinstance(column.categories[0], int)):
+        return int
+    return float if isinstance(column, NumberColumn) else str

@@ -1,0 +1,160 @@
+"""The resolvers: each reads what was asked, calls what REST calls, and translates the answer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import strawberry
+from anyio import to_thread
+from starlette.requests import HTTPConnection
+from strawberry.fastapi import BaseContext
+from strawberry.tools import create_type
+from strawberry.utils.str_converters import to_camel_case
+
+from hearth.contracts.aliases import CHAMPION
+from hearth.errors import UnknownDataset
+from hearth.predictions import Cursor
+from hearth.recording.ids import unique_id
+from hearth_api import describing
+from hearth_api.graphql_schema import answers, types
+from hearth_api.graphql_schema.inputs import InvalidQuery, RecordInputs
+from hearth_api.predicting import score_records
+from hearth_api.resources import Resources
+from hearth_api.state import ServiceState
+
+_MOST_ON_A_PAGE = 1_000
+_TOP_DESCRIPTION = "so many contributions of each record, the largest; all by default"
+
+Model = Annotated[str, strawberry.argument(description="the alias that answers")]
+
+
+@dataclass
+class Asked(BaseContext):
+    """What a resolver works with."""
+
+    service: ServiceState
+    resources: Resources
+    connection: HTTPConnection
+
+    @property
+    def request_id(self) -> str:
+        """The id of the HTTP request; empty where a WebSocket has none."""
+        return str(self.connection.scope.get("state", {}).get("request_id") or "")
+
+
+Info = strawberry.Info[Asked, None]
+
+
+def health(info: Info) -> types.Health:
+    return types.Health(status="ok", version=version("hearth"), datasets=sorted(info.context.service.contracts))
+
+
+def available_models(info: Info, dataset: str | None = None) -> list[types.Alias]:
+    service = info.context.service
+    if dataset is not None and dataset not in service.contracts:
+        raise UnknownDataset(dataset, sorted(service.contracts))
+    return [
+        answers.alias_of(
+            status.dataset, describing.alias_info(status, service.models.get(status.dataset, status.alias) if status.serving else None)
+        )
+        for status in service.models.status().aliases
+        if dataset in {None, status.dataset}
+    ]
+
+
+def model_info(info: Info, model: Model = CHAMPION, dataset: str | None = None) -> types.ModelInfo:
+    service = info.context.service
+    loaded = service.models.get(dataset or service.settings.api_default_dataset, model)
+    status = next(found for found in service.models.status().aliases if (found.dataset, found.alias) == (loaded.dataset, loaded.alias))
+    return answers.model_of(describing.model_info(service.contracts[loaded.dataset], loaded, status))
+
+
+async def predictions(  # noqa: PLR0913, PLR0917 - what one may choose by
+    info: Info,
+    first: int = 20,
+    after: str | None = None,
+    dataset: str | None = None,
+    model: str | None = None,
+    source: str | None = None,
+    role: str = "answer",
+) -> types.PredictionConnection:
+    if not 1 <= first <= _MOST_ON_A_PAGE:
+        raise InvalidQuery(f"'first' must be from 1 to {_MOST_ON_A_PAGE}, got {first}.")
+    if any("\0" in (text or "") for text in (dataset, model, source, role)):
+        raise InvalidQuery("A text holds the character NUL, which no name has.")
+    before = Cursor.decode(after) if after is not None else None
+    context = info.context
+    read = partial(context.service.store.page, first + 1, before, dataset=dataset, alias=model, role=role, source=source)
+    found = await to_thread.run_sync(read, limiter=context.resources.store_threads)
+    return answers.page_of(found, first, context.service.contracts)
+
+
+async def live_predictions(info: Info, dataset: str | None = None, model: str | None = None) -> AsyncIterator[types.StoredPrediction]:
+    async for given in info.context.resources.live.watch():
+        if given.role == "answer" and dataset in {None, given.dataset} and model in {None, given.alias}:
+            yield answers.stored_of(given, info.context.service.contracts)
+
+
+def make_query(inputs: RecordInputs) -> type:
+    """Make the type `Query`, whose `predict` and `explain` take records of these data sets."""
+
+    async def predict(info: Info, records: Any, model: Model = CHAMPION) -> types.Predictions:  # noqa: ANN401 - see below
+        service = info.context.service
+        contract, rows = inputs.read(records, service.settings.api_max_records)
+        loaded = service.models.get(contract.name, model)
+        # An id of its own: one query may ask for predictions several times
+        predicted = await score_records(service, loaded, rows, unique_id(info.context.request_id))
+        service.recorder.record(predicted.model, predicted.columns, predicted.scores, predicted.request_id, "graphql")
+        return answers.predictions_of(predicted, contract)
+
+    async def explain(
+        info: Info,
+        records: Any,  # noqa: ANN401
+        model: Model = CHAMPION,
+        class_: Annotated[
+            str | None, strawberry.argument(name="class", description="the class to explain, or `all`; by default the predicted one")
+        ] = None,
+        top: Annotated[int | None, strawberry.argument(description=_TOP_DESCRIPTION)] = None,
+    ) -> types.Explanations:
+        service = info.context.service
+        contract, rows = inputs.read(records, service.settings.explain_max_records)
+        if top is not None and top < 1:
+            raise InvalidQuery(f"'top' must be at least 1, got {top}.")
+        loaded = service.models.get(contract.name, model)
+        service.explainers.check_class(contract.name, class_)
+        columns = loaded.scorer.parser.parse(rows)
+        made = await asyncio.wrap_future(service.explainers.submit(loaded, columns, class_, top))
+        return types.Explanations(
+            explanations=[answers.explanation_of(explanation, contract) for explanation in made],
+            method=service.explainers.method(loaded),
+            dataset=loaded.dataset,
+            alias=loaded.alias,
+            family=loaded.family,
+            version=loaded.version,
+            request_id=unique_id(info.context.request_id),
+        )
+
+    for resolver in (predict, explain):
+        resolver.__annotations__["records"] = inputs.type_  # the type is made when the service is: no annotation could name it
+    told: dict[str, tuple[Callable[..., Any], str]] = {
+        "health": (health, "Is the process alive."),
+        "available_models": (available_models, "Every alias, of one data set or of all."),
+        "model_info": (model_info, "All that is known of the version that serves under an alias."),
+        "predictions": (predictions, "Stored predictions, newest first; `after` takes the end cursor of the page before."),
+        "predict": (predict, "Score records."),
+        "explain": (explain, "What each column of a record adds to the score of a class."),
+    }
+    return create_type(
+        "Query",
+        [strawberry.field(resolver=resolver, name=to_camel_case(name), description=text) for name, (resolver, text) in told.items()],
+    )
+
+
+def make_subscription() -> type:
+    """Make the type `Subscription`."""
+    described = "Predictions as they are stored: what the stream's workers make, and what the interfaces have recorded."
+    live: Any = strawberry.subscription(resolver=live_predictions, name="livePredictions", description=described)
+    return create_type("Subscription", [live])

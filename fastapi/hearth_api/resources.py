@@ -1,0 +1,68 @@
+"""What the routes of the stream, of stored predictions and of administration use. Opening it asks nothing of any server."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from anyio import CapacityLimiter
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from hearth.pipeline.administration import Administration, AliasKeeper
+from hearth.predictions import PredictionStore
+from hearth.settings import ApiSettings
+from hearth.streaming.dead_letters import DeadLetters
+from hearth.streaming.outcome import Outcomes
+from hearth.streaming.reader import StreamReader
+from hearth.streaming.waiting import WaitingRoom
+from hearth_api.live import LivePredictions
+
+_STREAM_THREADS, _STORE_THREADS, _ADMIN_THREADS = 8, 4, 2
+
+
+@dataclass(frozen=True)
+class Resources:
+    """One for the whole process.
+
+    Each server has threads of its own: while one is away those who ask it wait, and neither predictions nor questions to the others must
+    wait with them.
+    """
+
+    outcomes: Outcomes
+    letters: DeadLetters
+    workers_stream: StreamReader  # as the workers see it; nothing is read from it here
+    administration: Administration
+    live: LivePredictions
+    stream_threads: CapacityLimiter
+    store_threads: CapacityLimiter
+    admin_threads: CapacityLimiter
+
+
+@contextmanager
+def open_resources(settings: ApiSettings, registry: AliasKeeper, store: PredictionStore) -> Iterator[Resources]:
+    """Give the resources of a service, which end before its store does."""
+    url, name = settings.redis_url.get_secret_value(), settings.stream_name
+    with ExitStack() as stack:
+        room, letters = stack.enter_context(WaitingRoom(url, name)), stack.enter_context(DeadLetters(url, name))
+        reader = stack.enter_context(StreamReader(url, name, settings.stream_group, consumer="rest", max_dead=settings.stream_max_length))
+        yield Resources(
+            outcomes=Outcomes(room, letters, store),
+            letters=letters,
+            workers_stream=reader,
+            administration=Administration(registry),
+            live=LivePredictions(store),
+            stream_threads=CapacityLimiter(_STREAM_THREADS),
+            store_threads=CapacityLimiter(_STORE_THREADS),
+            admin_threads=CapacityLimiter(_ADMIN_THREADS),
+        )
+
+
+def resources_of(connection: HTTPConnection) -> Resources:
+    """Return the resources of the service that a request has come to."""
+    resources = connection.app.state.resources
+    assert isinstance(resources, Resources)  # noqa: S101 - the lifespan has put it there
+    return resources
+
+
+Opened = Annotated[Resources, Depends(resources_of)]

@@ -1,0 +1,1 @@
+"""The page for people: predict, score a file, watch the stream, look after the models. It talks HTTP only."""

@@ -1,0 +1,20 @@
+"""The page: `streamlit run streamlit_app/app.py`."""
+
+import streamlit as st
+
+from streamlit_app.views.file import score_file
+from streamlit_app.views.health import health
+from streamlit_app.views.live import live
+from streamlit_app.views.models import models
+from streamlit_app.views.predict import predict
+
+st.set_page_config(page_title="Hearth", page_icon="🔥", layout="wide")
+st.navigation(
+    [
+        st.Page(predict, title="Predict", icon=":material/psychology:", default=True),
+        st.Page(score_file, title="Score a file", icon=":material/upload_file:", url_path="file"),
+        st.Page(live, title="Live", icon=":material/monitoring:", url_path="live"),
+        st.Page(models, title="Models", icon=":material/deployed_code:", url_path="models"),
+        st.Page(health, title="Health", icon=":material/vital_signs:", url_path="health"),
+    ]
+).run()

@@ -1,0 +1,100 @@
+"""Charts; colours come from the theme, so they fit a light page and a dark one."""
+
+from collections.abc import Mapping, Sequence
+
+import altair as alt
+import pandas as pd
+
+from streamlit_app.service import Json
+
+_BAR, _THIN_BAR = 30, 24  # pixels
+_AXIS, _LEGEND_ROW = 70, 50  # what a chart's height is spent on beside its bars
+_SPANS = 30
+_ALL_LABELS = alt.Axis(labelOverlap=False, labelLimit=190)
+_LEGEND = alt.Legend(orient="bottom", title=None)
+
+
+def probability_bars(probabilities: Mapping[str, float]) -> alt.Chart:
+    """Return a bar for each class, in the order of the classes."""
+    frame = pd.DataFrame({"class": list(probabilities), "probability": list(probabilities.values())})
+    bars: alt.Chart = (
+        alt.Chart(frame, height=_BAR * len(frame) + _AXIS)
+        .mark_bar()
+        .encode(
+            x=alt.X("probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
+            y=alt.Y("class:N", sort=None, title=None, axis=_ALL_LABELS),
+            tooltip=["class:N", alt.Tooltip("probability:Q", format=".1%")],
+        )
+    )
+    return bars
+
+
+def contribution_bars(contributions: Sequence[Json], unit: str) -> alt.Chart:
+    """Return a bar for each column: to the right it speaks for the class, to the left against it."""
+    frame = pd.DataFrame(
+        {
+            "column": [f"{part['column']}: {_shown(part['value'])}" for part in contributions],
+            "contribution": [part["contribution"] for part in contributions],
+        }
+    )
+    frame["speaks"] = ["for" if amount >= 0 else "against" for amount in frame["contribution"]]
+    bars: alt.Chart = (
+        alt.Chart(frame, height=_THIN_BAR * len(frame) + _AXIS + _LEGEND_ROW)
+        .mark_bar()
+        .encode(
+            x=alt.X("contribution:Q", title=f"contribution ({unit})"),
+            y=alt.Y("column:N", sort=None, title=None, axis=_ALL_LABELS),
+            color=alt.Color("speaks:N", scale=alt.Scale(domain=["for", "against"]), legend=_LEGEND),
+            tooltip=["column:N", alt.Tooltip("contribution:Q", format="+.3f")],
+        )
+    )
+    return bars
+
+
+def class_shares(times: "pd.Series[pd.Timestamp]", labels: "pd.Series[str]", classes: Sequence[str]) -> alt.Chart:
+    """Return the share of each class over time, in spans of equal length; `classes` is their order."""
+    began = times.min()
+    span = max((times.max() - began) / _SPANS, pd.Timedelta(seconds=1))
+    start = began + ((times - began) // span) * span
+    frame = pd.DataFrame({"start": start, "class": labels}).groupby(["start", "class"]).size().reset_index(name="predictions")
+    known = [*classes, *sorted(set(frame["class"]) - set(classes))]  # what was stored before a contract changed is shown too
+    frame = frame.sort_values(["start", "class"], key=lambda column: column.map(known.index) if column.name == "class" else column)
+    frame["end"] = frame["start"] + span
+    of_span = frame.groupby("start")["predictions"]
+    frame["top"] = of_span.cumsum() / of_span.transform("sum")
+    frame["bottom"] = frame["top"] - frame["predictions"] / of_span.transform("sum")
+    areas: alt.Chart = (
+        alt.Chart(frame, height=300)
+        .mark_rect()
+        .encode(
+            x=alt.X("start:T", title=None, axis=alt.Axis(format="%H:%M:%S", labelOverlap=True)),
+            x2="end:T",
+            y=alt.Y("bottom:Q", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]), title="share of the predictions"),
+            y2="top:Q",
+            color=alt.Color("class:N", scale=alt.Scale(domain=known), legend=_LEGEND),
+            tooltip=["class:N", "predictions:Q", alt.Tooltip("start:T", format="%H:%M:%S")],
+        )
+    )
+    return areas
+
+
+def label_counts(labels: "pd.Series[str]", classes: Sequence[str]) -> alt.Chart:
+    """Return how often each class was predicted, in the order of the classes."""
+    counts = labels.value_counts()
+    frame = pd.DataFrame({"class": list(classes), "rows": [int(counts.get(name, 0)) for name in classes]})
+    bars: alt.Chart = (
+        alt.Chart(frame, height=_BAR * len(frame) + _AXIS)
+        .mark_bar()
+        .encode(
+            x=alt.X("rows:Q", axis=alt.Axis(tickMinStep=1)),
+            y=alt.Y("class:N", sort=None, title=None, axis=_ALL_LABELS),
+            tooltip=["class:N", "rows:Q"],
+        )
+    )
+    return bars
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "missing"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,74 @@
+"""What all views use: the service, the choice of a data set and an alias, and errors as people want to read them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pandas as pd
+import streamlit as st
+
+from hearth.settings import PageSettings
+from streamlit_app.service import Json, RefusedRecords, Service, ServiceError
+
+CHAMPION = "champion"
+
+
+@st.cache_resource
+def settings() -> PageSettings:
+    """Return the settings of this process."""
+    return PageSettings()
+
+
+@st.cache_resource
+def service() -> Service:
+    """Return the REST service."""
+    return Service(settings().api_url, settings().page_api_key.get_secret_value())
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Show what is wrong with a service or a record, instead of a trace; what follows in the view still comes."""
+    try:
+        yield
+    except RefusedRecords as error:
+        st.error(str(error), icon=":material/block:")
+        st.dataframe(pd.DataFrame(error.problems).astype(str), hide_index=True)
+    except ServiceError as error:
+        st.error(str(error), icon=":material/power_off:")
+
+
+def needs_service(view: Callable[[], None]) -> Callable[[], None]:
+    """Make a view end with a message when the service is away."""
+
+    def shown() -> None:
+        with told():
+            view()
+
+    shown.__name__ = view.__name__
+    return shown
+
+
+def choose_dataset(key: str) -> Json:
+    """Let a person choose a data set; return its contract."""
+    summaries = service().get("/datasets")["datasets"]
+    names = [summary["name"] for summary in summaries]
+    default = next((place for place, summary in enumerate(summaries) if summary["default"]), 0)
+    titles = {summary["name"]: summary["title"] for summary in summaries}
+    name = st.selectbox("Data set", names, index=default, key=f"{key}-dataset", format_func=lambda name: f"{name}: {titles[name]}")
+    return service().get(f"/datasets/{name}")
+
+
+def aliases_of(dataset: str) -> list[Json]:
+    """Return what the service says of each alias of a data set, champion first."""
+    listed = service().get("/models")["datasets"]
+    aliases: list[Json] = next((found["aliases"] for found in listed if found["dataset"] == dataset), [])
+    return sorted(aliases, key=lambda alias: bool(alias["alias"] != CHAMPION))
+
+
+def served_aliases(dataset: str) -> list[str]:
+    """Return the aliases under which a version serves, champion first."""
+    return [alias["alias"] for alias in aliases_of(dataset) if alias["version"]]
+
+
+def say_nothing_serves(dataset: str) -> None:
+    """Tell what to do where no version serves yet."""
+    st.info(f"No version of {dataset} serves yet. Train one first: `make demo`, or its DAGs in Airflow.", icon=":material/hourglass_empty:")

@@ -1,0 +1,111 @@
+import pandas as pd
+import streamlit as st
+
+from streamlit_app.others import picture
+from streamlit_app.service import Json
+from streamlit_app.shared import CHAMPION, aliases_of, choose_dataset, needs_service, say_nothing_serves, service, settings, told
+
+_FIGURE = "figures/confusion_matrix.png"
+_FACTS = ("alias", "version", "family")
+_MOVED = "models-moved"
+
+
+@needs_service
+def models() -> None:
+    """What serves, how good it is, and who becomes champion."""
+    st.title("Models")
+    dataset = choose_dataset("models")["name"]
+    aliases = aliases_of(dataset)
+    serving = [alias for alias in aliases if alias["version"]]
+    if serving:
+        _table(serving)
+        _details(dataset, serving)
+    else:
+        say_nothing_serves(dataset)
+    for alias in aliases:
+        if alias["problem"] and alias["registered"]:
+            st.warning(f"{alias['alias']}: {alias['problem']}", icon=":material/warning:")
+    _administration(dataset, serving)
+    _links()
+
+
+def _table(serving: list[Json]) -> None:
+    rows = [{**{name: alias[name] for name in _FACTS}, **alias["metrics"], "since": alias["since"]} for alias in serving]
+    frame = pd.DataFrame(rows)
+    frame["since"] = pd.to_datetime(frame["since"], utc=True, format="ISO8601")
+    numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in frame.columns if name not in {*_FACTS, "since"}}
+    since = {"since": st.column_config.DatetimeColumn("served since", format="YYYY-MM-DD HH:mm")}
+    st.dataframe(frame, hide_index=True, column_config={**numbers, **since})
+    challenge = next((alias["challenge"] for alias in serving if alias["challenge"]), None)
+    if challenge and challenge["compared"]:
+        st.caption(
+            f"The challenger, version {challenge['challenger_version']}, has said the same as the champion, version "
+            f"{challenge['champion_version']}, of {challenge['agreement']:.1%} of {challenge['compared']:,} records."
+        )
+
+
+def _details(dataset: str, serving: list[Json]) -> None:
+    chosen = st.selectbox("More about", [alias["alias"] for alias in serving], key=f"models-{dataset}-more")
+    run = next(alias["run_id"] for alias in serving if alias["alias"] == chosen)
+    left, right = st.columns(2)
+    with left, told():
+        st.subheader("Test split")
+        image = picture(settings().mlflow_tracking_uri, run, _FIGURE)
+        if image is None:
+            st.info("MLflow has no confusion matrix of this run.")
+        else:
+            st.image(image, caption="Confusion matrix, from MLflow", width="stretch")
+    with right, told():
+        st.subheader("How it was made")
+        info = service().get(f"/{dataset}/model-info", model=chosen)
+        facts = {"created": info["created"], "data": info["data_digest"], "MLflow run": info["run_id"], **info["parameters"]}
+        st.dataframe(pd.DataFrame({"what": facts.keys(), "value": map(str, facts.values())}), hide_index=True)
+
+
+def _administration(dataset: str, serving: list[Json]) -> None:
+    st.subheader("Promote and roll back")
+    if said := st.session_state.pop(_MOVED, None):
+        st.success(said, icon=":material/check:")
+    key = st.text_input("Admin key", type="password", key="models-key", help="HEARTH_API_ADMIN_KEY of the REST service.")
+    shown = {alias["version"]: f"{alias['version']}: {alias['family']}" for alias in serving}
+    version = st.selectbox(
+        "Version that shall be champion",
+        list(shown),
+        key=f"models-{dataset}-version",
+        format_func=lambda version: shown.get(version, version),
+        accept_new_options=True,
+        help="Any number that the registry has can be typed.",
+    )
+    over = st.checkbox("Although the gate has not passed it", key=f"models-{dataset}-over")
+    buttons = st.container(horizontal=True)
+    promote = buttons.button("Make it champion", type="primary", disabled=not (key and version))
+    back = buttons.button("Back to the champion before", disabled=not key)
+    admin = service().with_key(key)
+    with told():
+        if promote:
+            _say(admin.post(f"/models/{dataset}/promote", {"version": version, "over_gate": over}))
+        if back:
+            _say(admin.post(f"/models/{dataset}/rollback"))
+
+
+def _say(moved: Json) -> None:
+    """Say it above the buttons once the page has been drawn anew, with the versions that serve now."""
+    verb = "is now" if moved["moved"] else "was already"
+    st.session_state[_MOVED] = f"{CHAMPION} {verb} version {moved['version']}, {moved['family']}; the gate: {moved['gate']}."
+    st.rerun()
+
+
+def _links() -> None:
+    st.subheader("Elsewhere")
+    urls = settings()
+    rest = urls.page_api_link.rstrip("/")
+    links = {
+        "Airflow": urls.page_airflow_link,
+        "MLflow": urls.page_mlflow_link,
+        "Object store": urls.page_store_link,
+        "REST": f"{rest}/docs",
+        "GraphQL": f"{rest}/graphql",
+    }
+    row = st.container(horizontal=True)
+    for name, address in links.items():
+        row.link_button(name, address)

@@ -1,0 +1,67 @@
+"""The real application in a real uvicorn, for tests."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from hearth.settings import ApiSettings
+from utils.servers import free_port
+
+ADMIN_KEY = "operators-long-secret"
+PAGE_KEY = "readers-long-secret"
+AS_ADMIN, AS_PAGE = {"X-API-Key": ADMIN_KEY}, {"Authorization": f"Bearer {PAGE_KEY}"}
+_START_SECONDS = 60.0
+
+
+def service_settings(**changes: object) -> ApiSettings:
+    """Settings of a service all of whose servers are away; what is not given here is as in `.env`."""
+    given: Mapping[str, Any] = {
+        "environment": "laptop",
+        "data_dir": Path(__file__).parents[2] / "data",
+        "mlflow_tracking_uri": "http://127.0.0.1:9",
+        "redis_url": "redis://127.0.0.1:9/0",
+        "predictions_url": "postgresql://nobody:nothing@127.0.0.1:9/predictions",
+        "alias_poll_seconds": 60,
+        "api_default_dataset": "employees",
+        "api_max_records": 50,
+        "api_max_body_bytes": 1_000_000,
+        "api_failed_keys_limit": "1000/year",
+        "api_admin_key": ADMIN_KEY,
+        "api_keys": f"page:predict:{PAGE_KEY}",
+        "record_predictions": "none",
+    }
+    return ApiSettings(**{**given, **changes})
+
+
+@contextmanager
+def running(app: object, port: int | None = None) -> Iterator[httpx.Client]:
+    """Serve an application until the block ends."""
+    port = port or free_port()
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None))  # type: ignore[arg-type]  # any ASGI
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    deadline = time.monotonic() + _START_SECONDS
+    while not server.started:
+        assert thread.is_alive(), "the service ended instead of starting"
+        assert time.monotonic() < deadline, "the service did not start"
+        time.sleep(0.01)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def refused(answer: httpx.Response, status: int, error: str) -> str:
+    """Check that an answer is an error in the one shape, and return what it says."""
+    body: dict[str, Any] = answer.json()
+    assert (answer.status_code, body["error"]) == (status, error), body
+    assert set(body) - {"more_errors"} == {"error", "detail", "errors"}
+    return str(body["detail"])

@@ -1,0 +1,232 @@
+"""Files as clients send them: a real service, real connections, models that are a rule of one line."""
+
+import csv
+import io
+import logging
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from hearth.fakes import FakeRecords
+from hearth_api.app import create_app
+from tests.api.running import refused, running, service_settings
+from tests.models import DATA, ByDesignation, Shelf, employees
+
+CONTRACT = employees()
+FAKES = FakeRecords.load(CONTRACT, DATA)
+HEADER = [*CONTRACT.feature_names]
+LIMIT = 3_000_000
+
+
+def csv_content(rows: int, seed: int = 1) -> bytes:
+    return FAKES.frame(rows, seed).to_csv(index=False).encode()
+
+
+def parquet_content(rows: int, seed: int = 1) -> bytes:
+    sink = io.BytesIO()
+    FAKES.frame(rows, seed).to_parquet(sink)
+    return sink.getvalue()
+
+
+def table(answer: httpx.Response) -> list[dict[str, str]]:
+    assert answer.status_code == 200, answer.text
+    return list(csv.DictReader(io.StringIO(answer.text, newline=""), strict=True))
+
+
+class Breaks(ByDesignation):
+    """Fails in the middle of a file, after so many rows."""
+
+    def __init__(self) -> None:
+        self.left = 10**9
+
+    def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
+        self.left -= len(frame)
+        if self.left < 0:
+            raise MemoryError("no memory left")
+        return super().predict_proba(frame)
+
+
+@pytest.fixture(scope="module")
+def model() -> Breaks:
+    return Breaks()
+
+
+@pytest.fixture(scope="module")
+def client(model: Breaks) -> Iterator[httpx.Client]:
+    settings = service_settings(api_max_file_bytes=LIMIT, api_max_files=2, api_body_seconds=2, api_max_records=50)
+    with running(create_app(settings, Shelf(model, knn="1", champion="2"))) as client:
+        yield client
+
+
+class TestCsv:
+    def test_a_file_comes_back_scored(self, client: httpx.Client) -> None:
+        content = csv_content(30)
+        answer = client.post("/predict/csv?model=knn", content=content, headers={"content-type": "text/csv"})
+        scored = table(answer)
+        sent = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+        assert [{name: row[name] for name in sent[0]} for row in scored] == sent
+        assert [row["prediction"] for row in scored] == [str(int(row["Designation"]) // 2) for row in sent]
+        assert {
+            name: answer.headers[name] for name in ("x-rows", "x-rows-refused", "x-model-version", "x-model-alias", "content-type")
+        } == {
+            "x-rows": "30",
+            "x-rows-refused": "0",
+            "x-model-version": "1",
+            "x-model-alias": "knn",
+            "content-type": "text/csv; charset=utf-8",
+        }
+
+    def test_it_says_what_predict_says(self, client: httpx.Client) -> None:
+        records = FAKES.records(20, seed=4)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, HEADER)
+        writer.writeheader()
+        writer.writerows(records)
+        scored = table(client.post("/employees/predict/csv", content=text.getvalue().encode()))
+        predicted = client.post("/predict", json={"data": records}).json()
+        assert [int(row["prediction"]) for row in scored] == predicted["predictions"]
+        for row, probabilities in zip(scored, predicted["probabilities"], strict=True):
+            assert {name: float(row[f"probability_{name}"]) for name in probabilities} == probabilities
+
+    def test_a_form_is_taken_too(self, client: httpx.Client) -> None:
+        content = csv_content(5)
+        by_form = client.post("/predict/csv", files={"file": ("x.csv", content, "text/csv")})
+        assert table(by_form) == table(client.post("/predict/csv", content=content))
+
+    def test_refused_rows_stay_in_their_place_and_are_counted(self, client: httpx.Client) -> None:
+        lines = csv_content(10).decode().splitlines()
+        lines[4] = lines[4].replace("ale,", "ail,", 1)
+        answer = client.post("/predict/csv", content="\n".join(lines).encode())
+        scored = table(answer)
+        assert (len(scored), answer.headers["x-rows"], answer.headers["x-rows-refused"]) == (10, "10", "1")
+        assert [number for number, row in enumerate(scored) if row["error"]] == [3]
+        assert "expected one of 'Female', 'Male'" in scored[3]["error"]
+        assert scored[3]["prediction"] == ""
+
+    def test_a_file_of_many_batches_is_answered_to_a_client_that_only_then_reads(self, client: httpx.Client) -> None:
+        content = csv_content(20_000)
+        assert 1_000_000 < len(content) < LIMIT
+        answer = client.post("/predict/csv", content=content)
+        assert len(table(answer)) == 20_000
+
+    def test_predictions_are_answered_meanwhile(self, client: httpx.Client) -> None:
+        with client.stream("POST", "/predict/csv", content=csv_content(20_000)) as answer:
+            parts = answer.iter_bytes()
+            next(parts)
+            assert client.post("/predict", json={"data": FAKES.records(20, seed=1)}).status_code == 200
+            assert sum(1 for _ in parts) > 0
+
+    def test_a_prefix_lets_a_scored_file_be_scored_again(self, client: httpx.Client) -> None:
+        once = client.post("/predict/csv", content=csv_content(3)).content
+        assert "prefix" in refused(client.post("/predict/csv", content=once), 422, "invalid_file")
+        again = table(client.post("/predict/csv?prefix=new_", content=once))
+        assert [row["new_label"] for row in again] == [row["label"] for row in again]
+
+
+class TestParquet:
+    def test_a_file_comes_back_scored(self, client: httpx.Client, tmp_path: Path) -> None:
+        frame = FAKES.frame(3_000, 1)
+        answer = client.post("/predict/parquet", content=parquet_content(3_000))
+        assert (answer.status_code, answer.headers["x-rows"]) == (200, "3000")
+        (tmp_path / "scored.parquet").write_bytes(answer.content)
+        scored = pd.read_parquet(tmp_path / "scored.parquet")
+        pd.testing.assert_frame_equal(scored[list(frame.columns)], pd.read_parquet(io.BytesIO(parquet_content(3_000))))
+        assert (scored["prediction"] == frame["Designation"] // 2).all()
+
+    def test_a_form_is_taken_too(self, client: httpx.Client) -> None:
+        answer = client.post("/employees/predict/parquet", files={"file": ("x.parquet", parquet_content(40))})
+        assert pq.read_table(io.BytesIO(answer.content)).num_rows == 40
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("kind", ["csv", "parquet"])
+    def test_nothing_is_no_file(self, client: httpx.Client, kind: str) -> None:
+        refused(client.post(f"/predict/{kind}", content=b""), 422, "invalid_file")
+
+    def test_a_missing_column_is_one_error(self, client: httpx.Client) -> None:
+        content = csv_content(5).replace(b"Gender", b"Sex")
+        detail = refused(client.post("/predict/csv", content=content), 422, "invalid_file")
+        assert "'employees' needs: 'Gender'" in detail
+
+    def test_one_kind_sent_as_the_other_is_told(self, client: httpx.Client) -> None:
+        assert "a Parquet file" in refused(client.post("/predict/csv", content=parquet_content(3)), 422, "invalid_file")
+        assert "not Parquet" in refused(client.post("/predict/parquet", content=csv_content(3)), 422, "invalid_file")
+
+    @pytest.mark.parametrize("content", [b" " * (LIMIT + 1), iter([b" " * 1_000_000] * 4)])
+    def test_a_file_that_is_too_large_is_not_taken(self, client: httpx.Client, content: Any) -> None:
+        refused(client.post("/predict/csv", content=content), 413, "file_too_large")
+
+    def test_a_file_of_a_form_that_is_too_large_is_not_taken(self, client: httpx.Client) -> None:
+        refused(client.post("/predict/csv", files={"file": b" " * (LIMIT + 1)}), 413, "file_too_large")
+
+    def test_a_form_without_the_file_is_told_what_was_expected(self, client: httpx.Client) -> None:
+        for form in ({"files": {"other": b"x"}}, {"files": {"file": b"x", "file2": b"x"}}):
+            assert "-F file=@" in refused(client.post("/predict/csv", **form), 422, "invalid_body")  # type: ignore[arg-type]
+        headers = {"content-type": "multipart/form-data"}
+        refused(client.post("/predict/csv", content=b"x", headers=headers), 422, "invalid_body")
+
+    def test_an_unknown_alias_is_told_before_the_file_is_read(self, client: httpx.Client) -> None:
+        refused(client.post("/predict/csv?model=nobody", content=csv_content(1)), 404, "unknown_alias")
+
+    def test_a_sender_that_stops_is_not_waited_for(self, client: httpx.Client) -> None:
+        with connected(client) as peer:
+            peer.sendall(b"POST /predict/csv HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nGender,")
+            assert b"422" in peer.recv(1_000)
+
+    def test_no_more_files_than_the_limit_are_taken_at_once_and_places_are_given_back(self, client: httpx.Client) -> None:
+        slow = [connected(client), connected(client)]
+        for peer in slow:
+            peer.sendall(b"POST /predict/csv HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nGender,")
+        # both wait for the rest of their files, or are about to: the answer to the third says which
+        answers = iter(lambda: client.post("/predict/csv", content=csv_content(1)), None)
+        busy = next(answer for answer in answers if answer.status_code != 200)
+        assert "2 files are being scored already" in refused(busy, 503, "too_busy")
+        assert busy.headers["retry-after"]
+        for peer in slow:
+            peer.close()
+        assert any(client.post("/predict/csv", content=csv_content(1)).status_code == 200 for _ in range(1_000))
+
+    def test_an_answer_that_breaks_off_is_seen_to_be_incomplete(
+        self, client: httpx.Client, model: Breaks, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        model.left = 5_000
+        try:
+            with caplog.at_level(logging.CRITICAL), pytest.raises(httpx.RemoteProtocolError):
+                client.post("/predict/csv", content=csv_content(15_000))
+        finally:
+            model.left = 10**9
+        assert client.post("/predict/csv", content=csv_content(1)).status_code == 200  # its place is free
+
+    def test_a_client_that_leaves_gives_its_place_back(self, client: httpx.Client) -> None:
+        for _ in range(4):
+            with client.stream("POST", "/predict/csv", content=csv_content(15_000)) as answer:
+                assert answer.status_code == 200
+                next(answer.iter_bytes())
+        assert any(client.post("/predict/csv", content=csv_content(1)).status_code == 200 for _ in range(1_000))
+
+
+def connected(client: httpx.Client) -> socket.socket:
+    return socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=30)
+
+
+def test_curl_takes_files_as_the_documentation_says(client: httpx.Client, tmp_path: Path) -> None:
+    (tmp_path / "staff.csv").write_bytes(csv_content(50))
+    outcomes: list[int] = []
+    for arguments in (["--data-binary", "@staff.csv"], ["-F", "file=@staff.csv"], ["-X", "POST", "-T", "staff.csv"]):
+        made = subprocess.run(
+            ["/usr/bin/env", "curl", "-sf", str(client.base_url.join("/predict/csv")), *arguments, "-o", "scored.csv"],
+            cwd=tmp_path,
+            check=False,
+            timeout=60,
+        )
+        outcomes.append(made.returncode)
+        assert (tmp_path / "scored.csv").read_text().count("\n") == 51
+    assert outcomes == [0, 0, 0]

@@ -1,0 +1,174 @@
+"""What the service says of its models and of its data sets."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from hearth.errors import RefusedModel, RegistryUnavailable
+from hearth.registry import RegisteredVersion
+from hearth_api.app import create_app
+from tests.api.running import AS_ADMIN, refused, running, service_settings
+from tests.models import Shelf, employees
+
+CONTRACT = employees()
+
+
+class Away(Shelf):
+    """A registry that answers until it is away, counts how often it is asked, and may hold a version that must not be loaded."""
+
+    def __init__(self, **carried: str) -> None:
+        super().__init__(None, **carried)
+        self.away = False
+        self.asked = 0
+
+    def aliases(self, dataset: str) -> dict[str, str]:
+        self.asked += 1
+        if self.away:
+            raise RegistryUnavailable("MLflow does not answer.")
+        return super().aliases(dataset)
+
+    def version(self, dataset: str, name: str) -> RegisteredVersion:
+        self.asked += 1
+        return super().version(dataset, name)
+
+    def load(self, version: RegisteredVersion) -> object:
+        if version.version == "666":
+            raise RefusedModel("models:/employees/666 holds os.system")
+        return super().load(version)
+
+
+@pytest.fixture(scope="module")
+def registry() -> Away:
+    return Away(knn="1", champion="2")
+
+
+@pytest.fixture(scope="module")
+def client(registry: Away) -> Iterator[httpx.Client]:
+    with running(create_app(service_settings(), registry)) as client:
+        yield client
+
+
+def aliases_of(client: httpx.Client, path: str = "/models") -> dict[str, Any]:
+    [dataset] = [found for found in client.get(path).json()["datasets"] if found["dataset"] == "employees"]
+    assert (dataset["registered_model"], dataset["metric"]) == ("employees", "macro_f1")
+    return {entry["alias"]: entry for entry in dataset["aliases"]}
+
+
+class TestList:
+    @pytest.mark.parametrize("path", ["/models", "/list-models"])
+    def test_every_alias_is_listed_with_what_it_serves(self, client: httpx.Client, path: str) -> None:
+        aliases = aliases_of(client, path)
+
+        assert set(aliases) == {"knn", "svm", "lightgbm", "champion", "challenger", "previous"}
+        assert aliases["knn"] | {"since": ""} == {
+            "alias": "knn",
+            "version": "1",
+            "registered": "1",
+            "family": "knn",
+            "run_id": "run-1",
+            "metrics": {"macro_f1": 0.81, "accuracy": 0.83},
+            "since": "",
+            "problem": "",
+            "challenge": None,
+        }
+        assert aliases["svm"]["version"] is None
+
+    def test_nobody_is_asked_for_it(self, client: httpx.Client, registry: Away) -> None:
+        asked = registry.asked
+        for path in ("/models", "/model-info", "/datasets"):
+            assert client.get(path).status_code == 200
+
+        assert registry.asked == asked
+
+    def test_a_version_that_was_refused_is_told_beside_the_one_that_serves(self) -> None:
+        registry = Away(champion="1")
+        with running(create_app(service_settings(), registry)) as client:
+            registry.carried["champion"] = "666"
+            client.post("/model/reload", headers=AS_ADMIN)
+            champion = aliases_of(client)["champion"]
+            info = client.get("/model-info").json()
+
+        for said in (champion, info):
+            assert (said["version"], said["registered"], said["problem"]) == ("1", "666", "models:/employees/666 holds os.system")
+
+    def test_what_is_loaded_is_told_while_the_registry_is_away(self) -> None:
+        registry = Away(champion="1")
+        with running(create_app(service_settings(), registry)) as client:
+            registry.away = True
+            client.post("/model/reload", headers=AS_ADMIN)
+            champion = aliases_of(client)["champion"]
+
+        assert (champion["version"], champion["problem"]) == ("1", "MLflow does not answer.")
+        assert champion["metrics"] == {"macro_f1": 0.81, "accuracy": 0.83}
+
+
+class TestInfo:
+    @pytest.mark.parametrize("path", ["/model-info", "/model/info", "/employees/model-info"])
+    def test_all_about_a_version_is_told(self, client: httpx.Client, path: str) -> None:
+        body = client.get(path, params={"model": "knn"}).json()
+
+        assert (body["name"], body["alias"], body["version"], body["model_version"]) == ("employees", "knn", "1", "1")
+        assert (body["run_id"], body["family"], body["status"], body["data_digest"]) == ("run-1", "knn", "READY", "digest")
+        assert body["metrics"] == {"macro_f1": 0.81, "accuracy": 0.83}
+        assert body["classes"] == ["Low", "Medium", "High"]
+        assert body["compiled"] is False
+
+    def test_the_features_say_all_that_a_form_needs_in_the_order_of_the_values(self, client: httpx.Client) -> None:
+        features = client.get("/model-info", params={"dataset": "employees"}).json()["features"]
+
+        assert [feature["name"] for feature in features] == list(CONTRACT.feature_names)
+        described = {feature["name"]: feature for feature in features}
+        assert described["Designation"] | {"description": "", "expected": ""} == {
+            "name": "Designation",
+            "kind": "integer",
+            "description": "",
+            "nullable": False,
+            "expected": "",
+            "unit": "level",
+            "minimum": 0,
+            "maximum": 5,
+            "categories": None,
+            "meanings": None,
+        }
+        assert described["Gender"]["categories"] == ["Female", "Male"]
+        assert described["Mental Fatigue Score"]["nullable"] is True
+
+    @pytest.mark.parametrize(
+        ("path", "status", "error"),
+        [
+            ("/model-info?model=best", 404, "unknown_alias"),
+            ("/model-info?dataset=heartless", 404, "unknown_dataset"),
+            ("/heartless/model-info", 404, "unknown_dataset"),
+            ("/model-info?model=svm", 503, "model_unavailable"),
+        ],
+    )
+    def test_what_is_not_there_is_refused(self, client: httpx.Client, path: str, status: int, error: str) -> None:
+        refused(client.get(path), status, error)
+
+
+class TestDatasets:
+    def test_each_is_listed_with_links_that_work(self, client: httpx.Client) -> None:
+        found = {dataset["name"]: dataset for dataset in client.get("/datasets").json()["datasets"]}
+
+        assert [name for name, dataset in found.items() if dataset["default"]] == ["employees"]
+        assert client.get(found["employees"]["links"]["contract"]).json()["name"] == "employees"
+        assert client.get(found["employees"]["links"]["model_info"]).status_code == 200
+
+    def test_a_contract_has_every_column_with_its_role(self, client: httpx.Client) -> None:
+        body = client.get("/datasets/employees").json()
+        roles = {column["name"]: column["role"] for column in body["columns"]}
+
+        assert list(roles) == list(CONTRACT.columns)
+        assert (roles["Burn Rate"], roles["Employee ID"], roles["Gender"]) == ("target", "dropped", "feature")
+        assert (body["target"], body["classes"], body["class_codes"]) == ("Burn Rate", ["Low", "Medium", "High"], [0, 1, 2])
+
+    def test_the_example_of_every_data_set_keeps_its_contract(self, client: httpx.Client) -> None:
+        for dataset in client.get("/datasets").json()["datasets"]:
+            example = client.get(dataset["links"]["contract"]).json()["example"]
+            answer = client.post(dataset["links"]["predict"], json={"data": [example]})
+            assert answer.status_code == 200 or answer.json()["error"] == "model_unavailable"
+
+    def test_one_that_is_not_there_is_unknown(self, client: httpx.Client) -> None:
+        assert "employees" in refused(client.get("/datasets/heartless"), 404, "unknown_dataset")

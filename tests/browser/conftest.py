@@ -1,0 +1,55 @@
+"""A Chromium, and a page for it to open."""
+
+import shutil
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.site import Site, site_of
+from utils import servers
+
+_FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+_MILLISECONDS = 30_000.0
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs Chromium: apt-get install chromium, or python utils/check_machine.py --install as root")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def shared_site(
+    browser: Browser, mlflow_uri: str, postgres_url: str, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    assert browser.is_connected()  # without one nothing needs to start
+    database = servers.create_database(postgres_url, f"test_{uuid4().hex}")
+    with site_of(mlflow_uri, database, valkey_url, tmp_path_factory.mktemp("page")) as site:
+        yield site
+
+
+@pytest.fixture
+def site(shared_site: Site) -> Site:
+    return shared_site
+
+
+@pytest.fixture
+def page(browser: Browser, site: Site) -> Iterator[Page]:
+    """A tab of its own; no other host is asked for anything."""
+    with browser.new_context(viewport={"width": 1200, "height": 1000}, accept_downloads=True) as context:
+        asked: set[str] = set()
+        context.set_default_timeout(_MILLISECONDS)
+        tab = context.new_page()
+        tab.on("request", lambda request: asked.add(request.url.split("/")[2]))
+        yield tab
+        assert asked <= {site.url.removeprefix("http://")}

@@ -1,0 +1,81 @@
+"""The DAGs load_data and clear_data, run task by task against a source, a database and an object store that are real."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hearth.contracts import load_contract
+from hearth.contracts.model import BatchSource
+from hearth.ingest import BatchTable
+from tests import airflow_home
+from tests.sources import stand_in
+from utils import servers
+
+ROOT = Path(__file__).parents[2]
+States = dict[str, Any]  # what run_dags prints
+CONTRACT = load_contract("covertype", ROOT / "data")
+assert isinstance(CONTRACT.source, BatchSource)
+SOURCE = CONTRACT.source
+
+
+@pytest.fixture(scope="module")
+def source_url() -> Iterator[str]:
+    with stand_in([CONTRACT], ROOT / "data", rows=50, batches=3) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def database(postgres_url: str) -> str:
+    return servers.create_database(postgres_url, "load_dags").replace("postgresql://", "postgresql+psycopg2://")
+
+
+@pytest.fixture
+def table(database: str) -> BatchTable:
+    return BatchTable(database, CONTRACT, SOURCE.table)
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory: pytest.TempPathFactory, object_store: servers.ObjectStore, source_url: str, database: str) -> dict[str, str]:
+    env = airflow_home.environment(
+        tmp_path_factory.mktemp("airflow"),
+        HEARTH_S3_ENDPOINT_URL=object_store.endpoint_url,
+        HEARTH_S3_REGION=object_store.region,
+        HEARTH_S3_ACCESS_KEY=object_store.access_key,
+        HEARTH_S3_SECRET_KEY=object_store.secret_key,
+        HEARTH_DATA_BUCKET="data",
+        HEARTH_PROCESSED_BUCKET="processed",
+        HEARTH_BATCH_API_URL=source_url,
+        HEARTH_DATA_DB_URL=database,
+        HEARTH_LOAD_DATA_WAIT_SECONDS="1",
+    )
+    airflow_home.migrate(env)
+    return env
+
+
+def run(env: dict[str, str], conf: dict[str, dict[str, object]], *steps: str) -> States:
+    states: States = json.loads(airflow_home.run("e2e/run_dags.py", json.dumps(conf), *steps, env=env).splitlines()[-1])
+    return states
+
+
+@pytest.mark.timeout(600)
+def test_batches_are_loaded_until_there_are_no_more_and_cleared_only_on_confirmation(env: dict[str, str], table: BatchTable) -> None:
+    refusals: dict[str, dict[str, object]] = {"nothing": {}, "yes": {"confirm": "yes"}, "other": {"confirm": "employees"}}
+    steps = ["two=load_data", "rest=load_data", "none=load_data", *(f"{label}=clear_data" for label in refusals)]
+
+    states = run(env, {"two": {"batches": 2}, **refusals}, *steps)
+
+    both = {"fetch": "success", "export": "success"}
+    assert states["two"] == {"run": "success", "tasks": both, "deferrals": 1}  # one wait between two batches
+    assert states["rest"] == {"run": "success", "tasks": both, "deferrals": 1}  # the third, and then the source says that it was the last
+    assert states["none"] == {"run": "success", "tasks": {**both, "export": "skipped"}, "deferrals": 0}  # so that no asset is updated
+    assert {states[label]["tasks"]["confirm"] for label in refusals} == {"failed"}
+    assert (table.count(), table.export().rows) == (3, 150)
+
+    states = run(env, {"cleared": {"confirm": "covertype"}}, "cleared=clear_data", "exhausted=load_data")
+
+    assert states["cleared"]["run"] == "success"
+    assert table.count() == 0
+    assert states["exhausted"]["tasks"]["fetch"] == "failed"  # nothing is stored, and the source has nothing: somebody has to act

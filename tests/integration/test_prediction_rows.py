@@ -1,0 +1,121 @@
+"""Predictions as lines of COPY, as a real PostgreSQL understands them."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hearth.predictions import Prediction, PredictionBlock, PredictionStore
+from hearth.predictions.migration import migrate
+from hearth.predictions.rows import line
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])) | st.sampled_from(["\\N", "\\.", "a\tb", "a\nb\r", "\\"])
+VALUES = st.none() | TEXTS | st.floats(-1e15, 1e15) | st.integers(-(2**53), 2**53)
+BLOCK = PredictionBlock(
+    dataset="employees",
+    alias="champion",
+    version="3",
+    family="knn",
+    classes=("Low", "Medium", "High"),
+    scored_at=NOON,
+    message_ids=["1-0", "1-0", "2-0"],
+    rows=[0, 1, 0],
+    enqueued_at=[NOON - timedelta(seconds=2), NOON - timedelta(seconds=2), None],
+    records=[{"Gender": "Female", "Sleep Hours": 7.25}, {"Gender": None, "Sleep Hours": 7}, {"Gender": "Male", "Sleep Hours": None}],
+    codes=np.array([2, 0, 1]),
+    probabilities=np.array([[0.1, 0.2, 0.7], [1.0, 0.0, 0.0], [1e-17, 0.5, 0.4999999999999999]]),
+)
+
+
+def spelt_out(block: PredictionBlock) -> list[Prediction]:
+    same = block.dataset, block.alias, block.version, block.family
+    each = zip(
+        block.message_ids, block.rows, block.codes.tolist(), block.probabilities.tolist(), block.records, block.enqueued_at, strict=True
+    )
+    return [
+        Prediction(id_, row, *same, code, block.classes[code], tuple(chances), dict(record), at, block.scored_at, block.source, block.role)
+        for id_, row, code, chances, record, at in each
+    ]
+
+
+@pytest.fixture(scope="module")
+def database(postgres_url: str) -> str:
+    migrate(postgres_url)
+    return postgres_url
+
+
+def empty(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("TRUNCATE predictions")
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[PredictionStore]:
+    empty(database)
+    with PredictionStore(database) as store:
+        yield store
+
+
+def test_a_block_is_stored_as_its_predictions_are(store: PredictionStore) -> None:
+    assert list(BLOCK.lines()) == [line(one) for one in spelt_out(BLOCK)]
+
+    assert store.put_lines(list(BLOCK.lines())) == 3
+
+    assert list(store.since()) == spelt_out(BLOCK)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(names=st.lists(TEXTS, min_size=6, max_size=6), record=st.dictionaries(TEXTS, VALUES, max_size=4), chances=st.floats(0, 1))
+def test_whatever_a_text_holds_it_comes_back(
+    store: PredictionStore, database: str, names: list[str], record: dict[str, object], chances: float
+) -> None:
+    id_, dataset, alias, version, family, label = names
+    one = Prediction(id_, 0, dataset, alias, version, family, 0, label, (chances,), record, None, NOON)
+    block = PredictionBlock(
+        dataset, alias, version, family, (label,), NOON, [id_], [1], [None], [record], np.array([0]), np.array([[chances]])
+    )
+    empty(database)
+
+    store.put_lines([line(one), *block.lines()])
+
+    assert store.of_message(id_) == [one, replace(one, row=1)]
+
+
+def test_an_empty_block_has_no_lines() -> None:
+    nothing = replace(
+        BLOCK, message_ids=[], rows=[], enqueued_at=[], records=[], codes=np.empty(0, np.intp), probabilities=np.empty((0, 3))
+    )
+
+    assert list(nothing.lines()) == []
+
+
+def test_lines_of_which_some_are_stored_already_add_only_the_others(store: PredictionStore) -> None:
+    lines = list(BLOCK.lines())
+    store.put_lines(lines[1:2])
+    other = replace(BLOCK, version="4")
+
+    assert store.put_lines(list(other.lines())) == 2
+
+    assert [found.version for found in store.since()] == ["4", "3", "4"]
+
+
+def test_two_writers_of_overlapping_lines_store_each_once(store: PredictionStore) -> None:
+    """As when a message is taken over from a worker that is slow, not dead."""
+    lines = [line(replace(spelt_out(BLOCK)[0], message_id=f"{number}-0")) for number in range(2_000)]
+    new: list[int] = []
+    parts = (lines[:1_200], lines[::-1][:1_200], lines[400:1_600])
+    threads = [threading.Thread(target=lambda part=part: new.append(store.put_lines(part))) for part in parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sum(new) == 2_000
+    assert len({found.message_id for found in store.since()}) == 2_000

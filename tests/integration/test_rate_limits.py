@@ -1,0 +1,122 @@
+"""Limits that several processes share in a real Valkey, and what becomes of them when it goes and comes back."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+import pytest
+
+from hearth.access import rates
+from hearth.access.rates import RateLimit
+from hearth.errors import TooManyRequests
+from utils import servers
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(work(), 60))
+
+
+def test_two_processes_count_together_and_each_caller_and_limit_for_itself(valkey_url: str) -> None:
+    async def work() -> None:
+        me, what = uuid4().hex, f"requests {uuid4().hex}"
+        one, two, other = (RateLimit("3/year", kind, valkey_url) for kind in (what, what, "refused keys"))
+        await one.hit(me)
+        await two.hit(me)
+        await one.hit(me)
+        for limit in (one, two):
+            with pytest.raises(TooManyRequests) as caught:
+                await limit.hit(me)
+            assert caught.value.retry_seconds >= 1
+        await two.hit(uuid4().hex)
+        await other.hit(me)
+        for limit in (one, two, other):
+            await limit.close()
+
+    run(work)
+
+
+def test_requests_at_the_same_time_are_never_more_than_the_limit(valkey_url: str) -> None:
+    async def work() -> None:
+        me, what = uuid4().hex, f"requests {uuid4().hex}"
+        limits = [RateLimit("10/year", what, valkey_url) for _ in range(2)]
+
+        async def passes(number: int) -> bool:
+            try:
+                await limits[number % 2].hit(me)
+            except TooManyRequests:
+                return False
+            return True
+
+        assert sum(await asyncio.gather(*map(passes, range(60)))) == 10
+        for limit in limits:
+            await limit.close()
+
+    run(work)
+
+
+def test_a_server_that_goes_is_counted_without_and_one_that_comes_back_with_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, valkey_url: str
+) -> None:
+    monkeypatch.setattr(rates, "_AWAY_SECONDS", 0.0)
+    caplog.set_level(logging.INFO, logger="hearth")
+    me, what = uuid4().hex, f"requests {uuid4().hex}"
+
+    async def work() -> None:
+        limit = RateLimit("2/year", what, f"redis://127.0.0.1:{gateway.port}/0")
+        await limit.hit(me)
+        await gateway.close()
+        await limit.hit(me)
+        await limit.hit(me)
+        with pytest.raises(TooManyRequests):
+            await limit.hit(me)
+        await gateway.open()
+        await limit.hit(me)
+        with pytest.raises(TooManyRequests):
+            await limit.hit(me)
+        await limit.close()
+        await gateway.close()
+
+    class Gateway:
+        """A way to the server that can be closed, which cuts who is on it, and opened again."""
+
+        def __init__(self) -> None:
+            self.port = servers.free_port()
+            self._server: asyncio.Server | None = None
+            self._writers: list[asyncio.StreamWriter] = []
+
+        async def open(self) -> None:
+            self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
+
+        async def close(self) -> None:
+            assert self._server is not None
+            self._server.close()
+            for writer in self._writers:
+                writer.close()
+            self._writers.clear()
+
+        async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            host, port = valkey_url.removeprefix("redis://").removesuffix("/0").split(":")
+            far_reader, far_writer = await asyncio.open_connection(host, int(port))
+            self._writers += [writer, far_writer]
+            await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+
+    gateway = Gateway()
+
+    async def opened() -> None:
+        await gateway.open()
+        await work()
+
+    run(opened)
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.split(",")[0] for line in lines] == [f"{what} are counted in each process alone", f"{what} are counted together again"]
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass
+    writer.close()

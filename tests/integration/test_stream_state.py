@@ -1,0 +1,86 @@
+"""REST tells how the stream is: a real uvicorn and Valkey."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from hearth.streaming.client import StreamWriter
+from hearth.streaming.messages import encode
+from hearth.streaming.reader import DeadLetter, StreamReader
+from hearth_api.app import create_app
+from tests.api.running import AS_PAGE, refused, running, service_settings
+from tests.models import Shelf
+from utils import servers
+
+BOUND = 50
+
+
+@pytest.fixture
+def name() -> str:
+    return f"stream-{uuid4().hex}"
+
+
+@pytest.fixture
+def client(valkey_url: str, name: str) -> Iterator[httpx.Client]:
+    settings = service_settings(redis_url=valkey_url, stream_name=name, stream_max_length=BOUND)
+    with running(create_app(settings, Shelf(champion="1"))) as client:
+        yield client
+
+
+def test_a_stream_that_nobody_has_used_is_empty(client: httpx.Client, name: str) -> None:
+    assert client.get("/stream").json() == {
+        "stream": name,
+        "group": "workers",
+        "length": 0,
+        "bound": BOUND,
+        "lag": None,
+        "pending": 0,
+        "oldest_seconds": 0.0,
+        "dead_letters": 0,
+        "latest_dead_letters": [],
+    }
+    assert client.get("/stream").json()["lag"] == 0, "the group is there from now on"
+
+
+def test_what_waits_what_is_being_scored_and_what_has_died_is_counted(client: httpx.Client, valkey_url: str, name: str) -> None:
+    with StreamWriter(valkey_url, name) as writer, StreamReader(valkey_url, name, "workers", "one", BOUND) as reader:
+        reader.join()
+        ids = writer.send([encode("employees", "champion", [{"number": number}]) for number in range(5)])
+        first, second, _ = reader.read(3, 1_000)
+        time = datetime.now(UTC).isoformat()
+        for entry, reason in ((first, "the first"), (second, "the second")):
+            reader.settle([entry.id], [DeadLetter(entry, "invalid_records", reason, time)])
+
+        state = client.get("/stream").json()
+
+        assert (state["length"], state["lag"], state["pending"], state["dead_letters"]) == (5, 2, 1, 2)
+        assert state["oldest_seconds"] > 0
+        assert state["latest_dead_letters"] == [
+            {"message_id": id_, "error": "invalid_records", "reason": reason, "time": time}
+            for id_, reason in ((ids[1], "the second"), (ids[0], "the first"))
+        ]
+        [letter] = client.get("/stream", params={"letters": 1}).json()["latest_dead_letters"]
+        assert letter["message_id"] == ids[1]
+        assert client.get("/stream", params={"letters": 0}).json()["latest_dead_letters"] == []
+
+
+@pytest.mark.parametrize("letters", [-1, 101, "many"])
+def test_a_count_of_letters_that_cannot_be_is_refused(client: httpx.Client, letters: object) -> None:
+    refused(client.get(f"/stream?letters={letters}"), 422, "invalid_request")
+
+
+def test_a_stream_that_is_away_is_said_to_be(name: str) -> None:
+    away = f"redis://127.0.0.1:{servers.free_port()}/0"
+    with running(create_app(service_settings(redis_url=away, stream_name=name), Shelf())) as client:
+        detail = refused(client.get("/stream"), 503, "stream_unavailable")
+    assert name in detail
+
+
+def test_it_is_closed_where_predictions_need_a_key(valkey_url: str, name: str) -> None:
+    settings = service_settings(redis_url=valkey_url, stream_name=name, api_require_key=True)
+    with running(create_app(settings, Shelf())) as client:
+        refused(client.get("/stream"), 401, "invalid_key")
+        assert client.get("/stream", headers=AS_PAGE).status_code == 200

@@ -1,0 +1,49 @@
+"""What the tests of batches share: a data set of their own, and its table in each database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import MetaData, create_engine
+
+from hearth.contracts import Contract
+from hearth.ingest import BatchTable
+from hearth.settings import get_settings
+from tests.sources import batch_contract
+from tests.training.batch_rows import sql
+from utils import servers
+
+
+@pytest.fixture(scope="session", params=["postgresql+psycopg2", "mysql+pymysql"])
+def one_database(request: pytest.FixtureRequest) -> str:
+    """The URL of a database in each of the servers: making one for each test takes longer than the tests."""
+    if request.param.startswith("mysql"):
+        server = f"{request.getfixturevalue('mysql_url')}/"
+        sql(server, "CREATE DATABASE batches")
+        return f"{server}batches"
+    created = servers.create_database(request.getfixturevalue("postgres_url"), "batches")
+    return created.replace("postgresql://", f"{request.param}://")
+
+
+@pytest.fixture
+def database(one_database: str) -> str:
+    """The URL of an empty database."""
+    engine = create_engine(one_database)
+    found = MetaData()
+    found.reflect(engine)
+    found.drop_all(engine)
+    engine.dispose()
+    return one_database
+
+
+@pytest.fixture
+def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contract]:
+    monkeypatch.setenv("HEARTH_DATA_DIR", str(tmp_path))
+    get_settings.cache_clear()
+    yield batch_contract(tmp_path, "meadow")
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def table(database: str, contract: Contract) -> BatchTable:
+    return BatchTable(database, contract, "meadow")

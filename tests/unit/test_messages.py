@@ -1,0 +1,61 @@
+"""What the messages of the stream mean."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hearth.errors import InvalidMessage
+from hearth.streaming.client import Entry
+from hearth.streaming.messages import Message, decode, encode, enqueued_at
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(st.text(), st.text(), st.lists(st.dictionaries(st.text(), JSON), min_size=1, max_size=4))
+def test_a_message_says_what_was_encoded(dataset: str, alias: str, records: list[dict[str, object]]) -> None:
+    assert decode(Entry("1-0", encode(dataset, alias, records))) == Message(dataset, alias, records)
+
+
+@given(st.dictionaries(st.sampled_from([b"dataset", b"alias", b"record", b"records", b"sent"]) | st.binary(), st.binary()))
+def test_any_bytes_are_a_message_or_an_invalid_one(fields: dict[bytes, bytes]) -> None:
+    try:
+        message = decode(Entry("1-0", fields))
+    except InvalidMessage:
+        return
+    assert message.records
+
+
+def test_a_single_record_and_the_default_alias() -> None:
+    assert decode(Entry("1-0", {b"dataset": b"employees", b"record": b"{}"})) == Message("employees", "champion", [{}])
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({}, "trimmed"),
+        ({b"record": b"{}"}, "'dataset' is missing"),
+        ({b"dataset": b"\xff", b"record": b"{}"}, "not UTF-8"),
+        ({b"dataset": b"employees"}, "either 'records' or 'record'"),
+        ({b"dataset": b"employees", b"record": b"{}", b"records": b"[]"}, "either 'records' or 'record'"),
+        ({b"dataset": b"employees", b"records": b"[]"}, "at least one"),
+        ({b"dataset": b"employees", b"records": b"{}"}, "list"),
+        ({b"dataset": b"employees", b"records": b"[NaN]"}, "not JSON"),
+        ({b"dataset": b"employees", b"record": b"[" * 100_000}, "not JSON"),
+    ],
+)
+def test_an_unreadable_message_says_what_is_wrong(fields: dict[bytes, bytes], reason: str) -> None:
+    with pytest.raises(InvalidMessage, match=reason) as caught:
+        decode(Entry("1-0", fields))
+
+    assert len(str(caught.value)) < 500
+
+
+def test_the_time_that_a_message_came_in_is_part_of_its_id() -> None:
+    assert enqueued_at("1763726400123-4") == datetime(2025, 11, 21, 12, 0, 0, 123_000, tzinfo=UTC)
+    assert enqueued_at("18446744073709551615-0") is None

@@ -1,0 +1,60 @@
+"""The page's form is made from the contract, whatever the data set."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from hearth.contracts import Contract, list_contracts
+from hearth.contracts.columns import RecordParser
+from hearth_api.describing import dataset_info
+from streamlit_app.forms import _step
+
+CONTRACTS = {contract.name: contract for contract in list_contracts(Path(__file__).parents[2] / "data")}
+
+
+def form_of(contract: Contract) -> AppTest:
+    def page(contract: dict[str, object]) -> None:
+        import streamlit as st  # noqa: PLC0415 - Streamlit runs the text of this function by itself
+
+        from streamlit_app.forms import record_form  # noqa: PLC0415
+
+        st.session_state["record"] = record_form(contract, "form")
+
+    described = dataset_info(contract, default=False).model_dump(mode="json")
+    return AppTest.from_function(page, args=(described,), default_timeout=60).run()
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_what_the_form_of_every_data_set_holds_is_a_record_of_it(name: str) -> None:
+    contract = CONTRACTS[name]
+    form = form_of(contract)
+
+    assert not form.exception
+    record = form.session_state["record"]
+    assert list(record) == list(contract.feature_names)
+    assert len(RecordParser(contract).parse([record])) == 1
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_what_is_not_known_is_sent_as_missing(name: str) -> None:
+    contract = CONTRACTS[name]
+    nullable = [column for column, kind in contract.feature_columns.items() if kind.nullable]
+    form = form_of(contract)
+    for box in form.checkbox:
+        box.check()
+    form.run()
+
+    assert [box.label for box in form.checkbox] == [f"{column} is not known" for column in nullable]
+    record = form.session_state["record"]
+    assert [column for column, value in record.items() if value is None] == nullable
+    assert len(RecordParser(contract).parse([record])) == 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "step", "decimals"), [(0, 1, 0.01, 2), (0, 24, 0.1, 1), (1, 10, 0.01, 2), (0, 7_000, 10, 0), (0, 0.002, 0.00001, 5)]
+)
+def test_a_slider_has_round_steps(low: float, high: float, step: float, decimals: int) -> None:
+    found, shown = _step(low, high)
+    assert found == pytest.approx(step)
+    assert shown == decimals

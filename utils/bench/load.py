@@ -1,0 +1,66 @@
+"""Load on an HTTP service with wrk, whose cost per request is small beside any contender's."""
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_SCRIPT = """
+local requests, turn = {}, 0
+function init(args)
+  for line in io.lines(args[1]) do
+    requests[#requests + 1] = wrk.format("POST", nil, {["content-type"] = "application/json"}, line)
+  end
+end
+function request()
+  turn = turn % #requests + 1
+  return requests[turn]
+end
+function done(summary, latency, _)
+  local errors = summary.errors
+  print(string.format('{"requests": %d, "microseconds": %d, "refused": %d, "broken": %d, "p50": %f, "p99": %f}',
+    summary.requests, summary.duration, errors.status, errors.connect + errors.read + errors.write + errors.timeout,
+    latency:percentile(50), latency:percentile(99)))
+end
+"""
+
+
+class LoadError(Exception):
+    """The load could not be made, or a contender did not bear it."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a service bore: requests a second, and latencies in milliseconds."""
+
+    per_second: float
+    p50: float
+    p99: float
+
+
+def measure(url: str, bodies: Sequence[bytes], seconds: float, connections: int = 16) -> Load:
+    """Send the bodies in turn over so many keep-alive connections.
+
+    Raises:
+        LoadError: wrk is not installed, or a request failed.
+    """
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        raise LoadError("wrk is not installed: `apt-get install wrk`, `brew install wrk`.")
+    with tempfile.TemporaryDirectory() as folder:
+        script, lines = Path(folder, "load.lua"), Path(folder, "bodies")
+        script.write_text(_SCRIPT, "utf-8")
+        lines.write_bytes(b"\n".join(bodies) + b"\n")  # JSON has no line breaks of its own
+        command = [wrk, "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s", "-s", str(script), url, "--", str(lines)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = re.search(r"^\{.*\}$", done.stdout, re.MULTILINE)
+    if done.returncode != 0 or found is None:
+        raise LoadError(f"wrk failed: {done.stdout}{done.stderr}")
+    told = json.loads(found.group())
+    if told["refused"] or told["broken"] or not told["requests"]:
+        raise LoadError(f"of {told['requests']} requests to {url} {told['refused']} were refused and {told['broken']} broke")
+    return Load(told["requests"] / told["microseconds"] * 1e6, told["p50"] / 1e3, told["p99"] / 1e3)

@@ -1,0 +1,72 @@
+"""What will go wrong, and when: drawn from a seed before anything runs. Nothing here reads or writes."""
+
+import itertools
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from random import Random
+
+_LONGEST_DELAY_SECONDS = 0.15  # a burst of some thousand records takes the workers about as long
+_LONGEST_DELAY_OF_A_SERVER_SECONDS = 0.01  # the next burst is sent meanwhile, and takes no longer
+_AWAY_SECONDS = (0.3, 3.0)
+
+
+class Victim(Enum):
+    """What is hit."""
+
+    WORKER = "worker"
+    VALKEY = "valkey"
+    POSTGRES = "postgres"
+
+
+# The gentle way once, then ever worse ones: SIGQUIT is PostgreSQL's own crash, without a last checkpoint.
+_ENDS = {
+    Victim.VALKEY: (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL),
+    Victim.POSTGRES: (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL),
+}
+
+
+@dataclass(frozen=True)
+class Blow:
+    """One thing that goes wrong once `after_message` messages were sent, a moment after the workers have begun with them."""
+
+    after_message: int
+    victim: Victim
+    number: int
+    """Which worker."""
+    by: signal.Signals
+    delay_seconds: float
+    away_seconds: float
+    """How long a server stays away. A worker is started again at once."""
+
+    def __str__(self) -> str:
+        if self.victim is Victim.WORKER:
+            return f"worker-{self.number + 1} by {self.by.name}"
+        return f"{self.victim.value} by {self.by.name}, away {self.away_seconds:.1f} s"
+
+
+def draw_blows(messages: int, *, workers: int, kills: int, restarts: int, seed: int) -> list[Blow]:
+    """Return the blows in the order in which they fall: so many workers killed, each server restarted so often, all mixed."""
+    random = Random(seed)  # noqa: S311 - repeatable, not secret
+    victims = [Victim.WORKER] * kills + [Victim.VALKEY, Victim.POSTGRES] * restarts
+    random.shuffle(victims)
+    ends = {victim: itertools.cycle(ways) for victim, ways in _ENDS.items()}
+    places = sorted(random.sample(range(1, messages), len(victims)))
+    return [_blow(place, victim, ends, workers, random) for place, victim in zip(places, victims, strict=True)]
+
+
+def _blow(place: int, victim: Victim, ends: Mapping[Victim, Iterator[signal.Signals]], workers: int, random: Random) -> Blow:
+    return Blow(
+        place,
+        victim,
+        random.randrange(workers),
+        signal.SIGKILL if victim is Victim.WORKER else next(ends[victim]),
+        random.uniform(0, _LONGEST_DELAY_SECONDS if victim is Victim.WORKER else _LONGEST_DELAY_OF_A_SERVER_SECONDS),
+        random.uniform(*_AWAY_SECONDS),
+    )
+
+
+def bursts(messages: int, blows: Sequence[Blow]) -> list[tuple[int, Blow | None]]:
+    """Return up to which message is sent before each blow, and last of all the rest."""
+    return [*((blow.after_message, blow) for blow in blows), (messages, None)]

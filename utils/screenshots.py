@@ -1,0 +1,84 @@
+"""Take the pictures of the page that the documentation shows, from a running stack: python -m utils.screenshots.
+
+Needs Chromium and Playwright (`make setup-dev`), and a stack whose stream moves.
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from hearth.contracts import Contract, IntegerColumn, NumberColumn, load_contract
+from hearth.fakes import FakeRecords
+
+ROOT = Path(__file__).parents[1]
+_FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+_WIDTH, _HIGHEST = 1200, 2000
+_SETTLE_MILLISECONDS = 3_000.0
+_ROWS = 500
+
+
+def main() -> int:
+    """Take them all."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--url", default="http://127.0.0.1:8501", help="where the page is")
+    parser.add_argument("--dataset", default="employees", help="what the file that is scored is about")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs/images")
+    options = parser.parse_args()
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        print("Chromium is not installed: apt-get install chromium", file=sys.stderr)
+        return 1
+    options.output.mkdir(parents=True, exist_ok=True)
+    file = fake_file(load_contract(options.dataset, ROOT / "data"))
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=chromium, args=_FLAGS) as browser:
+        page = browser.new_page(viewport={"width": _WIDTH, "height": 900}, color_scheme="light")
+
+        def opened(view: str) -> Page:
+            page.set_viewport_size({"width": _WIDTH, "height": 900})
+            page.goto(f"{options.url}/{view}")
+            page.get_by_role("heading", level=1).wait_for()
+            return page
+
+        opened("").get_by_role("button", name="Predict", exact=True).click()
+        page.get_by_text("Why?").first.click()
+        page.get_by_text("Why version").wait_for()
+        _take(page, options.output / "predict.png")
+        opened("file").get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
+            {"name": "people.csv", "mimeType": "text/csv", "buffer": file}
+        )
+        page.get_by_text("The first rows").wait_for()
+        _take(page, options.output / "file.png")
+        opened("live").get_by_text("Looked at").wait_for()
+        _take(page, options.output / "live.png")
+        opened("models").get_by_test_id("stImage").wait_for()
+        _take(page, options.output / "models.png")
+    return 0
+
+
+def fake_file(contract: Contract, rows: int = _ROWS) -> bytes:
+    """Return fake records as CSV, the second of which breaks the contract."""
+    frame = FakeRecords.load(contract, ROOT / "data").frame(rows, seed=7)[list(contract.feature_names)].astype(object)
+    name, column = next((name, column) for name, column in contract.columns.items() if isinstance(column, IntegerColumn | NumberColumn))
+    frame.loc[1, name] = column.maximum + 1
+    return frame.to_csv(index=False).encode()
+
+
+def _take(page: Page, path: Path) -> None:
+    """Take all of the page, whose window scrolls inside."""
+    page.wait_for_timeout(_SETTLE_MILLISECONDS)
+    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    page.set_viewport_size({"width": _WIDTH, "height": min(_HIGHEST, int(height))})
+    page.wait_for_timeout(_SETTLE_MILLISECONDS)
+    page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
+    page.screenshot(path=path)
+    print(f"{path}: {path.stat().st_size // 1000} kB")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
