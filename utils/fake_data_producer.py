@@ -1,17 +1,18 @@
 """Put fake records into the stream: `python utils/fake_data_producer.py [--drift] [--rate max] [--dataset all] …`.
 
-Every message asks another model: the families of the data set and the champion, in turn. While the stream is longer than
-HEARTH_STREAM_MAX_LENGTH nothing is sent, so a worker that is away costs no memory. A message whose answer was lost is sent again: the
-records are made up, and one more does no harm.
+Every message holds records of one data set and asks another model: the families of each data set and its champion, in turn, as far as they
+are trained. While the stream is longer than HEARTH_STREAM_MAX_LENGTH nothing is sent, so a worker that is away costs no memory. A message
+whose answer was lost is sent again: the records are made up, and one more does no harm.
 """
 
 import argparse
+import contextlib
 import logging
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +21,9 @@ from hearth.errors import HearthError
 from hearth.fakes import FakeRecords
 from hearth.fakes.drift import parse_drift
 from hearth.fakes.statistics import FILE_NAME
+from hearth.registry import Registry
 from hearth.settings import ProducerSettings
+from hearth.streaming.asked import CarriedAliases
 from hearth.streaming.client import StreamWriter
 from hearth.streaming.fakes import FakeMessage, Source, fake_messages
 from hearth.streaming.patience import Patience, Stopped
@@ -32,6 +35,8 @@ logger = logging.getLogger("producer")
 ALL = "all"
 AS_FAST_AS_POSSIBLE = 0.0
 _TICK_SECONDS = 0.05
+_SHORTEST_PAUSE_SECONDS = 0.001  # less than that is a rounding error of the clock, and not worth a look at the stream
+_UNTRAINED_SECONDS = 0.5
 _MOST_AT_ONCE = 1_000
 _SAMPLE_ROWS = 1_000
 
@@ -46,17 +51,23 @@ def main() -> int:
         settings = ProducerSettings()
         options = _parser(settings).parse_args()
         sources = _sources(settings, options.dataset or settings.producer_dataset, options.alias, options.drift or (), options.seed)
-        messages = fake_messages(
-            sources,
-            options.seed,
-            sizes=(options.records_per_message,),
-            records=options.records,
-            bad_share=options.bad_share,
-            minutes=_clock(options.rate),
-        )
         _announce(sources, options.rate, settings.stream_name)
-        with StreamWriter(settings.redis_url.get_secret_value(), settings.stream_name) as writer:
-            sent = produce(writer, messages, options.rate, settings.stream_max_length, Patience(stop))
+        addresses = {(source.contract.name, alias) for source in sources for alias in source.aliases}
+        with _models(settings, addresses, named=bool(options.alias)) as models:
+            messages = fake_messages(
+                sources,
+                options.seed,
+                sizes=(options.records_per_message,),
+                records=options.records,
+                bad_share=options.bad_share,
+                minutes=_clock(options.rate),
+                is_there=lambda turn: (turn[0].contract.name, turn[1]) in models,
+            )
+            with StreamWriter(settings.redis_url.get_secret_value(), settings.stream_name) as writer:
+                patience = Patience(stop)
+                sent = produce(
+                    writer, messages, options.rate, settings.stream_max_length, patience, lambda: any(one in models for one in addresses)
+                )
     except HearthError as error:
         logger.critical("%s", error)
         return 1
@@ -64,12 +75,22 @@ def main() -> int:
     return 0
 
 
-def produce(writer: StreamWriter, messages: Iterator[FakeMessage], rate: float, max_length: int, patience: Patience) -> int:
-    """Send messages at a rate of records a second until they end or the process is asked to stop; return how many records were sent."""
+def produce(  # noqa: PLR0913, PLR0917 - what is sent, how fast, and what for
+    writer: StreamWriter,
+    messages: Iterator[FakeMessage],
+    rate: float,
+    max_length: int,
+    patience: Patience,
+    has_models: Callable[[], bool] = lambda: True,
+) -> int:
+    """Send messages at a rate of records a second until they end or the process is asked to stop; return how many records were sent.
+
+    Nothing is sent while the stream is full, or there is no model that could be asked.
+    """
     sent, since_start, start = 0, 0, time.monotonic()
     try:
         while not patience.ended:
-            if wait_while_full(writer.length, max_length, patience):
+            if _wait_for(has_models, patience) | wait_while_full(writer.length, max_length, patience):
                 since_start, start = 0, time.monotonic()  # what was not sent meanwhile is not made up for
                 continue
             due = int((time.monotonic() - start) * rate) + 1 - since_start if rate else max_length
@@ -81,10 +102,24 @@ def produce(writer: StreamWriter, messages: Iterator[FakeMessage], rate: float, 
                 records = sum(message.records for message in batch)
                 sent, since_start = sent + records, since_start + records
             if rate:
-                patience.sleep(min(max((since_start / rate) - (time.monotonic() - start), 0), _TICK_SECONDS))
+                until_next = since_start / rate - (time.monotonic() - start)
+                patience.sleep(min(max(until_next, _SHORTEST_PAUSE_SECONDS), _TICK_SECONDS))
     except Stopped:
         logger.info("leaving while the server is away")
     return sent
+
+
+def _wait_for(has_models: Callable[[], bool], patience: Patience) -> bool:
+    """Return when there is a model to be asked, or the end has come; tell whether that had to be waited for."""
+    waited = False
+    while not patience.ended and not has_models():
+        if not waited:
+            logger.warning("waiting: none of these data sets has a model yet. Run a training first.")
+            waited = True
+        patience.sleep(_UNTRAINED_SECONDS)
+    if waited and not patience.ended:
+        logger.info("going on: there is a model")
+    return waited
 
 
 def _up_to(messages: Iterator[FakeMessage], records: int) -> list[FakeMessage]:
@@ -99,16 +134,28 @@ def _up_to(messages: Iterator[FakeMessage], records: int) -> list[FakeMessage]:
     return batch
 
 
-def _sources(settings: ProducerSettings, dataset: str, aliases: Sequence[str], drifts: Sequence[str], seed: int) -> list[Source]:
-    contracts = _with_statistics(settings) if dataset == ALL else [load_contract(dataset, settings.data_dir)]
+def _sources(settings: ProducerSettings, datasets: str, aliases: Sequence[str], drifts: Sequence[str], seed: int) -> list[Source]:
+    contracts = _contracts(settings, datasets)
     fakes = {contract.name: FakeRecords.load(contract, settings.data_dir) for contract in contracts}
     drift = parse_drift(drifts, contracts, {name: given.records(_SAMPLE_ROWS, seed) for name, given in fakes.items()} if drifts else {})
     sources = [Source.of(contract, fakes[contract.name], drift.get(contract.name)) for contract in contracts]
     return [replace(source, aliases=tuple(aliases)) for source in sources] if aliases else sources
 
 
-def _with_statistics(settings: ProducerSettings) -> list[Contract]:
-    return [contract for contract in list_contracts(settings.data_dir) if (settings.data_dir / contract.name / FILE_NAME).exists()]
+def _contracts(settings: ProducerSettings, datasets: str) -> list[Contract]:
+    if datasets == ALL:
+        return [found for found in list_contracts(settings.data_dir) if (settings.data_dir / found.name / FILE_NAME).exists()]
+    names = dict.fromkeys(name.strip() for name in datasets.split(","))
+    return [load_contract(name, settings.data_dir) for name in names]
+
+
+def _models(
+    settings: ProducerSettings, addresses: Collection[tuple[str, str]], *, named: bool
+) -> contextlib.AbstractContextManager[Container[tuple[str, str]]]:
+    """Give the models that are asked: the trained ones. Who has named some wants them asked, trained or not."""
+    if named:
+        return contextlib.nullcontext(addresses)
+    return CarriedAliases(Registry.from_settings(settings), {dataset for dataset, _ in addresses}, settings.alias_poll_seconds)
 
 
 def _clock(rate: float) -> Callable[[int], float]:
@@ -128,9 +175,12 @@ def _announce(sources: Sequence[Source], rate: float, stream: str) -> None:
 
 def _parser(settings: ProducerSettings) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", help=f"its name, or {ALL}: each that has statistics (default: HEARTH_PRODUCER_DATASET)")
+    parser.add_argument("--dataset", help=f"such as employees,heart, or {ALL}: each that has statistics (default: HEARTH_PRODUCER_DATASET)")
     parser.add_argument(
-        "--alias", action="append", default=[], help="ask this model; again for more (default: the families and the champion)"
+        "--alias",
+        action="append",
+        default=[],
+        help="ask this model, trained or not; again for more (default: the families and the champion that are trained)",
     )
     parser.add_argument("--records", type=_count, help="stop after so many (default: never)")
     parser.add_argument("--records-per-message", type=_count, default=1)

@@ -108,6 +108,12 @@ class ServingSettings(RegistrySettings):
     alias_poll_seconds: float = Field(gt=0, description="how often a moved alias is looked for")
 
 
+class DeploymentSettings(Settings):
+    """Where a new version is expected to be served."""
+
+    api_url: str = Field("", description="the REST service that DAGs wait for after a version was promoted; empty: they do not wait")
+
+
 class PredictionsSettings(Settings):
     """Where predictions are kept."""
 
@@ -158,10 +164,10 @@ class WorkerSettings(StreamSettings, RetentionSettings, ServingSettings):
     worker_metrics_port: int = Field(0, ge=0, le=65_535, description="the port for that; 0: none. Two workers on one host need two")
 
 
-class ProducerSettings(StreamSettings):
+class ProducerSettings(StreamSettings, ServingSettings):
     """Which fake records are put into the stream, and how fast."""
 
-    producer_dataset: str = Field(description="the data set of the fake records, or 'all' for each that has statistics")
+    producer_dataset: str = Field(description="the data sets of the fake records, such as 'employees,heart'; 'all': each with statistics")
     producer_records_per_second: float = Field(ge=0, le=1_000_000, description="records a second; 0: as fast as possible")
     producer_bad_share: float = Field(ge=0, le=1, description="the share of fake records that are bad on purpose")
 

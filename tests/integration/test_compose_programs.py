@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from redis import Redis
 
+from tests.models import carry
 from utils import servers
 from utils.compose import databases, healthcheck
 
@@ -112,6 +113,14 @@ class TestStreamWorker:
             healthcheck.stream_worker()
 
 
+@pytest.fixture
+def dataset(mlflow_uri: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    name = f"dataset_{uuid4().hex}"
+    monkeypatch.setenv("HEARTH_MLFLOW_TRACKING_URI", mlflow_uri)
+    monkeypatch.setenv("HEARTH_PRODUCER_DATASET", f"another, {name}")
+    return name
+
+
 class TestStreamProducer:
     def test_fresh_messages_are_health(self, valkey_url: str, stream: str) -> None:
         with Redis.from_url(valkey_url) as redis:
@@ -119,12 +128,22 @@ class TestStreamProducer:
 
         healthcheck.stream_producer()
 
-    def test_old_messages_are_not(self, valkey_url: str, stream: str) -> None:
+    def test_old_messages_are_not_where_there_is_a_model_to_be_asked(
+        self, valkey_url: str, stream: str, dataset: str, mlflow_uri: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with Redis.from_url(valkey_url) as redis:
             redis.xadd(stream, {"a": "b"}, id="1-0")
+        healthcheck.stream_producer()
+
+        carry(mlflow_uri, dataset, "champion")
 
         with pytest.raises(healthcheck.Unhealthy, match="seconds old"):
             healthcheck.stream_producer()
+        monkeypatch.setenv("HEARTH_PRODUCER_DATASET", "all")
+        with pytest.raises(healthcheck.Unhealthy, match="seconds old"):
+            healthcheck.stream_producer()
+        monkeypatch.setenv("HEARTH_PRODUCER_DATASET", "another")
+        healthcheck.stream_producer()
 
     def test_a_full_stream_makes_it_wait_and_is_no_illness(self, valkey_url: str, stream: str) -> None:
         with Redis.from_url(valkey_url) as redis:

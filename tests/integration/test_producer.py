@@ -6,8 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -20,10 +19,12 @@ from hearth.contracts.records import split_records
 from hearth.errors import InvalidMessage
 from hearth.streaming.client import Entry, StreamWriter
 from hearth.streaming.fakes import FakeMessage
-from hearth.streaming.messages import Message, decode
+from hearth.streaming.messages import Message, address, decode
 from hearth.streaming.patience import Patience
-from tests.models import DATA, employees
-from utils import servers
+from tests.integration.waiting import LIMIT_SECONDS, until
+from tests.models import DATA, carry, employees
+from tests.sources import batch_contract
+from utils import fake_data_producer, servers
 from utils.fake_data_producer import produce
 
 ROOT = Path(__file__).parents[2]
@@ -36,20 +37,60 @@ def writer(valkey_url: str) -> Iterator[StreamWriter]:
         yield writer
 
 
-def start(url: str, name: str, *arguments: str, rate: float = 200, max_length: int = 1_000) -> "subprocess.Popen[str]":
-    environment = {
-        **os.environ,
-        "HEARTH_ENVIRONMENT": "laptop",
-        "HEARTH_DATA_DIR": str(DATA),
-        "HEARTH_REDIS_URL": url,
-        "HEARTH_STREAM_NAME": name,
-        "HEARTH_STREAM_MAX_LENGTH": str(max_length),
-        "HEARTH_PRODUCER_DATASET": "employees",
-        "HEARTH_PRODUCER_RECORDS_PER_SECOND": str(rate),
-        "HEARTH_PRODUCER_BAD_SHARE": "0",
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> "Clock":
+    clock = Clock()
+    monkeypatch.setattr(fake_data_producer, "time", clock)
+    return clock
+
+
+class Clock(Patience):
+    """Time that passes only while the producer sleeps: how fast this machine is makes no difference."""
+
+    def __init__(self) -> None:
+        super().__init__(threading.Event())
+        self.now, self.end = 0.0, 0.0
+        self.at: dict[float, Callable[[], object]] = {}  # what happens then
+
+    @property
+    def ended(self) -> bool:
+        return self.now >= self.end
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        for moment in [moment for moment in self.at if moment <= self.now]:
+            self.at.pop(moment)()
+
+
+def start(url: str, name: str, *arguments: str, **changes: object) -> "subprocess.Popen[str]":
+    settings = {
+        "environment": "laptop",
+        "data_dir": DATA,
+        "mlflow_tracking_uri": "http://127.0.0.1:9",
+        "alias_poll_seconds": 0.1,
+        "redis_url": url,
+        "stream_name": name,
+        "stream_max_length": 1_000,
+        "producer_dataset": "employees",
+        "producer_records_per_second": 200,
+        "producer_bad_share": 0,
     }
+    environment = {**os.environ, **{f"HEARTH_{name.upper()}": str(value) for name, value in (settings | changes).items()}}
     command = [sys.executable, "utils/fake_data_producer.py", *arguments]
     return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stderr=subprocess.PIPE)
+
+
+def wait_for_line(process: "subprocess.Popen[str]", text: str) -> str:
+    """Return the log up to the line that holds the text."""
+    assert process.stderr is not None
+    said = [""]
+    while text not in said[-1]:
+        said.append(process.stderr.readline())
+        assert said[-1] or process.poll() is None, "".join(said)
+    return "".join(said)
 
 
 def read(url: str, name: str) -> list[Message]:
@@ -63,65 +104,111 @@ def read(url: str, name: str) -> list[Message]:
     return [message for message in messages if message.dataset == "employees" and message.alias != "no_such_thing"]
 
 
+def asked(url: str, name: str) -> set[tuple[str, str]]:
+    """Return the data sets and aliases that messages ask."""
+    with Redis.from_url(url) as redis:
+        entries: Any = redis.xrange(name)
+        return {address(Entry(id_.decode(), fields)) for id_, fields in entries}
+
+
 def mean_of(column: str, good: list[dict[int, dict[str, object]]]) -> float:
     return mean(float(str(record[column])) for records in good for record in records.values())
 
 
-def test_messages_come_at_the_rate_that_was_asked_for(writer: StreamWriter) -> None:
-    stop = threading.Event()
-    threading.Timer(1.5, stop.set).start()
+def test_messages_come_at_the_rate_that_was_asked_for(writer: StreamWriter, clock: Clock) -> None:
+    clock.end = 1.5
 
-    sent = produce(writer, itertools.repeat(ONE), 100, 10_000, Patience(stop))
+    sent = produce(writer, itertools.repeat(ONE), 100, 10_000, clock)
 
     assert sent == writer.length()
-    assert 50 <= sent <= 155
+    assert 145 <= sent <= 151
 
 
-def test_a_full_stream_is_waited_for_and_what_was_not_sent_meanwhile_is_not_made_up_for(writer: StreamWriter, valkey_url: str) -> None:
-    stop = threading.Event()
+def test_a_full_stream_is_waited_for_and_what_was_not_sent_meanwhile_is_not_made_up_for(
+    writer: StreamWriter, valkey_url: str, clock: Clock
+) -> None:
     writer.send([{b"a": b"1"}] * 20)
-    sent: list[int] = []
-    thread = threading.Thread(target=lambda: sent.append(produce(writer, itertools.repeat(ONE), 10, 20, Patience(stop))))
-    thread.start()
-    time.sleep(1.2)
-    assert writer.length() == 20
 
-    with Redis.from_url(valkey_url) as redis:
-        redis.delete(writer._name)
-    time.sleep(0.9)
-    stop.set()
-    thread.join(10)
+    def make_room() -> None:
+        assert writer.length() == 20
+        with Redis.from_url(valkey_url) as redis:
+            redis.delete(writer._name)
 
-    assert 1 <= sent[0] <= 10
+    clock.at[30.0], clock.end = make_room, 31.0
+
+    assert 8 <= produce(writer, itertools.repeat(ONE), 10, 20, clock) <= 11
+
+
+def test_without_a_model_nothing_is_sent_and_that_is_not_made_up_for(
+    writer: StreamWriter, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock.end = 31.0
+
+    sent = produce(writer, itertools.repeat(ONE), 10, 20, clock, lambda: clock.now >= 30)
+
+    assert 8 <= sent <= 11
+    assert len([line for line in caplog.messages if "Run a training first" in line]) == 1
+
+
+def test_records_count_and_not_messages(writer: StreamWriter, clock: Clock) -> None:
+    clock.end = 1.0
+
+    sent = produce(writer, itertools.repeat(FakeMessage({b"a": b"1"}, 50, frozenset())), 100, 10_000, clock)
+
+    assert sent == 50 * writer.length() == 100
+
+
+def test_as_fast_as_possible_stops_at_the_bound_of_the_stream(writer: StreamWriter, clock: Clock) -> None:
+    clock.end = 1.0
+
+    sent = produce(writer, itertools.repeat(ONE), 0, 500, clock)
+
+    assert sent == writer.length() == 500
 
 
 def test_the_program_stops_after_the_records_that_were_asked_for(writer: StreamWriter, valkey_url: str) -> None:
-    process = start(valkey_url, writer._name, "--records", "25")
+    process = start(valkey_url, writer._name, "--alias", "knn", "--records", "25")
 
-    _, log = process.communicate(timeout=60)
+    _, log = process.communicate(timeout=LIMIT_SECONDS)
 
     assert process.returncode == 0, log
     assert writer.length() == 25
     assert "stopped after 25 records" in log
 
 
-def test_records_count_and_not_messages(writer: StreamWriter) -> None:
-    stop = threading.Event()
-    threading.Timer(1.0, stop.set).start()
+def test_of_all_data_sets_only_those_with_a_model_are_sent_and_the_others_join_when_they_are_trained(
+    writer: StreamWriter, valkey_url: str, mlflow_uri: str, tmp_path: Path
+) -> None:
+    first, second, never = (batch_contract(tmp_path, f"{name}_{uuid4().hex}").name for name in ("meadow", "hill", "moor"))
+    process = start(valkey_url, writer._name, data_dir=tmp_path, mlflow_tracking_uri=mlflow_uri, producer_dataset="all")
+    try:
+        announced = wait_for_line(process, "none of these data sets has a model yet")
+        assert writer.length() == 0
 
-    sent = produce(writer, itertools.repeat(FakeMessage({b"a": b"1"}, 50, frozenset())), 100, 10_000, Patience(stop))
+        carry(mlflow_uri, first, "champion")
+        until(lambda: writer.length() >= 20)
+        assert asked(valkey_url, writer._name) == {(first, "champion")}
 
-    assert sent == 50 * writer.length()
-    assert 50 <= sent <= 200
+        carry(mlflow_uri, second, "knn")
+        until(lambda: (second, "knn") in asked(valkey_url, writer._name))
+    finally:
+        process.terminate()
+        _, log = process.communicate(timeout=LIMIT_SECONDS)
+
+    assert process.returncode == 0, log
+    assert asked(valkey_url, writer._name) == {(first, "champion"), (second, "knn")}
+    assert never in announced
 
 
-def test_as_fast_as_possible_stops_at_the_bound_of_the_stream(writer: StreamWriter) -> None:
-    stop = threading.Event()
-    threading.Timer(1.0, stop.set).start()
+def test_a_list_of_data_sets_is_taken_in_turn(writer: StreamWriter, valkey_url: str) -> None:
+    process = start(
+        valkey_url, writer._name, "--alias", "knn", "--alias", "champion", "--records", "8", producer_dataset="employees, heart"
+    )
 
-    sent = produce(writer, itertools.repeat(ONE), 0, 500, Patience(stop))
+    _, log = process.communicate(timeout=LIMIT_SECONDS)
 
-    assert sent == writer.length() == 500
+    assert process.returncode == 0, log
+    assert asked(valkey_url, writer._name) == {(name, alias) for name in ("employees", "heart") for alias in ("knn", "champion")}
 
 
 def test_the_program_sends_bad_records_and_drifting_ones_on_purpose(writer: StreamWriter, valkey_url: str) -> None:
@@ -140,7 +227,7 @@ def test_the_program_sends_bad_records_and_drifting_ones_on_purpose(writer: Stre
     ]
     process = start(valkey_url, writer._name, *options, "--alias", "knn", "--alias", "svm")
 
-    _, log = process.communicate(timeout=60)
+    _, log = process.communicate(timeout=LIMIT_SECONDS)
 
     assert process.returncode == 0, log
     assert "employees drifts: Sleep Hours +300/min" in log
@@ -156,7 +243,7 @@ def test_the_program_sends_bad_records_and_drifting_ones_on_purpose(writer: Stre
 def test_a_drift_that_no_column_has_is_refused_before_anything_is_sent(writer: StreamWriter, valkey_url: str) -> None:
     process = start(valkey_url, writer._name, "--drift", "Shoe Size=+1/min")
 
-    _, log = process.communicate(timeout=60)
+    _, log = process.communicate(timeout=LIMIT_SECONDS)
 
     assert process.returncode == 1
     assert "no such feature; there are:" in log
@@ -165,22 +252,20 @@ def test_a_drift_that_no_column_has_is_refused_before_anything_is_sent(writer: S
 
 
 def test_the_program_leaves_when_told_even_while_its_server_is_away() -> None:
-    process = start(f"redis://127.0.0.1:{servers.free_port()}/0", "stream")
-    assert process.stderr is not None
-    while "waiting" not in process.stderr.readline():
-        assert process.poll() is None
+    process = start(f"redis://127.0.0.1:{servers.free_port()}/0", "stream", "--alias", "knn")
+    wait_for_line(process, "waiting")
 
     process.terminate()
 
-    _, log = process.communicate(timeout=30)
+    _, log = process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 0
     assert "stopped after 0 records" in log
 
 
 def test_an_unknown_data_set_is_named(valkey_url: str) -> None:
-    process = start(valkey_url, "stream", "--dataset", "strangers")
+    process = start(valkey_url, "stream", "--dataset", "employees,strangers")
 
-    _, log = process.communicate(timeout=60)
+    _, log = process.communicate(timeout=LIMIT_SECONDS)
 
     assert process.returncode == 1
     assert "There is no data set 'strangers'" in log

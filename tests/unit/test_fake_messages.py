@@ -83,6 +83,20 @@ def test_all_data_sets_get_their_turn() -> None:
     assert told[: len(SOURCE.aliases) + 1] == [*((CONTRACT.name, alias) for alias in SOURCE.aliases), ("others", "knn")]
 
 
+def test_only_models_that_are_there_are_asked_and_new_ones_join_in_the_next_round() -> None:
+    other = Source(CONTRACT.model_copy(update={"name": "others"}), FAKES, ("svm", "champion"))
+    there = {(CONTRACT.name, "knn"), ("others", "champion")}
+    messages = fake_messages([SOURCE, other], 1, is_there=lambda turn: (turn[0].contract.name, turn[1]) in there)
+
+    def asked(count: int) -> list[tuple[str, str]]:
+        told = (decode(Entry("1-0", one.fields)) for one in itertools.islice(messages, count))
+        return [(message.dataset, message.alias) for message in told]
+
+    assert asked(4) == [(CONTRACT.name, "knn"), ("others", "champion")] * 2
+    there.add(("others", "svm"))
+    assert asked(3) == [(CONTRACT.name, "knn"), ("others", "svm"), ("others", "champion")]
+
+
 @UNHURRIED
 @given(records=st.integers(1, 200), sizes=st.lists(st.integers(1, 50), min_size=1, max_size=3))
 def test_there_are_just_as_many_records_as_were_asked_for(records: int, sizes: list[int]) -> None:

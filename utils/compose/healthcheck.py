@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _TIMEOUT_SECONDS = 5.0
 _HEARTBEAT_SECONDS = 60  # Airflow's components write one every 5 seconds
 _IDLE_MILLISECONDS = 60_000  # a worker asks for messages every second, but may score for longer
-_PAUSE_SECONDS = 60  # the producer sends every second
+_PAUSE_SECONDS = 60  # the producer sends every second, if it may
 
 
 class Unhealthy(Exception):
@@ -113,7 +113,7 @@ def stream_worker() -> None:
 
 
 def stream_producer() -> None:
-    """Look whether messages come in, or the stream is as long as the producer lets it become."""
+    """Look whether messages come in, or there is a reason why not: the stream is as long as it may be, or there is no model to be asked."""
     from redis import RedisError  # noqa: PLC0415 - only in the image of the services
 
     try:
@@ -121,8 +121,16 @@ def stream_producer() -> None:
     except RedisError as error:
         raise Unhealthy(f"the stream cannot be asked: {error}") from error
     age = time.time() - int(info["last-generated-id"].partition(b"-")[0]) / 1000
-    if age > _PAUSE_SECONDS and info["length"] < int(os.environ["HEARTH_STREAM_MAX_LENGTH"]):
+    if age > _PAUSE_SECONDS and info["length"] < int(os.environ["HEARTH_STREAM_MAX_LENGTH"]) and _has_models():
         raise Unhealthy(f"the last message is {age:.0f} seconds old")
+
+
+def _has_models() -> bool:
+    """Whether one of the producer's data sets has a version with an alias."""
+    datasets = os.environ["HEARTH_PRODUCER_DATASET"]
+    answer = json.loads(http_ok(f"{os.environ['HEARTH_MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/search?max_results=1000"))
+    trained = {model["name"] for model in answer.get("registered_models", ()) if model.get("aliases")}
+    return bool(trained if datasets == "all" else trained & {name.strip() for name in datasets.split(",")})
 
 
 def _redis() -> "Redis":

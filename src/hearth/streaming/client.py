@@ -53,7 +53,9 @@ class Entry:
         return origin.decode() if origin and MESSAGE_ID.fullmatch(origin) else self.id
 
 
-class _Client:
+class StreamClient:
+    """A connection to the server, for the stream of this name; closed at the end of the `with` block."""
+
     def __init__(self, url: str, name: str) -> None:
         parts = urlsplit(url)
         self._place = f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
@@ -82,7 +84,7 @@ class _Client:
             raise StreamUnavailable(f"The stream {self._name!r} at {self._place} does not answer: {error}") from error
 
 
-class StreamWriter(_Client):
+class StreamWriter(StreamClient):
     """Puts messages into a stream."""
 
     def send(self, messages: Sequence[Fields]) -> list[str]:
@@ -120,11 +122,13 @@ class StreamWriter(_Client):
             return int(self._redis.xlen(self._name))
 
 
-def _entries(answer: Sequence[tuple[bytes, Fields | None]]) -> list[Entry]:
+def entries_of(answer: Sequence[tuple[bytes, Fields | None]]) -> list[Entry]:
+    """Return what the server has answered as messages, in its order."""
     return [Entry(id_.decode(), fields or {}) for id_, fields in answer]
 
 
-def _parsed(id_: bytes) -> tuple[int, int]:
+def id_parts(id_: bytes) -> tuple[int, int]:
+    """Return the milliseconds and the number of a message's id; ids are in the order of these pairs."""
     milliseconds, _, sequence = id_.decode().partition("-")
     return int(milliseconds), int(sequence)
 

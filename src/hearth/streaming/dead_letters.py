@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hearth.streaming.client import Entry, Fields, _Client, _entries, _parsed
+from hearth.streaming.client import Entry, Fields, StreamClient, entries_of, id_parts
 from hearth.streaming.messages import enqueued_at
 from hearth.streaming.waiting import is_message_id
 
@@ -24,7 +24,7 @@ class StoredLetter:
     fields: Fields
 
 
-class DeadLetters(_Client):
+class DeadLetters(StreamClient):
     """The dead letters of a stream, oldest first; `name` is that of the stream whose messages died."""
 
     def __init__(self, url: str, name: str) -> None:
@@ -53,19 +53,9 @@ class DeadLetters(_Client):
             StreamUnavailable: the server does not answer.
         """
         for letter in self._from("-"):
-            if _parsed(letter.id.encode()) > _parsed(end.encode()):
+            if id_parts(letter.id.encode()) > id_parts(end.encode()):
                 return
             yield letter
-
-    def last_id(self) -> str | None:
-        """Return the own id of the latest letter; None if there is none.
-
-        Raises:
-            StreamUnavailable: the server does not answer.
-        """
-        with self._answering():
-            latest = _entries(self._redis.xrevrange(self._name, count=1))  # type: ignore[arg-type]  # redis types every answer as anything
-        return latest[0].id if latest else None
 
     def latest(self, count: int) -> Sequence[StoredLetter]:
         """Return the last letters, the latest first.
@@ -75,7 +65,7 @@ class DeadLetters(_Client):
         """
         with self._answering():
             answer = self._redis.xrevrange(self._name, count=count)
-        return [_letter(entry) for entry in _entries(answer)]  # type: ignore[arg-type]  # redis types every answer as anything
+        return [_letter(entry) for entry in entries_of(answer)]  # type: ignore[arg-type]  # redis types every answer as anything
 
     def list(self, after: str = "", count: int = _PAGE_ENTRIES) -> Sequence[StoredLetter]:
         """Return the letters that follow the one whose own id is `after`, or the first ones.
@@ -95,7 +85,7 @@ class DeadLetters(_Client):
     def _range(self, start: str, count: int) -> Sequence[StoredLetter]:
         with self._answering():
             answer = self._redis.xrange(self._name, min=start, count=count)
-        return [_letter(entry) for entry in _entries(answer)]  # type: ignore[arg-type]  # redis types every answer as anything
+        return [_letter(entry) for entry in entries_of(answer)]  # type: ignore[arg-type]  # redis types every answer as anything
 
 
 def _start(message_id: str) -> str:

@@ -44,6 +44,9 @@ class Source:
         return cls(contract, fakes, (*contract.families, CHAMPION), drift or Drift())
 
 
+Turn = tuple[Source, str]  # a data set and the alias that is asked
+
+
 def fake_messages(  # noqa: PLR0913 - all but the first two are named
     sources: Sequence[Source],
     seed: int,
@@ -52,6 +55,7 @@ def fake_messages(  # noqa: PLR0913 - all but the first two are named
     records: int | None = None,
     bad_share: float = 0.0,
     minutes: Callable[[int], float] = lambda _: 0.0,
+    is_there: Callable[[Turn], bool] = lambda _: True,
 ) -> Iterator[FakeMessage]:
     """Yield messages of each data set and alias in turn; the same arguments give the same ones.
 
@@ -62,10 +66,11 @@ def fake_messages(  # noqa: PLR0913 - all but the first two are named
         records: how many there are in all; None for no end.
         bad_share: the share of records that no model will ever see, each kind of badness in turn.
         minutes: how late it is when so many records have been made, for drift.
+        is_there: whether there is a model to be asked, looked at once a round. If there is none at all, all are asked.
     """
     random = Random(seed)  # noqa: S311 - repeatable, not secret
     drawn = {source.contract.name: _drawn(source, seed) for source in sources}
-    turns = itertools.cycle([(source, alias) for source in sources for alias in source.aliases])
+    turns = _turns([(source, alias) for source in sources for alias in source.aliases], is_there)
     made = 0
     while records is None or made < records:
         source, alias = next(turns)
@@ -75,6 +80,11 @@ def fake_messages(  # noqa: PLR0913 - all but the first two are named
         good = [source.drift.applied(record, now, random) for record in itertools.islice(drawn[source.contract.name], size)]
         yield _message(source.contract, alias, good, bad_share, random)
         made += size
+
+
+def _turns(every: Sequence[Turn], is_there: Callable[[Turn], bool]) -> Iterator[Turn]:
+    while True:
+        yield from [turn for turn in every if is_there(turn)] or every
 
 
 def _drawn(source: Source, seed: int) -> Iterator[Record]:

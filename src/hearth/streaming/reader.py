@@ -7,7 +7,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from hearth.streaming.client import Entry, Fields, _Client, _entries, _parsed
+from hearth.streaming.client import Entry, Fields, StreamClient, entries_of, id_parts
 
 _NO_GROUP = ("NOGROUP", "no such key")
 _MOST_FIELDS = 3_000  # of a message that a letter keeps: Lua passes on no more than 8,000 values
@@ -62,7 +62,7 @@ class DeadLetter:
     time: str
 
 
-class StreamReader(_Client):
+class StreamReader(StreamClient):
     """One consumer of a group. What it reads is its own until it is settled, or until another consumer takes it over."""
 
     def __init__(self, url: str, name: str, group: str, consumer: str, max_dead: int) -> None:
@@ -84,11 +84,11 @@ class StreamReader(_Client):
         answer = self._in_group(
             lambda: self._redis.xreadgroup(self._group, self._consumer, {self._name: ">"}, count=count, block=block_milliseconds)
         )
-        return _entries(answer[0][1]) if answer else []
+        return entries_of(answer[0][1]) if answer else []
 
     def unsettled_own(self, after: str, count: int) -> list[Unsettled]:
         """Return messages after this one that this consumer has read, perhaps in an earlier life, and not settled; oldest first."""
-        return self._pending("{}-{}".format(*_after(_parsed(after.encode()))), count, consumername=self._consumer)
+        return self._pending("{}-{}".format(*_after(id_parts(after.encode()))), count, consumername=self._consumer)
 
     def unsettled_idle(self, idle_milliseconds: int, count: int) -> list[Unsettled]:
         """Return messages that any consumer has held for so long without settling them, oldest first."""
@@ -102,7 +102,8 @@ class StreamReader(_Client):
         with self._answering(), self._redis.pipeline(transaction=False) as pipeline:
             for one in wanted:
                 pipeline.xrange(self._name, one.id, one.id)
-            entries = [_entries(answer)[0] if answer else Entry(one.id, {}) for one, answer in zip(wanted, pipeline.execute(), strict=True)]
+            found = pipeline.execute()
+        entries = [entries_of(answer)[0] if answer else Entry(one.id, {}) for one, answer in zip(wanted, found, strict=True)]
         mine: set[bytes] = set()
         for deliveries in {one.deliveries for one in wanted}:
             alive = [entry.id for one, entry in zip(wanted, entries, strict=True) if entry.fields and one.deliveries == deliveries]
@@ -136,7 +137,7 @@ class StreamReader(_Client):
         for group in self._in_group(lambda: self._redis.xinfo_groups(self._name)) or []:
             with self._answering():
                 first_pending = self._redis.xpending(self._name, group["name"])["min"]
-            bounds.append(_parsed(first_pending) if first_pending else _after(_parsed(group["last-delivered-id"])))
+            bounds.append(id_parts(first_pending) if first_pending else _after(id_parts(group["last-delivered-id"])))
         if bounds:
             with self._answering():
                 self._redis.xtrim(self._name, minid="{}-{}".format(*min(bounds)), approximate=False)
@@ -156,7 +157,7 @@ class StreamReader(_Client):
         groups = self._in_group(lambda: self._redis.xinfo_groups(self._name)) or []
         lag, pending = next(((group["lag"], group["pending"]) for group in groups if group["name"].decode() == self._group), (None, 0))
         waits = first and (pending or lag != 0)
-        oldest = max(0.0, seconds + microseconds / 1e6 - _parsed(first[0][0])[0] / 1000) if waits else 0.0
+        oldest = max(0.0, seconds + microseconds / 1e6 - id_parts(first[0][0])[0] / 1000) if waits else 0.0
         return StreamState(length, lag, pending, oldest, dead)
 
     def _pending(self, start: str, count: int, **which: Any) -> list[Unsettled]:  # noqa: ANN401 - arguments of redis

@@ -90,9 +90,8 @@ def chosen(letters: DeadLetters, choice: Choice) -> Iterator[StoredLetter]:
     Raises:
         StreamUnavailable: the server does not answer.
     """
-    end = letters.last_id()
-    if end is not None:
-        yield from (letter for letter in letters.until(end) if choice.fits(letter))
+    for last in letters.latest(1):
+        yield from (letter for letter in letters.until(last.id) if choice.fits(letter))
 
 
 def main() -> int:

@@ -3,7 +3,7 @@
 import re
 from enum import Enum
 
-from hearth.streaming.client import _Client, _parsed
+from hearth.streaming.client import StreamClient, id_parts
 
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 _PAST_LARGEST = 2**64
@@ -16,7 +16,7 @@ class Waiting(Enum):
     BEING_SCORED = "being_scored"  # a worker has it, or had it and has ended
 
 
-class WaitingRoom(_Client):
+class WaitingRoom(StreamClient):
     """The messages of a stream that are not settled yet."""
 
     def find(self, message_id: str) -> Waiting | None:
@@ -30,8 +30,8 @@ class WaitingRoom(_Client):
         with self._answering():
             if not self._redis.xrange(self._name, min=message_id, max=message_id):
                 return None
-            groups = [(group["name"], _parsed(group["last-delivered-id"])) for group in self._redis.xinfo_groups(self._name)]
-            place = _parsed(message_id.encode())
+            groups = [(group["name"], id_parts(group["last-delivered-id"])) for group in self._redis.xinfo_groups(self._name)]
+            place = id_parts(message_id.encode())
             if not groups or any(place > delivered for _, delivered in groups):
                 return Waiting.QUEUED
             pending = any(self._redis.xpending_range(self._name, name, message_id, message_id, 1) for name, _ in groups)
@@ -40,4 +40,4 @@ class WaitingRoom(_Client):
 
 def is_message_id(text: str) -> bool:
     """Whether a message of a stream can have this id; the server answers others with an error."""
-    return _ID.fullmatch(text) is not None and max(_parsed(text.encode())) < _PAST_LARGEST
+    return _ID.fullmatch(text) is not None and max(id_parts(text.encode())) < _PAST_LARGEST
