@@ -24,7 +24,8 @@ def batch_contract(data_dir: Path, name: str, **changes: object) -> Contract:
     folder.mkdir(parents=True, exist_ok=True)
     content = yaml.safe_load((ROOT / "data/employees/contract.yaml").read_text("utf-8"))
     source = {"kind": "batches", "path": f"/{name}", "group_number": 1, "table": name, "file": f"{name}.csv"}
-    (folder / "contract.yaml").write_text(yaml.safe_dump({**content, "name": name, "source": source, **changes}, sort_keys=False), "utf-8")
+    content |= {"name": name, "source": source, "dags_without_prefix": [], **changes}
+    (folder / "contract.yaml").write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
     statistics = json.loads((ROOT / "data/employees/statistics.json").read_text("utf-8"))
     statistics["about"]["dataset"] = name
     (folder / "statistics.json").write_text(json.dumps(statistics), "utf-8")

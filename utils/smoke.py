@@ -21,7 +21,7 @@ from grpc_service.encoding import record_message
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
 from hearth.contracts import Contract, load_contract
-from hearth.contracts.names import ETL, dag_id
+from hearth.contracts.names import ETL, TRAIN, dag_id
 from hearth.errors import HearthError
 from hearth.fakes import FakeRecords
 from hearth.predictions import PredictionStore
@@ -84,10 +84,10 @@ def main() -> int:
 
 
 def _train(settings: SmokeSettings, contract: Contract, console: Console, trials: int | None) -> None:
-    trainings = [dag_id(contract.name, f"train_{family}") for family in contract.families]
+    trainings = [dag_id(contract, TRAIN, family) for family in contract.families]
     with AirflowApi(settings.airflow_url, settings.airflow_user, settings.airflow_password.get_secret_value()) as airflow:
         conf = {} if trials is None else {"trials": trials}
-        run_etl_and_trainings(airflow, console, dag_id(contract.name, ETL), trainings, conf)
+        run_etl_and_trainings(airflow, console, dag_id(contract, ETL), trainings, conf)
 
 
 def _predict(settings: SmokeSettings, contract: Contract, console: Console) -> list[Served]:

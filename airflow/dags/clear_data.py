@@ -18,7 +18,7 @@ from hearth.contracts.names import CLEAR, dag_id
 def clear_dag(contract: Contract, source: BatchSource) -> DAG:
     dataset = contract.name
     with DAG(
-        dag_id=dag_id(dataset, CLEAR),
+        dag_id=dag_id(contract, CLEAR),
         description=f"{contract.title}: empty the table {source.table}",
         schedule=None,  # somebody has to want it
         start_date=datetime(2026, 1, 1, tz="UTC"),

@@ -25,7 +25,7 @@ def etl_dag(contract: Contract) -> DAG:
     dataset = contract.name
     published = processed_asset(dataset)
     with DAG(
-        dag_id=dag_id(dataset, ETL),
+        dag_id=dag_id(contract, ETL),
         description=f"{contract.title}: validate, clean, split, log, publish",
         schedule=[raw_asset(dataset)] if isinstance(contract.source, BatchSource) else None,  # else when somebody has uploaded a file
         start_date=datetime(2026, 1, 1, tz="UTC"),

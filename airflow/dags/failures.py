@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from hearth.errors import InvalidContract, InvalidRawData, ObjectNotFound, SourceRefused, TableMismatch, UntrainableData
+from hearth.errors import InvalidContract, InvalidModelParams, InvalidRawData, ObjectNotFound, SourceRefused, TableMismatch, UntrainableData
 
-_PERMANENT = (InvalidContract, InvalidRawData, ObjectNotFound, SourceRefused, TableMismatch, UntrainableData)
+_PERMANENT = (InvalidContract, InvalidModelParams, InvalidRawData, ObjectNotFound, SourceRefused, TableMismatch, UntrainableData)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def load_dag(contract: Contract, settings: LoadSettings) -> DAG:
     dataset = contract.name
     raw = raw_asset(dataset)
     with DAG(
-        dag_id=dag_id(dataset, LOAD),
+        dag_id=dag_id(contract, LOAD),
         description=f"{contract.title}: fetch batches, store them, export the table",
         schedule=None if settings.load_data_schedule == "none" else settings.load_data_schedule,
         start_date=datetime(2026, 1, 1, tz="UTC"),

@@ -13,7 +13,7 @@ from pendulum import datetime, duration
 from assets import model_asset, processed_asset
 from hearth.contracts import Contract, list_contracts
 from hearth.contracts.loading import contract_path
-from hearth.contracts.names import dag_id
+from hearth.contracts.names import TRAIN, dag_id
 from hearth.errors import InvalidContract
 from hearth.families import FAMILIES
 
@@ -25,7 +25,7 @@ def training_dag(contract: Contract, family: str) -> DAG:
     dataset = contract.name
     processed = processed_asset(dataset)
     with DAG(
-        dag_id=dag_id(dataset, f"train_{family}"),
+        dag_id=dag_id(contract, TRAIN, family),
         description=f"{contract.title}: tune, fit, judge and register {family}",
         schedule=[processed],
         start_date=datetime(2026, 1, 1, tz="UTC"),
@@ -72,7 +72,7 @@ def training_dag(contract: Contract, family: str) -> DAG:
 
 
 for _contract in list_contracts():
-    for _family in _contract.families:
+    for _family in _contract.families if "each_family" in _contract.trainings else ():
         if _family not in FAMILIES:
             raise InvalidContract(contract_path(_contract.name), "families", f"names {_family!r}; there are: {', '.join(FAMILIES)}")
         globals()[f"{_contract.name}_{_family}"] = training_dag(_contract, _family)

@@ -3,6 +3,7 @@
     HearthError
     ├── InvalidSettings        a setting is missing or wrong, or production holds a laptop secret
     ├── InvalidContract        a contract.yaml says something that cannot be
+    ├── InvalidModelParams     a model_params.yaml says something that cannot be
     ├── InvalidStatistics      a statistics.json cannot be drawn from
     ├── InvalidDrift           what fake records are asked to change cannot be done
     ├── UnknownDataset         no contract has this name
@@ -111,6 +112,16 @@ class InvalidContract(HearthError):
     """A contract says something that cannot be."""
 
     code = "invalid_contract"
+
+    def __init__(self, path: Path, key: str, reason: str) -> None:
+        super().__init__(f"{path}: {key}: {reason}")
+        self.path, self.key, self.reason = path, key, reason
+
+
+class InvalidModelParams(HearthError):
+    """The file of parameters that models are trained with says something that cannot be."""
+
+    code = "invalid_model_params"
 
     def __init__(self, path: Path, key: str, reason: str) -> None:
         super().__init__(f"{path}: {key}: {reason}")

@@ -73,9 +73,12 @@ def score(contract: Contract, pipeline: Pipeline, X: pd.DataFrame, y: pd.Series)
 
 def evaluate(contract: Contract, pipeline: Pipeline, X_test: pd.DataFrame, y_test: pd.Series) -> Evaluation:
     """Judge a pipeline on rows that it has not seen."""
+    return judge(contract, y_test.to_numpy(), np.asarray(pipeline.predict_proba(X_test), dtype=np.float64))
+
+
+def judge(contract: Contract, truth: np.ndarray, probabilities: np.ndarray) -> Evaluation:
+    """Judge probabilities of shape (rows, classes) by the true classes, shape (rows,)."""
     labels = contract.target.classes
-    truth = y_test.to_numpy()
-    probabilities = np.asarray(pipeline.predict_proba(X_test), dtype=np.float64)
     codes = probabilities.argmax(axis=1)
     precision, recall, f1, support = _per_class(len(labels), truth, codes)
     indicator = np.eye(len(labels))[truth]

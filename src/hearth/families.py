@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
 
-Param = int | float | str
+Param = bool | int | float | str
 Params = Mapping[str, Param]
 
 
@@ -29,6 +29,7 @@ class Trial(Protocol):
 class Family:
     """One kind of model: its search space, a good first guess, and how to make its estimators.
 
+    Parameters are keywords of the estimator, so more than those of the search space can be given; they win over what `build` would take.
     `build` makes the estimator that is registered: it has `predict_proba`. `build_for_tuning` makes the one that trials score, which only
     needs `predict` and may be cheaper. `trusted_types` are the types of a fitted estimator that skops does not trust by itself. Trials see
     at most `tuning_rows` rows; the final model is fitted on all. `weighs_rows` says whether `fit` takes `sample_weight`, by which a
@@ -46,10 +47,34 @@ class Family:
     build_for_few: Callable[[Params, int], "ClassifierMixin"] | None = None
     few_rows: int = 1_000
 
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Return the lowest and the highest value of each number in the search space."""
+        seen = _Bounds()
+        self.suggest(seen)
+        return seen.found
+
     def final(self, params: Params, seed: int, rows: int) -> "ClassifierMixin":
         """Make the estimator that is registered, for so many train rows."""
         build = self.build if self.build_for_few is None or rows >= self.few_rows else self.build_for_few
         return build(params, seed)
+
+
+class _Bounds:
+    """A trial that takes the lowest of everything, and remembers the bounds."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, tuple[float, float]] = {}
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:  # noqa: ARG002 - as Trial has it
+        self.found[name] = low, high
+        return low
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:  # noqa: ARG002 - as Trial has it
+        self.found[name] = low, high
+        return low
+
+    def suggest_categorical(self, name: str, choices: Sequence[str]) -> str:  # noqa: ARG002 - as Trial has it
+        return choices[0]
 
 
 def _suggest_knn(trial: Trial) -> dict[str, Param]:
@@ -63,7 +88,7 @@ def _suggest_knn(trial: Trial) -> dict[str, Param]:
 def _knn(params: Params, _seed: int) -> "ClassifierMixin":
     from sklearn.neighbors import KNeighborsClassifier  # noqa: PLC0415 - see the module docstring
 
-    return KNeighborsClassifier(**params, n_jobs=1)
+    return KNeighborsClassifier(**{"n_jobs": 1, **params})
 
 
 def _suggest_svm(trial: Trial) -> dict[str, Param]:
@@ -77,7 +102,7 @@ def _suggest_svm(trial: Trial) -> dict[str, Param]:
 def _svm(params: Params, seed: int) -> "ClassifierMixin":
     from sklearn.svm import SVC  # noqa: PLC0415
 
-    return SVC(**params, cache_size=500, random_state=seed)
+    return SVC(**{"cache_size": 500, "random_state": seed, **params})
 
 
 def _calibrated_svm(params: Params, seed: int, method: str = "isotonic") -> "ClassifierMixin":
@@ -103,8 +128,8 @@ def _suggest_lightgbm(trial: Trial) -> dict[str, Param]:
 def _lightgbm(params: Params, seed: int) -> "ClassifierMixin":
     from lightgbm import LGBMClassifier  # noqa: PLC0415
 
-    fixed = LGBMClassifier(random_state=seed, n_jobs=1, deterministic=True, force_row_wise=True, verbose=-1)
-    return fixed.set_params(**params, subsample_freq=1)  # without a frequency `subsample` has no effect
+    usual = LGBMClassifier(random_state=seed, n_jobs=1, deterministic=True, force_row_wise=True, verbose=-1)
+    return usual.set_params(**{"subsample_freq": 1, **params})  # without a frequency `subsample` has no effect
 
 
 def _suggest_random_forest(trial: Trial) -> dict[str, Param]:
@@ -119,7 +144,7 @@ def _suggest_random_forest(trial: Trial) -> dict[str, Param]:
 def _random_forest(params: Params, seed: int) -> "ClassifierMixin":
     from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415
 
-    return RandomForestClassifier(**params, random_state=seed, n_jobs=1)
+    return RandomForestClassifier(**{"random_state": seed, "n_jobs": 1, **params})
 
 
 def _suggest_logistic_regression(trial: Trial) -> dict[str, Param]:
@@ -129,7 +154,7 @@ def _suggest_logistic_regression(trial: Trial) -> dict[str, Param]:
 def _logistic_regression(params: Params, seed: int) -> "ClassifierMixin":
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
-    return LogisticRegression(**params, max_iter=2_000, random_state=seed)
+    return LogisticRegression(**{"max_iter": 2_000, "random_state": seed, **params})
 
 
 FAMILIES: Mapping[str, Family] = {

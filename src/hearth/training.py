@@ -7,16 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import optuna
 import pandas as pd
-from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline
-from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
 from hearth.contracts import Contract
-from hearth.errors import UntrainableData
 from hearth.evaluation import metric
 from hearth.families import Family, Param
 from hearth.features import build_features
+from hearth.folds import FOLDS, make_folds, require_rows, row_weights
 
 _LOGGER = logging.getLogger(__name__)
 _STARTUP_TRIALS = 3  # trials that are never pruned: the median needs something to stand on
@@ -46,15 +44,6 @@ class Tuned:
     trials: tuple[TrialResult, ...]
 
 
-@dataclass(frozen=True)
-class _Fold:
-    X_fit: np.ndarray
-    y_fit: np.ndarray
-    weights: Mapping[str, np.ndarray]  # as keywords of `fit`
-    X_held_out: np.ndarray
-    y_held_out: np.ndarray
-
-
 def tune(  # noqa: PLR0913 - all but the data are named
     contract: Contract,
     X: pd.DataFrame,
@@ -63,25 +52,23 @@ def tune(  # noqa: PLR0913 - all but the data are named
     *,
     trials: int,
     seed: int,
-    folds: int = 5,
+    folds: int = FOLDS,
+    jobs: int = 1,
     on_trial: Callable[[TrialResult], None] = lambda _: None,
 ) -> Tuned:
     """Search the family's parameters with Optuna; the first trial takes the family's defaults.
 
     Features are fitted on the fitting part of each fold only. They do not depend on what is tuned, so each fold's are made once and shared
-    by all trials. Above `family.tuning_rows` rows a stratified sample stands for all. The same arguments give the same result.
+    by all trials. Above `family.tuning_rows` rows a stratified sample stands for all. The same arguments give the same result, unless
+    several `jobs` (threads) try at the same time: then a trial knows those that happen to be done.
 
     Raises:
         UntrainableData: a class has fewer rows than there are folds.
     """
-    _require_rows(contract, y, at_least=folds)
-    if len(X) > family.tuning_rows:
-        X, _, y, _ = train_test_split(X, y, train_size=family.tuning_rows, stratify=y, random_state=seed)
-        _require_rows(contract, y, at_least=folds)
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # each trial is logged once, below
     results: list[TrialResult] = []
     with threadpool_limits(limits=1):  # trainings run side by side: one core each
-        parts = _make_folds(contract, X, y, family, folds=folds, seed=seed)
+        parts = make_folds(contract, X, y, family, folds=folds, seed=seed)
 
         def objective(trial: optuna.Trial) -> float:
             params = family.suggest(trial)
@@ -107,9 +94,9 @@ def tune(  # noqa: PLR0913 - all but the data are named
             pruner=optuna.pruners.MedianPruner(n_startup_trials=_STARTUP_TRIALS, n_warmup_steps=1),  # one fold alone is luck
         )
         study.enqueue_trial(dict(family.defaults))
-        study.optimize(objective, n_trials=trials)
-    best = max((result for result in results if not result.pruned), key=lambda result: result.score)
-    return Tuned(best.params, best.score, tuple(results))
+        study.optimize(objective, n_trials=trials, n_jobs=jobs)
+    best = max((result for result in results if not result.pruned), key=lambda result: (result.score, -result.number))
+    return Tuned(best.params, best.score, tuple(sorted(results, key=lambda result: result.number)))
 
 
 def fit(  # noqa: PLR0913 - all but the data are named
@@ -120,36 +107,10 @@ def fit(  # noqa: PLR0913 - all but the data are named
     Raises:
         UntrainableData: a class has no or too few rows.
     """
-    _require_rows(contract, y, at_least=3)  # the SVM calibrates over three folds
+    require_rows(contract, y, at_least=3)  # the SVM calibrates over three folds
     pipeline = Pipeline([("features", build_features(contract)), ("model", family.final(params, seed, len(X)))])
-    weights = _weights(contract, family, y.to_numpy())
+    weights = row_weights(contract, family, y.to_numpy())
     if contract.imbalance == "class_weights" and not weights:
         _LOGGER.warning("%s wants class weights, which this family cannot use: it is fitted on the rows as they are", contract.name)
     with threadpool_limits(limits=1):
         return pipeline.fit(X, y.to_numpy(), **{f"model__{keyword}": value for keyword, value in weights.items()})
-
-
-def _make_folds(  # noqa: PLR0913 - all but the data are named
-    contract: Contract, X: pd.DataFrame, y: pd.Series, family: Family, *, folds: int, seed: int
-) -> list[_Fold]:
-    parts = []
-    codes = y.to_numpy()
-    for fit_rows, held_out in StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, codes):
-        features = build_features(contract)
-        X_fit = features.fit_transform(X.iloc[fit_rows])
-        weights = _weights(contract, family, codes[fit_rows])
-        parts.append(_Fold(X_fit, codes[fit_rows], weights, features.transform(X.iloc[held_out]), codes[held_out]))
-    return parts
-
-
-def _weights(contract: Contract, family: Family, codes: np.ndarray) -> dict[str, np.ndarray]:
-    """Return what `fit` takes so that all classes of these rows count alike, each row of a class the same; nothing if it is not wanted."""
-    if contract.imbalance == "none" or not family.weighs_rows:
-        return {}
-    return {"sample_weight": compute_sample_weight("balanced", codes)}
-
-
-def _require_rows(contract: Contract, y: pd.Series, at_least: int) -> None:
-    counts = {label: int((y == code).sum()) for code, label in enumerate(contract.target.classes)}
-    if min(counts.values()) < at_least:
-        raise UntrainableData(contract.name, counts, at_least)

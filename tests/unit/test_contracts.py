@@ -14,6 +14,7 @@ from hearth.contracts import CategoryColumn, Contract, NumberColumn, list_contra
 from hearth.contracts.columns import RecordParser
 from hearth.contracts.kinds import field_name
 from hearth.contracts.model import BatchSource, Cleaning, Features, FileSource, Split, Target
+from hearth.contracts.names import Dag, dag_id, variable_name
 from hearth.contracts.records import check_records, record_model
 from hearth.errors import InvalidContract, InvalidRecords, UnknownDataset
 
@@ -209,6 +210,31 @@ def test_one_bad_contract_is_not_skipped_in_the_list(load: Loader, tmp_path: Pat
         list_contracts(tmp_path)
 
 
+def test_the_dags_of_a_data_set_are_called_after_it_unless_the_contract_says_otherwise(load: Loader) -> None:
+    plain, named = load(GOOD), load(GOOD + "dags_without_prefix: [train, mlops_pipeline]\n")
+
+    assert (dag_id(plain, "etl_mlflow"), dag_id(plain, "train", "knn")) == ("staff_etl_mlflow", "staff_train_knn")
+    assert (dag_id(named, "etl_mlflow"), dag_id(named, "train", "knn")) == ("staff_etl_mlflow", "train_knn")
+    assert (variable_name(plain, "best_model_type"), variable_name(named, "best_model_type")) == (
+        "staff_best_model_type",
+        "best_model_type",
+    )
+
+
+def test_two_data_sets_cannot_have_the_same_dag(load: Loader, tmp_path: Path) -> None:
+    load(GOOD + "dags_without_prefix: [train]\n")
+    (tmp_path / "others").mkdir()
+    text = GOOD.replace("name: staff", "name: others") + "dags_without_prefix: [etl_mlflow, train]\n"
+    (tmp_path / "others" / "contract.yaml").write_text(text, "utf-8")
+
+    with pytest.raises(InvalidContract) as refused:
+        list_contracts(tmp_path)
+
+    assert refused.value.path == tmp_path / "staff" / "contract.yaml"
+    assert refused.value.key == "dags_without_prefix"
+    assert "names 'train', as 'others' does" in refused.value.reason
+
+
 def test_class_codes_need_no_cuts(load: Loader) -> None:
     content = yaml.safe_load(GOOD)
     content["target"] = {"column": "Risk", "classes": ["No", "Yes"]}
@@ -343,6 +369,6 @@ def test_the_reference_has_every_word_of_a_contract_and_an_example_that_is_one(l
     parts = (Contract, FileSource, BatchSource, Target, Cleaning, Split, Features, CategoryColumn, NumberColumn)
     for word in {word for part in parts for word in part.model_fields} - derived:
         assert re.search(rf"`{word}[`:]|^ *{word}:|{{{word}:| {word}:", text, re.MULTILINE), word
-    for word in ("imputer", "category_imputer", "scaler"):
-        for choice in get_args(Features.model_fields[word].annotation):
+    for choices in (*(Features.model_fields[word].annotation for word in ("imputer", "category_imputer", "scaler")), Dag):
+        for choice in get_args(choices):
             assert re.search(rf"\b{choice}\b", text), choice

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from hearth.contracts.model import Contract
+from hearth.contracts.names import require_distinct_dags
 from hearth.errors import InvalidContract, UnknownDataset
 from hearth.settings import get_settings
 
@@ -44,9 +45,15 @@ def load_contract(name: str, data_dir: Path | None = None) -> Contract:
 
 
 def list_contracts(data_dir: Path | None = None) -> list[Contract]:
-    """Read the contracts of all data sets, by name."""
+    """Read the contracts of all data sets, by name.
+
+    Raises:
+        InvalidContract: a contract has a mistake, or two do not go together.
+    """
     folder = _data_dir(data_dir)
-    return [load_contract(name, folder) for name in _names(folder)]
+    contracts = [load_contract(name, folder) for name in _names(folder)]
+    require_distinct_dags(contracts, folder)
+    return contracts
 
 
 def contract_path(name: str, data_dir: Path | None = None) -> Path:

@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from hearth.contracts import names
 from hearth.contracts.kinds import (
     CategoryColumn,
     Code,
@@ -119,6 +120,12 @@ class Contract(Part):
     metric: Literal["macro_f1", "accuracy"]
     imbalance: Literal["none", "class_weights"] = Field("none", description="whether rows of rare classes count more in a training")
     families: tuple[str, ...] = Field(min_length=1)
+    trainings: tuple[Literal["each_family", "best_family"], ...] = Field(
+        ("each_family",),
+        min_length=1,
+        description="each_family: one DAG a family, which tunes it; best_family: one DAG that compares all, and tunes the best",
+    )
+    dags_without_prefix: tuple[names.Dag, ...] = Field((), description="DAGs whose ids go without the name of the data set")
     drop: tuple[str, ...] = ()
     cleaning: Cleaning = Cleaning()
     split: Split = Split()
@@ -139,7 +146,7 @@ class Contract(Part):
                 raise ValueError(message)
         return value
 
-    @field_validator("families", "drop")
+    @field_validator("families", "trainings", "dags_without_prefix", "drop")
     @classmethod
     def _are_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         require_distinct(value)

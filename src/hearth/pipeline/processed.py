@@ -105,7 +105,8 @@ def load_processed(store: ObjectStore, dataset: str, digest_: str) -> Split:
         StorageError: the objects are not what the digest names.
     """
     read_manifest(store, dataset, digest_)
-    target = load_contract(dataset).target.column
+    contract = load_contract(dataset)
+    target = contract.target.column
     frames = {
         name: store.get_frame(store.processed_bucket, processed_key(dataset, digest_, f"{name}.parquet"))
         for name in ("X_train", "X_test", "y_train", "y_test")
@@ -113,7 +114,7 @@ def load_processed(store: ObjectStore, dataset: str, digest_: str) -> Split:
     split = Split(frames["X_train"], frames["X_test"], frames["y_train"][target], frames["y_test"][target])
     if digest(split) != digest_:
         where = f"s3://{store.processed_bucket}/{dataset}/{digest_}/"
-        raise StorageError(f"{where} holds other data than its digest names: delete that folder and run {dag_id(dataset, ETL)} again.")
+        raise StorageError(f"{where} holds other data than its digest names: delete that folder and run {dag_id(contract, ETL)} again.")
     return split
 
 
@@ -123,4 +124,4 @@ def load_profile(store: ObjectStore, dataset: str, digest: str) -> Profile:
 
 
 def _run_first(dataset: str) -> str:
-    return f"Run the DAG {dag_id(dataset, ETL)} first."
+    return f"Run the DAG {dag_id(load_contract(dataset), ETL)} first."

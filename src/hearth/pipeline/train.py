@@ -1,19 +1,37 @@
 """Training, in two steps that may each run again with the same result: train a version and register it, then decide about its aliases."""
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 
+from hearth.cleaning import Split
 from hearth.contracts import Contract, load_contract
 from hearth.errors import UnknownFamily
 from hearth.evaluation import evaluate
-from hearth.families import FAMILIES
+from hearth.families import FAMILIES, Params
 from hearth.figures import draw
 from hearth.pipeline.processed import load_processed
-from hearth.registry import NewVersion, Registry
+from hearth.registry import NewVersion, RegisteredVersion, Registry
 from hearth.storage import ObjectStore
 from hearth.training import fit, tune
 
 _LOGGER = logging.getLogger(__name__)
 _EXAMPLE_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Parameters that a version shall be trained with, and how they were found.
+
+    `cv_score` is the contract's metric in cross-validation, `search` what the search was told, for the record.
+    """
+
+    family: str
+    params: Params
+    digest: str
+    seed: int
+    cv_score: float
+    search: Mapping[str, str | float]
 
 
 def train(  # noqa: PLR0913 - all but the first two are named
@@ -41,7 +59,7 @@ def train(  # noqa: PLR0913 - all but the first two are named
         UntrainableData: a class has too few rows.
     """
     contract = load_contract(dataset)
-    _require_family(contract, family)
+    require_family(contract, family)
     store, registry = store or ObjectStore.from_settings(), registry or Registry.from_settings()
     training_key = f"{dataset}/{family}/{key}"
     if found := registry.find(dataset, training_key):
@@ -54,31 +72,41 @@ def train(  # noqa: PLR0913 - all but the first two are named
     ) as study:
         tuned = tune(contract, split.X_train, split.y_train, FAMILIES[family], trials=trials, seed=seed, on_trial=study.log_trial)
         study.log_best(tuned)
-    pipeline = fit(contract, split.X_train, split.y_train, FAMILIES[family], params=tuned.params, seed=seed)
+    return register(contract, split, Chosen(family, tuned.params, digest, seed, tuned.score, searched), training_key, registry).version
+
+
+def register(contract: Contract, split: Split, chosen: Chosen, training_key: str, registry: Registry) -> RegisteredVersion:
+    """Fit on the train set, judge once on the test set, and register the outcome as a version.
+
+    Raises:
+        UntrainableData: a class has too few rows.
+    """
+    pipeline = fit(contract, split.X_train, split.y_train, FAMILIES[chosen.family], params=chosen.params, seed=chosen.seed)
     evaluation = evaluate(contract, pipeline, split.X_test, split.y_test)
     version = registry.register(
         NewVersion(
-            dataset=dataset,
-            family=family,
-            digest=digest,
+            dataset=contract.name,
+            family=chosen.family,
+            digest=chosen.digest,
             training_key=training_key,
             pipeline=pipeline,
             example=split.X_test.head(_EXAMPLE_ROWS),
-            params={**tuned.params, **searched, "digest": digest},
+            params={**chosen.params, **chosen.search, "digest": chosen.digest},
             metrics={
                 **evaluation.metrics,
-                f"cv_{contract.metric}": tuned.score,
+                f"cv_{contract.metric}": chosen.cv_score,
                 "train_rows": len(split.X_train),
                 "test_rows": len(split.X_test),
             },
-            pictures=draw(evaluation, f"{dataset}, {family}, test set of data {digest}"),
+            pictures=draw(evaluation, f"{contract.name}, {chosen.family}, test set of data {chosen.digest}"),
         )
     )
     _LOGGER.info("%s is version %s with %s %.4f", training_key, version.version, contract.metric, evaluation.metrics[contract.metric])
-    return version.version
+    return version
 
 
-def _require_family(contract: Contract, family: str) -> None:
+def require_family(contract: Contract, family: str) -> None:
+    """Raise UnknownFamily if the data set is not trained with this family."""
     known = [name for name in contract.families if name in FAMILIES]
     if family not in known:
         raise UnknownFamily(contract.name, family, known)

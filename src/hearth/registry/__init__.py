@@ -2,5 +2,6 @@
 
 from hearth.registry.registry import NewVersion, RegisteredVersion, Registry
 from hearth.registry.study import Study
+from hearth.registry.tracking import Candidate
 
-__all__ = ["NewVersion", "RegisteredVersion", "Registry", "Study"]
+__all__ = ["Candidate", "NewVersion", "RegisteredVersion", "Registry", "Study"]

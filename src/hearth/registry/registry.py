@@ -1,34 +1,24 @@
 """The registry: runs go in, versions and aliases come out."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
 
 import mlflow.artifacts
-import numpy as np
 import pandas as pd
-from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput
+from mlflow.entities import LoggedModelOutput
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from sklearn.pipeline import Pipeline
 
-from hearth.errors import ModelUnavailable
+from hearth.errors import ModelUnavailable, RegistryError
 from hearth.registry import model_files
-from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND, Connection
-from hearth.registry.provenance import git_revision, library_versions
-from hearth.registry.study import Study
-from hearth.settings import RegistrySettings
+from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND
+from hearth.registry.tracking import DATASET, DIGEST, FAMILY, KEY, LIBRARY, Tracking
 
 FINAL_EXPERIMENT = "optimized_models"  # the final runs of all families and data sets
-
-_DATASET, _FAMILY, _DIGEST, _KEY = "hearth.dataset", "hearth.family", "hearth.digest", "hearth.training_key"
-_REVISION, _LIBRARY = "hearth.git_revision", "hearth.library."
 
 
 @dataclass(frozen=True)
@@ -69,80 +59,17 @@ class RegisteredVersion:
     @property
     def libraries(self) -> dict[str, str]:
         """The versions of the libraries that it was made with."""
-        return {name.removeprefix(_LIBRARY): value for name, value in self.tags.items() if name.startswith(_LIBRARY)}
+        return {name.removeprefix(LIBRARY): value for name, value in self.tags.items() if name.startswith(LIBRARY)}
 
     def __str__(self) -> str:
         return f"models:/{self.dataset}/{self.version}"
 
 
-class Registry:
+class Registry(Tracking):
     """An MLflow server, for tracking and as the registry. The registered model of a data set has the data set's name.
 
     Every method raises RegistryUnavailable when MLflow does not answer, and RegistryError when it refuses. Threads may share one.
     """
-
-    def __init__(self, tracking_uri: str, *, revision: str = "") -> None:
-        self._connection = Connection(tracking_uri)
-        self._client = self._connection.client
-        self._revision = revision
-
-    @classmethod
-    def from_settings(cls, settings: RegistrySettings | None = None) -> Self:
-        """Make the registry that the environment names; asks nothing of the server."""
-        settings = settings or RegistrySettings()
-        return cls(settings.mlflow_tracking_uri, revision=settings.git_revision)
-
-    def ping(self, seconds: float) -> None:
-        """Return if MLflow answers within so many seconds."""
-        self._connection.ping(seconds)
-
-    # Runs
-
-    def log_etl(  # noqa: PLR0913 - all but the first are named
-        self,
-        experiment: str,
-        *,
-        params: Mapping[str, str | float],
-        metrics: Mapping[str, float],
-        artifacts: Mapping[str, bytes],
-        frame: pd.DataFrame,
-        digest: str,
-        source: str,
-    ) -> str:
-        """Log what an ETL did, once for each digest; the frame's schema and profile are logged as the run's data set, not its rows.
-
-        Returns:
-            The id of the run; that of the earlier one if this digest has been logged.
-        """
-        with self._connection.errors():
-            experiment_id = self._connection.experiment_id(experiment)
-            runs = list(self._connection.runs(experiment_id, _DIGEST, digest))
-            if finished := [run for run in runs if run.info.status == "FINISHED"]:
-                return str(finished[-1].info.run_id)
-            for run in runs:  # what an interrupted task has left
-                self._client.delete_run(run.info.run_id)
-            with self._connection.run(experiment_id, digest, {_DIGEST: digest, **self._made_with()}) as run_id:
-                numbers = frame.select_dtypes("number").columns  # as float64: MLflow warns that whole numbers cannot be missing
-                dataset = from_pandas(frame.astype(dict.fromkeys(numbers, np.float64)), source=source, name=experiment, digest=digest)
-                entity = dataset._to_mlflow_entity()  # noqa: SLF001 - the fluent log_input, which needs an active run, does the same
-                self._client.log_inputs(run_id, [DatasetInput(entity, [InputTag(MLFLOW_DATASET_CONTEXT, "etl")])])
-                self._connection.log(run_id, params, metrics)
-                self._connection.log_files(run_id, artifacts)
-            return run_id
-
-    @contextmanager
-    def study(  # noqa: PLR0913 - all but the first are named
-        self, dataset: str, family: str, *, digest: str, training_key: str, metric: str, params: Mapping[str, str | float]
-    ) -> Iterator[Study]:
-        """Open the parent run of a search in experiment `<family>_optuna`; what an interrupted training of the same key left is deleted."""
-        with self._connection.errors():
-            experiment_id = self._connection.experiment_id(f"{family}_optuna")
-            for run in self._connection.runs(experiment_id, _KEY, training_key):
-                self._client.delete_run(run.info.run_id)
-            tags = {_DATASET: dataset, _FAMILY: family, _DIGEST: digest, _KEY: training_key}
-            with self._connection.run(experiment_id, f"{dataset} {family}", {**tags, **self._made_with()}) as run_id:
-                self._connection.log(run_id, params, {})
-                yield Study(self._connection, experiment_id, run_id, metric, tags)
 
     # Versions
 
@@ -154,7 +81,7 @@ class Registry:
         Raises:
             UntrustedModel: the pipeline holds types outside our allow-list.
         """
-        tags = {_DATASET: new.dataset, _FAMILY: new.family, _DIGEST: new.digest, _KEY: new.training_key, **self._made_with()}
+        tags = {DATASET: new.dataset, FAMILY: new.family, DIGEST: new.digest, KEY: new.training_key, **self._made_with()}
         with self._connection.errors():
             experiment_id = self._connection.experiment_id(FINAL_EXPERIMENT)
             self._discard(experiment_id, new.training_key)
@@ -175,7 +102,7 @@ class Registry:
     def find(self, dataset: str, training_key: str) -> RegisteredVersion | None:
         """Return the version that a training has registered, if it has come so far."""
         with self._connection.errors():
-            found = [version for version in self._model_versions(dataset) if version.tags.get(_KEY) == training_key]
+            found = [version for version in self._model_versions(dataset) if version.tags.get(KEY) == training_key]
             return self._described(found[-1]) if found else None
 
     def version(self, dataset: str, name: str) -> RegisteredVersion:
@@ -225,6 +152,21 @@ class Registry:
             if description is not None:
                 self._client.update_model_version(version.dataset, version.version, description)
 
+    def remove(self, version: RegisteredVersion) -> None:
+        """Delete a version and its model; its run stays, with parameters, metrics and pictures.
+
+        Raises:
+            RegistryError: an alias is on it.
+        """
+        with self._connection.errors():
+            carried = [alias for alias, number in self._aliases(version.dataset).items() if number == version.version]
+            if carried:
+                raise RegistryError(f"{version} carries {', '.join(carried)} and cannot be deleted.")
+            model_id = self._client.get_model_version(version.dataset, version.version).model_id
+            self._client.delete_model_version(version.dataset, version.version)
+            if model_id:
+                self._client.delete_logged_model(model_id)
+
     # Aliases
 
     def aliases(self, dataset: str) -> dict[str, str]:
@@ -259,8 +201,8 @@ class Registry:
         return RegisteredVersion(
             dataset=found.name,
             version=str(found.version),
-            family=found.tags.get(_FAMILY, ""),
-            digest=found.tags.get(_DIGEST, ""),
+            family=found.tags.get(FAMILY, ""),
+            digest=found.tags.get(DIGEST, ""),
             run_id=found.run_id or "",
             created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
             metrics=dict(metrics),
@@ -282,13 +224,9 @@ class Registry:
             return self._version(found, {}, {})
         return self._version(found, run.data.params, run.data.metrics)
 
-    def _made_with(self) -> dict[str, str]:
-        libraries = {f"{_LIBRARY}{library}": version for library, version in library_versions().items()}
-        return {**libraries, _REVISION: self._revision or git_revision()}
-
     def _discard(self, experiment_id: str, training_key: str) -> None:
         """Delete what a training of the same key left when it was interrupted before it had registered a version."""
-        for run in self._connection.runs(experiment_id, _KEY, training_key):
+        for run in self._connection.runs(experiment_id, KEY, training_key):
             for output in run.outputs.model_outputs if run.outputs else ():
                 self._client.delete_logged_model(output.model_id)
             self._client.delete_run(run.info.run_id)

@@ -1,0 +1,176 @@
+"""Compare all families of a data set, tune the best, deploy it.
+
+**extract_data** sees to the raw file: the real one if it is there, else a generated one. **preprocess_data** validates, cleans and splits
+it. **train_<family>** trains each family on the folds of the train set with the parameters of `airflow/config/model_params.yaml`,
+**evaluate_<family>** judges it by what it said of the rows held out. **select_best_model** takes the best by the contract's metric,
+**tune_best_model** varies its numbers by the factors and keeps the best variant. **register_model** fits that on the whole train set,
+judges it on the test set, which nothing has seen before, and registers it; **promote_model** is the gate, **deploy_model** waits until
+the REST service answers with it, and **cleanup_old_models** deletes old versions that carry no alias.
+
+What was found is also in the Airflow Variables `best_model_type`, `best_model_accuracy` (the contract's metric in cross-validation),
+`best_model_tuning_label`, `best_model_tuned_params` and `best_model_tuned_accuracy`; their prefix is that of this DAG.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, Param, Variable, task
+from pendulum import datetime, duration
+
+from assets import model_asset
+from failures import no_retry_for_wrong_data
+from hearth.contracts import Contract, list_contracts, load_contract
+from hearth.contracts.names import PIPELINE, dag_id, variable_name
+
+MODEL_PARAMS = Path(__file__).parents[1] / "config" / "model_params.yaml"
+
+# Imports of the pipeline are inside the tasks: they are heavy, and the file is parsed again and again.
+
+
+@task
+def extract_data(dataset: str) -> str:
+    from hearth.pipeline.raw import provide
+
+    with no_retry_for_wrong_data():
+        return provide(dataset)
+
+
+@task
+def preprocess_data(dataset: str, raw_key: str) -> str:
+    from hearth.pipeline import etl
+
+    with no_retry_for_wrong_data():
+        digest = etl.process(dataset, etl.validate(dataset, raw_key))
+        etl.log(dataset, digest)
+        return digest
+
+
+@task
+def train(dataset: str, family: str, digest: str, params: dict[str, Any], run_id: str) -> str:
+    from hearth.pipeline import best_family
+
+    with no_retry_for_wrong_data():
+        return best_family.train(dataset, family, digest=digest, params_file=MODEL_PARAMS, seed=params["seed"], key=run_id)
+
+
+@task
+def evaluate(dataset: str, trained: str) -> str:
+    from hearth.pipeline import best_family
+
+    return best_family.evaluate(dataset, trained)
+
+
+@task
+def select_best_model(dataset: str, judged: list[str]) -> str:
+    from hearth.pipeline import best_family
+
+    key = best_family.select(judged)
+    best = best_family.read(key)
+    remember(dataset, best_model_type=best.family, best_model_accuracy=f"{best.score:.6f}")
+    return key
+
+
+@task
+def tune_best_model(dataset: str, judged: str, params: dict[str, Any]) -> str:
+    from hearth.pipeline import best_family
+
+    key = best_family.tune(dataset, judged, steps=params["steps"], factors=params["factors"])
+    tuned = best_family.read(key)
+    remember(
+        dataset,
+        best_model_tuning_label=tuned.label,
+        best_model_tuned_params=json.dumps(dict(tuned.params)),
+        best_model_tuned_accuracy=f"{tuned.score:.6f}",
+    )
+    return key
+
+
+@task
+def register_model(dataset: str, tuned: str) -> str:
+    from hearth.pipeline import best_family
+
+    return best_family.register(dataset, tuned)
+
+
+@task
+def promote_model(dataset: str, version: str, tuned: str) -> dict[str, str]:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from hearth.pipeline import best_family
+    from hearth.pipeline.promote import promote
+
+    family = best_family.read(tuned).family
+    decision = promote(dataset, family, version)
+    if not decision.passed:
+        raise AirflowSkipException(f"The gate refuses: {'; '.join(decision.reasons)}")
+    return {"alias": family, "version": version}
+
+
+@task.sensor(poke_interval=2, timeout=300, mode="poke")
+def deploy_model(dataset: str, promoted: dict[str, str]) -> bool:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from hearth.pipeline.deployment import has_service, is_served
+
+    if not has_service():
+        raise AirflowSkipException("HEARTH_API_URL is empty: there is no service to wait for.")
+    return is_served(dataset, promoted["alias"], promoted["version"])
+
+
+@task(trigger_rule="none_failed")  # also when the gate has refused
+def cleanup_old_models(dataset: str, params: dict[str, Any]) -> list[str]:
+    from hearth.pipeline.cleanup import remove_old_versions
+
+    return remove_old_versions(dataset, params["keep"])
+
+
+def remember(dataset: str, **found: str) -> None:
+    """Set Airflow Variables."""
+    for name, value in found.items():
+        Variable.set(variable_name(load_contract(dataset), name), value)
+
+
+def pipeline_dag(contract: Contract) -> DAG:
+    dataset = contract.name
+    with DAG(
+        dag_id=dag_id(contract, PIPELINE),
+        description=f"{contract.title}: compare the families, tune the best, deploy it",
+        schedule=None,
+        start_date=datetime(2026, 1, 1, tz="UTC"),
+        catchup=False,
+        max_active_runs=1,
+        default_args={"retries": 2, "retry_delay": duration(seconds=10), "execution_timeout": duration(minutes=30)},
+        params={
+            "steps": Param(2, type="integer", minimum=0, maximum=20, title="Steps", description="Rounds of variation, at most."),
+            "factors": Param(
+                [0.9, 1.1],
+                type="array",
+                items={"type": "number", "exclusiveMinimum": 0},
+                minItems=1,
+                title="Factors",
+                description="What each numeric parameter is multiplied by. Booleans and seeds are left alone.",
+            ),
+            "seed": Param(
+                42, type="integer", minimum=0, maximum=2**31 - 1, title="Seed", description="The same seed gives the same models."
+            ),
+            "keep": Param(10, type="integer", minimum=1, maximum=10_000, title="Keep", description="How many of the latest versions stay."),
+        },
+        tags=["training", "pipeline", dataset],
+        doc_md=__doc__,
+    ) as dag:
+        digest = preprocess_data(dataset, extract_data(dataset))
+        judged = []
+        for family in contract.families:
+            trained = train.override(task_id=f"train_{family}")(dataset, family, digest)
+            judged.append(evaluate.override(task_id=f"evaluate_{family}")(dataset, trained))
+        tuned = tune_best_model(dataset, select_best_model(dataset, judged))
+        version = register_model(dataset, tuned)
+        promoted = promote_model.override(outlets=[model_asset(dataset)])(dataset, version, tuned)
+        deploy_model(dataset, promoted) >> cleanup_old_models(dataset)
+    return dag
+
+
+for _contract in list_contracts():
+    if "best_family" in _contract.trainings:
+        globals()[f"{_contract.name}_pipeline"] = pipeline_dag(_contract)

@@ -1,0 +1,32 @@
+"""Remove versions that nobody needs any more."""
+
+import logging
+
+from hearth.errors import ModelUnavailable
+from hearth.registry import Registry
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def remove_old_versions(dataset: str, keep: int, *, registry: Registry | None = None) -> list[str]:
+    """Delete all versions of a data set but the latest `keep`, and but those that carry an alias.
+
+    The aliases are read again before each: one that another has moved meanwhile protects its version. Runs, with parameters, metrics and
+    pictures, stay.
+
+    Returns:
+        The numbers of the versions that were deleted.
+    """
+    registry = registry or Registry.from_settings()
+    removed = []
+    for version in registry.versions(dataset)[keep:]:
+        if version.version in registry.aliases(dataset).values():
+            continue
+        try:
+            registry.remove(version)
+        except ModelUnavailable:
+            _LOGGER.info("%s was deleted by another", version)
+            continue
+        removed.append(version.version)
+        _LOGGER.info("%s is deleted", version)
+    return removed

@@ -1,0 +1,136 @@
+"""Tracking: what was done, and what came of it, as runs."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import DatasetInput, InputTag
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+from hearth.registry.connection import Connection
+from hearth.registry.provenance import git_revision, library_versions
+from hearth.registry.study import Study
+from hearth.settings import RegistrySettings
+
+DATASET, FAMILY, DIGEST, KEY = "hearth.dataset", "hearth.family", "hearth.digest", "hearth.training_key"
+REVISION, LIBRARY = "hearth.git_revision", "hearth.library."
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Parameters that were judged by cross-validation; `training_key` names the occasion."""
+
+    dataset: str
+    family: str
+    digest: str
+    training_key: str
+    params: Mapping[str, str | float]
+    metrics: Mapping[str, float]
+    pictures: Mapping[str, bytes]
+
+
+class Tracking:
+    """An MLflow server as the record of what was run.
+
+    Every method raises RegistryUnavailable when MLflow does not answer, and RegistryError when it refuses. Threads may share one.
+    """
+
+    def __init__(self, tracking_uri: str, *, revision: str = "") -> None:
+        self._connection = Connection(tracking_uri)
+        self._client = self._connection.client
+        self._revision = revision
+
+    @classmethod
+    def from_settings(cls, settings: RegistrySettings | None = None) -> Self:
+        """Make the one that the environment names; asks nothing of the server."""
+        settings = settings or RegistrySettings()
+        return cls(settings.mlflow_tracking_uri, revision=settings.git_revision)
+
+    def ping(self, seconds: float) -> None:
+        """Return if MLflow answers within so many seconds."""
+        self._connection.ping(seconds)
+
+    def log_etl(  # noqa: PLR0913 - all but the first are named
+        self,
+        experiment: str,
+        *,
+        params: Mapping[str, str | float],
+        metrics: Mapping[str, float],
+        artifacts: Mapping[str, bytes],
+        frame: pd.DataFrame,
+        digest: str,
+        source: str,
+    ) -> str:
+        """Log what an ETL did, once for each digest; the frame's schema and profile are logged as the run's data set, not its rows.
+
+        Returns:
+            The id of the run; that of the earlier one if this digest has been logged.
+        """
+        with self._connection.errors():
+            experiment_id = self._connection.experiment_id(experiment)
+            runs = list(self._connection.runs(experiment_id, DIGEST, digest))
+            if finished := [run for run in runs if run.info.status == "FINISHED"]:
+                return str(finished[-1].info.run_id)
+            for run in runs:  # what an interrupted task has left
+                self._client.delete_run(run.info.run_id)
+            with self._connection.run(experiment_id, digest, {DIGEST: digest, **self._made_with()}) as run_id:
+                numbers = frame.select_dtypes("number").columns  # as float64: MLflow warns that whole numbers cannot be missing
+                dataset = from_pandas(frame.astype(dict.fromkeys(numbers, np.float64)), source=source, name=experiment, digest=digest)
+                entity = dataset._to_mlflow_entity()  # noqa: SLF001 - the fluent log_input, which needs an active run, does the same
+                self._client.log_inputs(run_id, [DatasetInput(entity, [InputTag(MLFLOW_DATASET_CONTEXT, "etl")])])
+                self._connection.log(run_id, params, metrics)
+                self._connection.log_files(run_id, artifacts)
+            return run_id
+
+    @contextmanager
+    def study(  # noqa: PLR0913 - all but the first are named
+        self,
+        dataset: str,
+        family: str,
+        *,
+        digest: str,
+        training_key: str,
+        metric: str,
+        params: Mapping[str, str | float],
+        experiment: str | None = None,
+    ) -> Iterator[Study]:
+        """Open the parent run of a search, in experiment `<family>_optuna` if none is named.
+
+        What an interrupted training of the same key left there is deleted.
+        """
+        tags = {DATASET: dataset, FAMILY: family, DIGEST: digest, KEY: training_key}
+        with self._connection.errors():
+            experiment_id = self._connection.experiment_id(experiment or f"{family}_optuna")
+            with self._anew(experiment_id, f"{dataset} {family}", tags) as run_id:
+                self._connection.log(run_id, params, {})
+                yield Study(self._connection, experiment_id, run_id, metric, tags)
+
+    def log_candidate(self, experiment: str, candidate: Candidate) -> str:
+        """Log what cross-validation said of parameters that may become a version, instead of an earlier try of the same training.
+
+        Returns:
+            The id of the run.
+        """
+        tags = {DATASET: candidate.dataset, FAMILY: candidate.family, DIGEST: candidate.digest, KEY: candidate.training_key}
+        with self._connection.errors():
+            experiment_id = self._connection.experiment_id(experiment)
+            with self._anew(experiment_id, f"{candidate.dataset} {candidate.family}", tags) as run_id:
+                self._connection.log(run_id, candidate.params, candidate.metrics)
+                self._connection.log_files(run_id, {f"figures/{name}": content for name, content in candidate.pictures.items()})
+            return run_id
+
+    @contextmanager
+    def _anew(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+        """Give the id of a new run; the runs and the trials of the same training that are there are deleted."""
+        for run in self._connection.runs(experiment_id, KEY, tags[KEY]):
+            self._client.delete_run(run.info.run_id)
+        with self._connection.run(experiment_id, name, {**tags, **self._made_with()}) as run_id:
+            yield run_id
+
+    def _made_with(self) -> dict[str, str]:
+        libraries = {f"{LIBRARY}{library}": version for library, version in library_versions().items()}
+        return {**libraries, REVISION: self._revision or git_revision()}
