@@ -7,7 +7,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 SERVE_EXTRAS = --extra api --extra grpc --extra scoring --extra stream --extra ui --extra utils
 
 .DEFAULT_GOAL := help
-.PHONY: help check setup setup-dev lock lint types test test-unit test-training test-servers test-dags demo data upload smoke export replay chaos up down status logs clean
+.PHONY: help check setup setup-dev lock lint types test test-unit test-training test-servers test-dags demo data upload smoke export replay tune chaos up down status logs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,7 +55,7 @@ proto: setup-dev ## generate the code of the gRPC interface again, from grpc_ser
 # Checks. Each part of the code is checked, and each part of the tests run, in the environment that it belongs to.
 SERVE := $(ENVS)/serve/bin
 AIRFLOW := $(ENVS)/airflow/bin
-TRAINING_CODE := src/hearth/contracts/frames.py src/hearth/training.py src/hearth/figures.py src/hearth/ingest src/hearth/pipeline airflow/dags
+TRAINING_CODE := src/hearth/contracts/frames.py src/hearth/training.py src/hearth/figures.py src/hearth/ingest src/hearth/pipeline src/hearth/tune.py airflow/dags
 PYTEST_FLAGS ?= -q
 
 lint: setup-dev lint-compose ## ruff, and who may import whom
@@ -102,6 +102,9 @@ export: setup ## write the stored predictions to a file: make export [FORMAT=par
 
 replay: setup ## list the dead letters, or put chosen ones back: make replay [ID=…] [ERROR=unknown_alias] [DATASET=…] [SINCE=…] [ALL=1] [SET=alias=knn] [DRY_RUN=1]
 	@$(RUN) -m hearth.streaming.replay $(call flag,id,ID) $(call flag,error,ERROR) $(call flag,dataset,DATASET) $(call flag,since,SINCE) $(call flag,until,UNTIL) $(call flag,set,SET) $(if $(ALL),--all) $(if $(DRY_RUN),--dry-run)
+
+tune: setup ## search the parameters of a family: make tune DATASET=heart FAMILY=random_forest [TRIALS=50] [JOBS=2]
+	@$(ENVS)/embedded/bin/python -m utils.embedded.run $(AIRFLOW)/python -m hearth.tune $(DATASET) $(call flag,family,FAMILY) $(call flag,trials,TRIALS) $(call flag,jobs,JOBS)
 
 chaos: setup ## kill workers and servers while 100,000 records go through the stream, and count: make chaos [SEED=1] [RECORDS=100000] [KILLS=20]
 	@$(SERVE)/python -m utils.chaos $(call flag,seed,SEED) $(call flag,records,RECORDS) $(call flag,kills,KILLS)

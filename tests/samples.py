@@ -47,7 +47,7 @@ def renamed_contract(data_dir: Path, name: str) -> Contract:
     content = yaml.safe_load((ROOT / "data/employees/contract.yaml").read_text("utf-8"))
     path = data_dir / name / "contract.yaml"
     path.parent.mkdir(parents=True)
-    path.write_text(yaml.safe_dump({**content, "name": name}, sort_keys=False), "utf-8")
+    path.write_text(yaml.safe_dump({**content, "name": name, "dags_without_prefix": []}, sort_keys=False), "utf-8")
     return read_contract(path)
 
 

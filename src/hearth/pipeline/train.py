@@ -1,7 +1,7 @@
 """Training, in two steps that may each run again with the same result: train a version and register it, then decide about its aliases."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hearth.cleaning import Split
@@ -13,7 +13,7 @@ from hearth.figures import draw
 from hearth.pipeline.processed import load_processed
 from hearth.registry import NewVersion, RegisteredVersion, Registry
 from hearth.storage import ObjectStore
-from hearth.training import fit, tune
+from hearth.training import TrialResult, Tuned, fit, tune
 
 _LOGGER = logging.getLogger(__name__)
 _EXAMPLE_ROWS = 5
@@ -32,6 +32,16 @@ class Chosen:
     seed: int
     cv_score: float
     search: Mapping[str, str | float]
+
+
+@dataclass(frozen=True)
+class Search:
+    """How parameters are searched: on which data, so many trials, so many of them at the same time."""
+
+    digest: str
+    trials: int
+    seed: int
+    jobs: int = 1
 
 
 def train(  # noqa: PLR0913 - all but the first two are named
@@ -66,13 +76,46 @@ def train(  # noqa: PLR0913 - all but the first two are named
         _LOGGER.info("%s was registered as version %s before", training_key, found.version)
         return found.version
     split = load_processed(store, dataset, digest)
+    tuned = search(contract, family, split, Search(digest, trials, seed), training_key, registry)
     searched: dict[str, str | float] = {"trials": trials, "seed": seed}
-    with registry.study(
-        dataset, family, digest=digest, training_key=training_key, metric=contract.metric, params={**searched, "digest": digest}
-    ) as study:
-        tuned = tune(contract, split.X_train, split.y_train, FAMILIES[family], trials=trials, seed=seed, on_trial=study.log_trial)
-        study.log_best(tuned)
     return register(contract, split, Chosen(family, tuned.params, digest, seed, tuned.score, searched), training_key, registry).version
+
+
+def search(  # noqa: PLR0913, PLR0917 - what is searched, on what, how, and where it is kept
+    contract: Contract,
+    family: str,
+    split: Split,
+    asked: Search,
+    training_key: str,
+    registry: Registry,
+    on_trial: Callable[[TrialResult], None] = lambda _: None,
+) -> Tuned:
+    """Tune a family on the train set; trials are runs in experiment `<family>_optuna`, below one that has the outcome.
+
+    Raises:
+        UntrainableData: a class has too few rows.
+    """
+    searched: dict[str, str | float] = {"trials": asked.trials, "seed": asked.seed, "digest": asked.digest}
+    with registry.study(
+        contract.name, family, digest=asked.digest, training_key=training_key, metric=contract.metric, params=searched
+    ) as study:
+
+        def keep(trial: TrialResult) -> None:
+            study.log_trial(trial)
+            on_trial(trial)
+
+        tuned = tune(
+            contract,
+            split.X_train,
+            split.y_train,
+            FAMILIES[family],
+            trials=asked.trials,
+            seed=asked.seed,
+            jobs=asked.jobs,
+            on_trial=keep,
+        )
+        study.log_best(tuned)
+    return tuned
 
 
 def register(contract: Contract, split: Split, chosen: Chosen, training_key: str, registry: Registry) -> RegisteredVersion:

@@ -1,0 +1,100 @@
+"""The program that searches parameters outside Airflow, on a real object store and a real MLflow."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from hearth.cleaning import digest
+from hearth.contracts import Contract
+from hearth.pipeline import processed
+from hearth.storage import ObjectStore
+from tests.samples import renamed_contract, sample_split
+from utils import servers
+
+
+@pytest.fixture
+def contract(tmp_path: Path) -> Contract:
+    return renamed_contract(tmp_path, f"data_{uuid4().hex}")
+
+
+@pytest.fixture
+def env(tmp_path: Path, object_store: servers.ObjectStore, mlflow_uri: str) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")},
+        "HEARTH_ENVIRONMENT": "laptop",
+        "HEARTH_DATA_DIR": str(tmp_path),
+        "HEARTH_S3_ENDPOINT_URL": object_store.endpoint_url,
+        "HEARTH_S3_REGION": object_store.region,
+        "HEARTH_S3_ACCESS_KEY": object_store.access_key,
+        "HEARTH_S3_SECRET_KEY": object_store.secret_key,
+        "HEARTH_DATA_BUCKET": "data",
+        "HEARTH_PROCESSED_BUCKET": "processed",
+        "HEARTH_MLFLOW_TRACKING_URI": mlflow_uri,
+    }
+
+
+def publish(contract: Contract, server: servers.ObjectStore) -> str:
+    store = ObjectStore(server.endpoint_url, region=server.region, access_key=server.access_key, secret_key=server.secret_key)
+    split = sample_split(contract)
+    manifest = processed.Manifest(contract.name, digest(split), len(split.X_train), len(split.X_test))
+    processed.write_split(store, contract.name, manifest.digest, split)
+    processed.write_manifest(store, manifest)
+    processed.write_latest(store, manifest)
+    return manifest.digest
+
+
+def tune(env: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, "-m", "hearth.tune", *arguments], env=env, capture_output=True, text=True, check=False)
+
+
+def test_trials_are_runs_and_the_best_parameters_are_printed_as_the_pipeline_takes_them(
+    contract: Contract, env: dict[str, str], object_store: servers.ObjectStore, mlflow_uri: str
+) -> None:
+    data = publish(contract, object_store)
+
+    done = tune(env, contract.name, "--family", "knn", "--trials", "4", "--jobs", "2")
+
+    assert done.returncode == 0, done.stderr
+    assert "4/4" in done.stderr  # the progress bar
+    assert f"{contract.name} knn, data {data}: 4 trials" in done.stdout
+    params = yaml.safe_load(done.stdout[done.stdout.index(f"\n{contract.name}:") :])[contract.name]["knn"]
+    assert params.keys() == {"n_neighbors", "weights", "algorithm"}
+    client = MlflowClient(mlflow_uri)
+    experiment = client.get_experiment_by_name("knn_optuna")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], f"tags.`hearth.dataset` = '{contract.name}'")
+    [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert len(runs) == 5
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params["best_n_neighbors"] == str(params["n_neighbors"])
+    assert not client.search_model_versions(f"name = '{contract.name}'")
+
+
+def test_without_processed_data_it_says_which_dag_to_run(contract: Contract, env: dict[str, str]) -> None:
+    done = tune(env, contract.name, "--family", "knn")
+
+    assert done.returncode == 1
+    assert f"{contract.name}_etl_mlflow" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["--family", "forest"], 1, "forest"),
+        (["--family", "knn", "--trials", "0"], 2, "must be a whole number from 1 to"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_named(
+    contract: Contract, env: dict[str, str], arguments: list[str], status: int, said: str
+) -> None:
+    done = tune(env, contract.name, *arguments)
+
+    assert (done.returncode, said in done.stderr) == (status, True), done.stderr
+    assert "Traceback" not in done.stderr
