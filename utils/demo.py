@@ -25,7 +25,7 @@ EMBEDDED_PYTHON = ".venvs/embedded/bin/python"
 def main() -> int:
     """Run the steps in order; the first that fails ends the demo and its status is returned."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--dataset", default="employees")
+    parser.add_argument("--dataset", default="employees", help="one, several such as employees,heart, or all")
     parser.add_argument("--trials", type=int, help="Optuna trials of each training (default: what the DAGs say, 10)")
     parser.add_argument("--rows", type=int, help="rows of demo data to generate where there is no real file")
     options = parser.parse_args()

@@ -16,7 +16,8 @@ from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from hearth.contracts import Contract, list_contracts, load_contract
+from hearth.contracts import Contract
+from hearth.contracts.loading import ALL, chosen_contracts
 from hearth.errors import HearthError
 from hearth.fakes import FakeRecords
 from hearth.fakes.drift import parse_drift
@@ -32,7 +33,6 @@ from hearth.telemetry import configure_logging
 
 logger = logging.getLogger("producer")
 
-ALL = "all"
 AS_FAST_AS_POSSIBLE = 0.0
 _TICK_SECONDS = 0.05
 _SHORTEST_PAUSE_SECONDS = 0.001  # less than that is a rounding error of the clock, and not worth a look at the stream
@@ -143,10 +143,8 @@ def _sources(settings: ProducerSettings, datasets: str, aliases: Sequence[str], 
 
 
 def _contracts(settings: ProducerSettings, datasets: str) -> list[Contract]:
-    if datasets == ALL:
-        return [found for found in list_contracts(settings.data_dir) if (settings.data_dir / found.name / FILE_NAME).exists()]
-    names = dict.fromkeys(name.strip() for name in datasets.split(","))
-    return [load_contract(name, settings.data_dir) for name in names]
+    chosen = chosen_contracts(datasets, settings.data_dir)
+    return [found for found in chosen if datasets != ALL or (settings.data_dir / found.name / FILE_NAME).exists()]
 
 
 def _models(

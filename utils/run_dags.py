@@ -1,4 +1,4 @@
-"""Run the ETL and the trainings that it sets off, through Airflow's scheduler, and say what happens meanwhile."""
+"""Run the DAGs of a data set through Airflow's scheduler, and say what happens meanwhile."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 import httpx
 from rich.console import Console
 
+from hearth.contracts import Contract
+from hearth.contracts.model import BatchSource
+from hearth.contracts.names import ETL, LOAD, PIPELINE, TRAIN, dag_id
 from utils.airflow_api import FINISHED, AirflowApi, AirflowError, DagRun
 
 Show = Callable[[str], None]
@@ -13,6 +16,7 @@ Show = Callable[[str], None]
 _POLL_SECONDS = 1.0
 _PARSE_LIMIT_SECONDS = 180
 _RUN_LIMIT_SECONDS = 1800
+_WIDTH = 27  # of the longest name of a DAG here, roughly
 
 
 class Watch:
@@ -40,30 +44,50 @@ class Watch:
             for task in tasks:
                 key = (f"{run.dag_id}/{run.run_id}", task.task_id)
                 if task.state != self._seen.get(key, "") and task.state in {"running", "success", "failed", "up_for_retry", "skipped"}:
-                    self.say(f"{run.dag_id:<16} {task.task_id:<12} {_coloured(task.state)}")
+                    self.say(f"{run.dag_id:<{_WIDTH}} {task.task_id:<19} {_coloured(task.state)}")
                 self._seen[key] = task.state
             done = sum(task.state == "success" for task in tasks)
             parts.append(f"{run.dag_id} {done}/{len(tasks)}")
         return " · ".join(parts)
 
 
-def run_etl_and_trainings(
-    airflow: AirflowApi, console: Console, etl: str, trainings: Sequence[str], conf: Mapping[str, object]
-) -> list[DagRun]:
-    """Trigger the ETL, wait for it and for the trainings that its data set off.
+def run_all(airflow: AirflowApi, console: Console, contract: Contract, trials: int | None) -> None:
+    """Bring a data set from its source to models that serve: every DAG that it has, in the order in which one sets off the other.
+
+    A data set that chooses its best family by `mlops_pipeline` has that run first: it sees to the raw file by itself.
 
     Raises:
         AirflowError: a DAG cannot be parsed, a run failed (with the end of its log) or took too long.
     """
     watch = Watch(console)
+    trainings = [dag_id(contract, TRAIN, family) for family in contract.families if "each_family" in contract.trainings]
+    etl, load, pipeline = (dag_id(contract, dag) for dag in (ETL, LOAD, PIPELINE))
+    loads, compares = isinstance(contract.source, BatchSource), "best_family" in contract.trainings
+    conf = {} if trials is None else {"trials": trials}
     with console.status("waiting for Airflow to parse the DAGs") as status:
-        _wait_until_parsed(airflow, [etl, *trainings])
-        cause = airflow.trigger(etl, conf)
-        watch.say(f"{etl:<16} triggered as {cause.run_id}")
-        wait_for(airflow, [cause], watch, status.update)
-        runs = _wait_until_caused(airflow, cause, trainings)
-        wait_for(airflow, runs, watch, status.update)
-    return [cause, *runs]
+
+        def run(dag: str, conf: Mapping[str, object]) -> DagRun:
+            started = airflow.trigger(dag, conf)
+            watch.say(f"{dag:<{_WIDTH}} triggered as {started.run_id}")
+            wait_for(airflow, [started], watch, status.update)
+            return started
+
+        _wait_until_parsed(airflow, [*([load] if loads else []), *([pipeline] if compares else []), etl, *trainings])
+        if compares:
+            run(pipeline, {})
+        published = _caused_etl(airflow, run(load, conf), etl) if loads else None
+        if published:
+            wait_for(airflow, [published], watch, status.update)
+        else:
+            published = run(etl, conf)
+        wait_for(airflow, _wait_until_caused(airflow, published, trainings), watch, status.update)
+
+
+def _caused_etl(airflow: AirflowApi, loaded: DagRun, etl: str) -> DagRun | None:
+    """Return the run of the ETL that new rows have set off; None if there are no new rows."""
+    if any(task.state == "skipped" for task in airflow.tasks(loaded)):
+        return None
+    return _wait_until_caused(airflow, loaded, [etl])[0]
 
 
 def wait_for(airflow: AirflowApi, runs: Sequence[DagRun], watch: Watch, show: Show) -> None:

@@ -20,8 +20,8 @@ from rich.table import Table
 from grpc_service.encoding import record_message
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
-from hearth.contracts import Contract, load_contract
-from hearth.contracts.names import ETL, TRAIN, dag_id
+from hearth.contracts import Contract
+from hearth.contracts.loading import chosen_contracts
 from hearth.errors import HearthError
 from hearth.fakes import FakeRecords
 from hearth.predictions import PredictionStore
@@ -29,12 +29,17 @@ from hearth.registry import Registry
 from hearth.settings import GrpcClientSettings, PredictionsSettings, RegistrySettings
 from utils.airflow_api import AirflowApi, AirflowError
 from utils.console import make_console, make_table
-from utils.run_dags import run_etl_and_trainings
+from utils.run_dags import run_all
 
 _ALIAS_LIMIT_SECONDS = 60
 _STREAM_LIMIT_SECONDS = 60
 _STREAM_SHOWN = 5
 _RECORDS = 3
+
+_GRAPHQL_FIELDS = "query ($model: String!, $dataset: String!) { modelInfo(model: $model, dataset: $dataset) { features { name field } } }"
+_GRAPHQL_PREDICT = (
+    "query ($model: String!, $records: Records!) { predict(model: $model, records: $records) { version predictions { label } } }"
+)
 
 
 class SmokeSettings(PredictionsSettings, GrpcClientSettings, RegistrySettings):
@@ -64,30 +69,29 @@ class Served:
 def main() -> int:
     """Run all checks; 0 if the stack does what it should."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--dataset", default="employees")
+    parser.add_argument("--dataset", default="employees", help="one, several such as employees,heart, or all")
     parser.add_argument("--trials", type=int, help="Optuna trials of each training (default: what the DAG says)")
     parser.add_argument("--skip-training", action="store_true", help="only ask for predictions of what is there")
     options = parser.parse_args()
     console = make_console()
     try:
         settings = SmokeSettings()
-        contract = load_contract(options.dataset, settings.data_dir)
-        if not options.skip_training:
-            _train(settings, contract, console, options.trials)
-        served = _predict(settings, contract, console)
-        _watch_stream(settings, contract, console)
+        table = make_table("Models", "alias", "family", "version", "macro-F1", "accuracy", "registered model")
+        for contract in chosen_contracts(options.dataset, settings.data_dir):
+            if not options.skip_training:
+                _train(settings, contract, console, options.trials)
+            _add_models(table, contract, _predict(settings, contract, console))
+            _watch_stream(settings, contract, console)
     except (SmokeFailure, AirflowError, HearthError, httpx.HTTPError) as error:
         console.print(f"[red]The stack does not do what it should:[/red] {error}")
         return 1
-    console.print(_model_table(contract, served))
+    console.print(table)
     return 0
 
 
 def _train(settings: SmokeSettings, contract: Contract, console: Console, trials: int | None) -> None:
-    trainings = [dag_id(contract, TRAIN, family) for family in contract.families]
     with AirflowApi(settings.airflow_url, settings.airflow_user, settings.airflow_password.get_secret_value()) as airflow:
-        conf = {} if trials is None else {"trials": trials}
-        run_etl_and_trainings(airflow, console, dag_id(contract, ETL), trainings, conf)
+        run_all(airflow, console, contract, trials)
 
 
 def _predict(settings: SmokeSettings, contract: Contract, console: Console) -> list[Served]:
@@ -101,6 +105,7 @@ def _predict(settings: SmokeSettings, contract: Contract, console: Console) -> l
             chances = [f"{label} {max(p.values()):.2f}" for label, p in zip(answer["labels"], answer["probabilities"], strict=True)]
             console.print(f"POST /predict?model={alias:<9} v{answer['version']}: {', '.join(chances)}")
             _compare_grpc(settings, contract, records, answer)
+            _compare_graphql(api, contract, records, answer)
             metrics = _alias_info(api, contract, alias)["metrics"]
             served.append(Served(alias, answer["family"], answer["version"], metrics["macro_f1"], metrics["accuracy"]))
     return served
@@ -146,6 +151,26 @@ def _compare_grpc(settings: SmokeSettings, contract: Contract, records: list[dic
             time.sleep(1)
 
 
+def _compare_graphql(api: httpx.Client, contract: Contract, records: list[dict[str, object]], expected: dict[str, Any]) -> None:
+    """Ask GraphQL what REST has answered; the two are one process."""
+    asked = {"dataset": contract.name, "model": expected["alias"]}
+    features = _graphql(api, _GRAPHQL_FIELDS, asked)["modelInfo"]["features"]
+    fields = {feature["name"]: feature["field"] for feature in features}
+    typed = {contract.name: [{fields[name]: value for name, value in record.items() if name in fields} for record in records]}
+    answer = _graphql(api, _GRAPHQL_PREDICT, {"model": expected["alias"], "records": typed})["predict"]
+    labels = [prediction["label"] for prediction in answer["predictions"]]
+    if answer["version"] == expected["version"] and labels != expected["labels"]:
+        raise SmokeFailure(f"{expected['alias']}: REST says {expected['labels']}, GraphQL says {labels}")
+
+
+def _graphql(api: httpx.Client, query: str, variables: dict[str, object]) -> dict[str, Any]:
+    answer: dict[str, Any] = api.post("/graphql", json={"query": query, "variables": variables}).raise_for_status().json()
+    if "errors" in answer:
+        raise SmokeFailure(f"GraphQL: {answer['errors']}")
+    data: dict[str, Any] = answer["data"]
+    return data
+
+
 def _alias_info(api: httpx.Client, contract: Contract, alias: str) -> dict[str, Any]:
     datasets = api.get("/models").raise_for_status().json()["datasets"]
     aliases = next(entry["aliases"] for entry in datasets if entry["dataset"] == contract.name)
@@ -171,8 +196,7 @@ def _watch_stream(settings: SmokeSettings, contract: Contract, console: Console)
         console.print(f"  {given.message_id}  {given.dataset}@{given.alias} v{given.version}  {given.label} {chance:.2f}")
 
 
-def _model_table(contract: Contract, served: list[Served]) -> Table:
-    table = make_table("Models", "alias", "family", "version", "macro-F1", "accuracy", "registered model")
+def _add_models(table: Table, contract: Contract, served: list[Served]) -> None:
     for model in served:
         table.add_row(
             model.alias,
@@ -182,7 +206,6 @@ def _model_table(contract: Contract, served: list[Served]) -> Table:
             f"{model.accuracy:.4f}",
             f"models:/{contract.name}@{model.alias}",
         )
-    return table
 
 
 if __name__ == "__main__":

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Param, task
 from pendulum import datetime, duration
 
-from assets import processed_asset, raw_asset
+from assets import asked_trials, later_trials, processed_asset, raw_asset
 from failures import no_retry_for_wrong_data
 from hearth.contracts import Contract, list_contracts
 from hearth.contracts.model import BatchSource
 from hearth.contracts.names import ETL, dag_id
 
 if TYPE_CHECKING:
-    from airflow.sdk.execution_time.context import OutletEventAccessors
+    from airflow.sdk.execution_time.context import OutletEventAccessors, TriggeringAssetEventsAccessor
 
 
 def etl_dag(contract: Contract) -> DAG:
     dataset = contract.name
-    published = processed_asset(dataset)
+    raw, published = raw_asset(dataset), processed_asset(dataset)
     with DAG(
         dag_id=dag_id(contract, ETL),
         description=f"{contract.title}: validate, clean, split, log, publish",
-        schedule=[raw_asset(dataset)] if isinstance(contract.source, BatchSource) else None,  # else when somebody has uploaded a file
+        schedule=[raw] if isinstance(contract.source, BatchSource) else None,  # else when somebody has uploaded a file
         start_date=datetime(2026, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,
@@ -39,7 +39,8 @@ def etl_dag(contract: Contract) -> DAG:
                 pattern=r"^[A-Za-z0-9._-]+$",
                 title="Raw file",
                 description=f"A file under {dataset}/raw/ in the bucket `data`; empty for {contract.source.file}.",
-            )
+            ),
+            "trials": later_trials(),
         },
         tags=["etl", dataset],
         doc_md=__doc__,
@@ -74,11 +75,17 @@ def etl_dag(contract: Contract) -> DAG:
             return etl.log(dataset, digest)
 
         @task(outlets=[published])
-        def publish(digest: str, outlet_events: "OutletEventAccessors") -> None:
+        def publish(
+            digest: str,
+            params: dict[str, Any],
+            triggering_asset_events: "TriggeringAssetEventsAccessor",
+            outlet_events: "OutletEventAccessors",
+        ) -> None:
             from hearth.pipeline import etl
 
             result = etl.publish(dataset, digest)
-            outlet_events[published].extra = {"digest": result.digest, "rows": result.rows}
+            trials = params["trials"] or asked_trials(triggering_asset_events.get(raw, ()))
+            outlet_events[published].extra = {"digest": result.digest, "rows": result.rows, "trials": trials}
 
         digest = process(validate(extract()))
         log(digest) >> publish(digest)

@@ -5,12 +5,12 @@ asks again, until it has stored as many as the Param says or the source has no m
 has other rows than at the last update of the asset `<data set>/raw`, the asset is updated, which starts the ETL; else the task is skipped.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param, task
 from pendulum import datetime, duration
 
-from assets import raw_asset
+from assets import later_trials, raw_asset
 from batches import FetchBatches
 from failures import no_retry_for_wrong_data
 from hearth.contracts import Contract, list_contracts
@@ -34,10 +34,10 @@ def load_dag(contract: Contract, settings: LoadSettings) -> DAG:
         max_active_runs=1,
         dagrun_timeout=duration(days=1),  # a source that hands out the same batch for ever
         default_args={
-            "retries": 5,
-            "retry_delay": duration(seconds=10),
-            "retry_exponential_backoff": True,
-            "max_retry_delay": duration(minutes=5),
+            # On a busy machine Airflow 3.3 takes a task that has been resumed for one that was killed (apache/airflow#67287, #72716), which
+            # costs a try but no batch: so there are many, soon after one another.
+            "retries": 20,
+            "retry_delay": duration(seconds=15),
             "execution_timeout": duration(minutes=15),  # of each call; waiting does not count
         },
         params={
@@ -50,13 +50,14 @@ def load_dag(contract: Contract, settings: LoadSettings) -> DAG:
                 title="Wait",
                 description="Seconds between two calls (HEARTH_LOAD_DATA_WAIT_SECONDS).",
             ),
+            "trials": later_trials(),
         },
         tags=["load", dataset],
         doc_md=__doc__,
     ) as dag:
 
         @task(inlets=[raw], outlets=[raw])
-        def export(inlet_events: "InletEventsAccessors", outlet_events: "OutletEventAccessors") -> None:
+        def export(params: dict[str, Any], inlet_events: "InletEventsAccessors", outlet_events: "OutletEventAccessors") -> None:
             from airflow.sdk.exceptions import AirflowSkipException
 
             from hearth.pipeline.load import export_table
@@ -66,7 +67,12 @@ def load_dag(contract: Contract, settings: LoadSettings) -> DAG:
             last = list(inlet_events[raw].ascending(False).limit(1))  # noqa: FBT003 - Airflow's
             if last and (last[-1].extra or {}).get("digest") == exported.digest:
                 raise AirflowSkipException(f"The {exported.rows} rows were there at the last update of {raw.name} already.")
-            outlet_events[raw].extra = {"digest": exported.digest, "rows": exported.rows, "batches": exported.batches}
+            outlet_events[raw].extra = {
+                "digest": exported.digest,
+                "rows": exported.rows,
+                "batches": exported.batches,
+                "trials": params["trials"],
+            }
 
         FetchBatches(task_id="fetch", dataset=dataset) >> export()
     return dag

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Param, task
 from pendulum import datetime, duration
 
-from assets import model_asset, processed_asset
+from assets import MOST_TRIALS, asked_trials, model_asset, processed_asset
 from hearth.contracts import Contract, list_contracts
 from hearth.contracts.loading import contract_path
 from hearth.contracts.names import TRAIN, dag_id
@@ -33,7 +33,7 @@ def training_dag(contract: Contract, family: str) -> DAG:
         max_active_runs=1,
         default_args={"retries": 2, "retry_delay": duration(seconds=10), "execution_timeout": duration(minutes=30)},
         params={
-            "trials": Param(10, type="integer", minimum=1, maximum=1000, title="Trials", description="Sets of parameters to try."),
+            "trials": Param(10, type="integer", minimum=1, maximum=MOST_TRIALS, title="Trials", description="Sets of parameters to try."),
             "seed": Param(
                 42, type="integer", minimum=0, maximum=2**31 - 1, title="Seed", description="The same seed gives the same model."
             ),
@@ -59,7 +59,8 @@ def training_dag(contract: Contract, family: str) -> DAG:
             events = list(triggering_asset_events.get(processed, ()))  # several publications may have become one run: the last counts
             published = events[-1].extra.get("digest") if events else None
             digest = params["digest"] or published or latest_digest(store, dataset)
-            return train_version(dataset, family, digest=digest, trials=params["trials"], seed=params["seed"], key=run_id, store=store)
+            trials = asked_trials(events) or params["trials"]
+            return train_version(dataset, family, digest=digest, trials=trials, seed=params["seed"], key=run_id, store=store)
 
         @task(outlets=[model_asset(dataset)])
         def promote(version: str) -> None:

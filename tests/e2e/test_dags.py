@@ -1,6 +1,8 @@
 """The four DAGs, run task by task against a real object store and a real MLflow server on a small data set."""
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,7 @@ def store(object_store: ObjectStoreServer) -> ObjectStore:
 @pytest.fixture(scope="module")
 def states(env: dict[str, str], store: ObjectStore) -> States:
     upload(store, rows=800, seed=1)
-    conf = {dag_id: {"trials": 2} for dag_id in DAGS if dag_id.startswith("train")}
+    conf = {dag_id: {"trials": 2} for dag_id in DAGS}
     states: States = json.loads(airflow_home.run("e2e/run_dags.py", json.dumps(conf), *DAGS, env=env).splitlines()[-1])
     return states
 
@@ -64,6 +66,14 @@ def test_all_tasks_of_the_four_dags_succeed(states: States) -> None:
     assert {dag_id: state["run"] for dag_id, state in states.items()} == dict.fromkeys(DAGS, "success")
     for state in states.values():
         assert set(state["tasks"].values()) == {"success"}
+
+
+def test_the_trials_that_the_etl_is_asked_for_go_along_with_its_publication(states: States, env: dict[str, str]) -> None:
+    assert states
+    with contextlib.closing(sqlite3.connect(env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].removeprefix("sqlite:///"))) as database:
+        [(extra,)] = database.execute("SELECT extra FROM asset_event WHERE source_dag_id = 'etl_mlflow'").fetchall()
+
+    assert json.loads(extra)["trials"] == 2
 
 
 def test_every_family_and_the_champion_can_be_loaded_and_score_raw_records(states: States, mlflow_uri: str) -> None:

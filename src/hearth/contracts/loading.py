@@ -13,6 +13,7 @@ from hearth.errors import InvalidContract, UnknownDataset
 from hearth.settings import get_settings
 
 FILE_NAME = "contract.yaml"
+ALL = "all"
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -54,6 +55,18 @@ def list_contracts(data_dir: Path | None = None) -> list[Contract]:
     contracts = [load_contract(name, folder) for name in _names(folder)]
     require_distinct_dags(contracts, folder)
     return contracts
+
+
+def chosen_contracts(names: str, data_dir: Path | None = None) -> list[Contract]:
+    """Read the contracts that a person has named: `heart`, `employees,heart`, or `all`.
+
+    Raises:
+        UnknownDataset: no contract has this name.
+        InvalidContract: a contract has a mistake.
+    """
+    if names == ALL:
+        return list_contracts(data_dir)
+    return [load_contract(name, data_dir) for name in dict.fromkeys(name.strip() for name in names.split(","))]
 
 
 def contract_path(name: str, data_dir: Path | None = None) -> Path:

@@ -1,0 +1,33 @@
+import importlib.util
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.airflow_home import ROOT
+
+
+@dataclass(frozen=True)
+class Update:
+    extra: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def assets() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("assets", ROOT / "airflow" / "dags" / "assets.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_last_of_several_publications_says_how_many_trials_are_asked_for(assets: ModuleType) -> None:
+    assert assets.asked_trials([Update({"trials": 3}), Update({"trials": 5})]) == 5
+    assert assets.asked_trials([Update({"trials": 3}), Update({"trials": None})]) is None
+
+
+def test_a_run_by_hand_or_an_event_of_an_earlier_version_asks_for_none(assets: ModuleType) -> None:
+    assert assets.asked_trials([]) is None
+    assert assets.asked_trials([Update({"digest": "0123"})]) is None
