@@ -85,17 +85,17 @@ test-dags: setup-dev ## the DAGs, end to end
 flag = $(if $($(2)),--$(1) '$($(2))')
 RUN = $(ENVS)/embedded/bin/python -m utils.embedded.run $(ENVS)/serve/bin/python
 
-demo: setup ## from raw file to live predictions on this machine: make demo [TRIALS=3] [ROWS=5000]
-	@$(SERVE)/python -m utils.demo $(if $(TRIALS),--trials $(TRIALS)) $(if $(ROWS),--rows $(ROWS))
+demo: setup ## from raw file to live predictions on this machine: make demo [DATASET=heart] [TRIALS=3] [ROWS=5000]
+	@$(SERVE)/python -m utils.demo $(call flag,dataset,DATASET) $(if $(TRIALS),--trials $(TRIALS)) $(if $(ROWS),--rows $(ROWS))
 
-data: setup ## write the fake data set to .hearth/data: make data [ROWS=15000] [SEED=42]
-	@$(RUN) -m utils.make_data $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
+data: setup ## write the fake data set to .hearth/data: make data [DATASET=heart] [ROWS=15000] [SEED=42]
+	@$(RUN) -m utils.make_data $(call flag,dataset,DATASET) $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
 
-upload: setup ## put the raw data into the bucket of a running stack
-	@$(RUN) -m utils.upload_data $(if $(ROWS),--rows $(ROWS))
+upload: setup ## put the raw data into the bucket of a running stack: make upload [DATASET=heart]
+	@$(RUN) -m utils.upload_data $(call flag,dataset,DATASET) $(if $(ROWS),--rows $(ROWS))
 
-smoke: setup ## use a running stack as a user would, and say whether it works
-	@$(RUN) -m utils.smoke $(if $(TRIALS),--trials $(TRIALS))
+smoke: setup ## use a running stack as a user would, and say whether it works: make smoke [DATASET=heart] [TRIALS=3]
+	@$(RUN) -m utils.smoke $(call flag,dataset,DATASET) $(if $(TRIALS),--trials $(TRIALS))
 
 export: setup ## write the stored predictions to a file: make export [FORMAT=parquet] [SINCE=2026-11-21] [UNTIL=…] [DATASET=employees] [OUTPUT=…]
 	@$(RUN) -m hearth.predictions export $(call flag,format,FORMAT) $(call flag,output,OUTPUT) $(call flag,since,SINCE) $(call flag,until,UNTIL) $(call flag,dataset,DATASET)
