@@ -88,8 +88,8 @@ RUN = $(ENVS)/embedded/bin/python -m utils.embedded.run $(ENVS)/serve/bin/python
 demo: setup ## from raw file to live predictions on this machine: make demo [DATASET=employees,heart|all] [TRIALS=3] [ROWS=5000]
 	@$(SERVE)/python -m utils.demo $(call flag,dataset,DATASET) $(call flag,trials,TRIALS) $(call flag,rows,ROWS)
 
-data: setup ## write the fake data set to .hearth/data: make data [ROWS=15000] [SEED=42]
-	@$(RUN) -m utils.make_data $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
+data: setup ## write the fake data set to .hearth/data: make data [DATASET=heart] [ROWS=15000] [SEED=42]
+	@$(RUN) -m utils.make_data $(call flag,dataset,DATASET) $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
 
 upload: setup ## put the raw data into the bucket of a running stack: make upload [DATASET=all] [ROWS=5000]
 	@$(RUN) -m utils.upload_data $(call flag,dataset,DATASET) $(call flag,rows,ROWS)

@@ -19,8 +19,9 @@ from grpc_service.encoding import Record, packed_message, record_message
 from grpc_service.errors import error_of
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
-from hearth.contracts import Contract, IntegerColumn, NumberColumn, load_contract
+from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn, load_contract
 from hearth.contracts.aliases import CHAMPION
+from hearth.contracts.kinds import Column
 from hearth.errors import HearthError
 from hearth.fakes import FakeRecords
 from hearth.settings import GrpcClientSettings
@@ -42,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def csv_records(contract: Contract, path: Path, most: int | None) -> list[Record]:
-    """Read rows of a CSV file: empty cells are missing, cells of numeric columns numbers. What else is wrong is for the service to say."""
-    numeric = {name for name, column in contract.columns.items() if isinstance(column, IntegerColumn | NumberColumn)}
+    """Read rows of a CSV file: empty cells are missing, those of numbers and of codes numbers. What is wrong is for the service to say."""
+    numeric = {name for name, column in contract.columns.items() if _holds_numbers(column)}
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = islice(csv.DictReader(file, restval=""), most)
         return [{name: _cell(text, is_number=name in numeric) for name, text in row.items() if name is not None} for row in rows]
@@ -144,6 +145,12 @@ def _print_error(error: pb.Error, name: str = "") -> None:
         print(f"{'':>6}  row {problem.row}, {problem.column}: got {shown}, expected {problem.expected}", file=sys.stderr)
     if error.more_errors:
         print(f"{'':>6}  and {error.more_errors} more", file=sys.stderr)
+
+
+def _holds_numbers(column: Column) -> bool:
+    if isinstance(column, CategoryColumn):
+        return isinstance(column.categories[0], int)
+    return isinstance(column, IntegerColumn | NumberColumn)
 
 
 def _cell(text: str, *, is_number: bool) -> object:

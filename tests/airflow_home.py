@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from utils.servers import ObjectStore
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -21,6 +23,19 @@ def environment(home: Path, **more: str) -> dict[str, str]:
         "HEARTH_ENVIRONMENT": "laptop",
         "HEARTH_DATA_DIR": str(ROOT / "data"),
         **more,
+    }
+
+
+def servers(store: ObjectStore, mlflow_uri: str) -> dict[str, str]:
+    """Return the settings of processes that use these servers."""
+    return {
+        "HEARTH_S3_ENDPOINT_URL": store.endpoint_url,
+        "HEARTH_S3_REGION": store.region,
+        "HEARTH_S3_ACCESS_KEY": store.access_key,
+        "HEARTH_S3_SECRET_KEY": store.secret_key,
+        "HEARTH_DATA_BUCKET": "data",
+        "HEARTH_PROCESSED_BUCKET": "processed",
+        "HEARTH_MLFLOW_TRACKING_URI": mlflow_uri,
     }
 
 

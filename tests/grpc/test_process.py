@@ -19,6 +19,8 @@ from grpc_service import client
 from grpc_service.readiness import SERVICE
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
+from hearth.contracts import load_contract
+from hearth.contracts.records import check_records
 from tests.grpc.service import Service, Shelf, fitted, health_stub, serving
 from tests.samples import EMPLOYEES, REAL_EXTRACT, ROOT
 from utils.embedded.health import grpc_serves
@@ -168,6 +170,14 @@ class TestClient:
         assert "Company Type: got 'Start-up', expected one of 'Product', 'Service'" in shown.err
         assert "Designation: got 'many', expected a whole number from 0 to 5 (level)" in shown.err
         assert f"{0 if mode == 'batch' else 1} of 2 records scored" in shown.out
+
+    def test_codes_in_a_file_are_the_whole_numbers_that_records_have(self, tmp_path: Path) -> None:
+        heart = load_contract("heart", ROOT / "data")
+        (tmp_path / "rows.csv").write_text(f"{','.join(heart.columns)}\n61,0,2.0,141,239,1,0,148,0,1.7,1,1,2,1\n")
+
+        records = client.csv_records(heart, tmp_path / "rows.csv", None)
+
+        assert list(check_records(heart, records)[0].values()) == [61, 0, 2, 141, 239, 1, 0, 148, 0, 1.7, 1, 1, 2]
 
     @pytest.mark.skipif(not REAL_EXTRACT.exists(), reason="the real extract is not beside the checkout")
     @pytest.mark.parametrize("form", [[], ["--packed"]], ids=["records", "packed"])

@@ -1,0 +1,44 @@
+"""docs/add-a-model.md, followed to the letter: its family has a DAG, which ends in a version that has passed the gate."""
+
+import json
+
+import pytest
+
+from hearth.registry import Registry
+from tests import airflow_home, guide
+from utils.servers import ObjectStore as ObjectStoreServer
+
+DAGS = ("heart_etl_mlflow", "heart_train_boosted_trees")
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> guide.Guide:
+    return guide.boosted_trees(tmp_path_factory.mktemp("boosted-trees"))
+
+
+@pytest.mark.timeout(600)
+def test_its_entry_passes_the_tests_of_the_catalogue(followed: guide.Guide) -> None:
+    said = followed.run("test", {"PYTHONPATH": followed.python_path})
+
+    assert " passed" in said
+    assert "skipped" not in said
+
+
+@pytest.mark.timeout(600)
+def test_its_dag_trains_a_version_that_passes_the_gate_and_has_the_alias(
+    followed: guide.Guide, tmp_path_factory: pytest.TempPathFactory, object_store: ObjectStoreServer, mlflow_uri: str
+) -> None:
+    env = airflow_home.environment(
+        tmp_path_factory.mktemp("airflow"),
+        **airflow_home.servers(object_store, mlflow_uri),
+        HEARTH_DATA_DIR=str(followed.data),
+        PYTHONPATH=followed.python_path,
+    )
+    airflow_home.migrate(env)
+    airflow_home.run("../utils/upload_data.py", "--dataset", "heart", "--rows", "800", env={**env, "HEARTH_STATE_DIR": str(followed.root)})
+
+    states = json.loads(airflow_home.run("e2e/run_dags.py", json.dumps({DAGS[1]: {"trials": 2}}), *DAGS, env=env).splitlines()[-1])
+
+    assert {dag_id: state["run"] for dag_id, state in states.items()} == dict.fromkeys(DAGS, "success")
+    version = Registry(mlflow_uri).version("heart", "boosted_trees")
+    assert (version.family, version.tags["hearth.gate"]) == ("boosted_trees", "passed")
