@@ -111,7 +111,7 @@ chaos: setup ## kill workers and servers while 100,000 records go through the st
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-serving bench-soak bench-stream
+.PHONY: bench-serving bench-grpc bench-scorers bench-soak bench-stream
 
 $(ENVS)/bench-%/.installed: utils/bench/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -120,6 +120,12 @@ $(ENVS)/bench-%/.installed: utils/bench/requirements/%.txt | $(UV)
 
 bench-serving: setup-dev $(BENCH_PEERS:%=$(ENVS)/bench-%/.installed) ## compare REST with ready-made model servers; needs wrk
 	$(SERVE)/python -m utils.bench_serving $(BENCH_FLAGS)
+
+bench-grpc: setup-dev ## compare gRPC with an empty servicer of the same interface, maps with packed columns
+	$(SERVE)/python -m utils.bench_grpc $(BENCH_FLAGS)
+
+bench-scorers: setup-dev ## compare the compiled scorers with scikit-learn's pipelines, in process
+	$(SERVE)/python -m utils.bench_scorers $(BENCH_FLAGS)
 
 bench-stream: setup-dev ## speed of the stream worker, on real servers
 	$(SERVE)/python -m utils.bench_stream $(BENCH_FLAGS)

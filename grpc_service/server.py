@@ -21,6 +21,7 @@ from grpc_service.telling import Calls
 from grpc_service.v1.prediction_pb2_grpc import add_PredictionServicer_to_server
 from hearth.contracts import Contract, list_contracts
 from hearth.errors import HearthError, InvalidSettings
+from hearth.garbage import lasting
 from hearth.metrics import new_registry, serve_metrics, tell_models, tell_recorder
 from hearth.recording.recorder import Recorder
 from hearth.registry import Registry
@@ -78,8 +79,9 @@ async def _serve(settings: GrpcSettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    contracts = {contract.name: contract for contract in list_contracts(settings.data_dir)}
-    models = Models(Registry.from_settings(settings), contracts, settings.alias_poll_seconds)
+    with lasting():
+        contracts = {contract.name: contract for contract in list_contracts(settings.data_dir)}
+        models = Models(Registry.from_settings(settings), contracts, settings.alias_poll_seconds)
     async with running_server(settings, contracts, models) as port:
         _LOGGER.info("listening on %s:%d", settings.grpc_host, port)
         # It waits for the first look; the process answers health checks meanwhile, and can be stopped

@@ -1,4 +1,4 @@
-"""The application: `uvicorn --factory hearth_api.app:create_service`."""
+"""The application: its routes, and what it holds while it runs."""
 
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,6 @@ from hearth.registry import Registry
 from hearth.serving import Models
 from hearth.settings import ApiSettings
 from hearth.streaming.client import StreamWriter
-from hearth.telemetry import configure_logging
 from hearth_api.errors import install_error_handlers
 from hearth_api.graphql_schema.router import graphql_router
 from hearth_api.keys import protect
@@ -106,9 +105,3 @@ def create_app(
     # Not through a router, which each request would have to be matched against twice
     app.router.routes[:0] = prediction_routes(contracts, settings.api_default_dataset, settings.api_max_records)
     return app
-
-
-def create_service() -> FastAPI:
-    """Make the service for a process of its own, whose logging it sets up."""
-    configure_logging("fastapi")
-    return create_app()

@@ -3,9 +3,7 @@
 import contextlib
 import json
 import os
-import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +12,12 @@ from urllib import request
 
 from utils.bench.load import LoadError
 from utils.bench.peers import mlserver_model
+from utils.bench.processes import started
 from utils.bench.requests import Records
 from utils.servers import ROOT, free_port, free_ports
 
 Body = Callable[[Records], bytes]
 Probabilities = Callable[[Any], list[list[float]] | None]
-
-_START_SECONDS = 180.0
-_STOP_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -55,11 +51,11 @@ def contenders(folder: Path, registry: str, served: Mapping[str, str]) -> list[C
 
     bench = {"BENCH_FOLDER": str(folder)}
     return [
-        Contender("Hearth", "serve", uvicorn("hearth_api.app:create_service", "--factory"), "/predict", plain, _hearth, served),
+        Contender("Hearth", "serve", uvicorn("hearth_api.process:create_service", "--factory"), "/predict", plain, _hearth, served),
         Contender(
             "Hearth, two processes",
             "serve",
-            uvicorn("hearth_api.app:create_service", "--factory", "--workers", "2"),
+            uvicorn("hearth_api.process:create_service", "--factory", "--workers", "2"),
             "/predict",
             plain,
             _hearth,
@@ -112,43 +108,27 @@ def running(contender: Contender, sample: Records) -> Iterator["Running"]:
     python = ROOT / ".venvs" / contender.environment / "bin/python"
     if not python.exists():
         raise LoadError(f"{contender.name}: {python} does not exist: run `make bench-serving`, which installs it.")
+    port = free_port()
+    service = Running(contender, f"http://127.0.0.1:{port}{contender.path}")
+
+    def answers() -> bool:
+        with contextlib.suppress(OSError):
+            service.ask(sample)
+            return True
+        return False
+
     with tempfile.TemporaryDirectory(prefix="hearth-bench-", ignore_cleanup_errors=True) as state:
-        port = free_port()
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HEARTH_", "MLFLOW_", "PYTHON"))}
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # one worker process, one compute thread: for all
-        log = Path(state, "log")
-        started = time.monotonic()
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [python, "-m", *contender.command(Path(state), port)],
-                cwd=ROOT,
-                env={**inherited, **threads, **contender.settings},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        try:
-            service = Running(contender, f"http://127.0.0.1:{port}{contender.path}", process.pid)
-            while process.poll() is None and time.monotonic() - started < _START_SECONDS:
-                with contextlib.suppress(OSError):
-                    service.ask(sample)
-                    break
-                time.sleep(0.1)
-            else:
-                raise LoadError(f"{contender.name} does not answer:\n{log.read_text('utf-8', 'replace')[-3000:]}")
-            service.ready_seconds = time.monotonic() - started
+        command = [str(python), "-m", *contender.command(Path(state), port)]
+        with started(contender.name, command, contender.settings, answers) as (service.pid, service.ready_seconds):
             yield service
-        finally:
-            _stop(process)
 
 
 class Running:
     """A contender that answers."""
 
-    def __init__(self, contender: Contender, url: str, pid: int) -> None:
-        self.contender, self.url, self.pid = contender, url, pid
-        self.ready_seconds = 0.0
+    def __init__(self, contender: Contender, url: str) -> None:
+        self.contender, self.url = contender, url
+        self.pid, self.ready_seconds = 0, 0.0
 
     def ask(self, records: Records) -> list[list[float]] | None:
         """Return the probabilities for the records; None if the contender makes none.
@@ -159,15 +139,6 @@ class Running:
         headers = {"content-type": "application/json"}
         with request.urlopen(request.Request(self.url, self.contender.body(records), headers), timeout=30) as answer:  # noqa: S310 - our own
             return self.contender.probabilities(json.load(answer))
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_STOP_SECONDS)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, 9)
-    process.wait()
 
 
 def _named(answer: dict[str, list[list[float]]]) -> list[list[float]]:

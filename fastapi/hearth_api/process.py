@@ -1,0 +1,15 @@
+"""The service as a process of its own: `uvicorn --factory hearth_api.process:create_service`."""
+
+from fastapi import FastAPI
+
+from hearth.garbage import lasting
+from hearth.telemetry import configure_logging
+
+
+def create_service() -> FastAPI:
+    """Set up logging, import what the service is made of, and make it."""
+    configure_logging("fastapi")
+    with lasting():
+        from hearth_api.app import create_app  # noqa: PLC0415 - the context is for this import
+
+        return create_app()

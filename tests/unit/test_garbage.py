@@ -1,0 +1,54 @@
+"""What stays is not looked through for garbage again and again."""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from hearth.garbage import lasting
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+class Ring:
+    """Only the collector can find that nobody holds it."""
+
+    left = 0
+
+    def __init__(self) -> None:
+        self.itself = self
+        Ring.left += 1
+
+    def __del__(self) -> None:
+        Ring.left -= 1
+
+
+def test_nothing_is_looked_for_meanwhile_and_what_is_made_then_is_left_alone_for_good() -> None:
+    with lasting():
+        assert not gc.isenabled()
+        stays = [Ring()]
+    assert gc.isenabled()
+
+    assert not any(found is stays for found in gc.get_objects())
+
+
+def test_what_is_made_later_is_found() -> None:
+    with lasting():
+        pass
+    before = Ring.left
+    Ring()
+
+    gc.collect()
+
+    assert Ring.left == before
+
+
+def test_a_start_that_fails_leaves_the_collector_on() -> None:
+    with pytest.raises(ImportError), lasting():
+        raise ImportError
+
+    assert gc.isenabled()
