@@ -1,5 +1,6 @@
 """Files as clients send them: a real service, real connections, models that are a rule of one line."""
 
+import contextlib
 import csv
 import io
 import logging
@@ -182,16 +183,14 @@ class TestRefusals:
             assert b"422" in peer.recv(1_000)
 
     def test_no_more_files_than_the_limit_are_taken_at_once_and_places_are_given_back(self, client: httpx.Client) -> None:
-        slow = [connected(client), connected(client)]
-        for peer in slow:
-            peer.sendall(b"POST /predict/csv HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nGender,")
-        # both wait for the rest of their files, or are about to: the answer to the third says which
-        answers = iter(lambda: client.post("/predict/csv", content=csv_content(1)), None)
-        busy = next(answer for answer in answers if answer.status_code != 200)
-        assert "2 files are being scored already" in refused(busy, 503, "too_busy")
-        assert busy.headers["retry-after"]
-        for peer in slow:
-            peer.close()
+        with contextlib.ExitStack() as slow:
+            # a sender that came while the place of our own file was not free yet was refused: another follows
+            while (busy := client.post("/predict/csv", content=csv_content(1))).status_code == 200:
+                slow.enter_context(connected(client)).sendall(
+                    b"POST /predict/csv HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nGender,"
+                )
+            assert "2 files are being scored already" in refused(busy, 503, "too_busy")
+            assert busy.headers["retry-after"]
         assert any(client.post("/predict/csv", content=csv_content(1)).status_code == 200 for _ in range(1_000))
 
     def test_an_answer_that_breaks_off_is_seen_to_be_incomplete(
