@@ -31,6 +31,20 @@ RECORD = [63, 1, 3, 145, 233, 1, 0, 150, 0, 2.3, 0, 0, 1]
 
 
 @pytest.fixture(scope="module")
+def mlflow_uri() -> Iterator[str]:
+    """An MLflow in which nobody else has registered a model of this data set."""
+    with servers.mlflow_server() as uri:
+        yield uri
+
+
+@pytest.fixture(scope="module")
+def object_store() -> Iterator[servers.ObjectStore]:
+    """A store without a raw file: the first task has to generate one."""
+    with servers.object_store() as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with the heart data set alone, and no real file in it."""
     folder = tmp_path_factory.mktemp("data")
