@@ -18,13 +18,14 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold: features as numbers, classes as codes. `weights` are keywords of `fit`."""
+    """One fold: features as numbers, classes as codes. `weights` are keywords of `fit`, `held_out` are positions in the train set."""
 
     X_fit: np.ndarray
     y_fit: np.ndarray
     weights: Mapping[str, np.ndarray]
     X_held_out: np.ndarray
     y_held_out: np.ndarray
+    held_out: np.ndarray
 
 
 def make_folds(  # noqa: PLR0913 - all but the data are named
@@ -38,8 +39,10 @@ def make_folds(  # noqa: PLR0913 - all but the data are named
         UntrainableData: a class has fewer rows than there are folds.
     """
     require_rows(contract, y, at_least=folds)
+    rows = np.arange(len(X))
     if len(X) > family.tuning_rows:
-        X, _, y, _ = train_test_split(X, y, train_size=family.tuning_rows, stratify=y, random_state=seed)
+        rows, _ = train_test_split(rows, train_size=family.tuning_rows, stratify=y, random_state=seed)
+        X, y = X.iloc[rows], y.iloc[rows]
         require_rows(contract, y, at_least=folds)
     codes = y.to_numpy()
     parts = []
@@ -47,7 +50,7 @@ def make_folds(  # noqa: PLR0913 - all but the data are named
         features = build_features(contract)
         X_fit = features.fit_transform(X.iloc[fit_rows])
         weights = row_weights(contract, family, codes[fit_rows])
-        parts.append(Fold(X_fit, codes[fit_rows], weights, features.transform(X.iloc[held_out]), codes[held_out]))
+        parts.append(Fold(X_fit, codes[fit_rows], weights, features.transform(X.iloc[held_out]), codes[held_out], rows[held_out]))
     return parts
 
 

@@ -23,10 +23,12 @@ AS_TRAINED = "as trained"
 class OutOfFold:
     """What models said of train rows that they were not fitted on, in the order of the folds.
 
-    `fold` and `truth` have shape (rows,), `probabilities` (rows, classes).
+    `fold`, `row` (the position in the train set) and `truth` have shape (rows,), `probabilities` (rows, classes). A family that is tuned
+    on a sample is asked about the rows of the sample only.
     """
 
     fold: np.ndarray
+    row: np.ndarray
     truth: np.ndarray
     probabilities: np.ndarray
 
@@ -147,6 +149,7 @@ def _times(value: Param, factor: float, bounds: tuple[float, float] | None) -> P
 def _out_of_fold(parts: Sequence[Fold], family: Family, params: Params, seed: int) -> OutOfFold:
     return OutOfFold(
         np.concatenate([np.full(len(part.y_held_out), number) for number, part in enumerate(parts)]),
+        np.concatenate([part.held_out for part in parts]),
         np.concatenate([part.y_held_out for part in parts]),
         np.concatenate(list(_probabilities(parts, family, params, seed))),
     )

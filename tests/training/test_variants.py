@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,7 +79,16 @@ class TestCrossValidate:
         expected = cross_val_score(whole, SPLIT.X_train, SPLIT.y_train, cv=folds, scoring="f1_macro")
         np.testing.assert_allclose(said.scores(EMPLOYEES), expected)
         assert said.probabilities.shape == (len(SPLIT.X_train), 3)
-        assert sorted(said.truth) == sorted(SPLIT.y_train)
+        assert sorted(said.row) == list(range(len(SPLIT.X_train)))
+        np.testing.assert_array_equal(said.truth, SPLIT.y_train.to_numpy()[said.row])
+
+    def test_a_family_that_is_tuned_on_a_sample_says_which_rows_it_was_asked_about(self) -> None:
+        family = replace(FAMILIES["logistic_regression"], tuning_rows=100)
+
+        said = cross_validate(EMPLOYEES, SPLIT.X_train, SPLIT.y_train, family, params=family.defaults, seed=3)
+
+        assert len(set(said.row)) == len(said.row) == 100
+        np.testing.assert_array_equal(said.truth, SPLIT.y_train.to_numpy()[said.row])
 
 
 class TestTuneAround:
