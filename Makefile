@@ -7,7 +7,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 SERVE_EXTRAS = --extra api --extra grpc --extra scoring --extra stream --extra ui --extra utils
 
 .DEFAULT_GOAL := help
-.PHONY: help check setup setup-dev lock lint types test test-unit test-training test-servers test-dags demo data upload smoke export replay tune chaos up down status logs clean
+.PHONY: help check setup setup-dev lock lint types test test-unit test-training test-servers test-dags demo data upload smoke export replay tune eda chaos up down status logs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ replay: setup ## list the dead letters, or put chosen ones back: make replay [ID
 
 tune: setup ## search the parameters of a family: make tune DATASET=heart FAMILY=random_forest [TRIALS=50] [JOBS=2]
 	@$(ENVS)/embedded/bin/python -m utils.embedded.run $(AIRFLOW)/python -m hearth.tune $(DATASET) $(call flag,family,FAMILY) $(call flag,trials,TRIALS) $(call flag,jobs,JOBS)
+
+eda: $(ENVS)/airflow/.installed-dev ## run EDA.ipynb from top to bottom: make eda [ROWS=3000]; with the real file, or ROWS, it goes to .hearth/
+	@$(if $(ROWS),HEARTH_EDA_ROWS=$(ROWS)) $(AIRFLOW)/python -m utils.eda
 
 chaos: setup ## kill workers and servers while 100,000 records go through the stream, and count: make chaos [SEED=1] [RECORDS=100000] [KILLS=20]
 	@$(SERVE)/python -m utils.chaos $(call flag,seed,SEED) $(call flag,records,RECORDS) $(call flag,kills,KILLS)

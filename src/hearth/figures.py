@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 from hearth.evaluation import Evaluation, calibration_error, reliability
 
 _DOTS_PER_INCH = 130
-_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#666666")  # told apart by colour-blind eyes too
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#666666")  # told apart by colour-blind eyes too
 _GRID_COLOUR = "#dddddd"
 
 
@@ -54,7 +54,7 @@ def precision_recall(evaluation: Evaluation, title: str) -> Figure:
     for code, scores in enumerate(evaluation.per_class):
         if scores.support == 0:
             continue  # without a true row there is no recall
-        colour = _COLOURS[code % len(_COLOURS)]
+        colour = COLOURS[code % len(COLOURS)]
         truth, probability = evaluation.truth == code, evaluation.probabilities[:, code]
         precision, recall, _ = precision_recall_curve(truth, probability)
         label = f"{scores.label}: average precision {average_precision_score(truth, probability):.3f}, {scores.support:,} rows"
@@ -76,11 +76,11 @@ def reliability_diagram(evaluation: Evaluation, title: str) -> Figure:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     above.plot([0, 1], [0, 1], linestyle="--", color="#666666", label="as often right as it says")
     label = f"this model, expected calibration error {calibration_error(bins):.3f}"
-    above.plot(confidence, accuracy, marker="o", color=_COLOURS[0], label=label)
+    above.plot(confidence, accuracy, marker="o", color=COLOURS[0], label=label)
     above.set(ylim=(0, 1.02), ylabel="share of predictions that are right")
     above.grid(color=_GRID_COLOUR)
     above.legend(loc="upper left", framealpha=1)
-    bars = below.bar(confidence, counts, width=0.06, color=_COLOURS[0])
+    bars = below.bar(confidence, counts, width=0.06, color=COLOURS[0])
     below.bar_label(bars, labels=[f"{count:,}" for count in counts], fontsize=8, padding=2)
     below.margins(y=0.25)
     below.yaxis.set_major_formatter("{x:,.0f}")
