@@ -149,7 +149,7 @@ def _print_error(error: pb.Error, name: str = "") -> None:
 
 def _holds_numbers(column: Column) -> bool:
     if isinstance(column, CategoryColumn):
-        return isinstance(column.categories[0], int)
+        return column.holds_numbers
     return isinstance(column, IntegerColumn | NumberColumn)
 
 

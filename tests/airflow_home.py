@@ -26,8 +26,8 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     }
 
 
-def servers(store: ObjectStore, mlflow_uri: str) -> dict[str, str]:
-    """Return the settings of processes that use these servers."""
+def storage(store: ObjectStore) -> dict[str, str]:
+    """Return the settings of processes that use this store."""
     return {
         "HEARTH_S3_ENDPOINT_URL": store.endpoint_url,
         "HEARTH_S3_REGION": store.region,
@@ -35,8 +35,12 @@ def servers(store: ObjectStore, mlflow_uri: str) -> dict[str, str]:
         "HEARTH_S3_SECRET_KEY": store.secret_key,
         "HEARTH_DATA_BUCKET": "data",
         "HEARTH_PROCESSED_BUCKET": "processed",
-        "HEARTH_MLFLOW_TRACKING_URI": mlflow_uri,
     }
+
+
+def servers(store: ObjectStore, mlflow_uri: str) -> dict[str, str]:
+    """Return the settings of processes that use these servers."""
+    return {**storage(store), "HEARTH_MLFLOW_TRACKING_URI": mlflow_uri}
 
 
 def run(script: str, *arguments: str, env: dict[str, str]) -> str:

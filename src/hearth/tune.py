@@ -5,8 +5,8 @@ MLflow's experiment `<family>_optuna`. Nothing is registered: what was found is 
 """
 
 import argparse
-import logging
 import sys
+from collections.abc import Callable
 from uuid import uuid4
 
 import yaml
@@ -32,7 +32,6 @@ def main() -> int:
     options = _parser().parse_args()
     console = Console(stderr=True)
     configure_logging("tune", "WARNING" if console.is_terminal else "INFO")  # on a terminal the bar says it
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         contract = load_contract(options.dataset)
         require_family(contract, options.family)
@@ -99,20 +98,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-class _whole:  # noqa: N801 - argparse shows the name in its message
-    """Read a whole number within bounds."""
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    """Make a reader of whole numbers within bounds."""
 
-    def __init__(self, low: int, high: int) -> None:
-        self._low, self._high = low, high
-
-    def __call__(self, text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = self._low - 1
-        if not self._low <= number <= self._high:
-            raise argparse.ArgumentTypeError(f"must be a whole number from {self._low} to {self._high}, got {text!r}")
+    def read(text: str) -> int:
+        number = int(text) if text.isascii() and text.isdecimal() else -1
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}, got {text!r}")
         return number
+
+    return read
 
 
 if __name__ == "__main__":

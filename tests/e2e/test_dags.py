@@ -27,13 +27,7 @@ def env(tmp_path_factory: pytest.TempPathFactory, object_store: ObjectStoreServe
     home = tmp_path_factory.mktemp("airflow")
     env = airflow_home.environment(
         home,
-        HEARTH_S3_ENDPOINT_URL=object_store.endpoint_url,
-        HEARTH_S3_REGION=object_store.region,
-        HEARTH_S3_ACCESS_KEY=object_store.access_key,
-        HEARTH_S3_SECRET_KEY=object_store.secret_key,
-        HEARTH_DATA_BUCKET="data",
-        HEARTH_PROCESSED_BUCKET="processed",
-        HEARTH_MLFLOW_TRACKING_URI=mlflow_uri,
+        **airflow_home.servers(object_store, mlflow_uri),
         HEARTH_ALIAS_POLL_SECONDS="1",
     )
     airflow_home.migrate(env)

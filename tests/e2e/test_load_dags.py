@@ -41,12 +41,7 @@ def table(database: str) -> BatchTable:
 def env(tmp_path_factory: pytest.TempPathFactory, object_store: servers.ObjectStore, source_url: str, database: str) -> dict[str, str]:
     env = airflow_home.environment(
         tmp_path_factory.mktemp("airflow"),
-        HEARTH_S3_ENDPOINT_URL=object_store.endpoint_url,
-        HEARTH_S3_REGION=object_store.region,
-        HEARTH_S3_ACCESS_KEY=object_store.access_key,
-        HEARTH_S3_SECRET_KEY=object_store.secret_key,
-        HEARTH_DATA_BUCKET="data",
-        HEARTH_PROCESSED_BUCKET="processed",
+        **airflow_home.storage(object_store),
         HEARTH_BATCH_API_URL=source_url,
         HEARTH_DATA_DB_URL=database,
         HEARTH_LOAD_DATA_WAIT_SECONDS="1",

@@ -92,13 +92,7 @@ def env(
     env = airflow_home.environment(
         tmp_path_factory.mktemp("airflow"),
         HEARTH_DATA_DIR=str(folder),
-        HEARTH_S3_ENDPOINT_URL=object_store.endpoint_url,
-        HEARTH_S3_REGION=object_store.region,
-        HEARTH_S3_ACCESS_KEY=object_store.access_key,
-        HEARTH_S3_SECRET_KEY=object_store.secret_key,
-        HEARTH_DATA_BUCKET="data",
-        HEARTH_PROCESSED_BUCKET="processed",
-        HEARTH_MLFLOW_TRACKING_URI=mlflow_uri,
+        **airflow_home.servers(object_store, mlflow_uri),
         HEARTH_API_URL=api_url,
     )
     airflow_home.migrate(env)

@@ -1,4 +1,4 @@
-"""What the tests of batches share: a data set of their own, and its table in each database."""
+"""What tests share: store and registry, and for tests of batches a data set of their own with its table in each database."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,10 +8,24 @@ from sqlalchemy import MetaData, create_engine
 
 from hearth.contracts import Contract
 from hearth.ingest import BatchTable
+from hearth.registry import Registry
 from hearth.settings import get_settings
+from hearth.storage import ObjectStore
 from tests.sources import batch_contract
 from tests.training.batch_rows import sql
 from utils import servers
+
+
+@pytest.fixture
+def store(object_store: servers.ObjectStore) -> ObjectStore:
+    return ObjectStore(
+        object_store.endpoint_url, region=object_store.region, access_key=object_store.access_key, secret_key=object_store.secret_key
+    )
+
+
+@pytest.fixture
+def registry(mlflow_uri: str) -> Registry:
+    return Registry(mlflow_uri, revision="0123")
 
 
 @pytest.fixture(scope="session", params=["postgresql+psycopg2", "mysql+pymysql"])

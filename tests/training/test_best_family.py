@@ -17,7 +17,6 @@ from hearth.registry import Registry
 from hearth.settings import get_settings
 from hearth.storage import ObjectStore
 from tests.samples import renamed_contract, sample_split
-from utils import servers
 
 POOR_KNN = "{knn: {n_neighbors: 1, weights: uniform}, svm: {C: 1.0}}"
 
@@ -29,18 +28,6 @@ def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contra
     get_settings.cache_clear()
     yield contract
     get_settings.cache_clear()
-
-
-@pytest.fixture
-def store(object_store: servers.ObjectStore) -> ObjectStore:
-    return ObjectStore(
-        object_store.endpoint_url, region=object_store.region, access_key=object_store.access_key, secret_key=object_store.secret_key
-    )
-
-
-@pytest.fixture
-def registry(mlflow_uri: str) -> Registry:
-    return Registry(mlflow_uri, revision="0123")
 
 
 class Bench:

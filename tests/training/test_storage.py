@@ -11,13 +11,6 @@ from utils import servers
 
 
 @pytest.fixture
-def store(object_store: servers.ObjectStore) -> ObjectStore:
-    return ObjectStore(
-        object_store.endpoint_url, region=object_store.region, access_key=object_store.access_key, secret_key=object_store.secret_key
-    )
-
-
-@pytest.fixture
 def bucket(store: ObjectStore) -> str:
     name = f"test-{uuid4().hex}"
     store.ensure_bucket(name)

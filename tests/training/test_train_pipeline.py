@@ -22,7 +22,6 @@ from hearth.settings import get_settings
 from hearth.storage import ObjectStore
 from hearth.training import fit
 from tests.samples import renamed_contract, sample_split
-from utils import servers
 
 GOOD: Params = {"n_neighbors": 150, "weights": "uniform"}
 POOR: Params = {"n_neighbors": 5, "weights": "uniform"}
@@ -38,18 +37,6 @@ def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contra
     get_settings.cache_clear()
     yield contract
     get_settings.cache_clear()
-
-
-@pytest.fixture
-def store(object_store: servers.ObjectStore) -> ObjectStore:
-    return ObjectStore(
-        object_store.endpoint_url, region=object_store.region, access_key=object_store.access_key, secret_key=object_store.secret_key
-    )
-
-
-@pytest.fixture
-def registry(mlflow_uri: str) -> Registry:
-    return Registry(mlflow_uri, revision="0123")
 
 
 def publish(store: ObjectStore, contract: Contract, split: Split) -> str:

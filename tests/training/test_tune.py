@@ -14,6 +14,7 @@ from hearth.cleaning import digest
 from hearth.contracts import Contract
 from hearth.pipeline import processed
 from hearth.storage import ObjectStore
+from tests import airflow_home
 from tests.samples import renamed_contract, sample_split
 from utils import servers
 
@@ -29,18 +30,11 @@ def env(tmp_path: Path, object_store: servers.ObjectStore, mlflow_uri: str) -> d
         **{name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")},
         "HEARTH_ENVIRONMENT": "laptop",
         "HEARTH_DATA_DIR": str(tmp_path),
-        "HEARTH_S3_ENDPOINT_URL": object_store.endpoint_url,
-        "HEARTH_S3_REGION": object_store.region,
-        "HEARTH_S3_ACCESS_KEY": object_store.access_key,
-        "HEARTH_S3_SECRET_KEY": object_store.secret_key,
-        "HEARTH_DATA_BUCKET": "data",
-        "HEARTH_PROCESSED_BUCKET": "processed",
-        "HEARTH_MLFLOW_TRACKING_URI": mlflow_uri,
+        **airflow_home.servers(object_store, mlflow_uri),
     }
 
 
-def publish(contract: Contract, server: servers.ObjectStore) -> str:
-    store = ObjectStore(server.endpoint_url, region=server.region, access_key=server.access_key, secret_key=server.secret_key)
+def publish(contract: Contract, store: ObjectStore) -> str:
     split = sample_split(contract)
     manifest = processed.Manifest(contract.name, digest(split), len(split.X_train), len(split.X_test))
     processed.write_split(store, contract.name, manifest.digest, split)
@@ -54,9 +48,9 @@ def tune(env: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[s
 
 
 def test_trials_are_runs_and_the_best_parameters_are_printed_as_the_pipeline_takes_them(
-    contract: Contract, env: dict[str, str], object_store: servers.ObjectStore, mlflow_uri: str
+    contract: Contract, env: dict[str, str], store: ObjectStore, mlflow_uri: str
 ) -> None:
-    data = publish(contract, object_store)
+    data = publish(contract, store)
 
     done = tune(env, contract.name, "--family", "knn", "--trials", "4", "--jobs", "2")
 

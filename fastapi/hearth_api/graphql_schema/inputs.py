@@ -78,6 +78,6 @@ def _input(name: str, annotations: dict[str, Any], fields: dict[str, Any], descr
 
 
 def _scalar(column: Column) -> type:
-    if isinstance(column, IntegerColumn) or (isinstance(column, CategoryColumn) and isinstance(column.categories[0], int)):
+    if isinstance(column, IntegerColumn) or (isinstance(column, CategoryColumn) and column.holds_numbers):
         return int
     return float if isinstance(column, NumberColumn) else str

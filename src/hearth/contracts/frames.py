@@ -159,7 +159,7 @@ def _is_whole(values: pd.Series) -> pd.Series:
 
 def _convert(column: Column, text: pd.Series) -> pd.Series:
     """Give the texts of one column their type; what cannot be read becomes missing."""
-    if isinstance(column, CategoryColumn) and isinstance(column.categories[0], int):
+    if isinstance(column, CategoryColumn) and column.holds_numbers:
         return text.str.replace(WHOLE_CODE, r"\1", regex=True)
     if isinstance(column, IdentifierColumn | CategoryColumn):
         return text

@@ -101,6 +101,11 @@ class CategoryColumn(_Column):
         require_distinct(self.meanings)
         return self
 
+    @property
+    def holds_numbers(self) -> bool:
+        """Whether records hold whole numbers here, and not texts."""
+        return isinstance(self.categories[0], int)
+
     @cached_property
     def texts(self) -> tuple[str, ...]:
         """The categories as files and frames hold them."""

@@ -1,6 +1,6 @@
 """Read contracts from `<data_dir>/<name>/contract.yaml`; a mistake is refused with file, key and reason."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import yaml
@@ -8,7 +8,6 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from hearth.contracts.model import Contract
-from hearth.contracts.names import require_distinct_dags
 from hearth.errors import InvalidContract, UnknownDataset
 from hearth.settings import get_settings
 
@@ -53,7 +52,7 @@ def list_contracts(data_dir: Path | None = None) -> list[Contract]:
     """
     folder = _data_dir(data_dir)
     contracts = [load_contract(name, folder) for name in _names(folder)]
-    require_distinct_dags(contracts, folder)
+    _require_distinct_dags(contracts, folder)
     return contracts
 
 
@@ -116,3 +115,14 @@ def _data_dir(data_dir: Path | None) -> Path:
 
 def _names(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in folder.glob(f"*/{FILE_NAME}"))
+
+
+def _require_distinct_dags(contracts: Sequence[Contract], folder: Path) -> None:
+    """Raise InvalidContract if two data sets want the same DAG without prefix."""
+    owners: dict[str, str] = {}
+    for contract in contracts:
+        for dag in contract.dags_without_prefix:
+            owner = owners.setdefault(dag, contract.name)
+            if owner != contract.name:
+                reason = f"names {dag!r}, as {owner!r} does: only one data set can have it"
+                raise InvalidContract(folder / contract.name / FILE_NAME, "dags_without_prefix", reason)

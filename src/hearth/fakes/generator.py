@@ -177,7 +177,7 @@ def _raw(column: Column, values: Floats, decimals: int | None) -> pd.Series:
     """Give the numbers of a column the form that they have in a raw file."""
     missing = np.isnan(values)
     if isinstance(column, CategoryColumn):
-        if isinstance(column.categories[0], int):
+        if column.holds_numbers:
             codes = pd.Series(np.array(column.categories)[np.where(missing, 0, values).astype(np.int64)])
             return codes.astype("Int64").mask(missing) if column.nullable else codes
         names = np.array([*column.categories, None], dtype=object)

@@ -56,7 +56,7 @@ class CategoryCells(Cells):
         super().__init__()
         self._codes: dict[str, int] = {text: code for code, text in enumerate(column.texts)}
         self._missing_code = len(column.texts) if column.nullable else None
-        self._are_numbers = isinstance(column.categories[0], int)
+        self._are_numbers = column.holds_numbers
 
     def _read(self, text: str) -> float | None:
         if self._are_numbers:

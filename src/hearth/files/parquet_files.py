@@ -138,7 +138,7 @@ def _check_schema(schema: pa.Schema, contract: Contract) -> None:
             raise InvalidFile(f"The file has the column {name!r} twice.")
         kind = schema.field(name).type
         inner = kind.value_type if pa.types.is_dictionary(kind) else kind
-        is_code = isinstance(column, CategoryColumn) and isinstance(column.categories[0], int) and _is_number(inner)
+        is_code = isinstance(column, CategoryColumn) and column.holds_numbers and _is_number(inner)
         is_number = not isinstance(column, CategoryColumn) and _is_number(inner)
         if not (is_code or is_number or _is_text(inner) or pa.types.is_null(inner)):
             raise InvalidFile(f"The column {name!r} has the type {kind}, expected {column.expected}.")
