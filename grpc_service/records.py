@@ -4,6 +4,8 @@ All numbers of a request are checked in one step, as one matrix. That only tells
 merely unusual, the records are checked the way REST does it, which names row, column, value and expectation.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
@@ -38,6 +40,7 @@ class RecordReader:
         self._parser = RecordParser(contract)
         self._rules = NumberRules(contract)
         self._numeric = contract.numeric_features
+        self._numeric_names = frozenset(self._numeric)
         self._categories = {name: _Categories(contract.columns[name]) for name in contract.categorical_features}
 
     def count(self, request: pb.PredictRequest) -> int:
@@ -76,16 +79,18 @@ class RecordReader:
 
     def _read_at_once(self, records: Records) -> Columns:
         numeric, categories = self._numeric, self._categories
-        features = (*numeric, *categories)
+        features = len(numeric) + len(categories)
         numbers: list[float | None] = []
         codes: list[int] = []
         for record in records:
             values = record.values
-            # Looking up what is not there would add it
-            if len(values) != len(features) or not all([name in values for name in features]):  # noqa: C419 - a generator is slower
+            if len(values) != features:
                 raise Unusual
+            get = values.get  # as a look at what is not there would add it
             for name in numeric:
-                value = values[name]
+                value = get(name)
+                if value is None:
+                    raise Unusual
                 number: float | None = value.number
                 if number == 0 and not value.HasField("number"):
                     _require_null(value)
@@ -94,28 +99,40 @@ class RecordReader:
                     raise Unusual
                 numbers.append(number)
             for name, column in categories.items():
-                value = values[name]
+                value = get(name)
+                if value is None:
+                    raise Unusual
                 code = column.codes.get(value.text)
                 codes.append(column.null(value) if code is None else code)
-        few = len(records) <= _FEW
-        matrix = np.array(self._rules.few(numbers) if few else numbers, dtype=np.float64).reshape(len(records), len(numeric))
-        if not few:
-            self._rules.many(matrix)
-        return Columns(matrix, np.array(codes, dtype=np.intp).reshape(len(records), len(categories)))
+        return self._checked(numbers, codes, len(records))
 
     def _read_packed_at_once(self, packed: pb.PackedRecords, rows: int) -> Columns:
-        numbers = {column.name: column for column in packed.numbers}
+        numbers = {column.name: column.values for column in packed.numbers}
         texts = {column.name: column for column in packed.texts}
-        if numbers.keys() != set(self._numeric) or texts.keys() != self._categories.keys():
+        if numbers.keys() != self._numeric_names or texts.keys() != self._categories.keys():
             raise Unusual
+        if rows <= _FEW:
+            columns = [numbers[name] for name in self._numeric]
+            given = [values[row] for row in range(rows) for values in columns]
+            coded = [(column, texts[name].codes, texts[name].dictionary) for name, column in self._categories.items()]
+            codes = [column.one(dictionary, places[row]) for row in range(rows) for column, places, dictionary in coded]
+            return self._checked([None if number != number else number for number in given], codes, rows)  # noqa: PLR0124 - NaN
         matrix = np.empty((rows, len(self._numeric)))
         for position, name in enumerate(self._numeric):
-            matrix[:, position] = numbers[name].values
-        codes = np.empty((rows, len(self._categories)), dtype=np.intp)
+            matrix[:, position] = numbers[name]
+        many = np.empty((rows, len(self._categories)), dtype=np.intp)
         for position, (name, column) in enumerate(self._categories.items()):
-            codes[:, position] = column.translated(texts[name])
+            many[:, position] = column.many(texts[name])
         self._rules.many(matrix)
-        return Columns(matrix, codes)
+        return Columns(matrix, many)
+
+    def _checked(self, numbers: Sequence[float | None], codes: Sequence[int], rows: int) -> Columns:
+        """Return columns of what stands in one record after the other. Raises Unusual if a number may be wrong."""
+        few = rows <= _FEW
+        matrix = np.array(self._rules.few(numbers) if few else numbers, dtype=np.float64).reshape(rows, len(self._numeric))
+        if not few:
+            self._rules.many(matrix)
+        return Columns(matrix, np.array(codes, dtype=np.intp).reshape(rows, len(self._categories)))
 
 
 class _Categories:
@@ -131,7 +148,18 @@ class _Categories:
             raise Unusual
         return self._missing
 
-    def translated(self, column: pb.TextColumn) -> np.ndarray:
+    def one(self, dictionary: Sequence[str], place: int) -> int:
+        """Return our code for one of a packed column."""
+        if place == _MISSING and self._missing is not None:
+            return self._missing
+        if not 0 <= place < len(dictionary):
+            raise Unusual
+        code = self.codes.get(dictionary[place])
+        if code is None:
+            raise Unusual
+        return code
+
+    def many(self, column: pb.TextColumn) -> np.ndarray:
         """Return our codes for those of a packed column."""
         given = np.array(column.codes, dtype=np.intp)
         unknown = -1

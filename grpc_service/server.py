@@ -21,7 +21,7 @@ from grpc_service.telling import Calls
 from grpc_service.v1.prediction_pb2_grpc import add_PredictionServicer_to_server
 from hearth.contracts import Contract, list_contracts
 from hearth.errors import HearthError, InvalidSettings
-from hearth.garbage import lasting
+from hearth.garbage import lasting, settle
 from hearth.metrics import new_registry, serve_metrics, tell_models, tell_recorder
 from hearth.recording.recorder import Recorder
 from hearth.registry import Registry
@@ -85,11 +85,16 @@ async def _serve(settings: GrpcSettings) -> None:
     async with running_server(settings, contracts, models) as port:
         _LOGGER.info("listening on %s:%d", settings.grpc_host, port)
         # It waits for the first look; the process answers health checks meanwhile, and can be stopped
-        threading.Thread(target=models.start, name="model-start", daemon=True).start()
+        threading.Thread(target=_start, args=[models], name="model-start", daemon=True).start()
         await stop.wait()
         _LOGGER.info("stopping: open calls have %g s to end", settings.grpc_grace_seconds)
     models.close()
     _LOGGER.info("stopped")
+
+
+def _start(models: Models) -> None:
+    models.start()
+    settle()
 
 
 def _make_server(settings: GrpcSettings, servicer: PredictionServicer) -> tuple[grpc.aio.Server, int]:

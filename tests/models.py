@@ -59,8 +59,8 @@ class Shelf:
         tags = dict(self.tags.get(number, {}))
         return RegisteredVersion(dataset, number, "knn", "digest", f"run-{number}", datetime(2026, 11, 21, tzinfo=UTC), metrics, tags)
 
-    def load(self, _: RegisteredVersion) -> object:
-        return self.model
+    def load_with_example(self, _: RegisteredVersion) -> tuple[object, pd.DataFrame]:
+        return self.model, pd.DataFrame([good_record(employees())])
 
     def set_alias(self, dataset: str, alias: str, version: str) -> None:
         assert dataset == "employees"

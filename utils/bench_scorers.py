@@ -15,7 +15,6 @@ from threadpoolctl import threadpool_limits
 
 from hearth.compiled.preprocessing import CompiledFeatures
 from hearth.compiled.scorer import CompiledScorer
-from hearth.compiled.trees import compile_booster, raw_scores
 from hearth.contracts import load_contract
 from utils.bench.model import DATA, ROWS, fitted, rows
 from utils.bench.requests import fake_requests
@@ -55,12 +54,11 @@ def _work(scorer: CompiledScorer, size: int, *, parts: bool) -> Work:
     }
     if parts:
         features, booster = CompiledFeatures(scorer.pipeline["features"]), scorer.pipeline["model"].booster_
-        tables = compile_booster(booster)
         columns = [scorer.parser.parse(records) for records in requests]
         numbers = [features(each) for each in columns]
         work["of it: the check"] = (scorer.parser.parse, requests)
-        work["of it: features"] = (features, columns)
-        work["of it: trees"] = (lambda X: raw_scores(tables, X), numbers)
+        work["of it: features, trees, probabilities"] = (scorer.score_columns, columns)
+        work["features, as other families get them"] = (features, columns)
         work["trees by LightGBM"] = (lambda X: booster.predict(X, num_threads=1), numbers)
     return work
 

@@ -1,6 +1,6 @@
 """The application: its routes, and what it holds while it runs."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -43,11 +43,15 @@ _DESCRIPTION = "Raw records in, predictions out. `model` names an alias of the r
 
 
 def create_app(
-    settings: ApiSettings | None = None, registry: AliasKeeper | None = None, checks: Mapping[str, Check] | None = None
+    settings: ApiSettings | None = None,
+    registry: AliasKeeper | None = None,
+    checks: Mapping[str, Check] | None = None,
+    when_ready: Callable[[], object] = lambda: None,
 ) -> FastAPI:
     """Make the service. Nothing is asked of any server before it starts, and it starts whether or not the registry answers.
 
     Settings and registry come from the environment unless they are given, and so do the checks by which it knows that it is ready.
+    `when_ready` is called when the models are loaded, and once more when what explains them is.
 
     Raises:
         UnknownDataset: there is no contract of the default data set.
@@ -83,7 +87,8 @@ def create_app(
                 explainers=explainers,
                 files=FilePlaces(settings.api_max_files),
             )
-            explainers.warm(models)
+            when_ready()
+            explainers.warm(models, then=when_ready)
             yield
             await access.close()
 

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from hearth.garbage import lasting
+from hearth.garbage import lasting, settle
 from hearth.telemetry import configure_logging
 
 
@@ -12,4 +12,4 @@ def create_service() -> FastAPI:
     with lasting():
         from hearth_api.app import create_app  # noqa: PLC0415 - the context is for this import
 
-        return create_app()
+        return create_app(when_ready=settle)

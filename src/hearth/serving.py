@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Protocol, Self
 
+import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from hearth.compiled.scorer import CompiledScorer
@@ -40,7 +41,7 @@ class ModelSource(Protocol):
 
     def version(self, dataset: str, name: str) -> RegisteredVersion: ...
 
-    def load(self, version: RegisteredVersion) -> Pipeline: ...
+    def load_with_example(self, version: RegisteredVersion) -> tuple[Pipeline, pd.DataFrame]: ...
 
 
 @dataclass(frozen=True)
@@ -247,9 +248,9 @@ def load_version(registry: ModelSource, contract: Contract, alias: str, number: 
         RegistryError: the registry does not answer.
     """
     version = registry.version(contract.name, number)
-    pipeline = registry.load(version)
+    pipeline, example = registry.load_with_example(version)
     try:
-        scorer = CompiledScorer(pipeline, contract)
+        scorer = CompiledScorer(pipeline, contract, example)
         scorer.require_contract(str(version))
         return LoadedModel(alias, version, scorer, datetime.now(UTC), scorer.records_within(_IN_PLACE_SECONDS, _MOST_IN_PLACE))
     except RefusedModel:

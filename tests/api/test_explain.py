@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
+from strawberry.utils.str_converters import to_camel_case
 
 from hearth.cleaning import target_codes
 from hearth.fakes import FakeRecords
@@ -133,3 +135,46 @@ def test_it_is_documented_with_an_example_that_works(client: httpx.Client) -> No
     example = described["requestBody"]["content"]["application/json"]["examples"]["records"]["value"]
     assert client.post("/explain", json=example).status_code == 200
     assert {parameter["name"] for parameter in described["parameters"]} >= {"model", "class", "top"}
+
+
+class TestGraphql:
+    query = """query ($records: Records!, $class: String, $top: Int) {
+      explain(records: $records, model: "lightgbm", class: $class, top: $top) {
+        method dataset alias family version
+        explanations {
+          row prediction label explainedClass probability unit baseValue score rest
+          contributions { column value contribution }
+        }
+      }
+    }"""
+
+    def ask(self, client: httpx.Client, records: list[dict[str, object]], **more: object) -> dict[str, Any]:
+        names = {name: to_camel_case(name.replace(" ", "_").replace("-", "_").lower()) for name in CONTRACT.feature_names}
+        given = [{names[name]: value for name, value in each.items()} for each in records]
+        answer = client.post("/graphql", json={"query": self.query, "variables": {"records": {"employees": given}, **more}})
+        assert answer.status_code == 200
+        return dict(answer.json())
+
+    @pytest.mark.parametrize("more", [{}, {"class": "High"}, {"class": "all", "top": 2}])
+    def test_it_says_what_rest_says(self, client: httpx.Client, more: dict[str, Any]) -> None:
+        records = FAKES.records(2, seed=6)
+        told = self.ask(client, records, **more)["data"]["explain"]
+        wanted = client.post("/explain", params={"model": "lightgbm", **more}, json={"data": records}).json()
+        assert {name: told[name] for name in ("method", "dataset", "alias", "family", "version")} == {
+            name: wanted[name] for name in ("method", "dataset", "alias", "family", "version")
+        }
+        names = ("row", "prediction", "label", "probability", "unit", "score", "rest", "contributions")
+        assert [{name: each[name] for name in names} for each in told["explanations"]] == [
+            {name: each[name] for name in names} for each in wanted["explanations"]
+        ]
+        assert [(each["explainedClass"], each["baseValue"]) for each in told["explanations"]] == [
+            (each["explained_class"], each["base_value"]) for each in wanted["explanations"]
+        ]
+
+    @pytest.mark.parametrize(
+        ("count", "more", "code"), [(1, {"class": "Huge"}, "unknown_class"), (1, {"top": 0}, "invalid_query"), (6, {}, "invalid_query")]
+    )
+    def test_what_rest_refuses_it_refuses(self, client: httpx.Client, count: int, more: dict[str, object], code: str) -> None:
+        answer = self.ask(client, FAKES.records(count, seed=6), **more)
+        assert answer["data"] is None
+        assert [each["extensions"]["error"] for each in answer["errors"]] == [code]

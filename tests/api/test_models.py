@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
 
 from hearth.errors import RefusedModel, RegistryUnavailable
@@ -33,10 +34,10 @@ class Away(Shelf):
         self.asked += 1
         return super().version(dataset, name)
 
-    def load(self, version: RegisteredVersion) -> object:
+    def load_with_example(self, version: RegisteredVersion) -> tuple[object, pd.DataFrame]:
         if version.version == "666":
             raise RefusedModel("models:/employees/666 holds os.system")
-        return super().load(version)
+        return super().load_with_example(version)
 
 
 @pytest.fixture(scope="module")

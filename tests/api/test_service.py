@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
@@ -173,10 +174,10 @@ class Refusing(Shelf):
     def __init__(self, **carried: str) -> None:
         super().__init__(None, **carried)
 
-    def load(self, version: RegisteredVersion) -> object:
+    def load_with_example(self, version: RegisteredVersion) -> tuple[object, pd.DataFrame]:
         if version.version == "2":
             raise RefusedModel("models:/employees/2 holds os.system")
-        return super().load(version)
+        return super().load_with_example(version)
 
 
 class TestDocumentation:

@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+import pandas as pd
 from google.rpc.status_pb2 import Status
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -102,8 +103,8 @@ class Shelf:
             raise ModelUnavailable(dataset, name, "no such version.")
         return RegisteredVersion(dataset, name, "knn", "0a1b", f"run-{name}", WHEN, {"macro_f1": 0.81}, {"hearth.family": "knn"})
 
-    def load(self, version: RegisteredVersion) -> Pipeline:
-        return self.pipelines[version.version]
+    def load_with_example(self, version: RegisteredVersion) -> tuple[Pipeline, pd.DataFrame]:
+        return self.pipelines[version.version], sample_rows(EMPLOYEES, 4)[0]
 
 
 def settings(**changes: object) -> GrpcSettings:

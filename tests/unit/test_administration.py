@@ -1,5 +1,6 @@
 """Moving aliases by hand: which moves are made, in which order, and which are refused."""
 
+import pandas as pd
 import pytest
 
 from hearth.errors import AliasNotMoved, RefusedModel, RegistryError, RegistryUnavailable, UnknownAlias, UnknownVersion
@@ -89,7 +90,7 @@ class TestRollBack:
 
     def test_a_version_that_must_not_be_loaded_never_becomes_champion(self) -> None:
         class Broken(Ledger):
-            def load(self, _: RegisteredVersion) -> object:
+            def load_with_example(self, _: RegisteredVersion) -> tuple[object, pd.DataFrame]:
                 raise RefusedModel("it holds types that are not on the list")
 
         registry = Broken(champion="2", previous="1")
@@ -112,9 +113,9 @@ class TestRollBack:
 
     def test_what_another_moves_meanwhile_is_not_moved_back(self) -> None:
         class Busy(Ledger):
-            def load(self, version: RegisteredVersion) -> object:
+            def load_with_example(self, version: RegisteredVersion) -> tuple[object, pd.DataFrame]:
                 self.carried["champion"] = "3"
-                return super().load(version)
+                return super().load_with_example(version)
 
         registry = Busy(champion="2", previous="1")
 

@@ -5,6 +5,7 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +14,9 @@ from sklearn.pipeline import Pipeline
 
 from hearth.cleaning import target_codes
 from hearth.compiled.preprocessing import CannotCompile
-from hearth.compiled.scorer import CompiledScorer
-from hearth.compiled.trees import compile_booster, raw_scores
+from hearth.compiled.scorer import CompiledScorer, random_columns
+from hearth.compiled.trees import before_scaling, compile_booster
+from hearth.compiled.walking import Link, walk
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.columns import RecordParser
 from hearth.contracts.records import check_records
@@ -129,6 +131,34 @@ def test_any_records_score_as_scikit_learn_has_them(seed: int, rows: int, missin
     assert got.codes.tolist() == expected.codes.tolist()
 
 
+def test_probabilities_are_those_of_scikit_learn_to_the_last_bit() -> None:
+    pipeline, contract = fitted("lightgbm")
+    records = FAKES.records(2_000, seed=13)
+    compiled = CompiledScorer(pipeline, contract)
+    expected = Scorer(pipeline, contract).score(records).probabilities
+    np.testing.assert_array_equal(compiled.score(records).probabilities, expected)
+    alone = np.vstack([compiled.score([record]).probabilities for record in records[:200]])
+    np.testing.assert_array_equal(alone, expected[:200])
+
+
+def test_a_compiled_form_that_differs_on_the_models_own_example_is_not_used(caplog: pytest.LogCaptureFixture) -> None:
+    pipeline, contract = fitted("lightgbm")
+    frame = Scorer(pipeline, contract)._frame(FAKES.records(5, seed=14))
+    other = frame.assign(Gender=["Nobody"] * 5)  # an unknown category cannot be compared, and says nothing of the compiled form
+    assert CompiledScorer(pipeline, contract, frame).is_compiled
+    assert CompiledScorer(pipeline, contract, other).is_compiled
+
+    class WrongOnTheExample(Pipeline):  # type: ignore[misc]  # scikit-learn has no types
+        """Stands for a pipeline whose compiled form errs on nothing but the example."""
+
+        def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+            given: np.ndarray = super().predict_proba(X)
+            return given[:, ::-1] if len(X) == len(frame) else given
+
+    assert not CompiledScorer(WrongOnTheExample(pipeline.steps), contract, frame).is_compiled
+    assert "gives other probabilities than scikit-learn" in caplog.text
+
+
 def test_no_records_have_no_scores() -> None:
     pipeline, contract = fitted("lightgbm")
     assert CompiledScorer(pipeline, contract).score([]).probabilities.shape == (0, 3)
@@ -139,7 +169,31 @@ def test_no_records_have_no_scores() -> None:
 def test_tables_sum_the_same_leaves_as_the_trees(seed: int, leaves: int, trees: int, rows: int) -> None:
     booster, X = a_booster(seed, leaves, trees)
     on_thresholds = np.random.default_rng(seed).choice(X.ravel(), size=(rows, X.shape[1]))  # values that nodes compare with
-    np.testing.assert_array_equal(raw_scores(compile_booster(booster), on_thresholds)[:, 0], booster.predict(on_thresholds, raw_score=True))
+    found = walk(compile_booster(booster), Link.NONE, on_thresholds, np.empty((rows, 0), np.intp))
+    assert found is not None
+    np.testing.assert_array_equal(found[1][:, 0], booster.predict(on_thresholds, raw_score=True))
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 10_000), mean=st.floats(-1e3, 1e3), spread=st.floats(1e-3, 1e3))
+def test_numbers_as_they_come_reach_the_leaves_that_scaled_ones_reach(seed: int, mean: float, spread: float) -> None:
+    booster, X = a_booster(seed, leaves=8, trees=5)
+
+    def scale(numbers: np.ndarray, out: np.ndarray) -> None:
+        np.subtract(numbers, mean, out=out)
+        out /= spread
+
+    tables = compile_booster(booster)
+    # Numbers that are scaled to the thresholds, or would be if no bits were lost, and their neighbours
+    close = np.resize(tables.thresholds * spread + mean, (200, X.shape[1]))
+    numbers = np.concatenate([close, np.nextafter(close, -np.inf), np.nextafter(close, np.inf), X * spread + mean])
+    scaled = np.empty_like(numbers)
+    scale(numbers, scaled)
+    codes = np.empty((len(numbers), 0), np.intp)
+    as_they_come, expected = walk(before_scaling(tables, scale), Link.NONE, numbers, codes), walk(tables, Link.NONE, scaled, codes)
+    assert as_they_come is not None
+    assert expected is not None
+    np.testing.assert_array_equal(as_they_come[1], expected[1])
 
 
 def test_a_tree_of_more_leaves_than_a_mask_has_bits_is_not_compiled() -> None:
@@ -219,6 +273,15 @@ class TestRecordParser:
             return
         with pytest.raises(InvalidRecords):
             self.parser.parse(records)
+
+    @pytest.mark.parametrize("dataset", ["employees", "heart", "covertype"])
+    def test_a_frame_of_columns_gives_the_columns_back(self, dataset: str) -> None:
+        contract = load_contract(dataset, DATA)
+        parser = RecordParser(contract)
+        columns = random_columns(contract, 300)
+        found = parser.from_frame(parser.frame(columns))
+        np.testing.assert_array_equal(found.numbers, columns.numbers)
+        np.testing.assert_array_equal(found.codes, columns.codes)
 
     def test_the_frame_is_what_scikit_learn_takes(self) -> None:
         pipeline, contract = fitted("lightgbm")

@@ -286,9 +286,9 @@ class TestAsking:
         for pipeline in (fitted("lightgbm").scorer.pipeline, fitted("logistic_regression").scorer.pipeline):
             with served(Shelf(pipeline, champion="1", knn="1")) as models:
                 explainers = Explainers({"employees": CONTRACT}, DATA)
-                explainers.warm(models)
+                explainers.warm(models, then=lambda: warmed.append("then"))
                 explainers._thread.shutdown(wait=True)
-            assert warmed == ([] if pipeline is fitted("lightgbm").scorer.pipeline else ["shap"])
+            assert warmed == ([] if pipeline is fitted("lightgbm").scorer.pipeline else ["shap", "then"])
 
     def test_warming_up_asks_shap_itself(self) -> None:
         sampling.warm_up()

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from hearth.garbage import lasting
+from hearth.garbage import lasting, settle
 
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     yield
     gc.unfreeze()
+    gc.collect()
 
 
 class Ring:
@@ -45,6 +46,17 @@ def test_what_is_made_later_is_found() -> None:
     gc.collect()
 
     assert Ring.left == before
+
+
+def test_what_is_there_when_a_process_is_ready_is_left_alone_and_its_garbage_is_not_kept() -> None:
+    before = Ring.left
+    stays = [Ring()]
+    Ring()
+
+    settle()
+
+    assert Ring.left == before + 1
+    assert not any(found is stays for found in gc.get_objects())
 
 
 def test_a_start_that_fails_leaves_the_collector_on() -> None:

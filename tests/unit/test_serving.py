@@ -66,12 +66,12 @@ class FakeRegistry:
     def version(self, dataset: str, name: str) -> RegisteredVersion:
         return RegisteredVersion(dataset, name, "knn", "0a1b", f"run-{name}", datetime.now(UTC), {}, {})
 
-    def load(self, version: RegisteredVersion) -> Pipeline:
+    def load_with_example(self, version: RegisteredVersion) -> tuple[Pipeline, pd.DataFrame]:
         self.loads.append(version.version)
         self.while_loading()
         if version.version in self.broken:
             raise self.broken[version.version]
-        return self.made.get(version.version) or Always(int(version.version) % 3)
+        return self.made.get(version.version) or Always(int(version.version) % 3), pd.DataFrame(RECORDS)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The fitted feature transformer as a few numpy operations on columns: the same numbers as scikit-learn, without its cost per call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -166,7 +166,12 @@ def _read_numbers(part: object) -> tuple[Numbers, Scale, bool]:
 
 
 class CompiledFeatures:
-    """Callable: columns in, (n, m) float64 out, in the column order of the transformer."""
+    """Callable: columns in, (n, m) float64 out, in the column order of the transformer: the numbers, then the encoded categories.
+
+    Attributes:
+        widths: how many columns each categorical feature becomes; code k sets the k-th of them, and code 0 none.
+        scale: what the numbers are scaled with.
+    """
 
     def __init__(self, transformer: ColumnTransformer) -> None:
         parts = {name: part for name, part, _ in transformer.transformers_ if part != "drop"}
@@ -174,32 +179,43 @@ class CompiledFeatures:
         if parts:
             raise CannotCompile(f"the transformer has unknown parts: {', '.join(parts)}")
         self._fill: Numbers = lambda given: given
-        self._scale: Scale = _leave
+        self.scale: Scale = _leave
         self._scaled_first = False
         if numbers is not None:
-            self._fill, self._scale, self._scaled_first = _read_numbers(numbers)
+            self._fill, self.scale, self._scaled_first = _read_numbers(numbers)
         self._codes = None if categories is None else _Codes(categories)
+        self.widths: Sequence[int] = () if self._codes is None else self._codes.widths
+
+    def numbers(self, columns: Columns) -> np.ndarray:
+        """Return the numbers of the columns, (n, p) float64, imputed and scaled."""
+        out = np.empty_like(columns.numbers)
+        self._write_numbers(columns, out)
+        return out
+
+    def codes(self, columns: Columns) -> np.ndarray:
+        """Return the codes of the columns, (n, c) intp, imputed; a missing value that is a category of its own keeps its code."""
+        return columns.codes if self._codes is None else self._codes(columns.codes)
 
     def __call__(self, columns: Columns) -> np.ndarray:
         """Impute, scale and encode."""
-        numbers = columns.numbers if self._scaled_first else self._fill(columns.numbers)
-        width = numbers.shape[1]
-        widths = self._codes.widths if self._codes else []
-        out = np.zeros((len(numbers), width + sum(widths)))
-        self._scale(numbers, out[:, :width])
-        if self._scaled_first:
-            out[:, :width] = self._fill(out[:, :width])
-        if self._codes is None:
-            return out
-        codes = self._codes(columns.codes)
-        rows = np.arange(len(numbers))
+        rows, width = columns.numbers.shape
+        out = np.zeros((rows, width + sum(self.widths)))
+        self._write_numbers(columns, out[:, :width])
+        codes = self.codes(columns)
         start = width
-        for position, extra in enumerate(widths):
+        for position, extra in enumerate(self.widths):
             code = codes[:, position]
             if extra == 1:
                 out[:, start] = code  # 0 or 1 already
             else:
-                some = code > 0
-                out[rows[some], start + code[some] - 1] = 1.0
+                some = np.flatnonzero(code > 0)
+                out[some, start + code[some] - 1] = 1.0
             start += extra
         return out
+
+    def _write_numbers(self, columns: Columns, out: np.ndarray) -> None:
+        if self._scaled_first:
+            self.scale(columns.numbers, out)
+            out[:] = self._fill(out)
+        else:
+            self.scale(self._fill(columns.numbers), out)

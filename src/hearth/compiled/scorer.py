@@ -1,15 +1,17 @@
-"""The scorer that services use: the pipeline's features as numpy operations, LightGBM as tables, other models as scikit-learn has them."""
+"""The scorer that services use: LightGBM with its features as tables; other models as scikit-learn has them, behind compiled features."""
 
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from lightgbm import LGBMClassifier
 from sklearn.pipeline import Pipeline
 
 from hearth.compiled.preprocessing import CannotCompile, CompiledFeatures
-from hearth.compiled.trees import compile_booster, raw_scores
+from hearth.compiled.trees import before_scaling, compile_booster, with_categories
+from hearth.compiled.walking import Link, walk
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
 from hearth.contracts.columns import Columns, RecordParser
 from hearth.scoring import Scorer, Scores
@@ -18,14 +20,15 @@ _LOGGER = logging.getLogger(__name__)
 _TOLERANCE = 1e-6
 _CHECK_ROWS = 256
 
-Compiled = Callable[[Columns], np.ndarray]
-Model = Callable[[np.ndarray], np.ndarray]
+Compiled = Callable[[Columns], tuple[np.ndarray, np.ndarray]]
+"""Takes columns; gives the positions of the predicted classes (n,) and the probabilities (n, classes)."""
 
 
 class CompiledScorer(Scorer):
     """A scorer in compiled form; what cannot be compiled, or then gives other answers, is scored by scikit-learn."""
 
-    def __init__(self, pipeline: Pipeline, contract: Contract) -> None:
+    def __init__(self, pipeline: Pipeline, contract: Contract, example: pd.DataFrame | None = None) -> None:
+        """Compile, and compare with scikit-learn: on made-up records, and on the example, raw features, if there is one."""
         super().__init__(pipeline, contract)
         self.parser = RecordParser(contract)
         self._compiled: Compiled | None = None
@@ -33,7 +36,8 @@ class CompiledScorer(Scorer):
             self._compiled = _compile(pipeline)
         except CannotCompile as reason:
             _LOGGER.warning("%s: %s; scikit-learn scores instead", contract.name, reason)
-        if self._compiled is not None and not self._agrees():
+        probes = [random_columns(contract, _CHECK_ROWS), *([] if example is None else [self.parser.from_frame(example)])]
+        if self._compiled is not None and not all(self._agrees(columns) for columns in probes):
             _LOGGER.error("%s: the compiled form gives other probabilities than scikit-learn, which scores instead", contract.name)
             self._compiled = None
 
@@ -52,8 +56,7 @@ class CompiledScorer(Scorer):
             return self.score_frame(self.parser.frame(columns))
         if len(columns) == 0:
             return Scores(np.empty(0, np.intp), np.empty((0, len(self._classes))), self._classes, self._class_codes)
-        probabilities = self._compiled(columns)
-        return Scores(probabilities.argmax(axis=1), probabilities, self._classes, self._class_codes)
+        return Scores(*self._compiled(columns), self._classes, self._class_codes)
 
     def records_within(self, seconds: float, most: int) -> int:
         """Return how many records, up to `most`, are scored within so many seconds on this machine, to within a factor of two."""
@@ -71,47 +74,52 @@ class CompiledScorer(Scorer):
         self.score_columns(columns)
         return time.perf_counter() - started
 
-    def _agrees(self) -> bool:
-        """Compare with scikit-learn on random records that have every pattern of missing values that the contract allows."""
-        columns = random_columns(self._contract, _CHECK_ROWS)
+    def _agrees(self, columns: Columns) -> bool:
         compiled, original = self.score_columns(columns), self.score_frame(self.parser.frame(columns))
         close = np.allclose(compiled.probabilities, original.probabilities, rtol=0, atol=_TOLERANCE)
         return close and np.array_equal(compiled.codes, original.codes)
 
 
 def _compile(pipeline: Pipeline) -> Compiled:
-    """Return the compiled form of a whole pipeline: columns in, probabilities (n, classes) out."""
+    """Return the compiled form of a whole pipeline."""
     if not isinstance(pipeline, Pipeline) or [name for name, _ in pipeline.steps] != ["features", "model"]:
         raise CannotCompile(f"{type(pipeline).__name__} is no pipeline of features and model")
-    features, model = CompiledFeatures(pipeline["features"]), _compile_model(pipeline["model"])
-    return lambda columns: model(features(columns))
+    features, model = CompiledFeatures(pipeline["features"]), pipeline["model"]
+    if isinstance(model, LGBMClassifier):
+        return _Boosted(features, model, len(pipeline["features"].get_feature_names_out()) - sum(features.widths))
+
+    def score(columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+        probabilities = model.predict_proba(features(columns))
+        return probabilities.argmax(axis=1), probabilities
+
+    return score
 
 
-def _compile_model(model: object) -> Model:
-    """Return the compiled form of the last step: features in, probabilities (n, classes) out."""
-    if not isinstance(model, LGBMClassifier):
-        return model.predict_proba  # type: ignore[attr-defined,no-any-return]  # a classifier of the catalogue
-    if list(model.classes_) != list(range(model.n_classes_)):
-        raise CannotCompile(f"the classes are {list(model.classes_)}, not codes from 0")
-    tables = compile_booster(model.booster_)
-    objective = model.booster_.dump_model(num_iteration=1)["objective"]
-    if objective == f"multiclass num_class:{model.n_classes_}":
-        return lambda X: _softmax(raw_scores(tables, X))
-    if objective == "binary sigmoid:1":
-        return lambda X: _two_classes(raw_scores(tables, X))
-    raise CannotCompile(f"the objective {objective!r} has no compiled form")
+class _Boosted:
+    """LightGBM with its features: records without a missing number need no features, as the tables take them as they come."""
+
+    def __init__(self, features: CompiledFeatures, model: LGBMClassifier, numbers: int) -> None:
+        if list(model.classes_) != list(range(model.n_classes_)):
+            raise CannotCompile(f"the classes are {list(model.classes_)}, not codes from 0")
+        self._features = features
+        self._link = _link(model.booster_.dump_model(num_iteration=1)["objective"], int(model.n_classes_))
+        self._scaled = with_categories(compile_booster(model.booster_), numbers, features.widths)
+        self._raw = before_scaling(self._scaled, features.scale)
+
+    def __call__(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+        codes = self._features.codes(columns)
+        scored = walk(self._raw, self._link, columns.numbers, codes)
+        if scored is None:  # a number is missing
+            scored = walk(self._scaled, self._link, self._features.numbers(columns), codes)
+        assert scored is not None  # noqa: S101 - the imputer leaves nothing missing
+        return scored
 
 
-def _softmax(raw: np.ndarray) -> np.ndarray:
-    raw -= raw.max(axis=1, keepdims=True)
-    np.exp(raw, out=raw)
-    raw /= raw.sum(axis=1, keepdims=True)
-    return raw
-
-
-def _two_classes(raw: np.ndarray) -> np.ndarray:
-    second = 1.0 / (1.0 + np.exp(-raw))
-    return np.concatenate([1.0 - second, second], axis=1)
+def _link(objective: str, classes: int) -> Link:
+    links = {f"multiclass num_class:{classes}": Link.SOFTMAX, "binary sigmoid:1": Link.LOGISTIC}
+    if objective not in links:
+        raise CannotCompile(f"the objective {objective!r} has no compiled form")
+    return links[objective]
 
 
 def random_columns(contract: Contract, rows: int) -> Columns:

@@ -1,28 +1,24 @@
-"""A LightGBM model as tables of bit masks: the leaf of a record in a tree is found without walking the tree.
+"""LightGBM's trees as tables of bit masks: the leaf that a record reaches in a tree is found without walking the tree.
 
 Each tree's leaves are numbered from left to right. A node whose test fails rules out the leaves of its left side; the leaf that a record
 reaches is the lowest one that no failed node rules out. Whether a node fails depends only on how many of its feature's thresholds lie
 below the value, so for each feature and each such count one row of masks, one mask a tree, holds all that the feature rules out. Scoring a
-record is then: find the counts, AND the rows, take the lowest bit of each mask. The result is LightGBM's to the last bit, as the same leaf
-values are added in the same order.
+record is then: find the counts, AND the rows, take the lowest bit of each mask.
 
 The idea is QuickScorer's (Lucchese et al., "QuickScorer: a Fast Algorithm to Rank Documents with Additive Ensembles of Regression Trees",
 SIGIR 2015) with the masks of each feature combined in advance, which a tabular model of few distinct thresholds affords.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from lightgbm import Booster
-from numba import njit
 
-from hearth.compiled.preprocessing import CannotCompile
+from hearth.compiled.preprocessing import CannotCompile, Scale
 
 MAX_LEAVES = 64
 _MAX_TABLE_BYTES = 128 * 2**20
-_ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
 @dataclass(frozen=True)
@@ -37,13 +33,14 @@ class _Node:
 
 @dataclass(frozen=True)
 class TreeTables:
-    """What `raw_scores` reads.
+    """What `walk` reads: numbers, and behind them categories.
 
     Attributes:
-        thresholds: all features' thresholds, rising within each feature; float64.
-        first_threshold: (features + 1,) where each feature's begin.
-        masks: (sum of thresholds + features, trees) uint64; bit l of a mask is set while leaf l is possible.
-        first_mask: (features,) where each feature's rows of masks begin.
+        thresholds: all numbers' thresholds, rising within each; float64.
+        first_threshold: (numbers + 1,) where each number's begin.
+        masks: (rows, trees) uint32, or uint64 where a tree has more than 32 leaves; bit l of a mask is set while leaf l is possible. A
+            number has a row for each count of thresholds that lie below it, a category one for each code.
+        first_mask: (numbers + categories,) where the rows of each begin.
         leaf_values: (trees, leaves) float64.
         outputs: raw scores a record has: 1 for two classes, else the number of classes; tree t adds to output t modulo this.
     """
@@ -72,11 +69,14 @@ def compile_booster(booster: Booster) -> TreeTables:
     by_feature = [np.array(sorted(values)) for values in distinct]
     counts = np.array([len(values) for values in by_feature])
     rows = int(counts.sum()) + features
-    if rows * len(trees) * 8 > _MAX_TABLE_BYTES:
+    most_leaves = max(len(values) for _, values in trees)
+    word = np.uint32 if most_leaves <= 32 else np.uint64  # noqa: PLR2004 - half the memory to read
+    if rows * len(trees) * np.dtype(word).itemsize > _MAX_TABLE_BYTES:
         raise CannotCompile(f"{len(trees)} trees and {counts.sum()} thresholds need more than {_MAX_TABLE_BYTES >> 20} MiB of masks")
     first_mask = np.concatenate([[0], np.cumsum(counts + 1)[:-1]])
-    masks = np.full((rows, len(trees)), _ALL)
-    leaf_values = np.zeros((len(trees), max(len(values) for _, values in trees)))
+    every_leaf = np.iinfo(word).max
+    masks = np.full((rows, len(trees)), every_leaf, word)
+    leaf_values = np.zeros((len(trees), most_leaves))
     for number, (nodes, values) in enumerate(trees):
         leaf_values[number, : len(values)] = values
         for node in nodes:
@@ -84,7 +84,7 @@ def compile_booster(booster: Booster) -> TreeTables:
             position = int(np.searchsorted(by_feature[node.feature], node.threshold))
             start = first_mask[node.feature]
             # the node fails for every value above its threshold, so for every count above the threshold's position
-            masks[start + position + 1 : start + counts[node.feature] + 1, number] &= np.uint64(int(_ALL) & ~ruled_out)
+            masks[start + position + 1 : start + counts[node.feature] + 1, number] &= word(every_leaf & ~ruled_out)
     return TreeTables(
         thresholds=np.concatenate(by_feature),
         first_threshold=np.concatenate([[0], np.cumsum(counts)]),
@@ -95,11 +95,68 @@ def compile_booster(booster: Booster) -> TreeTables:
     )
 
 
-def raw_scores(tables: TreeTables, X: np.ndarray) -> np.ndarray:
-    """Return the sums of leaf values, (n, outputs) float64, of X (n, features) float64 without missing values."""
-    out = np.empty((len(X), tables.outputs))
-    _summing()(X, tables.thresholds, tables.first_threshold, tables.masks, tables.first_mask, tables.leaf_values, _LOWEST_BIT, out)
-    return out
+def with_categories(tables: TreeTables, numbers: int, widths: Sequence[int]) -> TreeTables:
+    """Return tables that take a code instead of each group of one-hot columns behind the first `numbers` columns.
+
+    Of each group, code 0 sets no column and code k the k-th of `widths` many.
+    """
+    rows = [tables.masks[: tables.first_mask[numbers] if widths else len(tables.masks)]]
+    first_mask = list(tables.first_mask[:numbers])
+    column = numbers
+    for width in widths:
+        first_mask.append(sum(map(len, rows)))
+        columns = range(column, column + width)
+        unset, one = ([tables.masks[_mask_row(tables, each, value)] for each in columns] for value in (0.0, 1.0))
+        for code in range(width + 1):
+            chosen = [one[place] if place == code - 1 else unset[place] for place in range(width)]
+            rows.append(np.bitwise_and.reduce(chosen, axis=0)[np.newaxis])
+        column += width
+    first_threshold = tables.first_threshold[: numbers + 1]
+    return replace(
+        tables,
+        thresholds=tables.thresholds[: first_threshold[-1]],
+        first_threshold=first_threshold,
+        masks=np.ascontiguousarray(np.concatenate(rows)),
+        first_mask=np.array(first_mask, dtype=np.intp),
+    )
+
+
+def before_scaling(tables: TreeTables, scale: Scale) -> TreeTables:
+    """Return tables that take numbers as they are before `scale`, which must keep their order, and find the same leaves.
+
+    A scaled number is above a threshold exactly if the number is above the largest one that is scaled to at most the threshold. That is
+    found by halving among all floats, so rounding in `scale` can move no record to another leaf.
+    """
+    counts = np.diff(tables.first_threshold)
+    thresholds = np.full((max(counts, default=0), len(counts)), np.inf)
+    for column, (begin, count) in enumerate(zip(tables.first_threshold, counts, strict=False)):
+        thresholds[:count, column] = tables.thresholds[begin : begin + count]
+    low, high = (np.full(thresholds.shape, _rank(np.array(sign * np.finfo(np.float64).max)), np.int64) for sign in (-1.0, 1.0))
+    scaled = np.empty_like(thresholds)
+    with np.errstate(over="ignore"):
+        while (low < high).any():
+            middle = (low | high) - ((low ^ high) >> 1)  # the mean, rounded up, without overflow
+            scale(_of_rank(middle), scaled)
+            fits = scaled <= thresholds
+            low, high = np.where(fits, middle, low), np.where(fits, high, middle - 1)
+    found = [_of_rank(low[:count, column]) for column, count in enumerate(counts)]
+    return replace(tables, thresholds=np.concatenate(found) if found else tables.thresholds)
+
+
+def _rank(floats: np.ndarray) -> np.ndarray:
+    """Return whole numbers in the order of the floats, without gaps."""
+    bits = floats.view(np.int64)
+    return np.where(bits < 0, np.iinfo(np.int64).min - bits, bits)
+
+
+def _of_rank(ranks: np.ndarray) -> np.ndarray:
+    bits = np.where(ranks < 0, np.iinfo(np.int64).min - ranks, ranks)
+    return bits.view(np.float64)
+
+
+def _mask_row(tables: TreeTables, column: int, value: float) -> int:
+    begin, end = tables.first_threshold[column : column + 2]
+    return int(tables.first_mask[column] + np.searchsorted(tables.thresholds[begin:end], value))
 
 
 def _read_tree(tree: dict) -> tuple[list[_Node], list[float]]:  # type: ignore[type-arg]  # LightGBM's own JSON
@@ -122,54 +179,3 @@ def _read_tree(tree: dict) -> tuple[list[_Node], list[float]]:  # type: ignore[t
     if visit(tree["tree_structure"]) > MAX_LEAVES:
         raise CannotCompile(f"a tree has {len(values)} leaves, more than {MAX_LEAVES}")
     return nodes, values
-
-
-def _bit_positions() -> Iterator[tuple[int, int]]:
-    """A de Bruijn sequence maps each power of two to a number of its own in its top six bits."""
-    for bit in range(64):
-        yield ((1 << bit) * 0x03F79D71B4CB0A89 & 0xFFFF_FFFF_FFFF_FFFF) >> 58, bit
-
-
-@cache
-def _summing() -> Callable[..., None]:
-    """Return the machine code of `_sum_leaves`; it is kept beside this file, or where numba keeps such things, if that can be written."""
-    try:
-        compiled: Callable[..., None] = njit(nogil=True, cache=True)(_sum_leaves)
-    except RuntimeError:  # a read-only file system: each process takes its second to compile
-        compiled = njit(nogil=True)(_sum_leaves)
-    return compiled
-
-
-_LOWEST_BIT = np.zeros(64, np.uint8)
-for _hash, _bit in _bit_positions():
-    _LOWEST_BIT[_hash] = _bit
-
-
-def _sum_leaves(X, thresholds, first_threshold, masks, first_mask, leaf_values, lowest_bit, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, PLR0913, PLR0917 - numba infers the types
-    trees = masks.shape[1]
-    outputs = out.shape[1]
-    possible = np.empty(trees, np.uint64)
-    for row in range(X.shape[0]):
-        for feature in range(X.shape[1]):
-            value = X[row, feature]
-            low, high = first_threshold[feature], first_threshold[feature + 1]
-            while low < high:
-                middle = (low + high) >> 1
-                if thresholds[middle] < value:
-                    low = middle + 1
-                else:
-                    high = middle
-            mask = masks[first_mask[feature] + low - first_threshold[feature]]
-            if feature == 0:
-                for tree in range(trees):
-                    possible[tree] = mask[tree]
-            else:
-                for tree in range(trees):
-                    possible[tree] &= mask[tree]
-        for output in range(outputs):
-            total = 0.0
-            for tree in range(output, trees, outputs):
-                left = possible[tree]
-                lowest = left & (~left + np.uint64(1))
-                total += leaf_values[tree, lowest_bit[(lowest * np.uint64(0x03F79D71B4CB0A89)) >> np.uint64(58)]]
-            out[row, output] = total

@@ -134,6 +134,14 @@ class RecordParser:
         """Return the columns of records that have passed the check one by one."""
         return self._pack(records)
 
+    def from_frame(self, frame: pd.DataFrame) -> Columns:
+        """Return the rows of a frame of raw features; those with a category that the contract does not have are left out."""
+        codes = np.empty((len(frame), len(self._categories)), dtype=np.intp)
+        for position, (name, known) in enumerate(self._categories.items()):
+            codes[:, position] = known.of_texts(frame[name])
+        rows = (codes >= 0).all(axis=1)
+        return Columns(frame[list(self._numbers)].to_numpy(np.float64)[rows], codes[rows])
+
     def frame(self, columns: Columns) -> pd.DataFrame:
         """Return the raw features as a frame, as scikit-learn's pipelines take them."""
         made: dict[str, np.ndarray | pd.Series] = {name: columns.numbers[:, position] for position, name in enumerate(self._numbers)}
@@ -168,6 +176,11 @@ class _Codes:
             return [self._codes[value] for value in values]
         except (KeyError, TypeError):  # TypeError: a list or an object, which cannot be looked up
             raise Unusual from None
+
+    def of_texts(self, texts: pd.Series) -> np.ndarray:
+        """Return the code of each text, and -1 for what has none."""
+        codes = np.asarray(pd.Index(self.texts[:-1]).get_indexer(texts))
+        return np.where(texts.isna(), self._codes.get(None, -1), codes)
 
     def of_one(self, value: object) -> int:
         """Return the code of a value."""

@@ -6,7 +6,7 @@ many as may compute beside them.
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -88,9 +88,9 @@ class Explainers:
         """Do the same as `submit`, and wait."""
         return self.submit(model, columns, class_, top).result()
 
-    def warm(self, models: Models) -> None:
-        """Prepare in the background for models that cannot explain themselves, if any is loaded."""
-        self._thread.submit(self._warm, models)
+    def warm(self, models: Models, then: Callable[[], object] = lambda: None) -> None:
+        """Prepare in the background for models that cannot explain themselves; `then` is called there if any is loaded."""
+        self._thread.submit(self._warm, models, then)
 
     def close(self) -> None:
         """Explain nothing more. What has begun ends after the record that it is at."""
@@ -103,7 +103,7 @@ class Explainers:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _warm(self, models: Models) -> None:
+    def _warm(self, models: Models, then: Callable[[], object]) -> None:
         for status in models.status().aliases:
             try:
                 method = self._method(models.get(status.dataset, status.alias))
@@ -114,6 +114,7 @@ class Explainers:
                 continue
             if isinstance(method, SampledContributions):
                 warm_up()
+                then()
                 return
 
     def _done(self, _: object) -> None:

@@ -61,8 +61,8 @@ def require_compatible(where: str, made_with: Mapping[str, str]) -> None:
             raise IncompatibleModel(where, library, stored, installed[library])
 
 
-def load(folder: Path, where: str) -> Pipeline:
-    """Read the model in MLflow's format that lies in the folder; `where` names it in errors.
+def load(folder: Path, where: str) -> tuple[Pipeline, pd.DataFrame]:
+    """Read the model in MLflow's format that lies in the folder, with the example that it was saved with; `where` names it in errors.
 
     Raises:
         UntrustedModel: it holds types that are not on our list; nothing of it has been built.
@@ -78,8 +78,7 @@ def load(folder: Path, where: str) -> Pipeline:
         pipeline = skops.io.loads(content, trusted=list(TRUSTED_TYPES))
     if not isinstance(pipeline, Pipeline):
         raise RefusedModel(f"{where} is a {type(pipeline).__name__}, expected a scikit-learn Pipeline. Train again.")
-    _require_same_answers(folder, pipeline, where)
-    return pipeline
+    return pipeline, _example(folder, pipeline, where)
 
 
 def _refuse_untrusted(content: bytes, where: str) -> None:
@@ -97,15 +96,18 @@ def _broken_file_is_refused(where: str) -> Iterator[None]:
         raise RefusedModel(f"{where} cannot be read as a skops file ({type(error).__name__}: {error}). Train again.") from error
 
 
-def _require_same_answers(folder: Path, pipeline: Pipeline, where: str) -> None:
+def _example(folder: Path, pipeline: Pipeline, where: str) -> pd.DataFrame:
+    """Return the example, for which the pipeline must give the probabilities that it gave when it was saved."""
     model = Model.load(str(folder))
     stored = (model.metadata or {}).get(_EXAMPLE_PROBABILITIES)
-    example = model.load_input_example(str(folder))
-    if stored is None or example is None:
+    saved = model.load_input_example(str(folder))
+    if stored is None or saved is None:
         raise RefusedModel(f"{where} carries no example to check it by. Train again.")
+    example = pd.DataFrame(saved)
     given = np.asarray(pipeline.predict_proba(example))
     if given.shape != np.shape(stored) or not np.allclose(given, stored, rtol=0, atol=_TOLERANCE):
         raise RefusedModel(f"{where} does not give the probabilities for its example that it gave when it was saved. Train again.")
+    return example
 
 
 def _as_served(example: pd.DataFrame) -> pd.DataFrame:

@@ -129,7 +129,11 @@ class Registry(Tracking):
             return [self._described(found) for found in self._model_versions(dataset)]
 
     def load(self, version: RegisteredVersion) -> Pipeline:
-        """Download a version's model and read it with our own allow-list.
+        """Return a version's pipeline; raises what `load_with_example` raises."""
+        return self.load_with_example(version)[0]
+
+    def load_with_example(self, version: RegisteredVersion) -> tuple[Pipeline, pd.DataFrame]:
+        """Download a version's model and read it with our own allow-list; the raw records that it was saved with come with it.
 
         Raises:
             IncompatibleModel: it was made by other library versions; nothing is downloaded.
