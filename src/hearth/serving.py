@@ -28,7 +28,7 @@ _LOGGER = logging.getLogger(__name__)
 _NOT_ASKED = "the registry has not been asked yet"
 # A process that starts waits so long for the registry, and if that answers, so long for the models. Then it serves what it has.
 _FIRST_ANSWER_SECONDS = 3.0
-_FIRST_MODELS_SECONDS = 30.0
+_FIRST_MODELS_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
 _IN_PLACE_SECONDS = 0.002  # other requests may wait so long for one that is scored where it arrives
 _MOST_IN_PLACE = 128
