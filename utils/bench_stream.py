@@ -27,7 +27,7 @@ from utils.bench.model import DATA, fitted, register, rows
 from utils.bench.stream_messages import employees
 from utils.bench.stream_workers import BenchError, Field, Latency, Throughput
 from utils.console import make_console, make_table
-from utils.servers import ROOT, create_database, mlflow_server, postgres_server, valkey
+from utils.servers import ROOT, create_database, mlflow, postgres_server, valkey
 
 _ROWS = 15_000
 _RATE = 200.0
@@ -63,7 +63,7 @@ def main() -> int:
 
 def _servers(stack: contextlib.ExitStack) -> tuple[dict[str, str], str]:
     """Start them; PostgreSQL notes when each transaction was committed, which latencies are made from."""
-    registry = stack.enter_context(mlflow_server())
+    registry = stack.enter_context(mlflow())
     postgres = stack.enter_context(postgres_server())
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
