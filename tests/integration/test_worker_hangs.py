@@ -12,7 +12,10 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from prometheus_client import CollectorRegistry
 
+from hearth.streaming.messages import encode
+from hearth.streaming.reports import Reports
 from tests.integration.waiting import LIMIT_SECONDS, until
 from tests.integration.worker_bench import Bench, record
 from tests.models import Shelf
@@ -111,6 +114,16 @@ def test_what_postgres_answers_within_the_time_to_leave_is_acknowledged(own_benc
     assert bench.pending() == 0
     assert stored_once(bench, sent[: bench.count()])
     assert ALL_ROOM <= bench.count() < len(sent)  # in order, and no more than was in hand
+
+
+def test_while_postgres_hangs_and_no_more_is_read_the_age_of_what_waits_still_rises(own_bench: Bench, postgres: Server) -> None:
+    bench, registry = own_bench, CollectorRegistry()
+    with bench.working(Shelf(champion="3"), reports=Reports(registry), stream_batch_messages=BATCH_MESSAGES):
+        with locked(bench, postgres):
+            bench.writer.send([encode("employees", "champion", [record()])] * 60)
+            until(lambda: bench.pending() >= ALL_ROOM)
+            until(lambda: (registry.get_sample_value("hearth_stream_oldest_seconds") or 0) > 6)  # it looks every five seconds
+        until(bench.settled)
 
 
 def test_a_worker_leaves_while_valkey_hangs_and_comes_back_to_what_it_held(own_bench: Bench, valkey: Server) -> None:
