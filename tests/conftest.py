@@ -47,5 +47,5 @@ def object_store() -> Iterator[servers.ObjectStore]:
 @pytest.fixture(scope="session")
 def mlflow_uri() -> Iterator[str]:
     """The tracking URI of an MLflow server that all tests share: use names of your own."""
-    with servers.mlflow_server() as uri:
+    with servers.mlflow() as uri:
         yield uri

@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from utils.bench.model import DATA, fitted, register, rows
 from utils.bench.stream_messages import employees
 from utils.bench.stream_workers import BenchError, Field, Latency, Throughput
 from utils.console import make_console, make_table
-from utils.servers import ROOT, create_database, mlflow_server, postgres_server, valkey
+from utils.servers import ROOT, create_database, mlflow, postgres_server, valkey
 
 _ROWS = 15_000
 _RATE = 200.0
@@ -46,24 +47,24 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="hearth-bench-") as folder, contextlib.ExitStack() as stack:
             settings, registry = _servers(stack)
             model = _model(Path(folder), registry)
-            measure = _measurements(settings, registry, model, scale)
-            names = [name for name in measure if not options.only or any(word in name for word in options.only)]
+            lines = _lines(settings, registry, model, scale)
+            names = [name for name in lines if not options.only or any(word in name for word in options.only)]
             found: dict[str, list[Throughput]] = {name: [] for name in names}
             for turn in range(rounds):
                 for name in names:
                     print(f"round {turn + 1}: {name}", file=sys.stderr)
-                    found[name].append(measure[name]())
+                    found[name].append(lines[name].measure())
             latency = Field(settings).latency(_RATE, int(6_000 * scale)) if not options.only or "latency" in options.only else None
     except BenchError as error:
         print(error, file=sys.stderr)
         return 1
-    _print(found, latency)
+    _print(found, {name: lines[name].before for name in names}, latency)
     return 0
 
 
 def _servers(stack: contextlib.ExitStack) -> tuple[dict[str, str], str]:
     """Start them; PostgreSQL notes when each transaction was committed, which latencies are made from."""
-    registry = stack.enter_context(mlflow_server())
+    registry = stack.enter_context(mlflow())
     postgres = stack.enter_context(postgres_server())
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
@@ -90,11 +91,19 @@ def _model(folder: Path, registry: str) -> Path:
     return folder / "lightgbm.joblib"
 
 
-def _measurements(settings: Mapping[str, str], registry: str, model: Path, scale: float) -> dict[str, Callable[[], Throughput]]:
-    def whole(workers: int, messages: int, records: int) -> Callable[[], Throughput]:
-        return lambda: Field(settings).throughput(workers, int(messages * scale), records)
+@dataclass(frozen=True)
+class _Line:
+    """How a line of the table is measured, and what was measured before this worker was written, without a database: messages a second."""
 
-    def part(name: str, messages: int, *, hiredis: bool = True) -> Callable[[], Throughput]:
+    measure: Callable[[], Throughput]
+    before: int | None = None
+
+
+def _lines(settings: Mapping[str, str], registry: str, model: Path, scale: float) -> dict[str, _Line]:
+    def whole(workers: int, messages: int, records: int) -> _Line:
+        return _Line(lambda: Field(settings).throughput(workers, int(messages * scale), records))
+
+    def part(name: str, messages: int, before: int | None = None, *, hiredis: bool = True) -> _Line:
         count = max(3, int(messages * scale))
         url = settings["HEARTH_REDIS_URL"]
 
@@ -102,28 +111,30 @@ def _measurements(settings: Mapping[str, str], registry: str, model: Path, scale
             rate = stream_parts.timed(name, url, registry, model, count, hiredis=hiredis)
             return Throughput(rate, rate)
 
-        return measure
+        return _Line(measure, before)
 
     return {
         "this worker, 100 records a message": whole(1, 3_000, 100),
         "two of them, 100 records a message": whole(2, 3_000, 100),
         _THIS: whole(1, 100_000, 1),
         "two of them, 1 record a message": whole(2, 100_000, 1),
-        "only sending (XADD, pipelined)": part(stream_parts.SEND, 100_000),
-        "only sending, without hiredis": part(stream_parts.SEND, 100_000, hiredis=False),
-        "reading and scoring, no database": part(stream_parts.READ, 50_000),
-        "reading and scoring, no database, without hiredis": part(stream_parts.READ, 50_000, hiredis=False),
-        "the same with predict_proba": part(stream_parts.PREDICT_PROBA, 50_000),
-        "one message at a time, predict_proba, no database": part(stream_parts.ONE, 500),
-        "the model loaded for each message, no database": part(stream_parts.LOAD, 30),
+        "only sending (XADD, pipelined)": part(stream_parts.SEND, 100_000, 166_000),
+        "only sending, without hiredis": part(stream_parts.SEND, 100_000, 116_000, hiredis=False),
+        "reading 500 at a time and scoring, compiled": part(stream_parts.READ, 50_000, 30_400),
+        "the same, compiled, without hiredis": part(stream_parts.READ, 50_000, 22_700, hiredis=False),
+        "the same, predict_proba": part(stream_parts.PREDICT_PROBA, 50_000),
+        "the same, MLflow's pyfunc": part(stream_parts.PYFUNC, 50_000, 14_300),
+        "one message at a time, predict_proba": part(stream_parts.ONE, 500, 132),
+        "the model loaded from the registry for each message": part(stream_parts.LOAD, 30, 16),
     }
 
 
-def _print(found: Mapping[str, Sequence[Throughput]], latency: Latency | None) -> None:
+def _print(found: Mapping[str, Sequence[Throughput]], before: Mapping[str, int | None], latency: Latency | None) -> None:
     console = make_console()
     cores = os.cpu_count()
     console.print(f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores, {platform.machine()}, Python {platform.python_version()}")
-    table = make_table("Messages of seeded fake employees", "", "messages/s", "records/s", "ratio", "busy processors", "µs a record")
+    heads = "", "messages/s", "before", "records/s", "ratio", "busy processors", "µs a record"
+    table = make_table("Messages of seeded fake employees", *heads)
     medians = {name: sorted(rounds, key=lambda one: one.records)[len(rounds) // 2] for name, rounds in found.items()}
     this = medians.get(_THIS)
     for name, median in medians.items():
@@ -131,9 +142,11 @@ def _print(found: Mapping[str, Sequence[Throughput]], latency: Latency | None) -
         who = [name for name in ("worker", "PostgreSQL", "Valkey") if name in median.busy]
         busy = " + ".join(f"{median.busy[name]:.2f}" for name in who)
         each = " + ".join(f"{median.busy[name] / median.records * 1e6:.0f}" for name in who)
-        table.add_row(name, f"{median.messages:,.0f}", f"{median.records:,.0f}", ratio, busy or "-", each or "-")
+        earlier = f"{before[name]:,}" if before[name] else "-"
+        table.add_row(name, f"{median.messages:,.0f}", earlier, f"{median.records:,.0f}", ratio, busy or "-", each or "-")
     console.print(table)
     console.print(f"ratio: of records a second, to {_THIS}. Processors: of workers + PostgreSQL + Valkey.")
+    console.print("The lines without processors store nothing. before: messages a second, measured before this worker was written.")
     if latency:
         console.print(
             f"From enqueue to commit, {latency.messages} messages at {_RATE:.0f}/s: "

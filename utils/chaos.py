@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace, logs: Path, say: Callable[[str], None]) -> Report:
-    with servers.mlflow_server() as mlflow, servers.valkey_server() as valkey, servers.postgres_server() as postgres:
+    with servers.mlflow() as mlflow, servers.valkey_server() as valkey, servers.postgres_server() as postgres:
         contract = load_contract("employees", model.DATA)
         X, y = model.rows(contract, _TRAINING_ROWS)
         model.register(Registry(mlflow), contract, _FAMILY, model.fitted(contract, _FAMILY, X, y), X)

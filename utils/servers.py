@@ -64,6 +64,10 @@ class Server:
     def url(self) -> str:
         return self._planned.url
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def becomes_ready(self) -> bool:
         """Wait until the server answers; False if it ends instead.
 
@@ -218,8 +222,15 @@ def object_store(buckets: Sequence[str] = ("data", "processed", "mlflow")) -> It
 
 
 @contextlib.contextmanager
-def mlflow_server(backend_uri: str | None = None, seconds: float = 120) -> Iterator[str]:
+def mlflow(backend_uri: str | None = None, seconds: float = 120) -> Iterator[str]:
     """Yield the tracking URI of an MLflow with this backend, or with a fresh SQLite one, and artifacts in a local folder."""
+    with mlflow_server(backend_uri, seconds) as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def mlflow_server(backend_uri: str | None = None, seconds: float = 120) -> Iterator[Server]:
+    """Yield an MLflow with this backend, or with a fresh SQLite one, and artifacts in a local folder."""
 
     def plan(state: Path) -> _Plan:
         port = free_port()
@@ -232,7 +243,7 @@ def mlflow_server(backend_uri: str | None = None, seconds: float = 120) -> Itera
         return _Plan(url, command, environment, lambda: health.http_ok(f"{url}/api/2.0/mlflow/registered-models/search?max_results=1"))
 
     with _running("mlflow", plan, seconds=seconds) as server:
-        yield server.url
+        yield server
 
 
 def create_database(postgres_url: str, name: str) -> str:

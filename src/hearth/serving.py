@@ -201,7 +201,7 @@ class Models:
         try:
             aliases = self._registry.aliases(contract.name)
         except RegistryError as error:
-            if view.problem != str(error):
+            if view.problem in {"", _NOT_ASKED}:  # while it is away, what it fails with changes: refused, cut off, not ready yet
                 _LOGGER.warning("%s: %s What is loaded keeps serving.", contract.name, error)
             self._views[contract.name] = replace(view, problem=str(error))
             return

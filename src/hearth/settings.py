@@ -160,6 +160,7 @@ class WorkerSettings(StreamSettings, RetentionSettings, ServingSettings):
     stream_block_milliseconds: int = Field(ge=1, le=5_000, description="how long a read waits for messages")
     stream_claim_idle_milliseconds: int = Field(ge=1_000, description="a message that another worker has held this long is taken over")
     stream_max_deliveries: int = Field(ge=1, description="after so many deliveries a message is dead")
+    stream_leave_seconds: float = Field(ge=0, description="a worker that is told to stop may take so long to finish what is in hand")
     worker_metrics_host: str = Field("127.0.0.1", min_length=1, description="the address on which Prometheus can ask the worker")
     worker_metrics_port: int = Field(0, ge=0, le=65_535, description="the port for that; 0: none. Two workers on one host need two")
 

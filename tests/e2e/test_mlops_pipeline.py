@@ -33,7 +33,7 @@ RECORD = [63, 1, 3, 145, 233, 1, 0, 150, 0, 2.3, 0, 0, 1]
 @pytest.fixture(scope="module")
 def mlflow_uri() -> Iterator[str]:
     """An MLflow in which nobody else has registered a model of this data set."""
-    with servers.mlflow_server() as uri:
+    with servers.mlflow() as uri:
         yield uri
 
 

@@ -4,18 +4,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
 from hearth.predictions.migration import migrate
 from tests.guide import ROOT, Guide
+from tests.integration.waiting import until
 from utils import servers
 from utils.embedded import health
-
-_LIMIT_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
@@ -79,14 +77,16 @@ def stack_of(guide: Guide, dataset: str, addresses: Addresses, *, own_code: bool
             with log.open("wb") as output:
                 python = [sys.executable, "-P", "-m", *command]
                 started.append(subprocess.Popen(python, cwd=guide.root, env=environment, stdout=output, stderr=output))
-        until(
-            lambda: (
+
+        def ready() -> bool:
+            assert all(process.poll() is None for process in started), "a service ended instead of starting"
+            return (
                 health.http_ok(f"http://127.0.0.1:{api}/{dataset}/model-info")
                 and health.grpc_serves(grpc)
                 and health.http_ok(f"http://127.0.0.1:{page}/_stcore/health")
-            ),
-            lambda: all(process.poll() is None for process in started),
-        )
+            )
+
+        until(ready)
         yield Stack(api, grpc, page, settings)
     except BaseException:
         for log in logs:
@@ -97,11 +97,3 @@ def stack_of(guide: Guide, dataset: str, addresses: Addresses, *, own_code: bool
             process.send_signal(signal.SIGTERM)
         for process in started:
             process.wait(30)
-
-
-def until(reached: Callable[[], bool], possible: Callable[[], bool] = lambda: True) -> None:
-    deadline = time.monotonic() + _LIMIT_SECONDS
-    while not reached():
-        assert possible(), "a service ended instead of starting"
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.1)

@@ -10,7 +10,8 @@ from playwright.sync_api import expect
 
 from tests import guide
 from tests.browser.chromium import chromium
-from tests.integration.stack import Addresses, Stack, stack_of, until
+from tests.integration.stack import Addresses, Stack, stack_of
+from tests.integration.waiting import until
 from utils import servers
 
 AT = "127.0.0.1:8800"  # where the page says that REST is
@@ -88,7 +89,7 @@ def test_grpc_scores_its_file(followed: guide.Guide, stack: Stack) -> None:
 
 def test_the_worker_scores_what_comes_over_the_stream_and_stores_it(followed: guide.Guide, stack: Stack, api: httpx.Client) -> None:
     [message_id] = asked(followed, stack, "stream")["message_ids"]
-    until(lambda: api.get(f"/predictions/{message_id}").json()["status"] != "waiting")
+    until(lambda: api.get(f"/predictions/{message_id}").json()["status"] == "scored")
 
     assert [stored["label"] for stored in api.get(f"/predictions/{message_id}").json()["predictions"]] == ["Malignant"]
 

@@ -1,7 +1,6 @@
 """GraphQL on a real store: pages of predictions, and predictions as they come."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from hearth.predictions import Prediction, PredictionStore
 from hearth.predictions.migration import migrate
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
+from tests.integration import waiting
 from tests.models import Shelf, employees, good_record
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
@@ -78,12 +78,12 @@ def test_what_was_answered_is_stored_and_found_by_its_id(client: httpx.Client) -
     ids = {answer["requestId"] for answer in told.values()}
     assert len(ids) == 2
     query = "{ predictions { edges { node { messageId source label } } } }"
-    stored: set[str] = set()
-    deadline = time.monotonic() + 20
-    while stored != ids and time.monotonic() < deadline:
+
+    def stored() -> set[str]:
         edges = client.post("/graphql", json={"query": query}).json()["data"]["predictions"]["edges"]
-        stored = {edge["node"]["messageId"] for edge in edges if edge["node"]["source"] == "graphql"}
-    assert stored == ids
+        return {edge["node"]["messageId"] for edge in edges if edge["node"]["source"] == "graphql"}
+
+    waiting.until(lambda: stored() == ids)
 
 
 def test_what_is_stored_while_somebody_watches_is_told_once_and_nothing_older(store: PredictionStore, client: httpx.Client) -> None:

@@ -3,9 +3,8 @@
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,12 +21,12 @@ from hearth.streaming.dead_letters import DeadLetters
 from hearth.streaming.messages import encode
 from hearth.streaming.reader import DeadLetter, StreamReader
 from hearth.streaming.replay import Choice, Replay, chosen
+from tests.integration.waiting import LIMIT_SECONDS, until
 from tests.integration.worker_process import SECONDS_A_BATCH
 from tests.models import DATA, employees, good_record
 from utils import servers
 
 ROOT = Path(__file__).parents[2]
-LIMIT_SECONDS = 60.0
 GOOD, BAD = good_record(employees()), {"Designation": 99}
 
 
@@ -90,13 +89,6 @@ def bench(valkey_url: str) -> Iterator[Bench]:
     bench = Bench(valkey_url)
     yield bench
     bench.redis.close()
-
-
-def until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while not reached():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
 
 
 def test_without_a_choice_all_letters_are_listed_and_nothing_changes(bench: Bench) -> None:

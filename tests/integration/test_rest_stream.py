@@ -2,8 +2,7 @@
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,10 +34,10 @@ from hearth.streaming.waiting import WaitingRoom
 from hearth.streaming.worker import Worker
 from hearth_api.app import create_app
 from tests.api.running import refused, running, service_settings
+from tests.integration.waiting import LIMIT_SECONDS, until
 from tests.models import Shelf, employees, good_record, served
 from utils import servers
 
-LIMIT_SECONDS = 60.0
 BOUND = 20
 CONTRACT = employees()
 DATA = Path(__file__).parents[2] / "data"
@@ -48,13 +47,6 @@ START = datetime(2026, 11, 21, tzinfo=UTC)
 
 def record(level: int) -> dict[str, object]:
     return good_record(CONTRACT, Designation=level)
-
-
-def until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while not reached():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
 
 
 class Site:

@@ -10,7 +10,8 @@ import pytest
 from hearth.errors import PredictionsUnavailable
 from hearth.predictions import PredictionStore
 from hearth.streaming.messages import encode
-from tests.integration.worker_bench import Bench, record, until
+from tests.integration.waiting import until
+from tests.integration.worker_bench import Bench, record
 from tests.models import Shelf
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from hearth.predictions import PredictionStore
 from hearth.streaming.messages import encode
 from hearth.streaming.reader import StreamReader, Unsettled
-from tests.integration.worker_bench import LIMIT_SECONDS, Bench, record, until
+from tests.integration.waiting import LIMIT_SECONDS, until
+from tests.integration.worker_bench import Bench, record
 from tests.models import Shelf
 
 

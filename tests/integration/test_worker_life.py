@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.worker_bench import LIMIT_SECONDS, Bench, has_more, is_over, record, until
+from tests.integration.waiting import LIMIT_SECONDS, until
+from tests.integration.worker_bench import Bench, has_more, is_over, record
 from tests.integration.worker_process import DEADLY_SLEEP_HOURS
 from tests.models import ByDesignation, Shelf
 from utils import servers

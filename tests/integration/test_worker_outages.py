@@ -5,40 +5,21 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import psycopg
 import pytest
 
 from hearth.errors import RegistryUnavailable
-from hearth.predictions.migration import migrate
-from tests.integration.worker_bench import LIMIT_SECONDS, Bench, record, until
+from tests.integration.waiting import LIMIT_SECONDS, until
+from tests.integration.worker_bench import Bench, record
 from tests.models import Shelf
 from utils import servers
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[servers.Server]:
-    """One that may be stopped, unlike the one that all tests share."""
-    with servers.postgres_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[servers.Server]:
-    with servers.valkey_server() as server:
-        yield server
-
-
 @pytest.fixture
-def bench(postgres: servers.Server, valkey: servers.Server) -> Iterator[Bench]:
-    url = servers.create_database(postgres.url, f"test_{uuid4().hex}")
-    migrate(url)
-    bench = Bench(valkey.url, url)
-    yield bench
-    bench.close()
+def bench(own_bench: Bench) -> Bench:
+    return own_bench
 
 
 def lines(caplog: pytest.LogCaptureFixture, beginning: str) -> list[str]:

@@ -4,8 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,19 +21,12 @@ from hearth.streaming.patience import Patience
 from hearth.streaming.reader import StreamReader
 from hearth.streaming.reports import Reports
 from hearth.streaming.worker import Worker
+from tests.integration.waiting import LIMIT_SECONDS
 from tests.integration.worker_process import SECONDS_A_BATCH, wait_for
 from tests.models import Shelf, employees, good_record, served
 
 ROOT = Path(__file__).parents[2]
-LIMIT_SECONDS = 60.0  # a limit, not a measure: starting a worker process takes seconds on a busy machine
 CONTRACT = employees()
-
-
-def until(reached: Callable[[], bool], seconds: float = LIMIT_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
 
 
 def has_more(bench: "Bench", than: int) -> bool:
@@ -83,6 +75,7 @@ class Bench:
             "stream_block_milliseconds": 50,
             "stream_claim_idle_milliseconds": 60_000,
             "stream_max_deliveries": 5,
+            "stream_leave_seconds": 15,
             "stream_max_length": 10_000,
         }
         return WorkerSettings(_env_file=None, **(given | changes))

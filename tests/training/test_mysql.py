@@ -64,7 +64,7 @@ def test_a_service_cannot_enter_the_database_of_another(mysql_url: str, prepared
 def mlflow_on_mysql(mysql_url: str, prepared: str) -> Iterator[str]:
     address = urlsplit(mysql_url)
     backend = f"mysql+pymysql://{prepared}:first@{address.hostname}:{address.port}/{prepared}?charset=utf8mb4"
-    with servers.mlflow_server(backend, seconds=250) as uri:
+    with servers.mlflow(backend, seconds=250) as uri:
         yield uri
 
 

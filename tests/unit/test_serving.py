@@ -52,6 +52,7 @@ class FakeRegistry:
     carried: dict[str, str] = field(default_factory=dict)
     broken: dict[str, Exception] = field(default_factory=dict)
     away: bool = False
+    problem: str = "MLflow does not answer."
     loads: list[str] = field(default_factory=list)
     looks: int = 0
     while_loading: Callable[[], object] = lambda: None
@@ -60,7 +61,7 @@ class FakeRegistry:
     def aliases(self, _dataset: str) -> dict[str, str]:
         self.looks += 1
         if self.away:
-            raise RegistryUnavailable("MLflow does not answer.")
+            raise RegistryUnavailable(self.problem)
         return dict(self.carried)
 
     def version(self, dataset: str, name: str) -> RegisteredVersion:
@@ -288,6 +289,9 @@ class TestLook:
                 models.look()
             assert models.get("employees", "knn").version == "1"
             assert models.status().problem == "MLflow does not answer."
+            registry.problem = "MLflow has only just started."
+            models.look()
+            assert models.status().problem == "MLflow has only just started."
             registry.away = False
             models.look()
 

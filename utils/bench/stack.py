@@ -9,7 +9,7 @@ import psutil
 from dotenv import dotenv_values
 
 from utils.bench.model import DATA
-from utils.servers import ROOT, create_database, mlflow_server, postgres, valkey
+from utils.servers import ROOT, create_database, mlflow, postgres, valkey
 
 _MEGABYTE = 1e6
 
@@ -19,7 +19,7 @@ def servers(stack: contextlib.ExitStack) -> tuple[dict[str, str], str]:
 
     HEARTH_ variables of the caller win, so that other settings can be measured.
     """
-    registry = stack.enter_context(mlflow_server())
+    registry = stack.enter_context(mlflow())
     database = create_database(stack.enter_context(postgres()), "predictions")
     defaults = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value is not None and name.startswith("HEARTH_")}
     settings = {

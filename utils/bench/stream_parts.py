@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import joblib
+import mlflow.pyfunc
 import pandas as pd
 
 from hearth.compiled.scorer import CompiledScorer
@@ -23,7 +24,7 @@ from hearth.streaming.reader import StreamReader
 from utils.bench.stream_messages import batches, employees
 from utils.servers import ROOT
 
-SEND, READ, PREDICT_PROBA, ONE, LOAD = "send", "read", "predict_proba", "one", "load"
+SEND, READ, PREDICT_PROBA, PYFUNC, ONE, LOAD = "send", "read", "predict_proba", "pyfunc", "one", "load"
 _AT_ONCE = 500
 _WITHOUT_HIREDIS = "import sys; sys.modules['hiredis'] = None; from utils.bench.stream_parts import main; sys.exit(main())"
 Score = Callable[[Sequence[object]], object]
@@ -40,7 +41,7 @@ def timed(part: str, url: str, registry: str, model: Path, messages: int, *, hir
 def main() -> int:
     """Time one part and print what it does in a second."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=[SEND, READ, PREDICT_PROBA, ONE, LOAD])
+    parser.add_argument("part", choices=[SEND, READ, PREDICT_PROBA, PYFUNC, ONE, LOAD])
     parser.add_argument("--url", required=True)
     parser.add_argument("--registry", required=True)
     parser.add_argument("--model", type=Path, required=True)
@@ -80,6 +81,10 @@ def _score(part: str, registry: str, model: Path) -> Score:
     if part == LOAD:
         source = Registry(registry)
         return lambda records: source.load(source.version(contract.name, CHAMPION)).predict_proba(pd.DataFrame(records).astype(kinds))
+    if part == PYFUNC:
+        mlflow.set_tracking_uri(registry)
+        loaded = mlflow.pyfunc.load_model(f"models:/{contract.name}@{CHAMPION}")
+        return lambda records: loaded.predict(pd.DataFrame(records).astype(kinds))
     pipeline = joblib.load(model)
     return lambda records: pipeline.predict_proba(pd.DataFrame(records).astype(kinds))
 

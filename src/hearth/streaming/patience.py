@@ -24,10 +24,18 @@ class Patience:
         self._stop = stop
         self._lock = threading.Lock()
         self._away: dict[type[HearthError], float] = {}  # since when
+        self._ended_at: float | None = None  # when that was noticed
 
     @property
     def ended(self) -> bool:
         return self._stop.is_set()
+
+    def ended_for(self, seconds: float) -> bool:
+        """Whether the end came so long ago; the time runs from when this is asked first after it came."""
+        if not self.ended:
+            return False
+        self._ended_at = self._ended_at or time.monotonic()
+        return time.monotonic() - self._ended_at >= seconds
 
     def sleep(self, seconds: float) -> None:
         """Wait, but not beyond the end."""

@@ -17,7 +17,7 @@ from hearth.streaming.jobs import Scored
 from hearth.streaming.patience import Patience
 from hearth.streaming.reader import DeadLetter, StreamReader
 
-_LEAVE_SECONDS = 5.0
+_LEAVE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ A message is read at least once and its predictions are stored exactly once: the
 """
 
 import logging
+import os
 import signal
 import socket
 import sys
@@ -36,7 +37,7 @@ logger = logging.getLogger(__name__)
 _UPKEEP_SECONDS = 1.0
 _WAITING_BATCHES = 10  # so many batches may wait for their models in memory before nothing more is read
 _HOLDS = 4  # so often within the time after which others take over what a worker holds, it says that it still does
-_LEAVE_SECONDS = 15.0
+_GIVE_BACK_SECONDS = 10.0  # so long after its time to leave a worker may still take
 _FORGET_MILLISECONDS = 24 * 3_600_000
 _SWITCH_SECONDS = 0.0005  # so that the thread that settles need not wait 5 ms for the one that scores, each time a server has answered
 
@@ -76,9 +77,9 @@ class Worker:
                 while not self._patience.ended:
                     self._upkeep()
                     self._handle(self._read())
-                self._drain(time.monotonic() + _LEAVE_SECONDS)
+                self._drain()
             except Stopped:
-                logger.info("leaving while a server is away")
+                logger.info("leaving while a server is away or does not answer")
         self._give_back()
 
     def _upkeep(self) -> None:
@@ -124,6 +125,7 @@ class Worker:
     def _handle(self, entries: Sequence[Entry]) -> None:
         self._read_ahead = list(entries)
         for chunk in jobs.chunks(entries, self._settings.stream_batch_records):
+            self._leave_in_time()
             batch = self._scored(chunk)
             if batch.entries:
                 self._hand_over(batch)
@@ -160,11 +162,21 @@ class Worker:
 
     def _hand_over(self, batch: Batch) -> None:
         while not self._settler.offer(batch, _UPKEEP_SECONDS):
-            self._hold()
+            self._meanwhile()
 
-    def _drain(self, deadline: float = float("inf")) -> None:
-        while not self._settler.drained(_UPKEEP_SECONDS) and time.monotonic() < deadline:
-            self._hold()
+    def _drain(self) -> None:
+        while not self._settler.drained(_UPKEEP_SECONDS):
+            self._meanwhile()
+
+    def _meanwhile(self) -> None:
+        """While a server takes its time: say that what is in hand still is, and how the stream is, and leave when it is time."""
+        self._leave_in_time()
+        self._hold()
+        self._reports.look(self._stream, self._patience)
+
+    def _leave_in_time(self) -> None:
+        if self._patience.ended_for(self._settings.stream_leave_seconds):
+            raise Stopped
 
     def _keep_waiting(self, group: Sequence[Entry], dataset: str, alias: str, error: ModelUnavailable) -> None:
         self._waiting.extend(group)
@@ -175,7 +187,7 @@ class Worker:
     def _give_back(self) -> None:
         """Leave what is unsettled to the next worker that looks, at once."""
         ids = self._held
-        if not ids:
+        if not ids or self._patience.waits_for(StreamUnavailable):  # a server that hangs would cost its time-out once more
             return
         try:
             self._stream.give_back(ids, self._settings.stream_claim_idle_milliseconds)
@@ -194,7 +206,9 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        _run(WorkerSettings(), Patience(stop))
+        settings = WorkerSettings()
+        threading.Thread(target=_end, args=(stop, settings.stream_leave_seconds + _GIVE_BACK_SECONDS), daemon=True).start()
+        _run(settings, Patience(stop))
     except Stopped:
         pass
     except HearthError as error:
@@ -202,6 +216,14 @@ def main() -> int:
         return 1
     logger.info("stopped")
     return 0
+
+
+def _end(stop: threading.Event, seconds: float) -> None:
+    """End the process so long after it was told to stop, whatever hangs. That is as safe as being killed, which would come next."""
+    stop.wait()
+    time.sleep(seconds)
+    logger.critical("ended by force: a server has not answered")
+    os._exit(1)
 
 
 def _run(settings: WorkerSettings, patience: Patience) -> None:
