@@ -7,11 +7,12 @@ from pathlib import Path
 
 import httpx
 import pandas as pd
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
+from hearth.fakes import FakeRecords
 from tests.browser.person import choose, metric, opened, upload
 from tests.browser.site import CONTRACT, HEART, Site, csv_with_a_bad_row, until, with_a_bad_row
-from tests.models import good_record
+from tests.models import DATA, good_record
 
 RECORD = good_record(CONTRACT, Designation=3)
 LOADS_AN_IMAGE = "**her** ![a](http://example.org/a.png)"  # if it were taken for Markdown
@@ -25,6 +26,10 @@ def of_champion(site: Site) -> list[tuple[object, object, object]]:
 
 def champion(site: Site) -> str:
     return str(httpx.get(f"http://127.0.0.1:{site.port}/model-info").json()["version"])
+
+
+def number(metric: Locator) -> int:
+    return int(metric.inner_text().replace(",", ""))
 
 
 def score(site: Site, count: int) -> None:
@@ -103,7 +108,7 @@ def test_a_parquet_file_comes_back_as_one(page: Page, site: Site) -> None:
     opened(page, site, "file")
     upload(page, "people.parquet", "application/vnd.apache.parquet", content.getvalue())
     expect(metric(page, "Rows scored")).to_have_text("29")
-    expect(page.get_by_test_id("stTable").get_by_role("row").filter(has_text="'Designation': got 17")).to_be_visible()
+    expect(page.get_by_test_id("stTable").get_by_role("row").filter(has_text="Designation: got 17")).to_be_visible()
     with page.expect_download() as downloaded:
         page.get_by_role("button", name="Download the scored file").click()
     assert downloaded.value.suggested_filename == "scored_people.parquet"
@@ -115,6 +120,8 @@ def test_a_parquet_file_comes_back_as_one(page: Page, site: Site) -> None:
 
 def test_while_a_file_is_scored_a_bar_says_how_far_it_is_and_then_goes(page: Page, site: Site) -> None:
     opened(page, site, "file")
+    choose(page, "Data set", f"heart: {HEART.title}")
+    expect(page.get_by_text("with the columns age, sex, cp")).to_be_visible()
     page.evaluate(
         """() => {
             window.seen = [];
@@ -125,14 +132,13 @@ def test_while_a_file_is_scored_a_bar_says_how_far_it_is_and_then_goes(page: Pag
             }).observe(document.body, {subtree: true, childList: true, characterData: true, attributes: true});
         }"""
     )
-    upload(page, "many.csv", "text/csv", csv_with_a_bad_row(20_000))
-    expect(metric(page, "Rows scored")).to_have_text("19,999")
+    content = FakeRecords.load(HEART, DATA).frame(40_000, seed=7)[list(HEART.feature_names)].to_csv(index=False).encode()
+    upload(page, "many.csv", "text/csv", content)
+    expect(metric(page, "Rows scored")).to_have_text("40,000")
     expect(page.get_by_test_id("stProgress")).to_have_count(0)
     seen = page.evaluate("window.seen")
-    assert [word for word in ("Sending many.csv", "Scoring many.csv") if word in [text for text, _ in seen]] == [
-        "Sending many.csv",
-        "Scoring many.csv",
-    ]
+    assert seen[-1][0] == "Scoring many.csv"
+    assert seen[0][0] in {"Sending many.csv", "Checking many.csv"}  # on one machine it is sent in no time
     shares = [share for _, share in seen]
     assert shares == sorted(shares)
     assert len({share for share in shares if 0 < share < 100}) > 3
@@ -150,18 +156,14 @@ def test_the_live_view_moves_while_predictions_and_dead_letters_come(page: Page,
     opened(page, site, "live")
     rate, dead = metric(page, "Predictions a minute"), metric(page, "Dead letters")
     expect(rate).not_to_have_text("0")
-    before, letters = int(rate.inner_text()), int(dead.inner_text())
+    before, letters = number(rate), number(dead)
 
     score(site, 100)
     site.send({**RECORD, "Gender": LOADS_AN_IMAGE})  # the worker buries it
 
     expect(dead).to_have_text(str(letters + 1))
     expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(1)
-    page.wait_for_function(
-        "before => Number([...document.querySelectorAll('[data-testid=stMetric]')]"
-        ".find(box => box.innerText.includes('Predictions a minute')).querySelector('[data-testid=stMetricValue]').innerText) >= before",
-        arg=before + 50,
-    )
+    until(lambda: number(rate) >= before + 50)
     page.get_by_text("The latest of").click()
     letter = page.get_by_test_id("stExpanderDetails").get_by_role("row").filter(has_text=LOADS_AN_IMAGE)
     expect(letter.last).to_contain_text("invalid_records: row 0, 'Gender'")
@@ -172,9 +174,14 @@ def test_the_live_view_moves_while_predictions_and_dead_letters_come(page: Page,
 def test_every_version_is_listed_and_can_be_chosen_also_one_that_carries_no_alias(page: Page, site: Site) -> None:
     opened(page, site, "models")
     expect(page.get_by_role("heading", name="All versions")).to_be_visible()
-    grid = page.get_by_test_id("stDataFrame").filter(has_text="refused")
-    rows = [row.inner_text().split("\t") for row in grid.get_by_role("row").all()]
-    assert rows == []
+    expect(page.get_by_test_id("stImage").locator("img")).to_have_js_property("naturalWidth", 310)
+    grid = page.locator("canvas table").filter(has=page.locator("th", has_text="gate"))  # what the canvas tells those who cannot see it
+    rows = [
+        row.split("\t")[:4]
+        for row in grid.locator("tbody").evaluate("it => [...it.rows].map(row => [...row.cells].map(cell => cell.textContent).join('\t'))")
+    ]
+    assert rows == [["3", "knn", "", "refused"], ["2", "svm", "previous, svm", "passed"], ["1", "knn", "champion, knn", "passed"]]
+    page.get_by_role("combobox", name="Version that shall be champion").scroll_into_view_if_needed()
     page.get_by_role("combobox", name="Version that shall be champion").click()
     expect(page.get_by_role("option")).to_have_text(["3: knn", "2: svm (previous, svm)", "1: knn (champion, knn)"])
 
