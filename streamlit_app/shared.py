@@ -12,6 +12,12 @@ from streamlit_app.service import Json, RefusedRecords, Service, ServiceError
 
 CHAMPION = "champion"
 _ROW_PIXELS = 40  # of a row whose texts fit into one line
+_STYLE = """<style>
+[data-testid="stTable"] td:last-child, [data-testid="stTable"] td:last-child * { white-space: normal; overflow-wrap: anywhere; }
+[data-testid="stTable"] td:last-child [data-testid="stMarkdownContainer"] { max-width: none; display: block; }
+@media (min-width: 640px) { [data-testid="stTable"] td:not(:last-child) * { white-space: nowrap; } }
+[data-testid="stTable"] td a { color: inherit; text-decoration: none; pointer-events: none; } /* nobody here has made it a link */
+</style>"""
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 
 
@@ -39,6 +45,11 @@ def told() -> Iterator[None]:
         sentences(pd.DataFrame({"row": problems["row"], "why": why}))
     except ServiceError as error:
         st.error(str(error), icon=":material/power_off:")
+
+
+def style() -> None:
+    """Let the last column of every table take what room there is and break wherever it must: an address is longer than a phone is wide."""
+    st.html(_STYLE)
 
 
 def sentences(frame: pd.DataFrame, *, tallest: int | None = None) -> None:

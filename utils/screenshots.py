@@ -55,13 +55,15 @@ def main() -> int:
         page.get_by_text("Why?").first.click()
         page.get_by_text("Why version").wait_for()
         take("predict.png")
+        opened("live").get_by_text("Looked at").wait_for()
+        for letters in page.get_by_text("The latest of").all():
+            letters.click()
+        take("live.png")
         opened("file").get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
             {"name": "people.csv", "mimeType": "text/csv", "buffer": file}
         )
         page.get_by_text("The first rows").wait_for()
         take("file.png")
-        opened("live").get_by_text("Looked at").wait_for()
-        take("live.png")
         opened("models").get_by_test_id("stImage").wait_for()
         take("models.png")
         opened("health").get_by_text("Aliases").wait_for()

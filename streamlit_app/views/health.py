@@ -34,7 +34,9 @@ def _moving() -> None:
     sentences(pd.DataFrame({"service": [state.service for state in states], "state": [state.state for state in states]}))
     if aliases:
         st.subheader("Aliases")
-        st.dataframe(pd.DataFrame(aliases), hide_index=True, column_order=["dataset", "alias", "ok", "version", "registered", "problem"])
+        st.dataframe(pd.DataFrame(aliases), hide_index=True, column_order=["dataset", "alias", "ok", "version", "registered"])
+        if problems := {f"{alias['dataset']}@{alias['alias']}": alias["problem"] for alias in aliases if alias["problem"]}:
+            sentences(pd.DataFrame({"alias": problems.keys(), "problem": problems.values()}))
 
 
 def _rest() -> tuple[list[Health], list[Json], Json | None]:

@@ -17,7 +17,8 @@ _MINUTE = "YYYY-MM-DD HH:mm"
 def models() -> None:
     """What serves, how good it is, and who becomes champion."""
     st.title("Models")
-    dataset = choose_dataset("models")["name"]
+    contract = choose_dataset("models")
+    dataset = contract["name"]
     aliases = aliases_of(dataset)
     serving = [alias for alias in aliases if alias["version"]]
     if serving:
@@ -32,7 +33,7 @@ def models() -> None:
     with told():
         versions = service().get(f"/models/{dataset}/versions")["versions"]
     if versions:
-        _versions(versions)
+        _versions(versions, contract["metric"])
     _administration(dataset, versions)
     _links()
 
@@ -52,12 +53,12 @@ def _table(serving: list[Json]) -> None:
         )
 
 
-def _versions(versions: list[Json]) -> None:
+def _versions(versions: list[Json], judged_by: str) -> None:
     st.subheader("All versions")
     rows = [{**one, **one["metrics"], "aliases": ", ".join(one["aliases"])} for one in versions]
     frame = pd.DataFrame(rows)
     frame["created"] = pd.to_datetime(frame["created"], utc=True, format="ISO8601")
-    metrics = sorted({name for one in versions for name in one["metrics"]})
+    metrics = sorted({name for one in versions for name in one["metrics"]}, key=lambda name: (name != judged_by, name))
     numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in metrics}
     created = {"created": st.column_config.DatetimeColumn("created (UTC)", format=_MINUTE)}
     columns = ["version", "family", "aliases", "gate", "created", *metrics]

@@ -59,6 +59,13 @@ def test_on_a_phone_the_reason_of_a_dead_letter_is_all_there(phone: Page, site: 
     assert is_all_there(why.first)
 
 
+def test_on_a_phone_the_state_of_a_service_that_is_away_is_all_there(phone: Page, site: Site) -> None:
+    opened(phone, site, "health")
+    state = phone.get_by_test_id("stTable").get_by_role("cell").filter(has_text="The gRPC service at")
+    expect(state).to_contain_text(f"{site.away}/metrics does not answer")
+    assert is_all_there(state)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_in_light_and_dark_each_text_stands_out_and_the_page_is_what_the_system_is(page: Page, site: Site, view: str, scheme: str) -> None:

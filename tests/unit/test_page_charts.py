@@ -7,7 +7,7 @@ import pytest
 
 from streamlit_app.charts import SPEAKS
 
-LIGHT, DARK = "#ffffff", "#0e1117"  # Streamlit's pages
+LIGHT, DARK = "#ffffff", "#171614"  # Streamlit's pages
 # Machado, Oliveira and Fernandes (2009): what eyes without one kind of cones see, of linear RGB
 EYES = {
     "all cones": np.eye(3),

@@ -39,7 +39,8 @@ _PATIENCE = {
 }
 
 
-_SYSTEM_SAID = re.compile(r"Failed to establish a new connection: \[Errno -?\d+\] ([\w ]+)")
+_SYSTEM_SAID = re.compile(r"\[Errno -?\d+\] ([\w ]+)")
+_CLIENT_SAID = re.compile(r"\('([\w ]+)'\)")
 
 
 class Connection:
@@ -149,8 +150,9 @@ class Connection:
 def _reason(error: Exception) -> str:
     """Return what the system said, where MLflow goes on for lines about a connection that could not be made."""
     text = str(error)
-    said = _SYSTEM_SAID.search(text)
-    return said[1] if said else text
+    _, _, cause = text.partition("(Caused by ")
+    said = _SYSTEM_SAID.findall(cause) or _CLIENT_SAID.findall(cause)
+    return str(said[-1]) if said else text
 
 
 def _unquoted(value: str) -> str:
