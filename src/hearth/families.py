@@ -63,6 +63,18 @@ class Family:
         return build(params, seed)
 
 
+def known_families(contract: Contract) -> tuple[str, ...]:
+    """Return the families of a data set, in contract order.
+
+    Raises:
+        InvalidContract: it names one that is not in the catalogue.
+    """
+    for family in contract.families:
+        if family not in FAMILIES:
+            raise InvalidContract(contract_path(contract.name), "families", f"names {family!r}; there are: {', '.join(FAMILIES)}")
+    return contract.families
+
+
 class _Bounds:
     """A trial that takes the lowest of everything, and remembers the bounds."""
 
@@ -214,15 +226,3 @@ FAMILIES: Mapping[str, Family] = {
         trusted_types=(),
     ),
 }
-
-
-def known_families(contract: Contract) -> tuple[str, ...]:
-    """Return the families of a data set, in contract order.
-
-    Raises:
-        InvalidContract: it names one that is not in the catalogue.
-    """
-    for family in contract.families:
-        if family not in FAMILIES:
-            raise InvalidContract(contract_path(contract.name), "families", f"names {family!r}; there are: {', '.join(FAMILIES)}")
-    return contract.families
