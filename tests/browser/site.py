@@ -193,6 +193,8 @@ def with_a_bad_row(count: int) -> pd.DataFrame:
     return frame
 
 
-def csv_with_a_bad_row(count: int) -> bytes:
-    """Return the same as a file."""
-    return with_a_bad_row(count).astype(object).to_csv(index=False).encode()
+def csv_with_a_bad_row(count: int, value: str | int = 17) -> bytes:
+    """Return the same as a file, with this value in the bad row."""
+    frame = with_a_bad_row(count).astype(object)
+    frame.loc[1, "Designation"] = value
+    return frame.to_csv(index=False).encode()

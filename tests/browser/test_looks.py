@@ -42,10 +42,12 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(phone: Page, site: Site, vi
     assert width <= PHONE
 
 
-def test_on_a_phone_the_reason_of_a_refused_row_is_all_there(phone: Page, site: Site) -> None:
+@pytest.mark.parametrize("value", ["17", "a/word/longer/than/a/phone/is/wide" * 3], ids=["short", "long"])
+def test_on_a_phone_the_reason_of_a_refused_row_is_all_there(phone: Page, site: Site, value: str) -> None:
     opened(phone, site, "file")
-    upload(phone, "people.csv", "text/csv", csv_with_a_bad_row(40))
-    why = phone.get_by_test_id("stTable").get_by_role("cell").filter(has_text="Designation: got '17', expected a whole number from 0 to 5")
+    upload(phone, "people.csv", "text/csv", csv_with_a_bad_row(40, value))
+    why = phone.get_by_test_id("stTable").get_by_role("cell").filter(has_text="expected a whole number from 0 to 5")
+    expect(why).to_contain_text(f"Designation: got '{value[:30]}")
     expect(why).to_be_visible()
     assert is_all_there(why)
 
