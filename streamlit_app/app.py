@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from streamlit_app.shared import style
 from streamlit_app.views.file import score_file
 from streamlit_app.views.health import health
 from streamlit_app.views.live import live
@@ -9,6 +10,7 @@ from streamlit_app.views.models import models
 from streamlit_app.views.predict import predict
 
 st.set_page_config(page_title="Hearth", page_icon="🔥", layout="wide")
+style()
 st.navigation(
     [
         st.Page(predict, title="Predict", icon=":material/psychology:", default=True),

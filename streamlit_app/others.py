@@ -1,29 +1,45 @@
 """Services beside REST, asked over HTTP by whoever looks at their health, or at a picture."""
 
+import re
 from dataclasses import dataclass
 
 import httpx
 
-from streamlit_app.service import ServiceError
+from streamlit_app.service import ServiceError, does_not_answer, reason_of
 
 _SECONDS = 3.0
 _PICTURE_SECONDS = 15.0
+_WAITS = re.compile(r'^hearth_stream_waits\{server="(\w+)"\} 1(?:\.0)?$', re.MULTILINE)
+_WAITED_FOR = {"stream": "Valkey", "predictions": "PostgreSQL"}
+_FIRST_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True)
 class Health:
-    """How a service is: `problem` is empty if nothing is wrong."""
+    """How a service is: `problem` is empty if nothing is wrong, `note` is what else is to be said. Of some, nobody knows how they are."""
 
     service: str
-    problem: str
+    problem: str = ""
+    note: str = ""
+    is_known: bool = True
+
+    @property
+    def state(self) -> str:
+        """All of it, in words."""
+        if self.problem:
+            return self.problem
+        word = "ok" if self.is_known else "not known"
+        return f"{word}: {self.note}" if self.note else word
 
 
 def airflow(url: str) -> list[Health]:
     """Return how each part of Airflow is; its health page is a success even when the scheduler is dead."""
     try:
         parts = httpx.get(f"{url}/api/v2/monitor/health", timeout=_SECONDS).raise_for_status().json()
-    except (httpx.HTTPError, ValueError) as error:
-        return [Health("Airflow", _reason(error))]
+    except httpx.HTTPError as error:
+        return [Health("Airflow", does_not_answer("Airflow", url, error))]
+    except ValueError:
+        return [Health("Airflow", f"What answers at {url} is not Airflow.")]
     states = {name: (part or {}).get("status") for name, part in parts.items()}
     return [
         Health(f"Airflow: {name.replace('_', ' ')}", "" if state == "healthy" else f"it says {state!r}")
@@ -37,8 +53,32 @@ def grpc(url: str) -> list[Health]:
     try:
         httpx.get(url, timeout=_SECONDS).raise_for_status()
     except httpx.HTTPError as error:
-        return [Health("gRPC", _reason(error))]
-    return [Health("gRPC", "")]
+        return [Health("gRPC", does_not_answer("The gRPC service", url, error))]
+    return [Health("gRPC")]
+
+
+def batch_api(url: str) -> list[Health]:
+    """Return how the API is that batches of data come from. The real one may know no /health: that it answers is enough."""
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/health", timeout=_SECONDS)
+        if answer.status_code >= _FIRST_SERVER_ERROR:
+            answer.raise_for_status()
+    except httpx.HTTPError as error:
+        return [Health("batch API", does_not_answer("The batch API", url, error))]
+    return [Health("batch API")]
+
+
+def worker(url: str) -> Health:
+    """Return how the stream worker is, by its metrics: it is there, and whether it waits for a server."""
+    try:
+        metrics = httpx.get(url, timeout=_SECONDS).raise_for_status().text
+    except httpx.HTTPError as error:
+        return Health("stream worker", does_not_answer("The stream worker", url, error))
+    if "hearth_stream_waits" not in metrics:
+        return Health("stream worker", f"What answers at {url} is not the stream worker.")
+    if waited_for := [_WAITED_FOR.get(server, server) for server in _WAITS.findall(metrics)]:
+        return Health("stream worker", f"It waits for {' and '.join(waited_for)}.")
+    return Health("stream worker")
 
 
 def picture(mlflow_url: str, run_id: str, path: str) -> bytes | None:
@@ -53,8 +93,4 @@ def picture(mlflow_url: str, run_id: str, path: str) -> bytes | None:
             return None
         return answer.raise_for_status().content
     except httpx.HTTPError as error:
-        raise ServiceError(f"MLflow does not give the picture: {_reason(error)}.") from error
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+        raise ServiceError(f"MLflow at {mlflow_url} does not give the picture: {reason_of(error)}.") from error

@@ -1,5 +1,6 @@
 """The REST service as the page asks it."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ Json = dict[str, Any]
 Progress = Callable[[float, str], None]
 """Is told how far a file has come, from 0 to 1, and what happens to it."""
 
+_SYSTEMS_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 _SECONDS = 30.0
 _FILE_SECONDS = 600.0
 _SENT = 0.4  # of the progress of a file that is sent, scored and received
@@ -70,9 +72,13 @@ class Service:
         """Return what /ready answers, whether or not all is well.
 
         Raises:
-            ServiceError: it is away.
+            ServiceError: it is away, or cannot tell.
         """
-        return _json(self._ask("GET", "/ready", {}))
+        answer = self._ask("GET", "/ready", {})
+        body = _json(answer)
+        if "servers" not in body:
+            raise ServiceError(str(body.get("detail") or f"{answer.request.url} answered {answer.status_code}."))
+        return body
 
     def score_file(self, dataset: str, model: str, file: IO[bytes], name: str, progress: Progress) -> ScoredFile:
         """Have a file scored; its name tells of which kind it is.
@@ -107,10 +113,22 @@ class Service:
         try:
             yield
         except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            raise ServiceError(
-                f"The REST service at {self._address} does not answer: {reason}. Is it running? `make status` tells."
-            ) from error
+            raise ServiceError(does_not_answer("The REST service", self._address, error)) from error
+
+
+def does_not_answer(service: str, address: str, error: Exception) -> str:
+    """Return who does not answer, where, and why, in words."""
+    return f"{service} at {address} does not answer: {reason_of(error)}. Is it running? `make status` tells."
+
+
+def reason_of(error: Exception) -> str:
+    """Return what went wrong on the way to another service, as people say it."""
+    if isinstance(error, httpx.TimeoutException):
+        return "it takes too long"
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"it says {error.response.status_code} {error.response.reason_phrase}"
+    said = _SYSTEMS_NUMBER.sub("", str(error))
+    return said[:1].lower() + said[1:] if said else type(error).__name__
 
 
 class _Watched:

@@ -1,5 +1,6 @@
 """What all views use: the service, the choice of a data set and an alias, and errors as people want to read them."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,14 @@ from hearth.settings import PageSettings
 from streamlit_app.service import Json, RefusedRecords, Service, ServiceError
 
 CHAMPION = "champion"
+_ROW_PIXELS = 40  # of a row whose texts fit into one line
+_STYLE = """<style>
+[data-testid="stTable"] td:last-child, [data-testid="stTable"] td:last-child * { white-space: normal; overflow-wrap: anywhere; }
+[data-testid="stTable"] td:last-child [data-testid="stMarkdownContainer"] { max-width: none; display: block; }
+@media (min-width: 640px) { [data-testid="stTable"] td:not(:last-child) * { white-space: nowrap; } }
+[data-testid="stTable"] td a { color: inherit; text-decoration: none; pointer-events: none; } /* nobody here has made it a link */
+</style>"""
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 
 
 @st.cache_resource
@@ -31,9 +40,28 @@ def told() -> Iterator[None]:
         yield
     except RefusedRecords as error:
         st.error(str(error), icon=":material/block:")
-        st.dataframe(pd.DataFrame(error.problems).astype(str), hide_index=True)
+        problems = pd.DataFrame(error.problems)
+        why = problems["column"] + ": got " + problems["value"].astype(str) + ", expected " + problems["expected"]
+        sentences(pd.DataFrame({"row": problems["row"], "why": why}))
     except ServiceError as error:
         st.error(str(error), icon=":material/power_off:")
+
+
+def style() -> None:
+    """Let the last column of every table take what room there is and break wherever it must: an address is longer than a phone is wide."""
+    st.html(_STYLE)
+
+
+def sentences(frame: pd.DataFrame, *, tallest: int | None = None) -> None:
+    """Show a table whose texts are long: they wrap, where a grid would cut them; what is taller than so many pixels scrolls."""
+    shown = frame.astype(str).map(_verbatim)
+    rows_fit = tallest is None or len(shown) * _ROW_PIXELS < tallest
+    st.table(shown, hide_index=True, height="content" if rows_fit or tallest is None else tallest)
+
+
+def _verbatim(text: str) -> str:
+    """Return a text that st.table, which takes Markdown, shows as it is: somebody else has written it, and an image would be loaded."""
+    return _PUNCTUATION.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def needs_service(view: Callable[[], None]) -> Callable[[], None]:

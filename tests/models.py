@@ -59,6 +59,10 @@ class Shelf:
         tags = dict(self.tags.get(number, {}))
         return RegisteredVersion(dataset, number, "knn", "digest", f"run-{number}", datetime(2026, 11, 21, tzinfo=UTC), metrics, tags)
 
+    def versions(self, dataset: str) -> list[RegisteredVersion]:
+        numbers = {*self.carried.values(), *self.tags} if dataset == "employees" else set()
+        return [self.version(dataset, number) for number in sorted(numbers, key=int, reverse=True)]
+
     def load_with_example(self, _: RegisteredVersion) -> tuple[object, pd.DataFrame]:
         return self.model, pd.DataFrame([good_record(employees())])
 

@@ -13,6 +13,7 @@ from hearth.contracts.loading import read_contract
 ROOT = Path(__file__).parents[1]
 EMPLOYEES = load_contract("employees", ROOT / "data")
 REAL_EXTRACT = ROOT.parent / "shared/data/enriched_employee_dataset.csv"
+REAL_HEART = REAL_EXTRACT.with_name("heart.csv")
 
 
 def sample_rows(contract: Contract, rows: int, seed: int = 0) -> tuple[pd.DataFrame, pd.Series]:

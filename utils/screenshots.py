@@ -1,4 +1,4 @@
-"""Take the pictures of the page that the documentation shows, from a running stack: python -m utils.screenshots.
+"""Take the pictures of the page that the documentation shows, from a running stack: python -m utils.screenshots [--dark] [--phone].
 
 Needs Chromium and Playwright (`make setup-dev`), and a stack whose stream moves.
 """
@@ -18,7 +18,7 @@ _FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-_WIDTH, _HIGHEST = 1200, 2000
+_WIDTH, _PHONE_WIDTH, _HEIGHT, _HIGHEST = 1200, 390, 900, 2600
 _SETTLE_MILLISECONDS = 3_000.0
 _ROWS = 500
 
@@ -29,6 +29,8 @@ def main() -> int:
     parser.add_argument("--url", default="http://127.0.0.1:8501", help="where the page is")
     parser.add_argument("--dataset", default="employees", help="what the file that is scored is about")
     parser.add_argument("--output", type=Path, default=ROOT / "docs/images")
+    parser.add_argument("--dark", action="store_true", help="as it is where the system is dark")
+    parser.add_argument("--phone", action="store_true", help="as wide as a phone")
     options = parser.parse_args()
     chromium = shutil.which("chromium")
     if chromium is None:
@@ -36,28 +38,36 @@ def main() -> int:
         return 1
     options.output.mkdir(parents=True, exist_ok=True)
     file = fake_file(load_contract(options.dataset, ROOT / "data"))
+    width = _PHONE_WIDTH if options.phone else _WIDTH
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=chromium, args=_FLAGS) as browser:
-        page = browser.new_page(viewport={"width": _WIDTH, "height": 900}, color_scheme="light")
+        page = browser.new_page(color_scheme="dark" if options.dark else "light")
 
         def opened(view: str) -> Page:
-            page.set_viewport_size({"width": _WIDTH, "height": 900})
+            page.set_viewport_size({"width": width, "height": _HEIGHT})
             page.goto(f"{options.url}/{view}")
             page.get_by_role("heading", level=1).wait_for()
             return page
 
+        def take(name: str) -> None:
+            _take(page, width, options.output / name)
+
         opened("").get_by_role("button", name="Predict", exact=True).click()
         page.get_by_text("Why?").first.click()
         page.get_by_text("Why version").wait_for()
-        _take(page, options.output / "predict.png")
+        take("predict.png")
+        opened("live").get_by_text("Looked at").wait_for()
+        for letters in page.get_by_text("The latest of").all():
+            letters.click()
+        take("live.png")
         opened("file").get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
             {"name": "people.csv", "mimeType": "text/csv", "buffer": file}
         )
         page.get_by_text("The first rows").wait_for()
-        _take(page, options.output / "file.png")
-        opened("live").get_by_text("Looked at").wait_for()
-        _take(page, options.output / "live.png")
+        take("file.png")
         opened("models").get_by_test_id("stImage").wait_for()
-        _take(page, options.output / "models.png")
+        take("models.png")
+        opened("health").get_by_text("Aliases").wait_for()
+        take("health.png")
     return 0
 
 
@@ -69,11 +79,11 @@ def fake_file(contract: Contract, rows: int = _ROWS) -> bytes:
     return frame.to_csv(index=False).encode()
 
 
-def _take(page: Page, path: Path) -> None:
+def _take(page: Page, width: int, path: Path) -> None:
     """Take all of the page, whose window scrolls inside."""
     page.wait_for_timeout(_SETTLE_MILLISECONDS)
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-    page.set_viewport_size({"width": _WIDTH, "height": min(_HIGHEST, int(height))})
+    page.set_viewport_size({"width": width, "height": min(_HIGHEST, int(height))})
     page.wait_for_timeout(_SETTLE_MILLISECONDS)
     page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
     page.screenshot(path=path)

@@ -22,6 +22,7 @@ from assets import model_asset
 from failures import no_retry_for_wrong_data
 from hearth.contracts import Contract, list_contracts, load_contract
 from hearth.contracts.names import PIPELINE, dag_id, variable_name
+from hearth.families import known_families
 
 MODEL_PARAMS = Path(__file__).parents[1] / "config" / "model_params.yaml"
 
@@ -161,7 +162,7 @@ def pipeline_dag(contract: Contract) -> DAG:
     ) as dag:
         digest = preprocess_data(dataset, extract_data(dataset))
         judged = []
-        for family in contract.families:
+        for family in known_families(contract):
             trained = train.override(task_id=f"train_{family}")(dataset, family, digest)
             judged.append(evaluate.override(task_id=f"evaluate_{family}")(dataset, trained))
         tuned = tune_best_model(dataset, select_best_model(dataset, judged))

@@ -12,10 +12,8 @@ from pendulum import datetime, duration
 
 from assets import MOST_TRIALS, asked_trials, model_asset, processed_asset
 from hearth.contracts import Contract, list_contracts
-from hearth.contracts.loading import contract_path
 from hearth.contracts.names import TRAIN, dag_id
-from hearth.errors import InvalidContract
-from hearth.families import FAMILIES
+from hearth.families import known_families
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
@@ -73,7 +71,5 @@ def training_dag(contract: Contract, family: str) -> DAG:
 
 
 for _contract in list_contracts():
-    for _family in _contract.families if "each_family" in _contract.trainings else ():
-        if _family not in FAMILIES:
-            raise InvalidContract(contract_path(_contract.name), "families", f"names {_family!r}; there are: {', '.join(FAMILIES)}")
+    for _family in known_families(_contract) if "each_family" in _contract.trainings else ():
         globals()[f"{_contract.name}_{_family}"] = training_dag(_contract, _family)

@@ -23,7 +23,7 @@ from hearth_api.errors import install_error_handlers
 from hearth_api.graphql_schema.router import graphql_router
 from hearth_api.keys import protect
 from hearth_api.measuring import measure
-from hearth_api.readiness import Check, Dependencies, checks_of
+from hearth_api.readiness import Check, Dependencies, checks_of, places_of
 from hearth_api.request_ids import RequestIds
 from hearth_api.resources import open_resources
 from hearth_api.routes import admin as admin_routes
@@ -83,7 +83,9 @@ def create_app(
                 compute=compute,
                 store=store,
                 stream=stream,
-                dependencies=Dependencies(checks_of(settings, store, stream) if checks is None else checks),
+                dependencies=Dependencies(
+                    checks_of(settings, store, stream) if checks is None else checks, places_of(settings, store, stream)
+                ),
                 explainers=explainers,
                 files=FilePlaces(settings.api_max_files),
             )

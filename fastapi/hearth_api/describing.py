@@ -5,10 +5,20 @@ from typing import Literal
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
 from hearth.contracts.aliases import aliases
 from hearth.contracts.kinds import Column, DateColumn
+from hearth.pipeline.administration import Candidate
 from hearth.recording.challenger import ChallengeReport
 from hearth.serving import AliasStatus, LoadedModel
 from hearth_api.documentation import example_record
-from hearth_api.schemas.models import AliasInfo, ChallengeInfo, ColumnInfo, DatasetColumn, DatasetInfo, DatasetSummary, ModelInfo
+from hearth_api.schemas.models import (
+    AliasInfo,
+    ChallengeInfo,
+    ColumnInfo,
+    DatasetColumn,
+    DatasetInfo,
+    DatasetSummary,
+    ModelInfo,
+    VersionInfo,
+)
 
 
 def alias_info(status: AliasStatus, model: LoadedModel | None, challenge: ChallengeReport | None = None) -> AliasInfo:
@@ -35,6 +45,20 @@ def _challenge_info(report: ChallengeReport) -> ChallengeInfo:
         champion_classes=dict(report.champion_classes),
         challenger_classes=dict(report.challenger_classes),
         skipped=dict(report.skipped),
+    )
+
+
+def version_info(candidate: Candidate) -> VersionInfo:
+    """Return a version that may serve or not."""
+    registered = candidate.registered
+    return VersionInfo(
+        version=registered.version,
+        family=registered.family,
+        aliases=list(candidate.aliases),
+        metrics=dict(registered.metrics),
+        gate=candidate.gate,
+        created=registered.created,
+        run_id=registered.run_id,
     )
 
 

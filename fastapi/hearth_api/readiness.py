@@ -33,8 +33,9 @@ class Answer:
 class Dependencies:
     """The servers that the service needs, by name. While one does not answer, no second question waits for it."""
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
+    def __init__(self, checks: Mapping[str, Check], places: Mapping[str, str]) -> None:
         self._checks = dict(checks)
+        self.places = places
         self._asked: dict[str, Future[Answer]] = {}
 
     async def ask(self) -> dict[str, Answer]:
@@ -62,6 +63,11 @@ def checks_of(settings: ApiSettings, store: PredictionStore, stream: StreamWrite
         "redis": stream.ping,
         "postgresql": store.ping,
     }
+
+
+def places_of(settings: ApiSettings, store: PredictionStore, stream: StreamWriter) -> dict[str, str]:
+    """Return where each of them is looked for; without a user or a password."""
+    return {"mlflow": settings.mlflow_tracking_uri, "s3": settings.s3_endpoint_url, "redis": stream.place, "postgresql": store.place}
 
 
 def _in_background(name: str, check: Check) -> "Future[Answer]":

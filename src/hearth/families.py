@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from hearth.contracts import Contract
+from hearth.contracts.loading import contract_path
+from hearth.errors import InvalidContract
+
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
 
@@ -57,6 +61,18 @@ class Family:
         """Make the estimator that is registered, for so many train rows."""
         build = self.build if self.build_for_few is None or rows >= self.few_rows else self.build_for_few
         return build(params, seed)
+
+
+def known_families(contract: Contract) -> tuple[str, ...]:
+    """Return the families of a data set, in contract order.
+
+    Raises:
+        InvalidContract: it names one that is not in the catalogue.
+    """
+    for family in contract.families:
+        if family not in FAMILIES:
+            raise InvalidContract(contract_path(contract.name), "families", f"names {family!r}; there are: {', '.join(FAMILIES)}")
+    return contract.families
 
 
 class _Bounds:

@@ -231,6 +231,8 @@ class PageSettings(RegistrySettings):
     api_url: str = Field(pattern="^https?://", description="the REST service")
     airflow_url: str = Field(pattern="^https?://", description="Airflow, asked how it is")
     page_grpc_metrics_url: str = Field(pattern="^https?://", description="metrics of the gRPC service, asked to see whether it lives")
+    page_worker_metrics_url: str = Field(pattern="^https?://", description="metrics of the stream worker, asked to see whether it lives")
+    batch_api_url: str = Field(pattern="^https?://", description="the API that batches come from, asked whether it answers")
     page_api_key: SecretStr = Field(SecretStr(""), description="API key of the page, where predictions need one")
     page_api_link: str = Field(pattern="^https?://", description="link to the REST service")
     page_airflow_link: str = Field(pattern="^https?://", description="link to Airflow")

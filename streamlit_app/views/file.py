@@ -7,9 +7,10 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from streamlit_app.charts import label_counts
 from streamlit_app.service import Json, ScoredFile
-from streamlit_app.shared import choose_dataset, needs_service, say_nothing_serves, served_aliases, service
+from streamlit_app.shared import choose_dataset, needs_service, say_nothing_serves, sentences, served_aliases, service
 
 _SHOWN = 200
+_TALLEST = 400  # pixels
 _DELIMITERS = ",;\t|"
 _REMEMBERED = "file-scored"
 
@@ -78,7 +79,7 @@ def _show(scored: _Scored, contract: Json, name: str) -> None:
         st.subheader("Refused rows, and why")
         refused = frame.loc[frame["error"].notna(), ["error"]]
         refused.insert(0, "row", refused.index + 1)
-        st.dataframe(refused.head(_SHOWN), hide_index=True)
+        sentences(refused.head(_SHOWN).rename(columns={"error": "why"}), tallest=_TALLEST)
     st.subheader("The first rows")
     added = [column for column in frame.columns if column in {"label", "prediction", "version"} or column.startswith("probability_")]
     others = [column for column in frame.columns if column not in added]

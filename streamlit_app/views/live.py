@@ -5,7 +5,7 @@ import streamlit as st
 
 from streamlit_app.charts import class_shares
 from streamlit_app.service import Json
-from streamlit_app.shared import choose_dataset, needs_service, service, told
+from streamlit_app.shared import choose_dataset, needs_service, sentences, service, told
 
 _SECONDS = 2
 _NEWEST = 500
@@ -50,9 +50,14 @@ def _stream(rate: float, letters: "st.delta_generator.DeltaGenerator") -> None:
     boxes.metric("Oldest waits", f"{stream['oldest_seconds']:.1f} s", border=True)
     boxes.metric("Dead letters", f"{stream['dead_letters']:,}", border=True)
     if stream["latest_dead_letters"]:
-        letters.expander(f"The latest of {stream['dead_letters']:,} dead letters").dataframe(
-            pd.DataFrame(stream["latest_dead_letters"])[["time", "error", "reason", "message_id"]], hide_index=True
-        )
+        with letters.expander(f"The latest of {stream['dead_letters']:,} dead letters"):
+            _dead(pd.DataFrame(stream["latest_dead_letters"]))
+
+
+def _dead(letters: pd.DataFrame) -> None:
+    when = pd.to_datetime(letters["time"], utc=True, format="ISO8601").dt.strftime("%Y-%m-%d %H:%M:%S")
+    why = letters["error"] + ": " + letters["reason"] + " (message " + letters["message_id"] + ")"
+    sentences(pd.DataFrame({"time": when, "why": why}))
 
 
 def _charts(frame: pd.DataFrame, classes: list[str]) -> None:

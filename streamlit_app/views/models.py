@@ -1,3 +1,5 @@
+from datetime import datetime
+
 import pandas as pd
 import streamlit as st
 
@@ -8,13 +10,15 @@ from streamlit_app.shared import CHAMPION, aliases_of, choose_dataset, needs_ser
 _FIGURE = "figures/confusion_matrix.png"
 _FACTS = ("alias", "version", "family")
 _MOVED = "models-moved"
+_MINUTE = "YYYY-MM-DD HH:mm"
 
 
 @needs_service
 def models() -> None:
     """What serves, how good it is, and who becomes champion."""
     st.title("Models")
-    dataset = choose_dataset("models")["name"]
+    contract = choose_dataset("models")
+    dataset = contract["name"]
     aliases = aliases_of(dataset)
     serving = [alias for alias in aliases if alias["version"]]
     if serving:
@@ -25,7 +29,12 @@ def models() -> None:
     for alias in aliases:
         if alias["problem"] and alias["registered"]:
             st.warning(f"{alias['alias']}: {alias['problem']}", icon=":material/warning:")
-    _administration(dataset, serving)
+    versions: list[Json] = []
+    with told():
+        versions = service().get(f"/models/{dataset}/versions")["versions"]
+    if versions:
+        _versions(versions, contract["metric"])
+    _administration(dataset, versions)
     _links()
 
 
@@ -34,7 +43,7 @@ def _table(serving: list[Json]) -> None:
     frame = pd.DataFrame(rows)
     frame["since"] = pd.to_datetime(frame["since"], utc=True, format="ISO8601")
     numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in frame.columns if name not in {*_FACTS, "since"}}
-    since = {"since": st.column_config.DatetimeColumn("served since", format="YYYY-MM-DD HH:mm")}
+    since = {"since": st.column_config.DatetimeColumn("served since", format=_MINUTE)}
     st.dataframe(frame, hide_index=True, column_config={**numbers, **since})
     challenge = next((alias["challenge"] for alias in serving if alias["challenge"]), None)
     if challenge and challenge["compared"]:
@@ -42,6 +51,18 @@ def _table(serving: list[Json]) -> None:
             f"The challenger, version {challenge['challenger_version']}, has said the same as the champion, version "
             f"{challenge['champion_version']}, of {challenge['agreement']:.1%} of {challenge['compared']:,} records."
         )
+
+
+def _versions(versions: list[Json], judged_by: str) -> None:
+    st.subheader("All versions")
+    rows = [{**one, **one["metrics"], "aliases": ", ".join(one["aliases"])} for one in versions]
+    frame = pd.DataFrame(rows)
+    frame["created"] = pd.to_datetime(frame["created"], utc=True, format="ISO8601")
+    metrics = sorted({name for one in versions for name in one["metrics"]}, key=lambda name: (name != judged_by, name))
+    numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in metrics}
+    created = {"created": st.column_config.DatetimeColumn("created (UTC)", format=_MINUTE)}
+    columns = ["version", "family", "aliases", "gate", "created", *metrics]
+    st.dataframe(frame, hide_index=True, column_order=columns, column_config={**numbers, **created})
 
 
 def _details(dataset: str, serving: list[Json]) -> None:
@@ -58,23 +79,23 @@ def _details(dataset: str, serving: list[Json]) -> None:
     with right, told():
         st.subheader("How it was made")
         info = service().get(f"/{dataset}/model-info", model=chosen)
-        facts = {"created": info["created"], "data": info["data_digest"], "MLflow run": info["run_id"], **info["parameters"]}
+        created = f"{datetime.fromisoformat(info['created']):%Y-%m-%d %H:%M:%S} UTC"
+        facts = {"created": created, "data": info["data_digest"], "MLflow run": info["run_id"], **info["parameters"]}
         st.dataframe(pd.DataFrame({"what": facts.keys(), "value": map(str, facts.values())}), hide_index=True)
 
 
-def _administration(dataset: str, serving: list[Json]) -> None:
+def _administration(dataset: str, versions: list[Json]) -> None:
     st.subheader("Promote and roll back")
     if said := st.session_state.pop(_MOVED, None):
         st.success(said, icon=":material/check:")
     key = st.text_input("Admin key", type="password", key="models-key", help="HEARTH_API_ADMIN_KEY of the REST service.")
-    shown = {alias["version"]: f"{alias['version']}: {alias['family']}" for alias in serving}
+    shown = {one["version"]: _described(one) for one in versions}
     version = st.selectbox(
         "Version that shall be champion",
         list(shown),
         key=f"models-{dataset}-version",
         format_func=lambda version: shown.get(version, version),
-        accept_new_options=True,
-        help="Any number that the registry has can be typed.",
+        help="With the aliases that it carries.",
     )
     over = st.checkbox("Although the gate has not passed it", key=f"models-{dataset}-over")
     buttons = st.container(horizontal=True)
@@ -86,6 +107,11 @@ def _administration(dataset: str, serving: list[Json]) -> None:
             _say(admin.post(f"/models/{dataset}/promote", {"version": version, "over_gate": over}))
         if back:
             _say(admin.post(f"/models/{dataset}/rollback"))
+
+
+def _described(version: Json) -> str:
+    aliases = f" ({', '.join(version['aliases'])})" if version["aliases"] else ""
+    return f"{version['version']}: {version['family']}{aliases}"
 
 
 def _say(moved: Json) -> None:

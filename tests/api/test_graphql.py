@@ -128,6 +128,14 @@ class TestModels:
         found = error(client, '{ availableModels(dataset: "nobody") { alias } }')
         assert found["extensions"]["error"] == "unknown_dataset"
 
+    def test_lists_every_version_as_rest_does(self, client: httpx.Client) -> None:
+        query = "{ registeredVersions { version family aliases metrics gate created run_id: runId } }"
+        found = data(client, query)["registeredVersions"]
+        assert [(version["version"], version["aliases"]) for version in found] == [("2", ["champion"]), ("1", ["knn"])]
+        told = [{**version, "created": version["created"].replace("+00:00", "Z")} for version in found]
+        assert told == client.get("/models/employees/versions").json()["versions"]
+        assert error(client, '{ registeredVersions(dataset: "nobody") { version } }')["extensions"]["error"] == "unknown_dataset"
+
     def test_tells_all_of_a_version_and_how_its_columns_are_called_here(self, client: httpx.Client) -> None:
         query = "{ modelInfo { version family metrics features { name field kind minimum maximum categories nullable } classes } }"
         info = data(client, query)["modelInfo"]

@@ -10,7 +10,7 @@ import pytest
 from hearth.errors import RefusedModel, RegistryUnavailable
 from hearth.registry import RegisteredVersion
 from hearth_api.app import create_app
-from tests.api.running import AS_ADMIN, refused, running, service_settings
+from tests.api.running import AS_ADMIN, AS_PAGE, refused, running, service_settings
 from tests.models import Shelf, employees
 
 CONTRACT = employees()
@@ -103,6 +103,47 @@ class TestList:
 
         assert (champion["version"], champion["problem"]) == ("1", "MLflow does not answer.")
         assert champion["metrics"] == {"macro_f1": 0.81, "accuracy": 0.83}
+
+
+class TestVersions:
+    def test_each_is_listed_the_latest_first_also_one_that_carries_no_alias(self) -> None:
+        registry = Away(champion="2", knn="2", previous="1")
+        registry.tags |= {"10": {"hearth.gate": "refused"}, "2": {"hearth.gate": "passed"}}
+        with running(create_app(service_settings(), registry)) as client:
+            body = client.get("/models/employees/versions").json()
+
+        assert body["dataset"] == "employees"
+        assert [(one["version"], one["aliases"], one["gate"]) for one in body["versions"]] == [
+            ("10", [], "refused"),
+            ("2", ["champion", "knn"], "passed"),
+            ("1", ["previous"], "not judged"),
+        ]
+        assert body["versions"][0] | {"version": "", "aliases": [], "gate": ""} == {
+            "version": "",
+            "family": "knn",
+            "aliases": [],
+            "metrics": {"macro_f1": 0.81, "accuracy": 0.83},
+            "gate": "",
+            "created": "2026-11-21T00:00:00Z",
+            "run_id": "run-10",
+        }
+
+    def test_a_data_set_before_its_first_training_has_none(self, client: httpx.Client) -> None:
+        assert client.get("/models/heart/versions").json() == {"dataset": "heart", "versions": []}
+
+    def test_one_that_is_not_there_is_unknown(self, client: httpx.Client) -> None:
+        refused(client.get("/models/heartless/versions"), 404, "unknown_dataset")
+
+    def test_they_are_not_known_while_the_registry_is_away(self) -> None:
+        registry = Away(champion="1")
+        registry.away = True
+        with running(create_app(service_settings(), registry)) as client:
+            refused(client.get("/models/employees/versions"), 503, "registry_unavailable")
+
+    def test_where_predictions_need_a_key_it_needs_one_too(self) -> None:
+        with running(create_app(service_settings(api_require_key=True), Away(champion="1"))) as client:
+            refused(client.get("/models/employees/versions"), 401, "invalid_key")
+            assert client.get("/models/employees/versions", headers=AS_PAGE).status_code == 200
 
 
 class TestInfo:

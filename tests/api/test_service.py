@@ -154,6 +154,13 @@ class TestReady:
 
         assert status == 503
         assert {name for name, server in body["servers"].items() if not server["ok"]} == {"mlflow", "s3", "redis", "postgresql"}
+        assert {name: server["address"] for name, server in body["servers"].items()} == {
+            "mlflow": "http://127.0.0.1:9",
+            "s3": "http://127.0.0.1:9",
+            "redis": "127.0.0.1:9",
+            "postgresql": "127.0.0.1:9/predictions",
+        }
+        assert body["servers"]["mlflow"]["problem"].endswith("(Connection refused)")
 
     def test_the_real_servers_answer(self, mlflow_uri: str, valkey_url: str, object_store: ObjectStore, fresh_database: str) -> None:
         there = service_settings(

@@ -4,13 +4,18 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import chromium
 from tests.browser.site import Site, site_of
 from utils import servers
 
 _MILLISECONDS = 30_000.0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> None:
+    expect.set_options(timeout=_MILLISECONDS)
 
 
 @pytest.fixture(scope="session")

@@ -6,42 +6,16 @@ import re
 from pathlib import Path
 
 import httpx
-import pytest
+import pandas as pd
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.site import CONTRACT, Site, csv_with_a_bad_row, until
-from tests.models import good_record
+from hearth.fakes import FakeRecords
+from tests.browser.person import choose, metric, opened, upload
+from tests.browser.site import CONTRACT, HEART, Site, csv_with_a_bad_row, until, with_a_bad_row
+from tests.models import DATA, good_record
 
-VIEWS = {"": "Predict", "file": "Score a file", "live": "Live", "models": "Models", "health": "Health"}
-# What each view ends with
-LAST = {
-    "": "Recognition Frequency",
-    "file": "CSV or Parquet file",
-    "live": "Looked at",
-    "models": "GraphQL",
-    "health": "Aliases",
-}
 RECORD = good_record(CONTRACT, Designation=3)
-
-
-@pytest.fixture(autouse=True)
-def patience() -> None:
-    expect.set_options(timeout=30_000)
-
-
-def opened(page: Page, site: Site, view: str = "") -> Page:
-    page.goto(f"{site.url}/{view}")
-    expect(page.get_by_role("heading", level=1, name=VIEWS[view])).to_be_visible()
-    return page
-
-
-def choose(page: Page, label: str, option: str) -> None:
-    page.get_by_role("combobox", name=label).click()
-    page.get_by_role("option", name=option, exact=True).click()
-
-
-def metric(page: Page, label: str) -> Locator:
-    return page.get_by_test_id("stMetric").filter(has_text=label).get_by_test_id("stMetricValue")
+LOADS_AN_IMAGE = "**her** ![a](http://example.org/a.png)"  # if it were taken for Markdown
 
 
 def of_champion(site: Site) -> list[tuple[object, object, object]]:
@@ -52,6 +26,10 @@ def of_champion(site: Site) -> list[tuple[object, object, object]]:
 
 def champion(site: Site) -> str:
     return str(httpx.get(f"http://127.0.0.1:{site.port}/model-info").json()["version"])
+
+
+def number(metric: Locator) -> int:
+    return int(metric.inner_text().replace(",", ""))
 
 
 def score(site: Site, count: int) -> None:
@@ -87,11 +65,30 @@ def test_a_form_from_the_contract_is_filled_and_two_versions_answer_side_by_side
     until(lambda: (before + 1, None, said) in of_champion(site))  # recording is behind the answer, on no caller's time
 
 
+def test_another_data_set_has_a_form_of_its_own_in_the_words_of_its_contract_and_sends_codes(page: Page, site: Site) -> None:
+    opened(page, site)
+    choose(page, "Data set", f"heart: {HEART.title}")
+    expect(page.get_by_text(HEART.description)).to_be_visible()
+    choose(page, "cp", "typical angina")
+    expect(page.get_by_role("slider", name="oldpeak (0–10 mm)")).to_be_visible()  # noqa: RUF001 - a range
+
+    page.get_by_role("button", name="Predict", exact=True).click()
+
+    expect(metric(page, "champion: version")).to_have_text(re.compile("^(Disease|No disease)$"))
+    said = metric(page, "champion: version").inner_text()
+    page.get_by_text("Why?").click()
+    expect(page.get_by_text(f"Why version 1 says {said}")).to_be_visible()
+
+    def stored() -> list[tuple[object, object]]:
+        answer = httpx.get(f"http://127.0.0.1:{site.port}/predictions", params={"dataset": "heart"}).json()
+        return [(one["record"]["cp"], one["label"]) for one in answer["predictions"]]
+
+    until(lambda: stored() == [(3, said)])
+
+
 def test_a_file_with_a_bad_row_is_scored_the_row_is_shown_with_its_reason_and_the_result_is_downloaded(page: Page, site: Site) -> None:
     opened(page, site, "file")
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
-        {"name": "people.csv", "mimeType": "text/csv", "buffer": csv_with_a_bad_row(40)}
-    )
+    upload(page, "people.csv", "text/csv", csv_with_a_bad_row(40))
     expect(metric(page, "Rows scored")).to_have_text("39")
     expect(metric(page, "Rows refused")).to_have_text("1")
     expect(page.get_by_text("Refused rows, and why")).to_be_visible()
@@ -105,11 +102,51 @@ def test_a_file_with_a_bad_row_is_scored_the_row_is_shown_with_its_reason_and_th
     assert (rows[1]["label"], "Designation" in rows[1]["error"]) == ("", True)
 
 
+def test_a_parquet_file_comes_back_as_one(page: Page, site: Site) -> None:
+    content = io.BytesIO()
+    with_a_bad_row(30).to_parquet(content)
+    opened(page, site, "file")
+    upload(page, "people.parquet", "application/vnd.apache.parquet", content.getvalue())
+    expect(metric(page, "Rows scored")).to_have_text("29")
+    expect(page.get_by_test_id("stTable").get_by_role("row").filter(has_text="Designation: got 17")).to_be_visible()
+    with page.expect_download() as downloaded:
+        page.get_by_role("button", name="Download the scored file").click()
+    assert downloaded.value.suggested_filename == "scored_people.parquet"
+    scored = pd.read_parquet(downloaded.value.path())
+    assert len(scored) == 30
+    assert set(scored["label"].drop(index=1)) <= set(CONTRACT.target.classes)
+    assert pd.isna(scored["label"][1])
+
+
+def test_while_a_file_is_scored_a_bar_says_how_far_it_is_and_then_goes(page: Page, site: Site) -> None:
+    opened(page, site, "file")
+    choose(page, "Data set", f"heart: {HEART.title}")
+    expect(page.get_by_text("with the columns age, sex, cp")).to_be_visible()
+    page.evaluate(
+        """() => {
+            window.seen = [];
+            new MutationObserver(() => {
+                const bar = document.querySelector("[data-testid=stProgress]");
+                const share = bar?.querySelector("[role=progressbar]")?.getAttribute("aria-valuenow");
+                if (bar) window.seen.push([bar.innerText, Number(share)]);
+            }).observe(document.body, {subtree: true, childList: true, characterData: true, attributes: true});
+        }"""
+    )
+    content = FakeRecords.load(HEART, DATA).frame(40_000, seed=7)[list(HEART.feature_names)].to_csv(index=False).encode()
+    upload(page, "many.csv", "text/csv", content)
+    expect(metric(page, "Rows scored")).to_have_text("40,000")
+    expect(page.get_by_test_id("stProgress")).to_have_count(0)
+    seen = page.evaluate("window.seen")
+    assert seen[-1][0] == "Scoring many.csv"
+    assert seen[0][0] in {"Sending many.csv", "Checking many.csv"}  # on one machine it is sent in no time
+    shares = [share for _, share in seen]
+    assert shares == sorted(shares)
+    assert len({share for share in shares if 0 < share < 100}) > 3
+
+
 def test_a_file_that_is_no_table_of_the_data_set_is_refused_with_a_sentence(page: Page, site: Site) -> None:
     opened(page, site, "file")
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
-        {"name": "planets.csv", "mimeType": "text/csv", "buffer": b"name,mass\nMars,0.1\n"}
-    )
+    upload(page, "planets.csv", "text/csv", b"name,mass\nMars,0.1\n")
     expect(page.get_by_test_id("stAlert")).to_contain_text("Designation")
     expect(page.get_by_role("button", name="Download the scored file")).to_have_count(0)
 
@@ -119,20 +156,34 @@ def test_the_live_view_moves_while_predictions_and_dead_letters_come(page: Page,
     opened(page, site, "live")
     rate, dead = metric(page, "Predictions a minute"), metric(page, "Dead letters")
     expect(rate).not_to_have_text("0")
-    before, letters = int(rate.inner_text()), int(dead.inner_text())
+    before, letters = number(rate), number(dead)
 
     score(site, 100)
-    site.bury("row 0, 'Designation': is missing")
+    site.send({**RECORD, "Gender": LOADS_AN_IMAGE})  # the worker buries it
 
     expect(dead).to_have_text(str(letters + 1))
     expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(1)
-    page.wait_for_function(
-        "before => Number([...document.querySelectorAll('[data-testid=stMetric]')]"
-        ".find(box => box.innerText.includes('Predictions a minute')).querySelector('[data-testid=stMetricValue]').innerText) >= before",
-        arg=before + 50,
-    )
+    until(lambda: number(rate) >= before + 50)
     page.get_by_text("The latest of").click()
-    expect(page.get_by_test_id("stExpanderDetails").get_by_test_id("stDataFrame")).to_be_visible()
+    letter = page.get_by_test_id("stExpanderDetails").get_by_role("row").filter(has_text=LOADS_AN_IMAGE)
+    expect(letter.last).to_contain_text("invalid_records: row 0, 'Gender'")
+    expect(letter.last).to_be_visible()
+    expect(page.get_by_test_id("stExpanderDetails").locator("img")).to_have_count(0)
+
+
+def test_every_version_is_listed_and_can_be_chosen_also_one_that_carries_no_alias(page: Page, site: Site) -> None:
+    opened(page, site, "models")
+    expect(page.get_by_role("heading", name="All versions")).to_be_visible()
+    expect(page.get_by_test_id("stImage").locator("img")).to_have_js_property("naturalWidth", 310)
+    grid = page.locator("canvas table").filter(has=page.locator("th", has_text="gate"))  # what the canvas tells those who cannot see it
+    rows = [
+        row.split("\t")[:4]
+        for row in grid.locator("tbody").evaluate("it => [...it.rows].map(row => [...row.cells].map(cell => cell.textContent).join('\t'))")
+    ]
+    assert rows == [["3", "knn", "", "refused"], ["2", "svm", "previous, svm", "passed"], ["1", "knn", "champion, knn", "passed"]]
+    page.get_by_role("combobox", name="Version that shall be champion").scroll_into_view_if_needed()
+    page.get_by_role("combobox", name="Version that shall be champion").click()
+    expect(page.get_by_role("option")).to_have_text(["3: knn", "2: svm (previous, svm)", "1: knn (champion, knn)"])
 
 
 def test_a_person_with_the_key_rolls_back_and_promotes_and_one_with_a_wrong_key_does_not(page: Page, site: Site) -> None:
@@ -153,53 +204,9 @@ def test_a_person_with_the_key_rolls_back_and_promotes_and_one_with_a_wrong_key_
     expect(page.get_by_text("champion is now version 2, svm")).to_be_visible()
     assert champion(site) == "2"
 
-    choose(page, "Version that shall be champion", "1: knn")
+    choose(page, "Version that shall be champion", "1: knn (knn, previous)")
     page.get_by_role("button", name="Make it champion").click()
     expect(page.get_by_text("champion is now version 1, knn; the gate: passed.")).to_be_visible()
     assert champion(site) == "1"
     for name in ("Airflow", "MLflow", "Object store", "REST", "GraphQL"):
         expect(page.get_by_role("link", name=name, exact=True)).to_have_attribute("href", re.compile("^http://localhost:"))
-
-
-def test_health_names_every_service_and_what_is_wrong_with_those_that_are_away(page: Page, site: Site) -> None:
-    opened(page, site, "health")
-    table = page.get_by_test_id("stTable")
-    for name in ("REST and GraphQL", "mlflow", "postgresql", "redis", "stream worker"):
-        expect(table.get_by_role("row").filter(has_text=name)).to_contain_text("ok")
-    for name in ("Airflow", "gRPC"):
-        expect(table.get_by_role("row").filter(has_text=name)).to_contain_text("refused")
-    expect(page.get_by_test_id("stAlert")).to_contain_text("Airflow, gRPC")
-
-
-def test_a_service_that_goes_away_is_a_sentence_and_no_trace_and_the_page_recovers(page: Page, site: Site) -> None:
-    opened(page, site, "live")
-    expect(metric(page, "Predictions a minute")).to_be_visible()
-    site.stop_rest()
-    try:
-        expect(page.get_by_test_id("stAlert")).to_contain_text("does not answer")  # without anybody's touching the page
-        for view in VIEWS:
-            opened(page, site, view)
-            expect(page.get_by_test_id("stAlert").first).to_be_visible()
-            expect(page.get_by_test_id("stException")).to_have_count(0)
-    finally:
-        site.start_rest()
-    opened(page, site)
-    expect(page.get_by_role("button", name="Predict", exact=True)).to_be_visible()
-
-
-@pytest.mark.parametrize("view", VIEWS)
-def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page, site: Site, view: str) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    opened(page, site, view)
-    expect(page.get_by_text(LAST[view], exact=False).last).to_be_attached()
-    width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
-    assert width <= 390
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_light_or_dark_is_what_the_system_is(page: Page, site: Site, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its words
-    opened(page, site, "health")
-    color = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
-    brightness = sum(int(part) for part in color.strip("rgba()").split(",")[:3]) / 3
-    assert (brightness > 128) == (scheme == "light")

@@ -95,11 +95,15 @@ def test_a_training_takes_ten_trials_unless_told_otherwise(dags: Parsed) -> None
     assert [dags[f"train_{family}"]["params"]["trials"] for family in ("knn", "svm", "lightgbm")] == [10, 10, 10]
 
 
-def test_a_family_that_nobody_knows_is_an_import_error_that_names_the_contract(tmp_path: Path) -> None:
-    contract = (airflow_home.ROOT / "data/employees/contract.yaml").read_text("utf-8")
-    (tmp_path / "employees").mkdir()
-    (tmp_path / "employees/contract.yaml").write_text(contract.replace("families: [knn,", "families: [knnn,"), "utf-8")
+@pytest.mark.parametrize(("training", "file"), [("each_family", "train_models.py"), ("best_family", "mlops_pipeline.py")])
+def test_a_family_that_nobody_knows_is_an_import_error_that_names_the_contract(tmp_path: Path, training: str, file: str) -> None:
+    contract = (airflow_home.ROOT / "data/heart/contract.yaml").read_text("utf-8")
+    contract = contract.replace("families: [random_forest,", "families: [random_forrest,")
+    contract = contract.replace("trainings: [each_family, best_family]", f"trainings: [{training}]")
+    (tmp_path / "heart").mkdir()
+    (tmp_path / "heart/contract.yaml").write_text(contract, "utf-8")
     env = airflow_home.environment(tmp_path / "airflow", HEARTH_DATA_DIR=str(tmp_path))
     found: Parsed = json.loads(airflow_home.run("dags/parse_dags.py", env=env).splitlines()[-1])
-    [error] = next(file["errors"] for file in found["files"] if file["file"] == "train_models.py").values()
-    assert "contract.yaml: families: names 'knnn'; there are: knn, svm, lightgbm" in error
+    errors = {parsed["file"]: list(parsed["errors"].values()) for parsed in found["files"] if parsed["errors"]}
+    assert list(errors) == [file]
+    assert "heart/contract.yaml: families: names 'random_forrest'; there are: knn, svm, lightgbm" in errors[file][0]

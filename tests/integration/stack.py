@@ -57,6 +57,8 @@ def stack_of(guide: Guide, dataset: str, addresses: Addresses, *, own_code: bool
         "HEARTH_WORKER_METRICS_PORT": "0",
         "HEARTH_AIRFLOW_URL": f"http://127.0.0.1:{away}",
         "HEARTH_PAGE_GRPC_METRICS_URL": f"http://127.0.0.1:{away}/metrics",
+        "HEARTH_PAGE_WORKER_METRICS_URL": f"http://127.0.0.1:{away}/metrics",
+        "HEARTH_BATCH_API_URL": f"http://127.0.0.1:{away}",
         **({"PYTHONPATH": guide.python_path} if own_code else {}),
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HEARTH_", "STREAMLIT_", "PYTHON"))}

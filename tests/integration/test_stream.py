@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -187,7 +188,7 @@ def test_consumers_that_are_gone_are_forgotten_unless_they_hold_something(
 
 def test_the_state_of_the_stream_tells_what_waits_and_how_long(writer: StreamWriter, readers: Readers, redis: Any, name: str) -> None:
     reader = readers("one")
-    assert reader.state() == StreamState(length=0, lag=0, pending=0, oldest_seconds=0.0, dead=0)
+    assert reader.state() == StreamState(length=0, lag=0, pending=0, oldest_seconds=0.0, newest_seconds=None, dead=0)
 
     ids = send(writer, 3)
     time.sleep(0.05)
@@ -195,10 +196,17 @@ def test_the_state_of_the_stream_tells_what_waits_and_how_long(writer: StreamWri
     state = reader.state()
     assert (state.length, state.lag, state.pending, state.dead) == (3, 1, 2, 0)
     assert 0.04 < state.oldest_seconds < 60
+    assert state.newest_seconds is not None
+    assert 0.04 < state.newest_seconds <= state.oldest_seconds
 
     reader.settle(ids[:2], [DeadLetter(entries[0], "invalid_message", "no dataset", "2026-11-21T12:00:00+00:00")])
     reader.settle([entry.id for entry in reader.read(2, 1)])
-    assert reader.state() == StreamState(length=3, lag=0, pending=0, oldest_seconds=0.0, dead=1)
+    settled = reader.state()
+    assert settled.newest_seconds is not None
+    assert settled.newest_seconds > state.newest_seconds
+    assert replace(settled, newest_seconds=None) == StreamState(length=3, lag=0, pending=0, oldest_seconds=0.0, newest_seconds=None, dead=1)
+    reader.trim()
+    assert (reader.state().length, reader.state().newest_seconds is None) == (0, False), "what was trimmed away was there"
     redis.delete(name)
     assert reader.state().length == 0
 

@@ -39,6 +39,7 @@ def test_a_stream_that_nobody_has_used_is_empty(client: httpx.Client, name: str)
         "lag": None,
         "pending": 0,
         "oldest_seconds": 0.0,
+        "newest_seconds": None,
         "dead_letters": 0,
         "latest_dead_letters": [],
     }
@@ -48,6 +49,7 @@ def test_a_stream_that_nobody_has_used_is_empty(client: httpx.Client, name: str)
 def test_what_waits_what_is_being_scored_and_what_has_died_is_counted(client: httpx.Client, valkey_url: str, name: str) -> None:
     with StreamWriter(valkey_url, name) as writer, StreamReader(valkey_url, name, "workers", "one", BOUND) as reader:
         reader.join()
+        assert client.get("/stream").json()["newest_seconds"] is None
         ids = writer.send([encode("employees", "champion", [{"number": number}]) for number in range(5)])
         first, second, _ = reader.read(3, 1_000)
         time = datetime.now(UTC).isoformat()
@@ -58,6 +60,7 @@ def test_what_waits_what_is_being_scored_and_what_has_died_is_counted(client: ht
 
         assert (state["length"], state["lag"], state["pending"], state["dead_letters"]) == (5, 2, 1, 2)
         assert state["oldest_seconds"] > 0
+        assert 0 < state["newest_seconds"] <= state["oldest_seconds"]
         assert state["latest_dead_letters"] == [
             {"message_id": id_, "error": "invalid_records", "reason": reason, "time": time}
             for id_, reason in ((ids[1], "the second"), (ids[0], "the first"))

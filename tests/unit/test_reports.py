@@ -46,7 +46,8 @@ def settled(records: int = 6, letters: int = 1, new: int | None = None) -> Settl
 
 class Stream:
     def __init__(self, **changes: float | None) -> None:
-        values: dict[str, float | None] = {"length": 9, "lag": 5, "pending": 4, "oldest_seconds": 1.5, "dead": 2, **changes}
+        ages = {"oldest_seconds": 1.5, "newest_seconds": 0.5}
+        values: dict[str, float | None] = {"length": 9, "lag": 5, "pending": 4, "dead": 2, **ages, **changes}
         self._state = StreamState(**values)  # type: ignore[arg-type]  # as given
 
     def state(self) -> StreamState:

@@ -48,7 +48,8 @@ def rows(contract: Contract, count: int, seed: int = SEED) -> tuple[pd.DataFrame
     """Return raw features (float64 and texts) and class codes of fake rows that have a target."""
     frame = FakeRecords.load(contract, DATA).frame(count, seed=seed)
     frame = frame[frame[contract.target.column].notna()]
-    X = frame[list(contract.feature_names)].astype(dict.fromkeys(contract.numeric_features, np.float64))
+    texts: dict[str, type | str] = dict.fromkeys(contract.categorical_features, "str")
+    X = frame[list(contract.feature_names)].astype(texts | dict.fromkeys(contract.numeric_features, np.float64))
     return X, target_codes(contract, frame[contract.target.column]).to_numpy()
 
 

@@ -11,13 +11,18 @@ from hearth.explaining import Contribution, Explanation
 from hearth.predictions import Cursor, Prediction
 from hearth_api.graphql_schema import types
 from hearth_api.predicting import Predicted
-from hearth_api.schemas.models import AliasInfo, ColumnInfo, ModelInfo
+from hearth_api.schemas.models import AliasInfo, ColumnInfo, ModelInfo, VersionInfo
 
 
 def alias_of(dataset: str, info: AliasInfo) -> types.Alias:
     """Return how an alias is served."""
     known = {name: getattr(info, name) for name in ("alias", "version", "registered", "family", "run_id", "metrics", "since", "problem")}
     return types.Alias(dataset=dataset, **known)
+
+
+def version_of(info: VersionInfo) -> types.Version:
+    """Return a version that may serve or not."""
+    return types.Version(**info.model_dump())
 
 
 def model_of(info: ModelInfo) -> types.ModelInfo:

@@ -65,6 +65,15 @@ def available_models(info: Info, dataset: str | None = None) -> list[types.Alias
     ]
 
 
+async def registered_versions(info: Info, dataset: str | None = None) -> list[types.Version]:
+    service, resources = info.context.service, info.context.resources
+    name = dataset or service.settings.api_default_dataset
+    if name not in service.contracts:
+        raise UnknownDataset(name, sorted(service.contracts))
+    found = await to_thread.run_sync(resources.administration.candidates, service.contracts[name], limiter=resources.admin_threads)
+    return [answers.version_of(describing.version_info(candidate)) for candidate in found]
+
+
 def model_info(info: Info, model: Model = CHAMPION, dataset: str | None = None) -> types.ModelInfo:
     service = info.context.service
     loaded = service.models.get(dataset or service.settings.api_default_dataset, model)
@@ -142,6 +151,7 @@ def make_query(inputs: RecordInputs) -> type:
     told: dict[str, tuple[Callable[..., Any], str]] = {
         "health": (health, "Is the process alive."),
         "available_models": (available_models, "Every alias, of one data set or of all."),
+        "registered_versions": (registered_versions, "Every version of a data set, the latest first; asks the registry."),
         "model_info": (model_info, "All that is known of the version that serves under an alias."),
         "predictions": (predictions, "Stored predictions, newest first; `after` takes the end cursor of the page before."),
         "predict": (predict, "Score records."),

@@ -33,6 +33,17 @@ class Alias:
     problem: str
 
 
+@strawberry.type(description="A version as the registry has it, whether or not it serves.")
+class Version:
+    version: str
+    family: str
+    aliases: list[str]
+    metrics: JSON
+    gate: str
+    created: datetime
+    run_id: str
+
+
 @strawberry.type(description="A column, with all that a form needs to ask for it.")
 class Column:
     name: str

@@ -1,14 +1,16 @@
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Query
 
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHALLENGER, CHAMPION
 from hearth.errors import ModelUnavailable, UnknownDataset
 from hearth.serving import AliasStatus
-from hearth_api.describing import alias_info, dataset_info, dataset_summary, model_info
+from hearth_api.describing import alias_info, dataset_info, dataset_summary, model_info, version_info
+from hearth_api.resources import Opened
 from hearth_api.schemas.errors import ErrorBody
-from hearth_api.schemas.models import AliasInfo, DatasetInfo, DatasetList, DatasetModels, ModelInfo, ModelList
+from hearth_api.schemas.models import AliasInfo, DatasetInfo, DatasetList, DatasetModels, ModelInfo, ModelList, VersionList
 from hearth_api.state import Service, ServiceState
 
 router = APIRouter(tags=["models"])
@@ -18,6 +20,7 @@ _NOT_SERVED: dict[int | str, dict[str, object]] = {
     **_NOT_FOUND,
     503: {"model": ErrorBody, "description": "The alias has no version yet, or the registry is away and nothing is loaded"},
 }
+_ASKED: dict[int | str, dict[str, object]] = {**_NOT_FOUND, 503: {"model": ErrorBody, "description": "The registry is away"}}
 
 Alias = Annotated[str, Query(description="an alias: a family, champion, challenger or previous")]
 Dataset = Annotated[str | None, Query(description="a data set; the default one if none is named")]
@@ -36,6 +39,14 @@ async def list_models(service: Service) -> ModelList:
             for name, contract in service.contracts.items()
         ]
     )
+
+
+@router.get("/models/{dataset}/versions", summary="Every version of a data set", responses=_ASKED)
+async def list_versions(service: Service, opened: Opened, dataset: str) -> VersionList:
+    """What the registry has, the latest first: also what carries no alias, and so does not serve. Asks the registry."""
+    contract = _contract(service, dataset)
+    found = await to_thread.run_sync(opened.administration.candidates, contract, limiter=opened.admin_threads)
+    return VersionList(dataset=dataset, versions=[version_info(candidate) for candidate in found])
 
 
 @router.get("/model-info", summary="All about a version that is served", responses=_NOT_SERVED)

@@ -56,7 +56,12 @@ async def ready(service: Service) -> Response:
     answers = await service.dependencies.ask()
     status = service.models.status()
     servers = {
-        name: ServerState(ok=not answer.problem, problem=answer.problem, milliseconds=answer.milliseconds)
+        name: ServerState(
+            ok=not answer.problem,
+            problem=answer.problem,
+            milliseconds=answer.milliseconds,
+            address=service.dependencies.places.get(name, ""),
+        )
         for name, answer in answers.items()
     }
     aliases = [_alias_state(alias) for alias in status.aliases if alias.serving or alias.registered or _is_needed(service, alias)]

@@ -37,6 +37,7 @@ def _look(opened: Resources, name: str, group: str, bound: int, letters: int) ->
         lag=state.lag,
         pending=state.pending,
         oldest_seconds=state.oldest_seconds,
+        newest_seconds=state.newest_seconds,
         dead_letters=state.dead,
         latest_dead_letters=[
             DeadLetterInfo(message_id=letter.message_id, error=letter.error, reason=letter.reason, time=letter.time) for letter in latest

@@ -1,5 +1,6 @@
 """What the service says of the models that it serves, and of the data sets that they are about."""
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -45,6 +46,25 @@ class ModelList(BaseModel):
     """Every data set."""
 
     datasets: list[DatasetModels]
+
+
+class VersionInfo(BaseModel):
+    """A version as the registry has it, whether or not it serves."""
+
+    version: str
+    family: str
+    aliases: list[str] = Field(description="that it carries")
+    metrics: dict[str, float] = Field(description="judged on the test split when it was trained")
+    gate: str = Field(description="what the gate has said of it: passed, refused or not judged")
+    created: datetime
+    run_id: str
+
+
+class VersionList(BaseModel):
+    """Every version of a data set, the latest first."""
+
+    dataset: str
+    versions: list[VersionInfo]
 
 
 class ColumnInfo(BaseModel):

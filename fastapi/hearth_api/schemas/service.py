@@ -29,6 +29,7 @@ class ServerState(BaseModel):
     ok: bool
     problem: str = Field(description="empty if nothing is wrong")
     milliseconds: float = Field(description="how long it took to answer")
+    address: str = Field(description="where it is looked for")
 
 
 class AliasState(BaseModel):

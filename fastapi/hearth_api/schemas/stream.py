@@ -58,6 +58,7 @@ class StreamInfo(BaseModel):
     lag: int | None = Field(description="messages that no worker has read; null if the server cannot tell")
     pending: int = Field(description="messages that were read and are not settled")
     oldest_seconds: float = Field(description="the age of the oldest message that is not settled, 0 if there is none")
+    newest_seconds: float | None = Field(description="the age of the last message that has come, settled or not; null before the first")
     dead_letters: int = Field(description="letters that are kept of messages, or records of them, that can never be scored")
     latest_dead_letters: list[DeadLetterInfo] = Field(description="the latest first")
 

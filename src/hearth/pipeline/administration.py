@@ -26,9 +26,20 @@ _GATE, _PASSED, _NOT_JUDGED = "hearth.gate", "passed", "not judged"
 class AliasKeeper(ModelSource, Protocol):
     """What is needed of a registry."""
 
+    def versions(self, dataset: str) -> list[RegisteredVersion]: ...
+
     def set_alias(self, dataset: str, alias: str, version: str) -> None: ...
 
     def annotate(self, version: RegisteredVersion, tags: Mapping[str, str], description: str | None = None) -> None: ...
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A version that could be given an alias: what it carries now, and what the gate has said of it."""
+
+    registered: RegisteredVersion
+    aliases: tuple[str, ...]
+    gate: str
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,18 @@ class Administration:
     def __init__(self, registry: AliasKeeper) -> None:
         self._registry = registry
         self._moving = threading.Lock()
+
+    def candidates(self, contract: Contract) -> list[Candidate]:
+        """Return every version that the registry has, the latest first.
+
+        Raises:
+            RegistryError: the registry does not answer.
+        """
+        carried = self._registry.aliases(contract.name)
+        return [
+            Candidate(found, tuple(sorted(alias for alias, number in carried.items() if number == found.version)), _gate(found))
+            for found in self._registry.versions(contract.name)
+        ]
 
     def roll_back(self, contract: Contract, by: str) -> Move:
         """Make the champion before champion again; what was champion becomes previous, so a second time undoes the first.

@@ -34,7 +34,7 @@ class PredictionStore:
     """The table `predictions`. Threads may share one store; it connects on first use, and again after the server was away."""
 
     def __init__(self, url: str, max_connections: int = 4) -> None:
-        self._place = described(url)
+        self.place = described(url)
         self._url = url
         self._pool = ConnectionPool(
             url,
@@ -180,12 +180,12 @@ class PredictionStore:
                 yield connection
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             raise PredictionsUnavailable(
-                f"The predictions store {self._place} is not ready: run `python -m hearth.predictions migrate`."
+                f"The predictions store {self.place} is not ready: run `python -m hearth.predictions migrate`."
             ) from error
         except PoolTimeout as error:
-            raise unavailable(self._place, self._why() or error) from error
+            raise unavailable(self.place, self._why() or error) from error
         except _NOT_THE_DATA as error:
-            raise unavailable(self._place, error) from error
+            raise unavailable(self.place, error) from error
 
     def _why(self) -> Exception | None:
         """Connect without the pool, which keeps the reason of a failure to itself."""

@@ -1,6 +1,7 @@
 """The connection to MLflow: patience, errors, experiments and runs. Nothing here uses MLflow's global state of an active run."""
 
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +37,10 @@ _PATIENCE = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+
+
+_SYSTEM_SAID = re.compile(r"\[Errno -?\d+\] ([\w ]+)")
+_CLIENT_SAID = re.compile(r"\('([\w ]+)'\)")
 
 
 class Connection:
@@ -138,8 +143,16 @@ class Connection:
 
     def _unavailable(self, error: Exception) -> RegistryUnavailable:
         return RegistryUnavailable(
-            f"MLflow at {self.uri} does not answer as it should: is it running, and is HEARTH_MLFLOW_TRACKING_URI right? ({error})"
+            f"MLflow at {self.uri} does not answer as it should: is it running, and is HEARTH_MLFLOW_TRACKING_URI right? ({_reason(error)})"
         )
+
+
+def _reason(error: Exception) -> str:
+    """Return what the system said, where MLflow goes on for lines about a connection that could not be made."""
+    text = str(error)
+    _, _, cause = text.partition("(Caused by ")
+    said = _SYSTEM_SAID.findall(cause) or _CLIENT_SAID.findall(cause)
+    return str(said[-1]) if said else text
 
 
 def _unquoted(value: str) -> str:

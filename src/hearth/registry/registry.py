@@ -124,9 +124,18 @@ class Registry(Tracking):
             return self._described(found)
 
     def versions(self, dataset: str) -> list[RegisteredVersion]:
-        """Return all versions of a data set, the latest first."""
+        """Return all versions of a data set, the latest first. One question after their runs, however many there are."""
         with self._connection.errors():
-            return [self._described(found) for found in self._model_versions(dataset)]
+            found = self._model_versions(dataset)
+            experiment = self._client.get_experiment_by_name(FINAL_EXPERIMENT) if found else None
+            runs = self._connection.runs(experiment.experiment_id, DATASET, dataset) if experiment else ()
+            data = {run.info.run_id: run.data for run in runs}
+            return [
+                self._version(version, data[version.run_id].params, data[version.run_id].metrics)
+                if version.run_id in data
+                else self._described(version)  # made elsewhere, or its run was deleted
+                for version in found
+            ]
 
     def load(self, version: RegisteredVersion) -> Pipeline:
         """Return a version's pipeline; raises what `load_with_example` raises."""

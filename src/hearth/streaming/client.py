@@ -58,7 +58,7 @@ class StreamClient:
 
     def __init__(self, url: str, name: str) -> None:
         parts = urlsplit(url)
-        self._place = f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
+        self.place = f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
         self._name = name
         # No hidden retries: those who call know what may be repeated and how long to wait.
         self._redis = Redis.from_url(
@@ -81,7 +81,7 @@ class StreamClient:
         try:
             yield
         except RedisError as error:
-            raise StreamUnavailable(f"The stream {self._name!r} at {self._place} does not answer: {error}") from error
+            raise StreamUnavailable(f"The stream {self._name!r} at {self.place} does not answer: {error}") from error
 
 
 class StreamWriter(StreamClient):

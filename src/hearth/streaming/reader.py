@@ -34,13 +34,15 @@ end
 class StreamState:
     """How a stream is, for one group. `lag` is None if the server cannot tell.
 
-    `oldest_seconds` is the age of the oldest message that is not settled, 0 if there is none; `dead` counts letters that are kept.
+    `oldest_seconds` is the age of the oldest message that is not settled, 0 if there is none; `newest_seconds` is the age of the last one
+    that ever came, settled or not, None before the first; `dead` counts letters that are kept.
     """
 
     length: int
     lag: int | None
     pending: int
     oldest_seconds: float
+    newest_seconds: float | None
     dead: int
 
 
@@ -156,9 +158,18 @@ class StreamReader(StreamClient):
             length, dead, (seconds, microseconds), first = pipeline.execute()
         groups = self._in_group(lambda: self._redis.xinfo_groups(self._name)) or []
         lag, pending = next(((group["lag"], group["pending"]) for group in groups if group["name"].decode() == self._group), (None, 0))
+        now = seconds + microseconds / 1e6
         waits = first and (pending or lag != 0)
-        oldest = max(0.0, seconds + microseconds / 1e6 - id_parts(first[0][0])[0] / 1000) if waits else 0.0
-        return StreamState(length, lag, pending, oldest, dead)
+        info = self._in_group(lambda: self._redis.xinfo_stream(self._name))  # what was trimmed away was there too
+        last, _ = id_parts(info["last-generated-id"]) if info else (0, 0)
+        return StreamState(
+            length=length,
+            lag=lag,
+            pending=pending,
+            oldest_seconds=_age(id_parts(first[0][0])[0], now) if waits else 0.0,
+            newest_seconds=_age(last, now) if last else None,
+            dead=dead,
+        )
 
     def _pending(self, start: str, count: int, **which: Any) -> list[Unsettled]:  # noqa: ANN401 - arguments of redis
         found = self._in_group(lambda: self._redis.xpending_range(self._name, self._group, start, "+", count, **which))
@@ -178,6 +189,10 @@ class StreamReader(StreamClient):
                     raise
         self.join()
         return None
+
+
+def _age(milliseconds: int, now: float) -> float:
+    return max(0.0, now - milliseconds / 1000)
 
 
 def _after(id_: tuple[int, int]) -> tuple[int, int]:

@@ -1,0 +1,34 @@
+"""What a person does with the page, and where they look."""
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.site import Site
+
+VIEWS = {"": "Predict", "file": "Score a file", "live": "Live", "models": "Models", "health": "Health"}
+# What each view ends with
+LAST = {
+    "": "Recognition Frequency",
+    "file": "CSV or Parquet file",
+    "live": "Looked at",
+    "models": "GraphQL",
+    "health": "Aliases",
+}
+
+
+def opened(page: Page, site: Site, view: str = "") -> Page:
+    page.goto(f"{site.url}/{view}")
+    expect(page.get_by_role("heading", level=1, name=VIEWS[view])).to_be_visible()
+    return page
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def metric(page: Page, label: str) -> Locator:
+    return page.get_by_test_id("stMetric").filter(has_text=label).get_by_test_id("stMetricValue")
+
+
+def upload(page: Page, name: str, kind: str, content: bytes) -> None:
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files({"name": name, "mimeType": kind, "buffer": content})
