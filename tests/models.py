@@ -63,8 +63,8 @@ class Shelf:
         numbers = {*self.carried.values(), *self.tags} if dataset == "employees" else set()
         return [self.version(dataset, number) for number in sorted(numbers, key=int, reverse=True)]
 
-    def load_with_example(self, _: RegisteredVersion) -> tuple[object, pd.DataFrame]:
-        return self.model, pd.DataFrame([good_record(employees())])
+    def load_with_example(self, version: RegisteredVersion) -> tuple[object, pd.DataFrame]:
+        return self.model, pd.DataFrame([good_record(load_contract(version.dataset, DATA))])
 
     def set_alias(self, dataset: str, alias: str, version: str) -> None:
         assert dataset == "employees"
