@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from hearth.contracts import Contract
+from hearth.errors import UnknownDataset
 from hearth.explaining import Explainers
 from hearth.predictions import PredictionStore
 from hearth.recording.recorder import Recorder
@@ -38,6 +39,16 @@ class ServiceState:
     dependencies: Dependencies
     explainers: Explainers
     files: FilePlaces
+
+    def contract(self, dataset: str) -> Contract:
+        """Return the contract of a data set.
+
+        Raises:
+            UnknownDataset: there is none.
+        """
+        if dataset not in self.contracts:
+            raise UnknownDataset(dataset, sorted(self.contracts))
+        return self.contracts[dataset]
 
 
 def service_of(connection: HTTPConnection) -> ServiceState:

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from strawberry.utils.str_converters import to_camel_case
 
 from hearth.cleaning import target_codes
+from hearth.contracts.kinds import field_name
 from hearth.fakes import FakeRecords
 from hearth.families import FAMILIES
 from hearth.features import build_features
@@ -149,7 +150,7 @@ class TestGraphql:
     }"""
 
     def ask(self, client: httpx.Client, records: list[dict[str, object]], **more: object) -> dict[str, Any]:
-        names = {name: to_camel_case(name.replace(" ", "_").replace("-", "_").lower()) for name in CONTRACT.feature_names}
+        names = {name: to_camel_case(field_name(name)) for name in CONTRACT.feature_names}
         given = [{names[name]: value for name, value in each.items()} for each in records]
         answer = client.post("/graphql", json={"query": self.query, "variables": {"records": {"employees": given}, **more}})
         assert answer.status_code == 200

@@ -15,7 +15,6 @@ from strawberry.tools import create_type
 from strawberry.utils.str_converters import to_camel_case
 
 from hearth.contracts.aliases import CHAMPION
-from hearth.errors import UnknownDataset
 from hearth.predictions import Cursor
 from hearth.recording.ids import unique_id
 from hearth_api import describing
@@ -54,8 +53,8 @@ def health(info: Info) -> types.Health:
 
 def available_models(info: Info, dataset: str | None = None) -> list[types.Alias]:
     service = info.context.service
-    if dataset is not None and dataset not in service.contracts:
-        raise UnknownDataset(dataset, sorted(service.contracts))
+    if dataset is not None:
+        service.contract(dataset)
     return [
         answers.alias_of(
             status.dataset, describing.alias_info(status, service.models.get(status.dataset, status.alias) if status.serving else None)
@@ -67,10 +66,8 @@ def available_models(info: Info, dataset: str | None = None) -> list[types.Alias
 
 async def registered_versions(info: Info, dataset: str | None = None) -> list[types.Version]:
     service, resources = info.context.service, info.context.resources
-    name = dataset or service.settings.api_default_dataset
-    if name not in service.contracts:
-        raise UnknownDataset(name, sorted(service.contracts))
-    found = await to_thread.run_sync(resources.administration.candidates, service.contracts[name], limiter=resources.admin_threads)
+    contract = service.contract(dataset or service.settings.api_default_dataset)
+    found = await to_thread.run_sync(resources.administration.candidates, contract, limiter=resources.admin_threads)
     return [answers.version_of(describing.version_info(candidate)) for candidate in found]
 
 

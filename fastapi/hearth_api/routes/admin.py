@@ -6,8 +6,6 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import APIRouter, Body
 
-from hearth.contracts import Contract
-from hearth.errors import UnknownDataset
 from hearth.pipeline.administration import Appointment, Move
 from hearth.serving import AliasStatus
 from hearth_api.keys import Admin
@@ -42,7 +40,7 @@ async def reload(service: Service, opened: Opened, _: Admin) -> Reloaded:
 @router.post("/models/{dataset}/rollback", summary="Back to the champion before", responses=_MOVE_RESPONSES)
 async def roll_back(service: Service, opened: Opened, key: Admin, dataset: str) -> MovedAliases:
     """Champion and previous change places; the next training may choose the best of the families again."""
-    ask = partial(opened.administration.roll_back, _contract(service, dataset), key.name)
+    ask = partial(opened.administration.roll_back, service.contract(dataset), key.name)
     move = await to_thread.run_sync(ask, limiter=opened.admin_threads)
     return await _followed(service, opened, move, key.name)
 
@@ -51,7 +49,7 @@ async def roll_back(service: Service, opened: Opened, key: Admin, dataset: str) 
 async def promote(service: Service, opened: Opened, key: Admin, dataset: str, asked: Annotated[Promotion, Body()]) -> MovedAliases:
     """Make a version champion, or give it another alias; a champion that is replaced becomes previous."""
     appointment = Appointment(asked.version or asked.from_ or "", asked.to, asked.over_gate)
-    ask = partial(opened.administration.appoint, _contract(service, dataset), appointment, key.name)
+    ask = partial(opened.administration.appoint, service.contract(dataset), appointment, key.name)
     move = await to_thread.run_sync(ask, limiter=opened.admin_threads)
     return await _followed(service, opened, move, key.name)
 
@@ -72,12 +70,6 @@ async def _followed(service: ServiceState, opened: Opened, move: Move, by: str) 
         serving=serving[move.alias],
         by=by,
     )
-
-
-def _contract(service: ServiceState, dataset: str) -> Contract:
-    if dataset not in service.contracts:
-        raise UnknownDataset(dataset, sorted(service.contracts))
-    return service.contracts[dataset]
 
 
 def _alias(status: AliasStatus) -> ReloadedAlias:

@@ -3,9 +3,8 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import APIRouter, Query
 
-from hearth.contracts import Contract
 from hearth.contracts.aliases import CHALLENGER, CHAMPION
-from hearth.errors import ModelUnavailable, UnknownDataset
+from hearth.errors import ModelUnavailable
 from hearth.serving import AliasStatus
 from hearth_api.describing import alias_info, dataset_info, dataset_summary, model_info, version_info
 from hearth_api.resources import Opened
@@ -44,7 +43,7 @@ async def list_models(service: Service) -> ModelList:
 @router.get("/models/{dataset}/versions", summary="Every version of a data set", responses=_ASKED)
 async def list_versions(service: Service, opened: Opened, dataset: str) -> VersionList:
     """What the registry has, the latest first: also what carries no alias, and so does not serve. Asks the registry."""
-    contract = _contract(service, dataset)
+    contract = service.contract(dataset)
     found = await to_thread.run_sync(opened.administration.candidates, contract, limiter=opened.admin_threads)
     return VersionList(dataset=dataset, versions=[version_info(candidate) for candidate in found])
 
@@ -72,13 +71,7 @@ async def list_datasets(service: Service) -> DatasetList:
 @router.get("/datasets/{name}", summary="The contract of a data set", responses=_NOT_FOUND)
 async def get_dataset(service: Service, name: str) -> DatasetInfo:
     """Columns with kinds, units, ranges, categories and descriptions, classes, and an example: what a form is made of."""
-    return dataset_info(_contract(service, name), default=name == service.settings.api_default_dataset)
-
-
-def _contract(service: ServiceState, name: str) -> Contract:
-    if name not in service.contracts:
-        raise UnknownDataset(name, sorted(service.contracts))
-    return service.contracts[name]
+    return dataset_info(service.contract(name), default=name == service.settings.api_default_dataset)
 
 
 def _model_info(service: ServiceState, dataset: str, alias: str) -> ModelInfo:

@@ -36,8 +36,7 @@ class CompiledScorer(Scorer):
             self._compiled = _compile(pipeline)
         except CannotCompile as reason:
             _LOGGER.warning("%s: %s; scikit-learn scores instead", contract.name, reason)
-        probes = [random_columns(contract, _CHECK_ROWS), *([] if example is None else [self.parser.from_frame(example)])]
-        if self._compiled is not None and not all(self._agrees(columns) for columns in probes):
+        if self._compiled is not None and not self._agrees(example):
             _LOGGER.error("%s: the compiled form gives other probabilities than scikit-learn, which scores instead", contract.name)
             self._compiled = None
 
@@ -74,7 +73,12 @@ class CompiledScorer(Scorer):
         self.score_columns(columns)
         return time.perf_counter() - started
 
-    def _agrees(self, columns: Columns) -> bool:
+    def _agrees(self, example: pd.DataFrame | None) -> bool:
+        """Compare with scikit-learn on the example, and on random records with every pattern of missing values that the contract allows."""
+        probes = [random_columns(self._contract, _CHECK_ROWS), *([] if example is None else [self.parser.from_frame(example)])]
+        return all(self._scores_the_same(columns) for columns in probes)
+
+    def _scores_the_same(self, columns: Columns) -> bool:
         compiled, original = self.score_columns(columns), self.score_frame(self.parser.frame(columns))
         close = np.allclose(compiled.probabilities, original.probabilities, rtol=0, atol=_TOLERANCE)
         return close and np.array_equal(compiled.codes, original.codes)
@@ -86,7 +90,7 @@ def _compile(pipeline: Pipeline) -> Compiled:
         raise CannotCompile(f"{type(pipeline).__name__} is no pipeline of features and model")
     features, model = CompiledFeatures(pipeline["features"]), pipeline["model"]
     if isinstance(model, LGBMClassifier):
-        return _Boosted(features, model, len(pipeline["features"].get_feature_names_out()) - sum(features.widths))
+        return _Boosted(features, model)
 
     def score(columns: Columns) -> tuple[np.ndarray, np.ndarray]:
         probabilities = model.predict_proba(features(columns))
@@ -98,11 +102,12 @@ def _compile(pipeline: Pipeline) -> Compiled:
 class _Boosted:
     """LightGBM with its features: records without a missing number need no features, as the tables take them as they come."""
 
-    def __init__(self, features: CompiledFeatures, model: LGBMClassifier, numbers: int) -> None:
+    def __init__(self, features: CompiledFeatures, model: LGBMClassifier) -> None:
         if list(model.classes_) != list(range(model.n_classes_)):
             raise CannotCompile(f"the classes are {list(model.classes_)}, not codes from 0")
         self._features = features
         self._link = _link(model.booster_.dump_model(num_iteration=1)["objective"], int(model.n_classes_))
+        numbers = model.n_features_in_ - sum(features.widths)
         self._scaled = with_categories(compile_booster(model.booster_), numbers, features.widths)
         self._raw = before_scaling(self._scaled, features.scale)
 
