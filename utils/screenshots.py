@@ -56,7 +56,7 @@ def main() -> int:
         page.get_by_text("Why version").wait_for()
         take("predict.png")
         opened("live").get_by_text("Looked at").wait_for()
-        for letters in page.get_by_text("The latest of").all():
+        for letters in page.get_by_text("The latest dead letters").all():
             letters.click()
         take("live.png")
         opened("file").get_by_test_id("stFileUploaderDropzoneInput").set_input_files(

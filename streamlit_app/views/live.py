@@ -50,7 +50,8 @@ def _stream(rate: float, letters: "st.delta_generator.DeltaGenerator") -> None:
     boxes.metric("Oldest waits", f"{stream['oldest_seconds']:.1f} s", border=True)
     boxes.metric("Dead letters", f"{stream['dead_letters']:,}", border=True)
     if stream["latest_dead_letters"]:
-        with letters.expander(f"The latest of {stream['dead_letters']:,} dead letters"):
+        # No number in the label, and the page knows whether it is open: a browser closes one that has a new label or is drawn anew
+        with letters.expander("The latest dead letters", key="live-dead-letters", on_change="rerun"):
             _dead(pd.DataFrame(stream["latest_dead_letters"]))
 
 

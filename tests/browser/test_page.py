@@ -164,11 +164,25 @@ def test_the_live_view_moves_while_predictions_and_dead_letters_come(page: Page,
     expect(dead).to_have_text(str(letters + 1))
     expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(1)
     until(lambda: number(rate) >= before + 50)
-    page.get_by_text("The latest of").click()
+    page.get_by_text("The latest dead letters").click()
     letter = page.get_by_test_id("stExpanderDetails").get_by_role("row").filter(has_text=LOADS_AN_IMAGE)
     expect(letter.last).to_contain_text("invalid_records: row 0, 'Gender'")
     expect(letter.last).to_be_visible()
     expect(page.get_by_test_id("stExpanderDetails").locator("img")).to_have_count(0)
+
+
+def test_the_dead_letters_that_somebody_reads_stay_open_when_another_comes(page: Page, site: Site) -> None:
+    site.send({**RECORD, "Gender": "the first"})
+    opened(page, site, "live")
+    page.get_by_text("The latest dead letters").click()
+    letters = page.get_by_test_id("stExpanderDetails").get_by_role("row")
+    expect(letters.filter(has_text="the first").first).to_be_visible()
+    before = number(metric(page, "Dead letters"))
+
+    site.send({**RECORD, "Gender": "the second"})
+
+    expect(metric(page, "Dead letters")).to_have_text(f"{before + 1:,}")
+    expect(letters.filter(has_text="the second").first).to_be_visible()
 
 
 def test_every_version_is_listed_and_can_be_chosen_also_one_that_carries_no_alias(page: Page, site: Site) -> None:
