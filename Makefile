@@ -26,7 +26,7 @@ lock: $(UV) ## compile the requirement files again, from pyproject.toml
 	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) --group dev --group interfaces --group proto --group containers -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
 	$(COMPILE) --group embedded -o requirements/embedded.txt
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
-	for peer in $(BENCH_PEERS); do $(COMPILE) utils/bench/requirements/$$peer.in -o utils/bench/requirements/$$peer.txt || exit 1; done
+	for peer in $(BENCH_PEERS); do $(COMPILE) benchmarks/peers/requirements/$$peer.in -o benchmarks/peers/requirements/$$peer.txt || exit 1; done
 
 # Each environment is installed anew when its requirement file changes; the stamp remembers which file it holds.
 $(ENVS)/%/.installed: dockerfiles/%/requirements.txt pyproject.toml | $(UV)
@@ -55,7 +55,6 @@ proto: setup-dev ## generate the code of the gRPC interface again, from grpc_ser
 # Checks. Each part of the code is checked, and each part of the tests run, in the environment that it belongs to.
 SERVE := $(ENVS)/serve/bin
 AIRFLOW := $(ENVS)/airflow/bin
-TRAINING_CODE := src/hearth/contracts/frames.py src/hearth/training.py src/hearth/figures.py src/hearth/ingest src/hearth/pipeline src/hearth/tune.py airflow/dags
 PYTEST_FLAGS ?= -q
 
 lint: setup-dev lint-compose ## ruff, and who may import whom
@@ -64,8 +63,8 @@ lint: setup-dev lint-compose ## ruff, and who may import whom
 	$(SERVE)/lint-imports
 
 types: setup-dev ## mypy --strict, in both environments
-	$(SERVE)/mypy --exclude "utils/compose|utils/bench/peers/(bentoml|litserve)" src/hearth fastapi/hearth_api grpc_service streamlit_app utils tests/unit tests/api tests/grpc tests/integration tests/browser
-	$(AIRFLOW)/mypy $(TRAINING_CODE) utils/compose tests/training tests/dags tests/e2e
+	$(SERVE)/mypy --exclude "deploy/compose|benchmarks/peers/(bentoml|litserve)" src/hearth fastapi/hearth_api grpc_service streamlit_app utils deploy benchmarks tests/unit tests/api tests/grpc tests/integration tests/browser
+	$(AIRFLOW)/mypy src/hearth/data src/hearth/modelling src/hearth/jobs airflow/dags deploy/compose tests/training tests/dags tests/e2e
 
 test: test-unit test-training test-servers test-dags ## all tests; starts the real servers that they need
 
@@ -83,7 +82,7 @@ test-dags: setup-dev ## the DAGs, end to end
 
 # The main job
 flag = $(if $($(2)),--$(1) '$($(2))')
-RUN = $(ENVS)/embedded/bin/python -m utils.embedded.run $(ENVS)/serve/bin/python
+RUN = $(ENVS)/embedded/bin/python -m deploy.embedded.run $(ENVS)/serve/bin/python
 
 demo: setup ## from raw file to live predictions on this machine: make demo [DATASET=employees,heart|all] [TRIALS=3] [ROWS=5000]
 	@$(SERVE)/python -m utils.demo $(call flag,dataset,DATASET) $(call flag,trials,TRIALS) $(call flag,rows,ROWS)
@@ -104,41 +103,41 @@ replay: setup ## list the dead letters, or put chosen ones back: make replay [ID
 	@$(RUN) -m hearth.streaming.replay $(call flag,id,ID) $(call flag,error,ERROR) $(call flag,dataset,DATASET) $(call flag,since,SINCE) $(call flag,until,UNTIL) $(call flag,set,SET) $(if $(ALL),--all) $(if $(DRY_RUN),--dry-run)
 
 tune: setup ## search the parameters of a family: make tune DATASET=heart FAMILY=random_forest [TRIALS=50] [JOBS=2]
-	@$(ENVS)/embedded/bin/python -m utils.embedded.run $(AIRFLOW)/python -m hearth.tune $(DATASET) $(call flag,family,FAMILY) $(call flag,trials,TRIALS) $(call flag,jobs,JOBS)
+	@$(ENVS)/embedded/bin/python -m deploy.embedded.run $(AIRFLOW)/python -m hearth.jobs.tune $(DATASET) $(call flag,family,FAMILY) $(call flag,trials,TRIALS) $(call flag,jobs,JOBS)
 
 eda: $(ENVS)/airflow/.installed-dev ## run EDA.ipynb from top to bottom: make eda [ROWS=3000]; with the real file, or ROWS, it goes to .hearth/
 	@$(if $(ROWS),HEARTH_EDA_ROWS=$(ROWS)) $(AIRFLOW)/python -m utils.eda
 
 chaos: setup ## kill workers and servers while 100,000 records go through the stream, and count: make chaos [SEED=1] [RECORDS=100000] [KILLS=20]
-	@$(SERVE)/python -m utils.chaos $(call flag,seed,SEED) $(call flag,records,RECORDS) $(call flag,kills,KILLS)
+	@$(SERVE)/python -m benchmarks.chaos $(call flag,seed,SEED) $(call flag,records,RECORDS) $(call flag,kills,KILLS)
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
 .PHONY: bench-serving bench-grpc bench-scorers bench-soak bench-stream
 
-$(ENVS)/bench-%/.installed: utils/bench/requirements/%.txt | $(UV)
+$(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
 	$(UV) pip install --quiet --python $(ENVS)/bench-$* --require-hashes -r $<
 	@touch $@
 
 bench-serving: setup-dev $(BENCH_PEERS:%=$(ENVS)/bench-%/.installed) ## compare REST with ready-made model servers; needs wrk
-	$(SERVE)/python -m utils.bench_serving $(BENCH_FLAGS)
+	$(SERVE)/python -m benchmarks.serving $(BENCH_FLAGS)
 
 bench-grpc: setup-dev ## compare gRPC with an empty servicer of the same interface, maps with packed columns
-	$(SERVE)/python -m utils.bench_grpc $(BENCH_FLAGS)
+	$(SERVE)/python -m benchmarks.grpc_server $(BENCH_FLAGS)
 
 bench-scorers: setup-dev ## compare the compiled scorers with scikit-learn's pipelines, in process
-	$(SERVE)/python -m utils.bench_scorers $(BENCH_FLAGS)
+	$(SERVE)/python -m benchmarks.scorers $(BENCH_FLAGS)
 
 bench-stream: setup-dev ## speed of the stream worker, on real servers
-	$(SERVE)/python -m utils.bench_stream $(BENCH_FLAGS)
+	$(SERVE)/python -m benchmarks.stream $(BENCH_FLAGS)
 
 bench-soak: setup-dev ## two minutes of load while the alias moves every five seconds; needs wrk
-	$(SERVE)/python -m utils.bench_soak $(BENCH_FLAGS)
+	$(SERVE)/python -m benchmarks.soak $(BENCH_FLAGS)
 
 # The embedded stack. SERVICES="postgres valkey" starts only these and what they need; FOLLOW=-f goes on showing a log.
 # Before `make setup` there is nothing that could run, and nothing to do.
-STACK = test ! -x $(ENVS)/embedded/bin/python || $(ENVS)/embedded/bin/python -m utils.embedded.stack
+STACK = test ! -x $(ENVS)/embedded/bin/python || $(ENVS)/embedded/bin/python -m deploy.embedded.stack
 
 up: setup ## start the embedded stack and wait until all of it is healthy
 	@$(STACK) up $(SERVICES)
@@ -161,7 +160,7 @@ PROFILE ?= all
 .PHONY: secrets compose-up compose-dev compose-down compose-clean compose-status compose-smoke compose-drill compose-conformance compose-export lint-compose
 
 secrets: ## write strong values for all secrets to .env.local
-	@$(PYTHON) -m utils.make_secrets
+	@$(PYTHON) -m deploy.compose.make_secrets
 
 compose-up: ## build the images, start the Compose stack, wait until it is healthy: make compose-up [PROFILE=serving] [OBJECT_STORE=seaweedfs]
 	HEARTH_GIT_REVISION=$$(git describe --always --dirty --abbrev=40 --exclude='*') $(COMPOSE) --profile $(PROFILE) up -d --build --wait
@@ -173,7 +172,7 @@ compose-smoke: ## use the running Compose stack as a user would: make compose-sm
 	$(COMPOSE) run --rm smoke $(call flag,dataset,DATASET) $(call flag,trials,TRIALS)
 
 compose-drill: ## restart every service of the running Compose stack in turn; each time it has to heal and to work
-	@$(PYTHON) -m utils.compose.drill
+	@$(PYTHON) -m deploy.compose.drill
 
 compose-conformance: setup-dev ## ask the object store that Compose runs for all that Hearth needs of one
 	@HEARTH_CONFORMANCE=configured $(RUN) -m pytest $(PYTEST_FLAGS) tests/integration/test_object_store_conformance.py

@@ -21,7 +21,7 @@ from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn, load_contract
 from hearth.contracts.aliases import CHAMPION
-from hearth.contracts.kinds import Column
+from hearth.contracts.column_types import Column
 from hearth.errors import HearthError
 from hearth.fakes import FakeRecords
 from hearth.settings import GrpcClientSettings

@@ -14,7 +14,7 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from grpc_service.v1 import prediction_pb2 as pb
-from hearth.errors import Fault, HearthError, InvalidRecords, Problem
+from hearth.errors import ErrorKind, HearthError, InvalidRecords, Problem
 
 _LOGGER = logging.getLogger(__name__)
 # Clients refuse trailing metadata of more than 8 KiB, in which the sentence stands twice and what is not ASCII takes three times its bytes.
@@ -30,7 +30,7 @@ class InvalidRequest(HearthError):
     """A message is not what the call takes, whatever the contract says."""
 
     code = "invalid_request"
-    fault = Fault.CALLER
+    kind = ErrorKind.CALLER
 
 
 class InternalError(HearthError):
@@ -39,23 +39,23 @@ class InternalError(HearthError):
     code = "internal_error"
 
 
-STATUS: dict[Fault, grpc.StatusCode] = {
-    Fault.CALLER: grpc.StatusCode.INVALID_ARGUMENT,
-    Fault.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
-    Fault.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
-    Fault.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-    Fault.CONFLICT: grpc.StatusCode.FAILED_PRECONDITION,
-    Fault.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    Fault.TOO_SLOW: grpc.StatusCode.DEADLINE_EXCEEDED,
-    Fault.TOO_MANY: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    Fault.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
-    Fault.INTERNAL: grpc.StatusCode.INTERNAL,
+STATUS: dict[ErrorKind, grpc.StatusCode] = {
+    ErrorKind.CALLER: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorKind.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+    ErrorKind.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
+    ErrorKind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    ErrorKind.CONFLICT: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorKind.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ErrorKind.TOO_SLOW: grpc.StatusCode.DEADLINE_EXCEEDED,
+    ErrorKind.TOO_MANY: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ErrorKind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    ErrorKind.INTERNAL: grpc.StatusCode.INTERNAL,
 }
 
 
 def status_of(error: HearthError) -> grpc.StatusCode:
     """Return the status code that says whose fault an error is."""
-    return STATUS[error.fault]
+    return STATUS[error.kind]
 
 
 def error_message(error: Exception, most_bytes: int | None = None) -> pb.Error:

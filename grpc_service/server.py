@@ -15,19 +15,20 @@ from grpc_health.v1.health import aio
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
-from grpc_service.readiness import SERVICE, keep_true
+from grpc_service.health import SERVICE, keep_true
+from grpc_service.metrics import Calls
 from grpc_service.servicer import PredictionServicer
-from grpc_service.telling import Calls
 from grpc_service.v1.prediction_pb2_grpc import add_PredictionServicer_to_server
 from hearth.contracts import Contract, list_contracts
 from hearth.errors import HearthError, InvalidSettings
-from hearth.garbage import lasting, settle
-from hearth.metrics import new_registry, serve_metrics, tell_models, tell_recorder
-from hearth.recording.recorder import Recorder
+from hearth.logs import configure_logging
 from hearth.registry import Registry
-from hearth.serving import Models
+from hearth.serving.gc_freeze import freeze_after_import, freeze_now
+from hearth.serving.metrics import new_registry, register_model_metrics, register_recorder_metrics, serve_metrics
+from hearth.serving.model_follower import ModelFollower
+from hearth.serving.predictor import Predictor
+from hearth.serving.recording.recorder import Recorder
 from hearth.settings import GrpcSettings
-from hearth.telemetry import configure_logging
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def main() -> int:
 
 
 @contextlib.asynccontextmanager
-async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contract], models: Models) -> AsyncIterator[int]:
+async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contract], models: ModelFollower) -> AsyncIterator[int]:
     """Serve while the context is open, and yield the port.
 
     At its end new calls are refused, open ones get their time to finish, and then the predictions that wait get theirs to be stored.
@@ -53,14 +54,14 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
         InvalidSettings: the port, or that of the metrics, is taken.
     """
     metrics = new_registry()
-    tell_models(metrics, models.status)
+    register_model_metrics(metrics, models.status)
     with (
         serve_metrics(metrics, settings.grpc_host, settings.grpc_metrics_port),
         Recorder(settings, contracts, models) as recorder,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
     ):
-        tell_recorder(metrics, recorder.counts)
-        servicer = PredictionServicer(settings, contracts, models=models, recorder=recorder, calls=Calls(metrics), compute=compute)
+        register_recorder_metrics(metrics, recorder.counts)
+        servicer = PredictionServicer(settings, contracts, models, Predictor(models, recorder, compute), Calls(metrics))
         server, port = _make_server(settings, servicer)
         health = aio.HealthServicer()
         add_HealthServicer_to_server(health, server)
@@ -79,9 +80,9 @@ async def _serve(settings: GrpcSettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with lasting():
+    with freeze_after_import():
         contracts = {contract.name: contract for contract in list_contracts(settings.data_dir)}
-        models = Models(Registry.from_settings(settings), contracts, settings.alias_poll_seconds)
+        models = ModelFollower(Registry.from_settings(settings), contracts, settings.alias_poll_seconds)
     async with running_server(settings, contracts, models) as port:
         _LOGGER.info("listening on %s:%d", settings.grpc_host, port)
         # It waits for the first look; the process answers health checks meanwhile, and can be stopped
@@ -92,9 +93,9 @@ async def _serve(settings: GrpcSettings) -> None:
     _LOGGER.info("stopped")
 
 
-def _start(models: Models) -> None:
+def _start(models: ModelFollower) -> None:
     models.start()
-    settle()
+    freeze_now()
 
 
 def _make_server(settings: GrpcSettings, servicer: PredictionServicer) -> tuple[grpc.aio.Server, int]:

@@ -2,43 +2,35 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import TypeVar
 
-from grpc_service.answers import alias_message, info_message, prediction_message
 from grpc_service.errors import Context, InvalidRequest, end_call, error_message
-from grpc_service.records import RecordReader
-from grpc_service.telling import Calls
+from grpc_service.metrics import Calls
+from grpc_service.requests import RecordReader
+from grpc_service.responses import alias_message, info_message, prediction_message
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1 import prediction_pb2_grpc
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.errors import ModelUnavailable, UnknownDataset
-from hearth.recording.ids import unique_id
-from hearth.recording.recorder import Recorder
-from hearth.serving import AliasStatus, LoadedModel, Models
+from hearth.serving.model_follower import AliasStatus, LoadedModel, ModelFollower
+from hearth.serving.predictor import Predictor
+from hearth.serving.recording.request_ids import unique_id
 from hearth.settings import GrpcSettings
 
 _Answer = TypeVar("_Answer")
 
 
 class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
-    """Answers the calls of v1/prediction.proto. `compute` scores what is too large for the event loop; one thread is enough."""
+    """Answers the calls of v1/prediction.proto."""
 
-    def __init__(  # noqa: PLR0913 - what it works with
-        self,
-        settings: GrpcSettings,
-        contracts: Mapping[str, Contract],
-        *,
-        models: Models,
-        recorder: Recorder,
-        calls: Calls,
-        compute: ThreadPoolExecutor,
+    def __init__(
+        self, settings: GrpcSettings, contracts: Mapping[str, Contract], models: ModelFollower, predictor: Predictor, calls: Calls
     ) -> None:
         if settings.api_default_dataset not in contracts:
             raise UnknownDataset(settings.api_default_dataset, sorted(contracts))
-        self._contracts, self._models, self._recorder, self._calls, self._compute = contracts, models, recorder, calls, compute
+        self._contracts, self._models, self._predictor, self._calls = contracts, models, predictor, calls
         self._readers = {name: RecordReader(contract) for name, contract in contracts.items()}
         self._default = settings.api_default_dataset
         self._max_records = settings.grpc_max_records
@@ -83,24 +75,17 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
         return pb.PredictStreamResponse(request_id=request.request_id or response.request_id, response=response)
 
     async def _predict(self, request: pb.PredictRequest) -> pb.PredictResponse:
-        model = self._models.get(request.dataset or self._default, request.alias or CHAMPION)
+        model = self._predictor.find(request.dataset or self._default, request.alias or CHAMPION)
         reader = self._readers[model.dataset]
         records = reader.count(request)
         if records > self._max_records:
             raise InvalidRequest(
                 f"The request has {records} records, more than the {self._max_records} that one message may have: send several."
             )
-        if records <= model.records_in_place:
-            return self._scored(model, reader, request)
-        # A call whose deadline passes while it waits for the thread is cancelled and never scored
-        return await asyncio.get_running_loop().run_in_executor(self._compute, self._scored, model, reader, request)
+        return await self._predictor.dispatch(model, records, lambda: self._score(model, reader, request))
 
-    def _scored(self, model: LoadedModel, reader: RecordReader, request: pb.PredictRequest) -> pb.PredictResponse:
-        columns = reader.read(request)
-        scores = model.scorer.score_columns(columns)
-        request_id = unique_id(request.request_id)
-        self._recorder.record(model, columns, scores, request_id, "grpc")
-        return prediction_message(model, scores, request_id)
+    def _score(self, model: LoadedModel, reader: RecordReader, request: pb.PredictRequest) -> pb.PredictResponse:
+        return prediction_message(self._predictor.score(model, reader.read(request), unique_id(request.request_id), "grpc"))
 
     async def _list_models(self, dataset: str) -> pb.ListModelsResponse:
         if dataset and dataset not in self._contracts:

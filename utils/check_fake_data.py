@@ -19,12 +19,12 @@ from scipy.stats import ks_2samp
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import Pipeline
 
-from hearth.cleaning import clean, split, target_codes
 from hearth.contracts import CategoryColumn, Contract, IdentifierColumn, load_contract
-from hearth.contracts.frames import read_raw, validate
+from hearth.data.cleaning import clean, split, target_codes
+from hearth.data.csv_validation import read_raw, validate
 from hearth.errors import HearthError
 from hearth.fakes import FakeRecords
-from hearth.features import build_features
+from hearth.modelling.features import build_features
 from hearth.settings import get_settings
 
 LARGEST_DIFFERENCES = 5

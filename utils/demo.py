@@ -13,9 +13,9 @@ from pathlib import Path
 
 from rich.table import Table
 
+from deploy.embedded.environment import load_environment
+from deploy.embedded.launcher import SettingError
 from utils.console import make_console, make_table
-from utils.embedded.environment import load_environment
-from utils.embedded.launcher import SettingError
 
 ROOT = Path(__file__).parents[1]
 SERVE_PYTHON = ".venvs/serve/bin/python"
@@ -38,7 +38,7 @@ def main() -> int:
     smoke = [SERVE_PYTHON, "-m", "utils.smoke", "--dataset", options.dataset]
     upload = [SERVE_PYTHON, "-m", "utils.upload_data", "--dataset", options.dataset]
     steps = {
-        "start the stack": [EMBEDDED_PYTHON, "-m", "utils.embedded.stack", "up"],
+        "start the stack": [EMBEDDED_PYTHON, "-m", "deploy.embedded.stack", "up"],
         "upload the raw data": upload if options.rows is None else [*upload, "--rows", str(options.rows)],
         "run the DAGs and use the models": smoke if options.trials is None else [*smoke, "--trials", str(options.trials)],
     }

@@ -22,14 +22,13 @@ from hearth.errors import HearthError
 from hearth.fakes import FakeRecords
 from hearth.fakes.drift import parse_drift
 from hearth.fakes.statistics import FILE_NAME
+from hearth.logs import configure_logging
 from hearth.registry import Registry
 from hearth.settings import ProducerSettings
-from hearth.streaming.asked import CarriedAliases
 from hearth.streaming.client import StreamWriter
-from hearth.streaming.fakes import FakeMessage, Source, fake_messages
-from hearth.streaming.patience import Patience, Stopped
-from hearth.streaming.pressure import wait_while_full
-from hearth.telemetry import configure_logging
+from hearth.streaming.producer.fake_messages import FakeMessage, Source, fake_messages
+from hearth.streaming.producer.served_aliases import ServedAliases
+from hearth.streaming.retrying import Retrier, Stopped, wait_while_full
 
 logger = logging.getLogger("producer")
 
@@ -64,9 +63,9 @@ def main() -> int:
                 is_there=lambda turn: (turn[0].contract.name, turn[1]) in models,
             )
             with StreamWriter(settings.redis_url.get_secret_value(), settings.stream_name) as writer:
-                patience = Patience(stop)
+                retrier = Retrier(stop)
                 sent = produce(
-                    writer, messages, options.rate, settings.stream_max_length, patience, lambda: any(one in models for one in addresses)
+                    writer, messages, options.rate, settings.stream_max_length, retrier, lambda: any(one in models for one in addresses)
                 )
     except HearthError as error:
         logger.critical("%s", error)
@@ -80,7 +79,7 @@ def produce(  # noqa: PLR0913, PLR0917 - what is sent, how fast, and what for
     messages: Iterator[FakeMessage],
     rate: float,
     max_length: int,
-    patience: Patience,
+    retrier: Retrier,
     has_models: Callable[[], bool] = lambda: True,
 ) -> int:
     """Send messages at a rate of records a second until they end or the process is asked to stop; return how many records were sent.
@@ -89,8 +88,8 @@ def produce(  # noqa: PLR0913, PLR0917 - what is sent, how fast, and what for
     """
     sent, since_start, start = 0, 0, time.monotonic()
     try:
-        while not patience.ended:
-            if _wait_for(has_models, patience) | wait_while_full(writer.length, max_length, patience):
+        while not retrier.ended:
+            if _wait_for(has_models, retrier) | wait_while_full(writer.length, max_length, retrier):
                 since_start, start = 0, time.monotonic()  # what was not sent meanwhile is not made up for
                 continue
             due = int((time.monotonic() - start) * rate) + 1 - since_start if rate else max_length
@@ -98,26 +97,26 @@ def produce(  # noqa: PLR0913, PLR0917 - what is sent, how fast, and what for
             if due > 0 and not batch:
                 break
             if batch:
-                patience.keep_trying(partial(writer.send, [message.fields for message in batch]))
+                retrier.call(partial(writer.send, [message.fields for message in batch]))
                 records = sum(message.records for message in batch)
                 sent, since_start = sent + records, since_start + records
             if rate:
                 until_next = since_start / rate - (time.monotonic() - start)
-                patience.sleep(min(max(until_next, _SHORTEST_PAUSE_SECONDS), _TICK_SECONDS))
+                retrier.sleep(min(max(until_next, _SHORTEST_PAUSE_SECONDS), _TICK_SECONDS))
     except Stopped:
         logger.info("leaving while the server is away")
     return sent
 
 
-def _wait_for(has_models: Callable[[], bool], patience: Patience) -> bool:
+def _wait_for(has_models: Callable[[], bool], retrier: Retrier) -> bool:
     """Return when there is a model to be asked, or the end has come; tell whether that had to be waited for."""
     waited = False
-    while not patience.ended and not has_models():
+    while not retrier.ended and not has_models():
         if not waited:
             logger.warning("waiting: none of these data sets has a model yet. Run a training first.")
             waited = True
-        patience.sleep(_UNTRAINED_SECONDS)
-    if waited and not patience.ended:
+        retrier.sleep(_UNTRAINED_SECONDS)
+    if waited and not retrier.ended:
         logger.info("going on: there is a model")
     return waited
 
@@ -153,7 +152,7 @@ def _models(
     """Give the models that are asked: the trained ones. Who has named some wants them asked, trained or not."""
     if named:
         return contextlib.nullcontext(addresses)
-    return CarriedAliases(Registry.from_settings(settings), {dataset for dataset, _ in addresses}, settings.alias_poll_seconds)
+    return ServedAliases(Registry.from_settings(settings), {dataset for dataset, _ in addresses}, settings.alias_poll_seconds)
 
 
 def _clock(rate: float) -> Callable[[int], float]:

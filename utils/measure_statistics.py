@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from hearth.contracts import load_contract
-from hearth.contracts.frames import read_raw, validate
+from hearth.data.csv_validation import read_raw, validate
 from hearth.errors import HearthError
 from hearth.fakes.checks import find_mistake
 from hearth.fakes.measuring import measure

@@ -7,8 +7,8 @@ import httpx
 from rich.console import Console
 
 from hearth.contracts import Contract
+from hearth.contracts.airflow_names import ETL, LOAD, PIPELINE, TRAIN, dag_id
 from hearth.contracts.model import BatchSource
-from hearth.contracts.names import ETL, LOAD, PIPELINE, TRAIN, dag_id
 from utils.airflow_api import FINISHED, AirflowApi, AirflowError, DagRun
 
 Show = Callable[[str], None]

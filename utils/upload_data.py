@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from hearth.contracts import Contract
+from hearth.contracts.airflow_names import LOAD, dag_id
 from hearth.contracts.loading import chosen_contracts
 from hearth.contracts.model import BatchSource
-from hearth.contracts.names import LOAD, dag_id
 from hearth.errors import HearthError
 from hearth.fakes import DEMO_ROWS, DEMO_SEED, raw_file
 from hearth.settings import StorageSettings

@@ -26,7 +26,7 @@ class FetchBatches(BaseOperator):
         """Fetch one batch, then wait for the next; returns how many the run has stored."""
         from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 
-        from hearth.pipeline.load import load_batch
+        from hearth.jobs.load_batches import load_batch
 
         params: dict[str, Any] = context["params"]
         with no_retry_for_wrong_data():

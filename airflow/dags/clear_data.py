@@ -11,8 +11,8 @@ from pendulum import datetime, duration
 
 from failures import no_retry_for_wrong_data
 from hearth.contracts import Contract, list_contracts
+from hearth.contracts.airflow_names import CLEAR, dag_id
 from hearth.contracts.model import BatchSource
-from hearth.contracts.names import CLEAR, dag_id
 
 
 def clear_dag(contract: Contract, source: BatchSource) -> DAG:
@@ -46,7 +46,7 @@ def clear_dag(contract: Contract, source: BatchSource) -> DAG:
 
         @task
         def clear() -> None:
-            from hearth.pipeline.load import clear as clear_table
+            from hearth.jobs.load_batches import clear as clear_table
 
             with no_retry_for_wrong_data():
                 clear_table(dataset)

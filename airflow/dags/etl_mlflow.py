@@ -14,8 +14,8 @@ from pendulum import datetime, duration
 from assets import asked_trials, later_trials, processed_asset, raw_asset
 from failures import no_retry_for_wrong_data
 from hearth.contracts import Contract, list_contracts
+from hearth.contracts.airflow_names import ETL, dag_id
 from hearth.contracts.model import BatchSource
-from hearth.contracts.names import ETL, dag_id
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import OutletEventAccessors, TriggeringAssetEventsAccessor
@@ -49,28 +49,28 @@ def etl_dag(contract: Contract) -> DAG:
 
         @task
         def extract(params: dict[str, Any]) -> str:
-            from hearth.pipeline import etl
+            from hearth.jobs import etl
 
             with no_retry_for_wrong_data():
                 return etl.find_raw(dataset, params["file"])
 
         @task
         def validate(raw_key: str) -> str:
-            from hearth.pipeline import etl
+            from hearth.jobs import etl
 
             with no_retry_for_wrong_data():
                 return etl.validate(dataset, raw_key)
 
         @task
         def process(validated_key: str) -> str:
-            from hearth.pipeline import etl
+            from hearth.jobs import etl
 
             with no_retry_for_wrong_data():
                 return etl.process(dataset, validated_key)
 
         @task
         def log(digest: str) -> str:
-            from hearth.pipeline import etl
+            from hearth.jobs import etl
 
             return etl.log(dataset, digest)
 
@@ -81,7 +81,7 @@ def etl_dag(contract: Contract) -> DAG:
             triggering_asset_events: "TriggeringAssetEventsAccessor",
             outlet_events: "OutletEventAccessors",
         ) -> None:
-            from hearth.pipeline import etl
+            from hearth.jobs import etl
 
             result = etl.publish(dataset, digest)
             trials = params["trials"] or asked_trials(triggering_asset_events.get(raw, ()))

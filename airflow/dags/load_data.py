@@ -14,8 +14,8 @@ from assets import later_trials, raw_asset
 from batches import FetchBatches
 from failures import no_retry_for_wrong_data
 from hearth.contracts import Contract, list_contracts
+from hearth.contracts.airflow_names import LOAD, dag_id
 from hearth.contracts.model import BatchSource
-from hearth.contracts.names import LOAD, dag_id
 from hearth.settings import LoadSettings
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def load_dag(contract: Contract, settings: LoadSettings) -> DAG:
         def export(params: dict[str, Any], inlet_events: "InletEventsAccessors", outlet_events: "OutletEventAccessors") -> None:
             from airflow.sdk.exceptions import AirflowSkipException
 
-            from hearth.pipeline.load import export_table
+            from hearth.jobs.load_batches import export_table
 
             with no_retry_for_wrong_data():
                 exported = export_table(dataset)

@@ -21,8 +21,8 @@ from pendulum import datetime, duration
 from assets import model_asset
 from failures import no_retry_for_wrong_data
 from hearth.contracts import Contract, list_contracts, load_contract
-from hearth.contracts.names import PIPELINE, dag_id, variable_name
-from hearth.families import known_families
+from hearth.contracts.airflow_names import PIPELINE, dag_id, variable_name
+from hearth.modelling.families import known_families
 
 MODEL_PARAMS = Path(__file__).parents[1] / "config" / "model_params.yaml"
 
@@ -31,7 +31,7 @@ MODEL_PARAMS = Path(__file__).parents[1] / "config" / "model_params.yaml"
 
 @task
 def extract_data(dataset: str) -> str:
-    from hearth.pipeline.raw import provide
+    from hearth.jobs.provide_raw import provide
 
     with no_retry_for_wrong_data():
         return provide(dataset)
@@ -39,7 +39,7 @@ def extract_data(dataset: str) -> str:
 
 @task
 def preprocess_data(dataset: str, raw_key: str) -> str:
-    from hearth.pipeline import etl
+    from hearth.jobs import etl
 
     with no_retry_for_wrong_data():
         digest = etl.process(dataset, etl.validate(dataset, raw_key))
@@ -49,35 +49,35 @@ def preprocess_data(dataset: str, raw_key: str) -> str:
 
 @task
 def train(dataset: str, family: str, digest: str, params: dict[str, Any], run_id: str) -> str:
-    from hearth.pipeline import best_family
+    from hearth.jobs import compare_families
 
     with no_retry_for_wrong_data():
-        return best_family.train(dataset, family, digest=digest, params_file=MODEL_PARAMS, seed=params["seed"], key=run_id)
+        return compare_families.train(dataset, family, digest=digest, params_file=MODEL_PARAMS, seed=params["seed"], key=run_id)
 
 
 @task
 def evaluate(dataset: str, trained: str) -> str:
-    from hearth.pipeline import best_family
+    from hearth.jobs import compare_families
 
-    return best_family.evaluate(dataset, trained)
+    return compare_families.evaluate(dataset, trained)
 
 
 @task
 def select_best_model(dataset: str, judged: list[str]) -> str:
-    from hearth.pipeline import best_family
+    from hearth.jobs import compare_families
 
-    key = best_family.select(judged)
-    best = best_family.read(key)
+    key = compare_families.select(judged)
+    best = compare_families.read(key)
     remember(dataset, best_model_type=best.family, best_model_accuracy=f"{best.score:.6f}")
     return key
 
 
 @task
 def tune_best_model(dataset: str, judged: str, params: dict[str, Any]) -> str:
-    from hearth.pipeline import best_family
+    from hearth.jobs import compare_families
 
-    key = best_family.tune(dataset, judged, steps=params["steps"], factors=params["factors"])
-    tuned = best_family.read(key)
+    key = compare_families.tune(dataset, judged, steps=params["steps"], factors=params["factors"])
+    tuned = compare_families.read(key)
     remember(
         dataset,
         best_model_tuning_label=tuned.label,
@@ -89,19 +89,19 @@ def tune_best_model(dataset: str, judged: str, params: dict[str, Any]) -> str:
 
 @task
 def register_model(dataset: str, tuned: str) -> str:
-    from hearth.pipeline import best_family
+    from hearth.jobs import compare_families
 
-    return best_family.register(dataset, tuned)
+    return compare_families.register(dataset, tuned)
 
 
 @task
 def promote_model(dataset: str, version: str, tuned: str) -> dict[str, str]:
     from airflow.sdk.exceptions import AirflowSkipException
 
-    from hearth.pipeline import best_family
-    from hearth.pipeline.promote import promote
+    from hearth.jobs import compare_families
+    from hearth.jobs.promote import promote
 
-    family = best_family.read(tuned).family
+    family = compare_families.read(tuned).family
     decision = promote(dataset, family, version)
     if not decision.passed:
         raise AirflowSkipException(f"The gate refuses: {'; '.join(decision.reasons)}")
@@ -112,7 +112,7 @@ def promote_model(dataset: str, version: str, tuned: str) -> dict[str, str]:
 def deploy_model(dataset: str, promoted: dict[str, str]) -> bool:
     from airflow.sdk.exceptions import AirflowSkipException
 
-    from hearth.pipeline.deployment import has_service, is_served
+    from hearth.jobs.deployment import has_service, is_served
 
     if not has_service():
         raise AirflowSkipException("HEARTH_API_URL is empty: there is no service to wait for.")
@@ -121,7 +121,7 @@ def deploy_model(dataset: str, promoted: dict[str, str]) -> bool:
 
 @task(trigger_rule="none_failed")  # also when the gate has refused
 def cleanup_old_models(dataset: str, params: dict[str, Any]) -> list[str]:
-    from hearth.pipeline.cleanup import remove_old_versions
+    from hearth.jobs.cleanup import remove_old_versions
 
     return remove_old_versions(dataset, params["keep"])
 

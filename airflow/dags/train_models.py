@@ -12,8 +12,8 @@ from pendulum import datetime, duration
 
 from assets import MOST_TRIALS, asked_trials, model_asset, processed_asset
 from hearth.contracts import Contract, list_contracts
-from hearth.contracts.names import TRAIN, dag_id
-from hearth.families import known_families
+from hearth.contracts.airflow_names import TRAIN, dag_id
+from hearth.modelling.families import known_families
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
@@ -49,8 +49,8 @@ def training_dag(contract: Contract, family: str) -> DAG:
 
         @task
         def train(params: dict[str, Any], run_id: str, triggering_asset_events: "TriggeringAssetEventsAccessor") -> str:
-            from hearth.pipeline.processed import latest_digest
-            from hearth.pipeline.train import train as train_version
+            from hearth.data.processed import latest_digest
+            from hearth.jobs.train import train as train_version
             from hearth.storage import ObjectStore
 
             store = ObjectStore.from_settings()
@@ -62,7 +62,7 @@ def training_dag(contract: Contract, family: str) -> DAG:
 
         @task(outlets=[model_asset(dataset)])
         def promote(version: str) -> None:
-            from hearth.pipeline.promote import promote as promote_version
+            from hearth.jobs.promote import promote as promote_version
 
             promote_version(dataset, family, version)
 

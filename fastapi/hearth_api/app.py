@@ -8,43 +8,44 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from hearth.access import Access
 from hearth.contracts import list_contracts
 from hearth.errors import UnknownDataset
-from hearth.explaining import Explainers
-from hearth.pipeline.administration import AliasKeeper
 from hearth.predictions import PredictionStore
-from hearth.recording.recorder import Recorder
 from hearth.registry import Registry
-from hearth.serving import Models
+from hearth.serving.access import Access
+from hearth.serving.alias_admin import AliasRegistry
+from hearth.serving.explaining import Explainers
+from hearth.serving.model_follower import ModelFollower
+from hearth.serving.predictor import Predictor
+from hearth.serving.recording.recorder import Recorder
 from hearth.settings import ApiSettings
 from hearth.streaming.client import StreamWriter
 from hearth_api.errors import install_error_handlers
 from hearth_api.graphql_schema.router import graphql_router
-from hearth_api.keys import protect
-from hearth_api.measuring import measure
+from hearth_api.middleware.api_keys import protect
+from hearth_api.middleware.metrics import measure
+from hearth_api.middleware.request_ids import RequestIds
 from hearth_api.readiness import Check, Dependencies, checks_of, places_of
-from hearth_api.request_ids import RequestIds
+from hearth_api.requests.uploads import FilePlaces
 from hearth_api.resources import open_resources
 from hearth_api.routes import admin as admin_routes
 from hearth_api.routes import metrics as metrics_routes
 from hearth_api.routes import models as models_routes
+from hearth_api.routes import predictions as stored_routes
 from hearth_api.routes import service as service_routes
-from hearth_api.routes import stored as stored_routes
-from hearth_api.routes import stream_state as stream_state_routes
+from hearth_api.routes import stream as stream_state_routes
 from hearth_api.routes.explain import explain_routes
 from hearth_api.routes.files import file_routes
-from hearth_api.routes.predictions import prediction_routes
-from hearth_api.routes.stream import stream_routes
+from hearth_api.routes.predict import prediction_routes
+from hearth_api.routes.predict_stream import stream_routes
 from hearth_api.state import ServiceState
-from hearth_api.uploads import FilePlaces
 
 _DESCRIPTION = "Raw records in, predictions out. `model` names an alias of the registry; a moved alias is followed within seconds."
 
 
 def create_app(
     settings: ApiSettings | None = None,
-    registry: AliasKeeper | None = None,
+    registry: AliasRegistry | None = None,
     checks: Mapping[str, Check] | None = None,
     when_ready: Callable[[], object] = lambda: None,
 ) -> FastAPI:
@@ -69,7 +70,7 @@ def create_app(
             ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
             PredictionStore(settings.predictions_url.get_secret_value()) as store,
             StreamWriter(settings.redis_url.get_secret_value(), settings.stream_name) as stream,
-            Models(source, contracts, settings.alias_poll_seconds) as models,
+            ModelFollower(source, contracts, settings.alias_poll_seconds) as models,
             Recorder(settings, contracts, models) as recorder,
             Explainers(contracts, settings.data_dir) as explainers,
             open_resources(settings, source, store) as app.state.resources,
@@ -80,7 +81,7 @@ def create_app(
                 registry=source,
                 models=models,
                 recorder=recorder,
-                compute=compute,
+                predictor=Predictor(models, recorder, compute),
                 store=store,
                 stream=stream,
                 dependencies=Dependencies(

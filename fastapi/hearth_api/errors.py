@@ -14,40 +14,40 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from hearth.errors import Fault, HearthError, InvalidRecords
-from hearth_api.request_ids import HEADER
+from hearth.errors import ErrorKind, HearthError, InvalidRecords
+from hearth_api.middleware.request_ids import HEADER
 
 _LOGGER = logging.getLogger(__name__)
 _PROBLEMS_SHOWN = 100
 ERROR_CODE = "hearth.error"  # the key in a request's scope
 
-STATUS: dict[Fault, HTTPStatus] = {
-    Fault.CALLER: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Fault.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
-    Fault.FORBIDDEN: HTTPStatus.FORBIDDEN,
-    Fault.NOT_FOUND: HTTPStatus.NOT_FOUND,
-    Fault.CONFLICT: HTTPStatus.CONFLICT,
-    Fault.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    Fault.TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
-    Fault.TOO_MANY: HTTPStatus.TOO_MANY_REQUESTS,
-    Fault.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-    Fault.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
+STATUS: dict[ErrorKind, HTTPStatus] = {
+    ErrorKind.CALLER: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorKind.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    ErrorKind.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    ErrorKind.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorKind.CONFLICT: HTTPStatus.CONFLICT,
+    ErrorKind.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ErrorKind.TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
+    ErrorKind.TOO_MANY: HTTPStatus.TOO_MANY_REQUESTS,
+    ErrorKind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    ErrorKind.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-_PASSING = {Fault.TOO_MANY, Fault.UNAVAILABLE}
+_PASSING = {ErrorKind.TOO_MANY, ErrorKind.UNAVAILABLE}
 
 
 class InvalidBody(HearthError):
     """The body of a request is not what the route takes."""
 
     code = "invalid_body"
-    fault = Fault.CALLER
+    kind = ErrorKind.CALLER
 
 
 class BodyTooLarge(HearthError):
     """The body of a request has more bytes than are read."""
 
     code = "body_too_large"
-    fault = Fault.TOO_LARGE
+    kind = ErrorKind.TOO_LARGE
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The body has more than {limit} bytes: send fewer records at once.")
@@ -57,7 +57,7 @@ class BodyTooSlow(HearthError):
     """The body of a request did not come in time."""
 
     code = "body_too_slow"
-    fault = Fault.TOO_SLOW
+    kind = ErrorKind.TOO_SLOW
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"The body was not there after {seconds:g} seconds: send fewer records at once.")
@@ -73,16 +73,16 @@ def install_error_handlers(app: FastAPI) -> None:
 
 def status_of(error: HearthError) -> HTTPStatus:
     """Return the status that says whose fault an error is."""
-    return STATUS[error.fault]
+    return STATUS[error.kind]
 
 
 def error_response(error: HearthError) -> JSONResponse:
     """Return the answer to a request that ended with one of our errors."""
     problems = error.problems if isinstance(error, InvalidRecords) else ()
-    headers = {"Retry-After": str(math.ceil(error.retry_seconds))} if error.fault in _PASSING else {}
-    if error.fault is Fault.UNAUTHENTICATED:
+    headers = {"Retry-After": str(math.ceil(error.retry_seconds))} if error.kind in _PASSING else {}
+    if error.kind is ErrorKind.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = "Bearer"
-    if error.fault is Fault.INTERNAL:
+    if error.kind is ErrorKind.INTERNAL:
         _LOGGER.error("%s: %s", error.code, error)
     return _answer(status_of(error), error.code, str(error), [problem.to_dict() for problem in problems], headers)
 

@@ -9,14 +9,14 @@ from anyio import CapacityLimiter
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from hearth.pipeline.administration import Administration, AliasKeeper
 from hearth.predictions import PredictionStore
+from hearth.serving.alias_admin import AliasAdmin, AliasRegistry
 from hearth.settings import ApiSettings
+from hearth.streaming.consumer import StreamConsumer
 from hearth.streaming.dead_letters import DeadLetters
-from hearth.streaming.outcome import Outcomes
-from hearth.streaming.reader import StreamReader
-from hearth.streaming.waiting import WaitingRoom
-from hearth_api.live import LivePredictions
+from hearth.streaming.message_status import MessageStatuses
+from hearth.streaming.pending import PendingMessages
+from hearth_api.live_predictions import LivePredictions
 
 _STREAM_THREADS, _STORE_THREADS, _ADMIN_THREADS = 8, 4, 2
 
@@ -29,10 +29,10 @@ class Resources:
     wait with them.
     """
 
-    outcomes: Outcomes
+    outcomes: MessageStatuses
     letters: DeadLetters
-    workers_stream: StreamReader  # as the workers see it; nothing is read from it here
-    administration: Administration
+    workers_stream: StreamConsumer  # as the workers see it; nothing is read from it here
+    administration: AliasAdmin
     live: LivePredictions
     stream_threads: CapacityLimiter
     store_threads: CapacityLimiter
@@ -40,17 +40,17 @@ class Resources:
 
 
 @contextmanager
-def open_resources(settings: ApiSettings, registry: AliasKeeper, store: PredictionStore) -> Iterator[Resources]:
+def open_resources(settings: ApiSettings, registry: AliasRegistry, store: PredictionStore) -> Iterator[Resources]:
     """Give the resources of a service, which end before its store does."""
     url, name = settings.redis_url.get_secret_value(), settings.stream_name
     with ExitStack() as stack:
-        room, letters = stack.enter_context(WaitingRoom(url, name)), stack.enter_context(DeadLetters(url, name))
-        reader = stack.enter_context(StreamReader(url, name, settings.stream_group, consumer="rest", max_dead=settings.stream_max_length))
+        room, letters = stack.enter_context(PendingMessages(url, name)), stack.enter_context(DeadLetters(url, name))
+        reader = stack.enter_context(StreamConsumer(url, name, settings.stream_group, consumer="rest", max_dead=settings.stream_max_length))
         yield Resources(
-            outcomes=Outcomes(room, letters, store),
+            outcomes=MessageStatuses(room, letters, store),
             letters=letters,
             workers_stream=reader,
-            administration=Administration(registry),
+            administration=AliasAdmin(registry),
             live=LivePredictions(store),
             stream_threads=CapacityLimiter(_STREAM_THREADS),
             store_threads=CapacityLimiter(_STORE_THREADS),

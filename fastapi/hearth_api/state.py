@@ -1,7 +1,6 @@
 """What a running service holds, and how routes get at it."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,29 +10,27 @@ from starlette.types import Scope
 
 from hearth.contracts import Contract
 from hearth.errors import UnknownDataset
-from hearth.explaining import Explainers
 from hearth.predictions import PredictionStore
-from hearth.recording.recorder import Recorder
-from hearth.serving import Models, ModelSource
+from hearth.serving.explaining import Explainers
+from hearth.serving.model_follower import ModelFollower, ModelSource
+from hearth.serving.predictor import Predictor
+from hearth.serving.recording.recorder import Recorder
 from hearth.settings import ApiSettings
 from hearth.streaming.client import StreamWriter
 from hearth_api.readiness import Dependencies
-from hearth_api.uploads import FilePlaces
+from hearth_api.requests.uploads import FilePlaces
 
 
 @dataclass(frozen=True)
 class ServiceState:
-    """Made when the service starts, closed when it ends; one for the whole process.
-
-    `compute` has one thread, for what would hold up the event loop: several would only take turns with the interpreter.
-    """
+    """Made when the service starts, closed when it ends; one for the whole process."""
 
     settings: ApiSettings
     contracts: Mapping[str, Contract]
     registry: ModelSource
-    models: Models
+    models: ModelFollower
     recorder: Recorder
-    compute: ThreadPoolExecutor
+    predictor: Predictor
     store: PredictionStore
     stream: StreamWriter
     dependencies: Dependencies

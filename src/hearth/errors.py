@@ -56,7 +56,7 @@ from typing import ClassVar
 _LONGEST_VALUE = 80
 
 
-class Fault(Enum):
+class ErrorKind(Enum):
     """Whose fault an error is, which is what a protocol's status says."""
 
     CALLER = "what was sent is wrong"
@@ -75,7 +75,7 @@ class HearthError(Exception):
     """Base of all errors that Hearth raises on purpose."""
 
     code: ClassVar[str] = "error"
-    fault: ClassVar[Fault] = Fault.INTERNAL
+    kind: ClassVar[ErrorKind] = ErrorKind.INTERNAL
     retry_seconds: float = 5  # when to try again, for faults that pass; an error may know better
 
 
@@ -142,7 +142,7 @@ class InvalidDrift(HearthError):
     """What fake records are asked to change cannot be done."""
 
     code = "invalid_drift"
-    fault = Fault.CALLER
+    kind = ErrorKind.CALLER
 
     def __init__(self, text: str, reason: str) -> None:
         forms = "COLUMN=AMOUNT/min, COLUMN=AMOUNTsd/min or COLUMN=CATEGORY+SHARE%/min"
@@ -153,7 +153,7 @@ class UnknownDataset(HearthError):
     """No contract has this name."""
 
     code = "unknown_dataset"
-    fault = Fault.NOT_FOUND
+    kind = ErrorKind.NOT_FOUND
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
         super().__init__(f"There is no data set {name!r}; there are: {', '.join(known) or 'none'}.")
@@ -163,7 +163,7 @@ class InvalidRecords(HearthError):
     """Records break the contract."""
 
     code = "invalid_records"
-    fault = Fault.CALLER
+    kind = ErrorKind.CALLER
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -175,7 +175,7 @@ class InvalidRawData(HearthError):
     """A raw file cannot be read as the data set's table, or too much of it breaks the contract."""
 
     code = "invalid_raw_data"
-    fault = Fault.CALLER
+    kind = ErrorKind.CALLER
 
 
 class UntrainableData(HearthError):
@@ -198,7 +198,7 @@ class SourceUnavailable(IngestError):
     """The source of batches does not answer."""
 
     code = "source_unavailable"
-    fault = Fault.UNAVAILABLE
+    kind = ErrorKind.UNAVAILABLE
 
 
 class SourceRefused(IngestError):
@@ -217,7 +217,7 @@ class DataUnavailable(IngestError):
     """The data database does not answer."""
 
     code = "data_unavailable"
-    fault = Fault.UNAVAILABLE
+    kind = ErrorKind.UNAVAILABLE
 
 
 class TableMismatch(IngestError):
@@ -246,14 +246,14 @@ class StorageUnavailable(StorageError):
     """The object store does not answer."""
 
     code = "storage_unavailable"
-    fault = Fault.UNAVAILABLE
+    kind = ErrorKind.UNAVAILABLE
 
 
 class UnknownFamily(HearthError):
     """No family of models has this name."""
 
     code = "unknown_family"
-    fault = Fault.NOT_FOUND
+    kind = ErrorKind.NOT_FOUND
 
     def __init__(self, dataset: str, family: str, known: Sequence[str]) -> None:
         super().__init__(f"{dataset!r} is not trained with {family!r}; its families are: {', '.join(known)}.")
@@ -263,7 +263,7 @@ class UnknownAlias(HearthError):
     """Not an alias that the data set can have."""
 
     code = "unknown_alias"
-    fault = Fault.NOT_FOUND
+    kind = ErrorKind.NOT_FOUND
 
     def __init__(self, dataset: str, alias: str, known: Sequence[str]) -> None:
         super().__init__(f"{dataset!r} has no alias {alias!r}; it can have: {', '.join(known)}.")
@@ -273,7 +273,7 @@ class ModelUnavailable(HearthError):
     """The alias carries no version yet, or the registry cannot be reached and nothing is loaded."""
 
     code = "model_unavailable"
-    fault = Fault.UNAVAILABLE
+    kind = ErrorKind.UNAVAILABLE
 
     def __init__(self, dataset: str, alias: str, reason: str) -> None:
         super().__init__(f"models:/{dataset}@{alias} cannot be served: {reason}")
@@ -283,7 +283,7 @@ class RegistryError(HearthError):
     """MLflow refused or failed a request."""
 
     code = "registry_error"
-    fault = Fault.UNAVAILABLE
+    kind = ErrorKind.UNAVAILABLE
 
 
 class RegistryUnavailable(RegistryError):
@@ -296,7 +296,7 @@ class RefusedModel(HearthError):
     """A model file that must not be loaded."""
 
     code = "refused_model"
-    fault = Fault.CONFLICT
+    kind = ErrorKind.CONFLICT
 
 
 class UntrustedModel(RefusedModel):
@@ -324,14 +324,14 @@ class PredictionsUnavailable(HearthError):
     """The predictions store does not answer."""
 
     code = "predictions_unavailable"
-    fault = Fault.UNAVAILABLE
+    kind = ErrorKind.UNAVAILABLE
 
 
 class InvalidCursor(HearthError):
     """A place in the list of predictions that nobody has given out."""
 
     code = "invalid_cursor"
-    fault = Fault.CALLER
+    kind = ErrorKind.CALLER
 
     def __init__(self, text: str) -> None:
         super().__init__(f"{_short(text)} is no cursor: take the one that came with the page before, or leave it out to begin anew.")
@@ -341,14 +341,14 @@ class StreamUnavailable(HearthError):
     """The Redis server does not answer."""
 
     code = "stream_unavailable"
-    fault = Fault.UNAVAILABLE
+    kind = ErrorKind.UNAVAILABLE
 
 
 class StreamFull(HearthError):
     """More messages wait to be scored than the bound allows; nothing was queued."""
 
     code = "stream_full"
-    fault = Fault.TOO_MANY
+    kind = ErrorKind.TOO_MANY
 
     def __init__(self, name: str, length: int, given: int, bound: int) -> None:
         super().__init__(
@@ -361,7 +361,7 @@ class UnknownMessage(HearthError):
     """Nothing is known of a message: no prediction is stored for it, it does not wait, and it is not among the dead."""
 
     code = "unknown_message"
-    fault = Fault.NOT_FOUND
+    kind = ErrorKind.NOT_FOUND
 
     def __init__(self, message_id: str) -> None:
         super().__init__(
@@ -374,28 +374,28 @@ class UnknownVersion(HearthError):
     """The registry has no such version of a data set's model."""
 
     code = "unknown_version"
-    fault = Fault.NOT_FOUND
+    kind = ErrorKind.NOT_FOUND
 
 
 class AliasNotMoved(HearthError):
     """An alias must not, or cannot, be moved as was asked; the registry is as it was."""
 
     code = "alias_not_moved"
-    fault = Fault.CONFLICT
+    kind = ErrorKind.CONFLICT
 
 
 class InvalidKey(HearthError):
     """A request has no API key, or one that nobody has."""
 
     code = "invalid_key"
-    fault = Fault.UNAUTHENTICATED
+    kind = ErrorKind.UNAUTHENTICATED
 
 
 class MissingScope(HearthError):
     """The API key of a request is not for what it asks."""
 
     code = "missing_scope"
-    fault = Fault.FORBIDDEN
+    kind = ErrorKind.FORBIDDEN
 
     def __init__(self, name: str, scope: str) -> None:
         super().__init__(f"The key {name!r} does not have the scope {scope!r}.")
@@ -405,7 +405,7 @@ class TooManyRequests(HearthError):
     """A limit of requests in a time is reached."""
 
     code = "too_many_requests"
-    fault = Fault.TOO_MANY
+    kind = ErrorKind.TOO_MANY
 
     def __init__(self, limit: str, retry_seconds: int) -> None:
         super().__init__(f"There were more than {limit}: try again in {retry_seconds} s.")
@@ -416,7 +416,7 @@ class UnknownClass(HearthError):
     """The data set has no such class."""
 
     code = "unknown_class"
-    fault = Fault.CALLER
+    kind = ErrorKind.CALLER
 
     def __init__(self, dataset: str, name: str, known: Sequence[str]) -> None:
         super().__init__(f"{dataset!r} has no class {_short(name)}; expected one of: {', '.join(known)}.")
@@ -426,18 +426,18 @@ class InvalidFile(HearthError):
     """A file to be scored cannot be read as a table with the features of its data set; nothing of it was scored."""
 
     code = "invalid_file"
-    fault = Fault.CALLER
+    kind = ErrorKind.CALLER
 
 
 class TooBusy(HearthError):
     """As much of this is being done as may be at once."""
 
     code = "too_busy"
-    fault = Fault.UNAVAILABLE
+    kind = ErrorKind.UNAVAILABLE
 
 
 class InvalidMessage(HearthError):
     """A message of the stream cannot be read, now or ever."""
 
     code = "invalid_message"
-    fault = Fault.CALLER
+    kind = ErrorKind.CALLER

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import uvicorn
 
+from deploy.embedded.temporary_servers import free_port
 from hearth.settings import ApiSettings
-from utils.servers import free_port
 
 ADMIN_KEY = "operators-long-secret"
 PAGE_KEY = "readers-long-secret"

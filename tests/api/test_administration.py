@@ -7,12 +7,12 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from hearth.access import Access
 from hearth.errors import InvalidSettings
+from hearth.serving.access import Access
 from hearth_api.app import create_app
-from hearth_api.keys import Guard
+from hearth_api.middleware.api_keys import Guard
 from tests.api.running import ADMIN_KEY, AS_ADMIN, AS_PAGE, refused, running, service_settings
-from tests.models import Shelf, employees, good_record
+from tests.support.models import Shelf, employees, good_record
 
 GOOD = {"data": [good_record(employees(), Designation=4)]}
 ADMINISTRATION = ["/model/reload", "/reload-cache", "/models/employees/rollback", "/models/employees/promote"]

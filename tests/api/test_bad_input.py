@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hearth_api.app import create_app
 from tests.api.running import refused, running, service_settings
-from tests.models import Shelf, employees, good_record
+from tests.support.models import Shelf, employees, good_record
 
 CONTRACT = employees()
 GOOD = good_record(CONTRACT, Designation=4)

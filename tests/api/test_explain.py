@@ -11,14 +11,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from strawberry.utils.str_converters import to_camel_case
 
-from hearth.cleaning import target_codes
-from hearth.contracts.kinds import field_name
+from hearth.contracts.column_types import field_name
+from hearth.data.cleaning import target_codes
 from hearth.fakes import FakeRecords
-from hearth.families import FAMILIES
-from hearth.features import build_features
+from hearth.modelling.families import FAMILIES
+from hearth.modelling.features import build_features
 from hearth_api.app import create_app
 from tests.api.running import refused, running, service_settings
-from tests.models import DATA, Shelf, employees
+from tests.support.models import DATA, Shelf, employees
 
 CONTRACT = employees()
 FAKES = FakeRecords.load(CONTRACT, DATA)

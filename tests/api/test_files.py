@@ -19,7 +19,7 @@ import pytest
 from hearth.fakes import FakeRecords
 from hearth_api.app import create_app
 from tests.api.running import refused, running, service_settings
-from tests.models import DATA, ByDesignation, Shelf, employees
+from tests.support.models import DATA, ByDesignation, Shelf, employees
 
 CONTRACT = employees()
 FAKES = FakeRecords.load(CONTRACT, DATA)

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from benchmarks.harness.model import fitted, rows
 from hearth.contracts import load_contract
 from hearth.registry import RegisteredVersion
 from hearth_api.app import create_app
 from tests.api.running import refused, running, service_settings
-from tests.models import DATA, Shelf
-from utils.bench.model import fitted, rows
+from tests.support.models import DATA, Shelf
 
 HEART = load_contract("heart", DATA)
 FEATURES = [63, 1, 3, 145, 233, 1, 0, 150, 0, 2.3, 0, 0, 1]

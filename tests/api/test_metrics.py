@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from hearth_api.app import create_app
 from tests.api.running import AS_ADMIN, running, service_settings
-from tests.models import Shelf, employees, good_record
+from tests.support.models import Shelf, employees, good_record
 
 GOOD = good_record(employees(), Designation=4)
 HOSTILE = 'x"}{y'

@@ -11,7 +11,7 @@ from hearth.errors import RefusedModel, RegistryUnavailable
 from hearth.registry import RegisteredVersion
 from hearth_api.app import create_app
 from tests.api.running import AS_ADMIN, AS_PAGE, refused, running, service_settings
-from tests.models import Shelf, employees
+from tests.support.models import Shelf, employees
 
 CONTRACT = employees()
 

@@ -11,7 +11,7 @@ import pytest
 
 from hearth_api.app import create_app
 from tests.api.running import refused, running, service_settings
-from tests.models import ByDesignation, Shelf, employees, good_record
+from tests.support.models import ByDesignation, Shelf, employees, good_record
 
 CONTRACT = employees()
 GOOD = good_record(CONTRACT, Designation=4)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.samples import ROOT
-from utils.servers import free_port
+from deploy.embedded.temporary_servers import free_port
+from tests.support.samples import ROOT
 
 _FACTORY = "hearth_api.process:create_service"
 _START_SECONDS = 60.0

@@ -11,13 +11,13 @@ import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
+from deploy.embedded.temporary_servers import ObjectStore
 from hearth.errors import RefusedModel, StreamUnavailable
 from hearth.registry import RegisteredVersion
 from hearth_api.app import create_app
 from hearth_api.readiness import Check
 from tests.api.running import AS_ADMIN, refused, running, service_settings
-from tests.models import Shelf, employees, good_record
-from utils.servers import ObjectStore
+from tests.support.models import Shelf, employees, good_record
 
 GOOD = good_record(employees(), Designation=4)
 

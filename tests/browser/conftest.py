@@ -6,15 +6,15 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from deploy.embedded import temporary_servers
 from tests.browser.chromium import chromium
 from tests.browser.site import Site, site_of
-from utils import servers
 
 _MILLISECONDS = 30_000.0
 
 
 @pytest.fixture(scope="session", autouse=True)
-def patience() -> None:
+def retrier() -> None:
     expect.set_options(timeout=_MILLISECONDS)
 
 
@@ -29,7 +29,7 @@ def shared_site(
     browser: Browser, mlflow_uri: str, postgres_url: str, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     assert browser.is_connected()  # without one nothing needs to start
-    database = servers.create_database(postgres_url, f"test_{uuid4().hex}")
+    database = temporary_servers.create_database(postgres_url, f"test_{uuid4().hex}")
     with site_of(mlflow_uri, database, valkey_url, tmp_path_factory.mktemp("page")) as site:
         yield site
 

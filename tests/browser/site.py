@@ -15,6 +15,8 @@ from uuid import uuid4
 import pandas as pd
 from PIL import Image
 
+from benchmarks.harness.model import fitted, rows
+from deploy.embedded import health, temporary_servers
 from hearth.contracts import Contract, load_contract
 from hearth.fakes import FakeRecords
 from hearth.predictions.migration import migrate
@@ -23,10 +25,7 @@ from hearth.streaming.client import StreamWriter
 from hearth.streaming.messages import encode
 from hearth_api.app import create_app
 from tests.api.running import ADMIN_KEY, running, service_settings
-from tests.models import DATA, employees
-from utils import servers
-from utils.bench.model import fitted, rows
-from utils.embedded import health
+from tests.support.models import DATA, employees
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = employees()
@@ -45,11 +44,11 @@ class Site:
     database_url: str
     valkey_url: str
     stream: str
-    port: int = field(default_factory=servers.free_port)
+    port: int = field(default_factory=temporary_servers.free_port)
     url: str = ""
-    away: str = field(default_factory=lambda: f"http://127.0.0.1:{servers.free_port()}")  # where nobody answers
+    away: str = field(default_factory=lambda: f"http://127.0.0.1:{temporary_servers.free_port()}")  # where nobody answers
     admin_key: str = ADMIN_KEY
-    worker_port: int = field(default_factory=servers.free_port)
+    worker_port: int = field(default_factory=temporary_servers.free_port)
     _rest: ExitStack = field(default_factory=ExitStack)
     _worker: subprocess.Popen[bytes] | None = None
 
@@ -150,7 +149,7 @@ def _register(registry: Registry, contract: Contract, family: str, gate: str, al
 
 @contextmanager
 def _page(site: Site, log: Path) -> Iterator[str]:
-    port = servers.free_port()
+    port = temporary_servers.free_port()
     given = {
         "HEARTH_API_URL": f"http://127.0.0.1:{site.port}",
         "HEARTH_MLFLOW_TRACKING_URI": site.mlflow_uri,

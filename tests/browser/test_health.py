@@ -4,7 +4,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.person import VIEWS, metric, opened
 from tests.browser.site import CONTRACT, Site
-from tests.models import good_record
+from tests.support.models import good_record
 
 RECORD = good_record(CONTRACT, Designation=3)
 

@@ -6,7 +6,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.contrast import Text, texts
 from tests.browser.person import LAST, VIEWS, opened, upload
 from tests.browser.site import CONTRACT, Site, csv_with_a_bad_row
-from tests.models import good_record
+from tests.support.models import good_record
 
 PHONE = 390
 READABLE = 3.0  # what WCAG asks of large text; Streamlit's captions have 3.7
@@ -25,9 +25,9 @@ def is_all_there(text: Locator) -> bool:
     return box is not None and box["x"] >= 0 and box["x"] + box["width"] <= PHONE and bool(is_whole)
 
 
-def hard_to_read(page: Page, patience: int) -> list[Text]:
+def hard_to_read(page: Page, retrier: int) -> list[Text]:
     """Look more than once: what is about to be drawn anew is pale for a moment."""
-    for _ in range(patience):
+    for _ in range(retrier):
         if not (found := [one for one in texts(page) if one.contrast < READABLE]):
             break
         page.wait_for_timeout(100)
@@ -79,10 +79,10 @@ def test_in_light_and_dark_each_text_stands_out_and_the_page_is_what_the_system_
     assert (brightness > 128) == (scheme == "light")
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
     assert VIEWS[view] in [one.text for one in texts(page)]
-    assert hard_to_read(page, patience=40) == []
+    assert hard_to_read(page, retrier=40) == []
 
 
 def test_a_text_that_is_hard_to_read_would_be_found(page: Page, site: Site) -> None:
     opened(page, site, "health")
     page.evaluate("document.querySelector('h1').style.color = 'rgba(128, 128, 128, 0.3)'")
-    assert [one.text for one in hard_to_read(page, patience=10)] == ["Health"]
+    assert [one.text for one in hard_to_read(page, retrier=10)] == ["Health"]

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from hearth.fakes import FakeRecords
 from tests.browser.person import choose, metric, opened, upload
 from tests.browser.site import CONTRACT, HEART, Site, csv_with_a_bad_row, until, with_a_bad_row
-from tests.models import DATA, good_record
+from tests.support.models import DATA, good_record
 
 RECORD = good_record(CONTRACT, Designation=3)
 LOADS_AN_IMAGE = "**her** ![a](http://example.org/a.png)"  # if it were taken for Markdown

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.airflow_home import ROOT
+from tests.support.airflow_home import ROOT
 
 
 @dataclass(frozen=True)

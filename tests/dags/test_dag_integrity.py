@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from hearth.contracts import list_contracts, names
-from tests import airflow_home
+from hearth.contracts import airflow_names, list_contracts
+from tests.support import airflow_home
 
 Parsed = dict[str, Any]  # what parse_dags prints
 
@@ -43,9 +43,9 @@ def test_the_employees_have_an_etl_and_one_training_for_each_family(dags: Parsed
 
 def test_every_data_set_has_them_under_the_names_that_messages_use(dags: Parsed) -> None:
     for contract in list_contracts():
-        assert dags[names.dag_id(contract, names.ETL)]["outlets"] == [f"{contract.name}/processed"]
+        assert dags[airflow_names.dag_id(contract, airflow_names.ETL)]["outlets"] == [f"{contract.name}/processed"]
         for family in contract.families:
-            assert dags[names.dag_id(contract, names.TRAIN, family)]["inlets"] == [f"{contract.name}/processed"]
+            assert dags[airflow_names.dag_id(contract, airflow_names.TRAIN, family)]["inlets"] == [f"{contract.name}/processed"]
     assert {"heart_etl_mlflow", "heart_train_random_forest", "covertype_etl_mlflow", "covertype_train_svm"} <= dags.keys()
 
 

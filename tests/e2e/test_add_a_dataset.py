@@ -6,11 +6,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from deploy.embedded.temporary_servers import ObjectStore as ObjectStoreServer
 from hearth.contracts import load_contract
+from hearth.modelling.scorer import Scorer
 from hearth.registry import Registry
-from hearth.scoring import Scorer
-from tests import airflow_home, guide
-from utils.servers import ObjectStore as ObjectStoreServer
+from tests.support import airflow_home, guide
 
 DAGS = ("tumours_etl_mlflow", "tumours_train_logistic_regression", "tumours_train_knn")
 

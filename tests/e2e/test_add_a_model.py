@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from deploy.embedded.temporary_servers import ObjectStore as ObjectStoreServer
 from hearth.registry import Registry
-from tests import airflow_home, guide
-from utils.servers import ObjectStore as ObjectStoreServer
+from tests.support import airflow_home, guide
 
 DAGS = ("heart_etl_mlflow", "heart_train_boosted_trees")
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from deploy.embedded.temporary_servers import ObjectStore as ObjectStoreServer
 from hearth.contracts import load_contract
 from hearth.fakes import FakeRecords
+from hearth.modelling.scorer import Scorer
 from hearth.registry import Registry
-from hearth.scoring import Scorer
 from hearth.storage import ObjectStore
-from tests import airflow_home
-from utils.servers import ObjectStore as ObjectStoreServer
+from tests.support import airflow_home
 
 ROOT = Path(__file__).parents[2]
 States = dict[str, Any]  # what run_dags prints

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from deploy.embedded import temporary_servers
 from hearth.contracts import load_contract
 from hearth.contracts.model import BatchSource
-from hearth.ingest import BatchTable
-from tests import airflow_home
-from tests.sources import stand_in
-from utils import servers
+from hearth.data.ingest import BatchTable
+from tests.support import airflow_home
+from tests.support.sources import stand_in
 
 ROOT = Path(__file__).parents[2]
 States = dict[str, Any]  # what run_dags prints
@@ -29,7 +29,7 @@ def source_url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def database(postgres_url: str) -> str:
-    return servers.create_database(postgres_url, "load_dags").replace("postgresql://", "postgresql+psycopg2://")
+    return temporary_servers.create_database(postgres_url, "load_dags").replace("postgresql://", "postgresql+psycopg2://")
 
 
 @pytest.fixture
@@ -38,7 +38,9 @@ def table(database: str) -> BatchTable:
 
 
 @pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory, object_store: servers.ObjectStore, source_url: str, database: str) -> dict[str, str]:
+def env(
+    tmp_path_factory: pytest.TempPathFactory, object_store: temporary_servers.ObjectStore, source_url: str, database: str
+) -> dict[str, str]:
     env = airflow_home.environment(
         tmp_path_factory.mktemp("airflow"),
         **airflow_home.storage(object_store),

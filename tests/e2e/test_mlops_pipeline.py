@@ -13,11 +13,11 @@ import httpx
 import pytest
 from mlflow import MlflowClient
 
+from deploy.embedded import temporary_servers
+from deploy.embedded.environment import load_environment
 from hearth.contracts import load_contract
 from hearth.registry import Registry
-from tests import airflow_home
-from utils import servers
-from utils.embedded.environment import load_environment
+from tests.support import airflow_home
 
 ROOT = Path(__file__).parents[2]
 SERVE_PYTHON = ROOT / ".venvs/serve/bin/python"
@@ -33,14 +33,14 @@ RECORD = [63, 1, 3, 145, 233, 1, 0, 150, 0, 2.3, 0, 0, 1]
 @pytest.fixture(scope="module")
 def mlflow_uri() -> Iterator[str]:
     """An MLflow in which nobody else has registered a model of this data set."""
-    with servers.mlflow() as uri:
+    with temporary_servers.mlflow() as uri:
         yield uri
 
 
 @pytest.fixture(scope="module")
-def object_store() -> Iterator[servers.ObjectStore]:
+def object_store() -> Iterator[temporary_servers.ObjectStore]:
     """A store without a raw file: the first task has to generate one."""
-    with servers.object_store() as store:
+    with temporary_servers.object_store() as store:
         yield store
 
 
@@ -57,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def api_url(folder: Path, mlflow_uri: str) -> Iterator[str]:
     """The REST service as it is deployed; what it does not need here is away."""
-    port = servers.free_port()
+    port = temporary_servers.free_port()
     settings = {
         **{name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")},
         "HEARTH_DATA_DIR": str(folder),
@@ -87,7 +87,7 @@ def api_url(folder: Path, mlflow_uri: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def env(
-    tmp_path_factory: pytest.TempPathFactory, folder: Path, object_store: servers.ObjectStore, mlflow_uri: str, api_url: str
+    tmp_path_factory: pytest.TempPathFactory, folder: Path, object_store: temporary_servers.ObjectStore, mlflow_uri: str, api_url: str
 ) -> dict[str, str]:
     env = airflow_home.environment(
         tmp_path_factory.mktemp("airflow"),

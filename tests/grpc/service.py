@@ -22,11 +22,11 @@ from grpc_service.server import running_server
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
 from hearth.errors import ModelUnavailable, RegistryUnavailable
-from hearth.features import build_features
+from hearth.modelling.features import build_features
 from hearth.registry import RegisteredVersion
-from hearth.serving import Models
+from hearth.serving.model_follower import ModelFollower
 from hearth.settings import GrpcSettings
-from tests.samples import EMPLOYEES, ROOT, sample_rows
+from tests.support.samples import EMPLOYEES, ROOT, sample_rows
 
 WHEN = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -140,7 +140,7 @@ class Service:
     channel: grpc.Channel
     stub: PredictionStub
     shelf: Shelf
-    models: Models
+    models: ModelFollower
 
 
 @contextmanager
@@ -153,7 +153,7 @@ def serving(shelf: Shelf, options: GrpcSettings | None = None) -> Iterator[Servi
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
-    with Models(shelf, contracts, options.alias_poll_seconds) as models:
+    with ModelFollower(shelf, contracts, options.alias_poll_seconds) as models:
 
         async def serve() -> None:
             nonlocal port

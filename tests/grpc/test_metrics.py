@@ -9,12 +9,12 @@ import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as families
 
+from deploy.embedded.temporary_servers import free_port
 from grpc_service.encoding import packed_message, record_message
 from grpc_service.v1 import prediction_pb2 as pb
 from hearth.predictions import PredictionStore
 from tests.grpc.service import Service, Shelf, fitted, serving, settings
-from tests.samples import EMPLOYEES, records, sample_rows
-from utils.servers import free_port
+from tests.support.samples import EMPLOYEES, records, sample_rows
 
 RECORDS = records(sample_rows(EMPLOYEES, 200, seed=6)[0])
 

@@ -15,17 +15,17 @@ import grpc
 import pytest
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
+from deploy.embedded.health import grpc_serves
+from deploy.embedded.services import SERVICES
+from deploy.embedded.temporary_servers import free_ports
 from grpc_service import client
-from grpc_service.readiness import SERVICE
+from grpc_service.health import SERVICE
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
 from hearth.contracts import load_contract
 from hearth.contracts.records import check_records
 from tests.grpc.service import Service, Shelf, fitted, health_stub, serving
-from tests.samples import EMPLOYEES, REAL_EXTRACT, ROOT
-from utils.embedded.health import grpc_serves
-from utils.embedded.services import SERVICES
-from utils.servers import free_ports
+from tests.support.samples import EMPLOYEES, REAL_EXTRACT, ROOT
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from grpc_service.encoding import packed_message, record_message
 from grpc_service.errors import InvalidRequest
-from grpc_service.records import RecordReader
+from grpc_service.requests import RecordReader
 from grpc_service.v1 import prediction_pb2 as pb
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
-from hearth.contracts.columns import Columns, RecordParser
+from hearth.contracts.record_parser import Columns, RecordParser
 from hearth.errors import InvalidRecords, Problem
-from tests.samples import EMPLOYEES, records, sample_rows
+from tests.support.samples import EMPLOYEES, records, sample_rows
 
 NULLABLE_CATEGORY = EMPLOYEES.model_copy(
     update={"columns": {**EMPLOYEES.columns, "Gender": EMPLOYEES.columns["Gender"].model_copy(update={"nullable": True})}}

@@ -14,11 +14,11 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from grpc_service.encoding import packed_message, record_message
-from grpc_service.readiness import SERVICE
+from grpc_service.health import SERVICE
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
 from tests.grpc.service import WHEN, Broken, Gated, Service, Shelf, error_in, fitted, health_stub, serving, settings
-from tests.samples import EMPLOYEES, records, sample_rows
+from tests.support.samples import EMPLOYEES, records, sample_rows
 
 FRAME, _ = sample_rows(EMPLOYEES, 300, seed=5)
 RECORDS = records(FRAME)

@@ -3,9 +3,9 @@ from uuid import uuid4
 
 import pytest
 
+from deploy.embedded import temporary_servers
 from hearth.predictions.migration import migrate
-from tests.integration.worker_bench import Bench
-from utils import servers
+from tests.support.worker_bench import Bench
 
 
 @pytest.fixture
@@ -18,23 +18,23 @@ def bench(valkey_url: str, fresh_database: str) -> Iterator[Bench]:
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[servers.Server]:
+def postgres() -> Iterator[temporary_servers.Server]:
     """One that may be stopped, unlike the one that all tests share."""
-    with servers.postgres_server() as server:
+    with temporary_servers.postgres_server() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def valkey() -> Iterator[servers.Server]:
+def valkey() -> Iterator[temporary_servers.Server]:
     """One that may be stopped, unlike the one that all tests share."""
-    with servers.valkey_server() as server:
+    with temporary_servers.valkey_server() as server:
         yield server
 
 
 @pytest.fixture
-def own_bench(postgres: servers.Server, valkey: servers.Server) -> Iterator[Bench]:
+def own_bench(postgres: temporary_servers.Server, valkey: temporary_servers.Server) -> Iterator[Bench]:
     """A stream and a store in servers that may be stopped, and workers between them."""
-    url = servers.create_database(postgres.url, f"test_{uuid4().hex}")
+    url = temporary_servers.create_database(postgres.url, f"test_{uuid4().hex}")
     migrate(url)
     bench = Bench(valkey.url, url)
     yield bench

@@ -8,11 +8,11 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests import guide
+from deploy.embedded import temporary_servers
 from tests.browser.chromium import chromium
-from tests.integration.stack import Addresses, Stack, stack_of
-from tests.integration.waiting import until
-from utils import servers
+from tests.support import guide
+from tests.support.stack import Addresses, Stack, stack_of
+from tests.support.waiting import until
 
 AT = "127.0.0.1:8800"  # where the page says that REST is
 
@@ -24,7 +24,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> guide.Guide:
 
 @pytest.fixture(scope="module")
 def stack(followed: guide.Guide, mlflow_uri: str, postgres_url: str, valkey_url: str) -> Iterator[Stack]:
-    addresses = Addresses(mlflow_uri, servers.create_database(postgres_url, "add_a_dataset"), valkey_url)
+    addresses = Addresses(mlflow_uri, temporary_servers.create_database(postgres_url, "add_a_dataset"), valkey_url)
     with stack_of(followed, "tumours", addresses) as stack:
         yield stack
 

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests import guide
-from tests.integration.stack import Addresses, Stack, stack_of
-from utils import servers
+from deploy.embedded import temporary_servers
+from tests.support import guide
+from tests.support.stack import Addresses, Stack, stack_of
 
 AT = "127.0.0.1:8800"  # where the page says that REST is
 
@@ -21,7 +21,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> guide.Guide:
 
 @pytest.fixture(scope="module")
 def stack(followed: guide.Guide, mlflow_uri: str, postgres_url: str, valkey_url: str) -> Iterator[Stack]:
-    addresses = Addresses(mlflow_uri, servers.create_database(postgres_url, "add_a_model"), valkey_url)
+    addresses = Addresses(mlflow_uri, temporary_servers.create_database(postgres_url, "add_a_model"), valkey_url)
     with stack_of(followed, "heart", addresses, own_code=True) as stack:
         yield stack
 

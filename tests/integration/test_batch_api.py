@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.embedded.temporary_servers import ROOT, free_port
 from hearth.contracts import load_contract
 from hearth.contracts.records import split_records
 from hearth.fakes import FakeRecords
 from hearth.settings import BatchApiSettings
-from tests.sources import batch_contract, stand_in
+from tests.support.sources import batch_contract, stand_in
 from utils.batch_api import Generator, Groups, create_app
-from utils.servers import ROOT, free_port
 
 
 class Clock:

@@ -11,18 +11,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.chaos.plan import Victim, bursts, draw_blows
+from benchmarks.chaos.run import Run, Servers
+from benchmarks.chaos.sender import NumberedSender
+from benchmarks.chaos.verdict import Backlog, Key, judge
+from deploy.embedded import temporary_servers
 from hearth.contracts.aliases import CHAMPION
 from hearth.fakes import FakeRecords
 from hearth.predictions.migration import migrate
 from hearth.streaming.dead_letters import StoredLetter
-from hearth.streaming.fakes import FakeMessage, Source, fake_messages
-from tests.integration.worker_process import SECONDS_A_BATCH
-from tests.models import DATA, employees
-from utils import servers
-from utils.faults.plan import Victim, bursts, draw_blows
-from utils.faults.run import Run, Servers
-from utils.faults.sender import NumberedSender
-from utils.faults.verdict import Backlog, Key, judge
+from hearth.streaming.producer.fake_messages import FakeMessage, Source, fake_messages
+from tests.support.models import DATA, employees
+from tests.support.worker_process import SECONDS_A_BATCH
 
 SETTINGS = {
     "HEARTH_ENVIRONMENT": "laptop",
@@ -42,11 +42,11 @@ def messages(records: int, seed: int = 1) -> list[FakeMessage]:
 
 def test_nothing_is_lost_and_nothing_is_doubled_whatever_falls(tmp_path: Path) -> None:
     sent = messages(6_000)
-    with servers.valkey_server() as valkey, servers.postgres_server() as postgres:
-        database = servers.create_database(postgres.url, "predictions")
+    with temporary_servers.valkey_server() as valkey, temporary_servers.postgres_server() as postgres:
+        database = temporary_servers.create_database(postgres.url, "predictions")
         migrate(database)
         said: list[str] = []
-        command = (sys.executable, "-m", "tests.integration.worker_process")
+        command = (sys.executable, "-m", "tests.support.worker_process")
         run = Run(sent, Servers(valkey, postgres, database), tmp_path, workers=2, environment=SETTINGS, command=command, say=said.append)
 
         report = run.to_its_end(draw_blows(len(sent), workers=2, kills=3, restarts=1, seed=5))
@@ -74,7 +74,7 @@ def test_a_plan_is_repeated_by_its_seed_and_has_all_that_was_asked_for() -> None
 def test_a_sender_doubles_nothing_when_the_server_comes_and_goes() -> None:
     """It is killed in the midst of sending, ten times."""
     fields = [{b"number": str(number).encode()} for number in range(20_000)]
-    with servers.valkey_server() as valkey:
+    with temporary_servers.valkey_server() as valkey:
         sender = NumberedSender(valkey.url, "stream", fields, epoch=1)
         for end in range(2_000, 22_000, 2_000):
             thread = threading.Thread(target=sender.send_up_to, args=(end,))

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from redis import Redis
 
-from tests.models import carry
-from utils import servers
-from utils.compose import databases, healthcheck
+from deploy.compose import databases, healthcheck
+from deploy.embedded import temporary_servers
+from tests.support.models import carry
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ class TestStreamWorker:
 
     @pytest.mark.usefixtures("stream")
     def test_a_server_that_is_away_is_no_health(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("HEARTH_REDIS_URL", f"redis://127.0.0.1:{servers.free_port()}/0")
+        monkeypatch.setenv("HEARTH_REDIS_URL", f"redis://127.0.0.1:{temporary_servers.free_port()}/0")
 
         with pytest.raises(healthcheck.Unhealthy, match="cannot be asked"):
             healthcheck.stream_worker()

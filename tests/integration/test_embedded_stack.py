@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from utils.embedded import health, objectstore
-from utils.servers import ROOT, free_ports
+from deploy.embedded import health, objectstore
+from deploy.embedded.temporary_servers import ROOT, free_ports
 
 NOBODY = 65534
 STORES = ("postgres", "valkey", "minio")
@@ -36,7 +36,7 @@ class Checkout:
     user: tuple[str, ...]  # what a command is prefixed with to run as the user of this checkout
 
     def stack(self, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-        return self.run("utils.embedded.stack", *arguments, **settings)
+        return self.run("deploy.embedded.stack", *arguments, **settings)
 
     def run(self, module: str, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
         command = [*self.user, ".venvs/embedded/bin/python", "-m", module, *arguments]
@@ -70,7 +70,7 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
 
 @contextlib.contextmanager
 def _checkout(root: Path, user: tuple[str, ...]) -> Iterator[Checkout]:
-    shutil.copytree(ROOT / "utils/embedded", root / "utils/embedded")
+    shutil.copytree(ROOT / "deploy/embedded", root / "deploy/embedded")
     for name in (".env", "supervisord.conf"):
         shutil.copy(ROOT / name, root)
     (root / ".venvs").symlink_to(ROOT / ".venvs")
@@ -145,7 +145,7 @@ def test_a_taken_port_is_named_and_nothing_starts(checkout: Checkout) -> None:
 def test_a_service_that_ends_stops_the_start_and_shows_its_last_words(checkout: Checkout) -> None:
     file = checkout.root / "supervisord.conf"
     configuration = file.read_text(encoding="utf-8")
-    broken = configuration.replace("-m utils.embedded.valkey", """-c "raise SystemExit('the disk is on fire')" """)
+    broken = configuration.replace("-m deploy.embedded.valkey", """-c "raise SystemExit('the disk is on fire')" """)
     file.write_text(broken, encoding="utf-8")
 
     answer = checkout.stack("up", *STORES)
@@ -226,7 +226,7 @@ def test_status_and_other_programs_know_the_settings_that_the_stack_was_started_
     assert checkout.stack("up", "valkey", HEARTH_REDIS_PORT=str(port)).returncode == 0
 
     assert re.search(rf"valkey +running +yes +{port} ", checkout.stack("status").stdout)
-    assert f":{port}/0" in checkout.run("utils.embedded.run", "env").stdout
+    assert f":{port}/0" in checkout.run("deploy.embedded.run", "env").stdout
 
 
 @pytest.mark.parametrize("command", ["up", "wait", "logs"])

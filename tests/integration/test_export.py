@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from deploy.embedded import temporary_servers
+from deploy.embedded.temporary_servers import ObjectStore as ObjectStoreServer
 from hearth.predictions import Prediction, PredictionStore
 from hearth.predictions.migration import migrate
 from hearth.predictions.parquet_export import GROUP_ROWS
 from hearth.storage import ObjectStore
-from utils import servers
-from utils.servers import ObjectStore as ObjectStoreServer
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 RECORD = {"Gender": 'a "quoted", one', "Designation": 2.0}
@@ -231,7 +231,7 @@ def test_an_export_that_fails_leaves_the_file_of_before_alone(tmp_path: Path) ->
     output = tmp_path / "predicciones.csv"
     output.write_text("of before", "utf-8")
 
-    done = run(f"postgresql://hearth:secret-word@127.0.0.1:{servers.free_port()}/predictions", "export", "--output", str(output))
+    done = run(f"postgresql://hearth:secret-word@127.0.0.1:{temporary_servers.free_port()}/predictions", "export", "--output", str(output))
 
     assert done.returncode == 1
     assert "The predictions store 127.0.0.1:" in done.stderr

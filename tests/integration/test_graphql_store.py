@@ -12,13 +12,13 @@ from strawberry.utils.str_converters import to_camel_case
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from hearth.contracts.kinds import field_name
+from hearth.contracts.column_types import field_name
 from hearth.predictions import Prediction, PredictionStore
 from hearth.predictions.migration import migrate
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
-from tests.integration import waiting
-from tests.models import Shelf, employees, good_record
+from tests.support import waiting
+from tests.support.models import Shelf, employees, good_record
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
 RECORD = {

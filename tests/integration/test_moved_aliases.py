@@ -12,12 +12,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
 from hearth.contracts import Contract
-from hearth.features import build_features
+from hearth.modelling.features import build_features
 from hearth.registry import NewVersion, Registry
 from hearth_api.app import create_app
 from tests.api.running import AS_ADMIN, refused, running, service_settings
-from tests.models import good_record
-from tests.samples import renamed_contract, sample_rows
+from tests.support.models import good_record
+from tests.support.samples import renamed_contract, sample_rows
 
 
 @pytest.fixture(scope="module")

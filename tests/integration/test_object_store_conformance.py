@@ -18,9 +18,9 @@ from botocore.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deploy.embedded import temporary_servers
 from hearth.errors import ObjectNotFound
 from hearth.storage import ObjectStore
-from utils import servers
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -32,21 +32,21 @@ KEYS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), mi
 
 
 @pytest.fixture(scope="module")
-def address(request: pytest.FixtureRequest) -> servers.ObjectStore:
+def address(request: pytest.FixtureRequest) -> temporary_servers.ObjectStore:
     if os.environ.get("HEARTH_CONFORMANCE") == "configured":
         url, access, secret, region = (os.environ[f"HEARTH_S3_{name}"] for name in ("ENDPOINT_URL", "ACCESS_KEY", "SECRET_KEY", "REGION"))
-        return servers.ObjectStore(url, access, secret, region)
-    started: servers.ObjectStore = request.getfixturevalue("object_store")
+        return temporary_servers.ObjectStore(url, access, secret, region)
+    started: temporary_servers.ObjectStore = request.getfixturevalue("object_store")
     return started
 
 
 @pytest.fixture(scope="module")
-def store(address: servers.ObjectStore) -> ObjectStore:
+def store(address: temporary_servers.ObjectStore) -> ObjectStore:
     return ObjectStore(address.endpoint_url, region=address.region, access_key=address.access_key, secret_key=address.secret_key)
 
 
 @pytest.fixture(scope="module")
-def client(address: servers.ObjectStore) -> "S3Client":
+def client(address: temporary_servers.ObjectStore) -> "S3Client":
     return boto3.client(
         "s3",
         endpoint_url=address.endpoint_url,
@@ -136,7 +136,7 @@ def test_a_presigned_address_gives_the_object_to_who_has_no_keys(client: "S3Clie
         assert answer.read() == b"content"
 
 
-def test_without_a_signature_nothing_is_given(address: servers.ObjectStore, store: ObjectStore, bucket: str) -> None:
+def test_without_a_signature_nothing_is_given(address: temporary_servers.ObjectStore, store: ObjectStore, bucket: str) -> None:
     store.put(bucket, "private", b"content")
 
     with pytest.raises(urllib.error.HTTPError) as refused:

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deploy.embedded import temporary_servers
 from hearth.errors import PredictionsUnavailable
 from hearth.predictions import Cursor, Prediction, PredictionStore
 from hearth.predictions.migration import migrate
-from utils import servers
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -194,7 +194,7 @@ def test_writers_of_the_same_keys_wait_for_each_other(store: PredictionStore) ->
 
 
 def test_a_server_that_is_away_is_named_without_its_password() -> None:
-    port = servers.free_port()
+    port = temporary_servers.free_port()
     url = f"postgresql://hearth:secret-word@127.0.0.1:{port}/predictions"
 
     with PredictionStore(url) as store, pytest.raises(PredictionsUnavailable, match=rf"127\.0\.0\.1:{port}/predictions.*refused") as caught:

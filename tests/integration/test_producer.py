@@ -15,16 +15,17 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
+from deploy.embedded import temporary_servers
 from hearth.contracts.records import split_records
 from hearth.errors import InvalidMessage
 from hearth.streaming.client import Entry, StreamWriter
-from hearth.streaming.fakes import FakeMessage
 from hearth.streaming.messages import Message, address, decode
-from hearth.streaming.patience import Patience
-from tests.integration.waiting import LIMIT_SECONDS, until
-from tests.models import DATA, carry, employees
-from tests.sources import batch_contract
-from utils import fake_data_producer, servers
+from hearth.streaming.producer.fake_messages import FakeMessage
+from hearth.streaming.retrying import Retrier
+from tests.support.models import DATA, carry, employees
+from tests.support.sources import batch_contract
+from tests.support.waiting import LIMIT_SECONDS, until
+from utils import fake_data_producer
 from utils.fake_data_producer import produce
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +45,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> "Clock":
     return clock
 
 
-class Clock(Patience):
+class Clock(Retrier):
     """Time that passes only while the producer sleeps: how fast this machine is makes no difference."""
 
     def __init__(self) -> None:
@@ -252,7 +253,7 @@ def test_a_drift_that_no_column_has_is_refused_before_anything_is_sent(writer: S
 
 
 def test_the_program_leaves_when_told_even_while_its_server_is_away() -> None:
-    process = start(f"redis://127.0.0.1:{servers.free_port()}/0", "stream", "--alias", "knn")
+    process = start(f"redis://127.0.0.1:{temporary_servers.free_port()}/0", "stream", "--alias", "knn")
     wait_for_line(process, "waiting")
 
     process.terminate()

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from hearth.access import rates
-from hearth.access.rates import RateLimit
+from deploy.embedded import temporary_servers
 from hearth.errors import TooManyRequests
-from utils import servers
+from hearth.serving.access import rates
+from hearth.serving.access.rates import RateLimit
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
@@ -81,7 +81,7 @@ def test_a_server_that_goes_is_counted_without_and_one_that_comes_back_with_agai
         """A way to the server that can be closed, which cuts who is on it, and opened again."""
 
         def __init__(self) -> None:
-            self.port = servers.free_port()
+            self.port = temporary_servers.free_port()
             self._server: asyncio.Server | None = None
             self._writers: list[asyncio.StreamWriter] = []
 

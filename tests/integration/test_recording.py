@@ -15,15 +15,15 @@ import psutil
 import psycopg
 import pytest
 
+from deploy.embedded import temporary_servers
 from hearth.predictions import PredictionStore
 from hearth.predictions.migration import migrate
-from hearth.recording.agreement import main as agreement_main
-from hearth.recording.agreement import stored_challenges
-from hearth.recording.ids import unique_id
-from hearth.recording.recorder import Recorder
-from tests.recording import CONTRACTS, RECORDS, Always, Loaded, loaded, scored, settings, wait_until
-from tests.samples import EMPLOYEES, ROOT
-from utils import servers
+from hearth.serving.recording.challenge_report import main as agreement_main
+from hearth.serving.recording.challenge_report import stored_challenges
+from hearth.serving.recording.recorder import Recorder
+from hearth.serving.recording.request_ids import unique_id
+from tests.support.recording import CONTRACTS, RECORDS, Always, Loaded, loaded, scored, settings, wait_until
+from tests.support.samples import EMPLOYEES, ROOT
 
 CHAMPION = loaded("champion", "1", Always(1))
 
@@ -62,7 +62,7 @@ def is_idle(recorder: Recorder) -> bool:
 
 
 def writer_pid() -> int:
-    [child] = [child for child in psutil.Process().children() if "hearth.recording.writer" in child.cmdline()]
+    [child] = [child for child in psutil.Process().children() if "hearth.serving.recording.writer" in child.cmdline()]
     return int(child.pid)
 
 
@@ -121,8 +121,11 @@ def test_an_id_that_is_not_unique_costs_the_second_answer_and_that_is_counted(ur
 
 
 def test_while_the_store_is_away_answers_wait_and_what_finds_no_room_is_counted(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "hearth.recording")
-    with servers.postgres_server() as server, Recorder(settings(server.url, record_queue_records=100), CONTRACTS, Loaded()) as recorder:
+    caplog.set_level(logging.INFO, "hearth.serving.recording")
+    with (
+        temporary_servers.postgres_server() as server,
+        Recorder(settings(server.url, record_queue_records=100), CONTRACTS, Loaded()) as recorder,
+    ):
         answer(recorder, 10)
         wait_until(lambda: stored(recorder) == 10)
         server.stop(signal.SIGINT)
@@ -139,7 +142,7 @@ def test_while_the_store_is_away_answers_wait_and_what_finds_no_room_is_counted(
         assert sum(recorder.counts().scored.values()) == 260
         with PredictionStore(server.url) as store:
             assert len(store.recent(1_000)) == 110
-    said = [line.getMessage() for line in caplog.records if line.name == "hearth.recording.storing"]
+    said = [line.getMessage() for line in caplog.records if line.name == "hearth.serving.recording.store_queue"]
     assert [line.partition(":")[0] for line in said if "wait to be stored" in line] == [
         "predictions wait to be stored, 100 records at most"
     ]
@@ -234,7 +237,7 @@ def test_signals_to_the_whole_group_leave_the_writing_process_its_work(url: str)
 
 def test_the_writing_process_of_a_service_that_was_killed_ends_too(url: str) -> None:
     program = (
-        "import sys, time; from tests.recording import *; from hearth.recording.recorder import Recorder\n"
+        "import sys, time; from tests.support.recording import *; from hearth.serving.recording.recorder import Recorder\n"
         "model = loaded('champion', '1', Always(1))\n"
         "with Recorder(settings(sys.argv[1]), CONTRACTS, Loaded()) as recorder:\n"
         "    recorder.record(model, *scored(model, 2), 'a.1', 'rest')\n"
@@ -269,7 +272,7 @@ def test_nothing_is_stored_where_nothing_shall_be() -> None:
         answer(recorder, 7)
 
     assert (stored(recorder), not_stored(recorder)) == (0, {"off": 7})
-    assert not [child for child in psutil.Process().children() if "hearth.recording.writer" in child.cmdline()]
+    assert not [child for child in psutil.Process().children() if "hearth.serving.recording.writer" in child.cmdline()]
 
 
 class TestChallenger:

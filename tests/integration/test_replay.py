@@ -14,17 +14,17 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
+from deploy.embedded import temporary_servers
 from hearth.predictions import PredictionStore
 from hearth.predictions.migration import migrate
 from hearth.streaming.client import Entry, Fields, StreamWriter
+from hearth.streaming.consumer import DeadLetter, StreamConsumer
 from hearth.streaming.dead_letters import DeadLetters
 from hearth.streaming.messages import encode
-from hearth.streaming.reader import DeadLetter, StreamReader
 from hearth.streaming.replay import Choice, Replay, chosen
-from tests.integration.waiting import LIMIT_SECONDS, until
-from tests.integration.worker_process import SECONDS_A_BATCH
-from tests.models import DATA, employees, good_record
-from utils import servers
+from tests.support.models import DATA, employees, good_record
+from tests.support.waiting import LIMIT_SECONDS, until
+from tests.support.worker_process import SECONDS_A_BATCH
 
 ROOT = Path(__file__).parents[2]
 GOOD, BAD = good_record(employees()), {"Designation": 99}
@@ -52,7 +52,7 @@ class Bench:
     def bury(self, fields: Fields, error: str = "unknown_alias", reason: str = "no such alias") -> str:
         """Send a message, read it and bury it; return its id."""
         [id_] = self.send(fields)
-        with StreamReader(self.url, self.name, "workers", "one", 1_000) as reader:
+        with StreamConsumer(self.url, self.name, "workers", "one", 1_000) as reader:
             reader.join()
             entries = reader.read(10, 1)
             reader.settle([id_], [DeadLetter(entry, error, reason, datetime.now(UTC).isoformat()) for entry in entries])
@@ -204,7 +204,7 @@ def test_a_letter_stays_if_its_message_cannot_be_added(bench: Bench) -> None:
 
 def test_a_message_that_was_trimmed_unread_cannot_go_back_and_keeps_its_letter(bench: Bench) -> None:
     [id_] = bench.send(message())
-    with StreamReader(bench.url, bench.name, "workers", "one", 1_000) as reader:
+    with StreamConsumer(bench.url, bench.name, "workers", "one", 1_000) as reader:
         reader.join()
         reader.read(10, 1)
         reader.settle([id_], [DeadLetter(Entry(id_, {}), "invalid_message", "trimmed", "2026-11-21T12:00:00+00:00")])
@@ -244,8 +244,8 @@ def test_a_letter_is_written_once_however_often_its_message_is_settled(bench: Be
     """As when an answer is lost, or another worker has taken the message over."""
     [id_] = bench.send(message())
     with (
-        StreamReader(bench.url, bench.name, "workers", "one", 1_000) as one,
-        StreamReader(bench.url, bench.name, "workers", "two", 1_000) as two,
+        StreamConsumer(bench.url, bench.name, "workers", "one", 1_000) as one,
+        StreamConsumer(bench.url, bench.name, "workers", "two", 1_000) as two,
     ):
         one.join()
         [entry] = one.read(10, 1)
@@ -259,7 +259,7 @@ def test_a_letter_is_written_once_however_often_its_message_is_settled(bench: Be
 def test_a_message_is_not_settled_if_its_letter_cannot_be_written(bench: Bench) -> None:
     [id_] = bench.send(message())
     bench.redis.set(f"{bench.name}_dead", "no stream")
-    with StreamReader(bench.url, bench.name, "workers", "one", 1_000) as reader:
+    with StreamConsumer(bench.url, bench.name, "workers", "one", 1_000) as reader:
         reader.join()
         [entry] = reader.read(10, 1)
         with pytest.raises(Exception, match="WRONGTYPE"):
@@ -281,7 +281,7 @@ def test_put_back_messages_are_scored_once_under_their_first_id(bench: Bench, fr
     migrate(fresh_database)
     bench.environment |= {"HEARTH_PREDICTIONS_URL": fresh_database, "HEARTH_STREAM_CLAIM_IDLE_MILLISECONDS": "60000", SECONDS_A_BATCH: "0"}
     lost, mixed = bench.send(message("knnn", [GOOD, GOOD]), message("champion", [GOOD, BAD]))
-    worker = bench.start(module="tests.integration.worker_process")
+    worker = bench.start(module="tests.support.worker_process")
     try:
         with PredictionStore(fresh_database) as store:
             until(lambda: len(bench.dead()) == 2 and len(store.of_message(mixed)) == 1)
@@ -307,7 +307,7 @@ def test_put_back_messages_are_scored_once_under_their_first_id(bench: Bench, fr
 
 
 def test_a_server_that_is_away_is_named(bench: Bench) -> None:
-    bench.environment["HEARTH_REDIS_URL"] = f"redis://:secret-word@127.0.0.1:{servers.free_port()}/0"
+    bench.environment["HEARTH_REDIS_URL"] = f"redis://:secret-word@127.0.0.1:{temporary_servers.free_port()}/0"
 
     done = bench.run()
 

@@ -20,23 +20,23 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from redis import Redis
 
+from deploy.embedded import temporary_servers
 from hearth.errors import RegistryUnavailable, StreamFull, StreamUnavailable, UnknownMessage
 from hearth.predictions import Prediction, PredictionStore
 from hearth.predictions.migration import migrate
 from hearth.settings import WorkerSettings
 from hearth.streaming.client import StreamWriter
+from hearth.streaming.consumer import StreamConsumer
 from hearth.streaming.dead_letters import DeadLetters
+from hearth.streaming.message_status import MessageStatuses
 from hearth.streaming.messages import encode
-from hearth.streaming.outcome import Outcomes
-from hearth.streaming.patience import Patience
-from hearth.streaming.reader import StreamReader
-from hearth.streaming.waiting import WaitingRoom
-from hearth.streaming.worker import Worker
+from hearth.streaming.pending import PendingMessages
+from hearth.streaming.retrying import Retrier
+from hearth.streaming.worker.worker import Worker
 from hearth_api.app import create_app
 from tests.api.running import refused, running, service_settings
-from tests.integration.waiting import LIMIT_SECONDS, until
-from tests.models import Shelf, employees, good_record, served
-from utils import servers
+from tests.support.models import Shelf, employees, good_record, served
+from tests.support.waiting import LIMIT_SECONDS, until
 
 BOUND = 20
 CONTRACT = employees()
@@ -77,12 +77,12 @@ class Site:
         settings = worker_settings(self)
         stop, failed = threading.Event(), []
         with (
-            StreamReader(self.valkey_url, self.name, "workers", "one", BOUND) as stream,
+            StreamConsumer(self.valkey_url, self.name, "workers", "one", BOUND) as stream,
             PredictionStore(self.database_url) as store,
             served(Shelf(champion="3", knn="3")) as models,
         ):
             contracts = {"employees": CONTRACT}
-            worker = Worker(stream=stream, store=store, models=models, contracts=contracts, settings=settings, patience=Patience(stop))
+            worker = Worker(stream=stream, store=store, models=models, contracts=contracts, settings=settings, retrier=Retrier(stop))
 
             def work() -> None:
                 try:
@@ -130,7 +130,7 @@ def site_of(valkey_url: str, database_url: str, registry: Shelf, **changes: obje
 
 @pytest.fixture(scope="module")
 def database_url(postgres_url: str) -> str:
-    url = servers.create_database(postgres_url, f"test_{uuid4().hex}")
+    url = temporary_servers.create_database(postgres_url, f"test_{uuid4().hex}")
     migrate(url)
     return url
 
@@ -221,7 +221,7 @@ class TestQueue:
             assert site.redis.xlen(site.name) == 1
 
     def test_while_the_stream_is_away_that_is_said_and_predictions_go_on(self, database_url: str) -> None:
-        away = f"redis://127.0.0.1:{servers.free_port()}/0"
+        away = f"redis://127.0.0.1:{temporary_servers.free_port()}/0"
         with site_of(away, database_url, Shelf(champion="3")) as site:
             answer = site.queue(record(1))
             refused(answer, 503, "stream_unavailable")
@@ -303,7 +303,7 @@ class TestOutcome:
 
     def test_a_message_that_a_worker_holds_is_being_scored(self, site: Site) -> None:
         [first, second] = site.queued(record(0), record(1))
-        with StreamReader(site.valkey_url, site.name, "workers", "gone", BOUND) as reader:
+        with StreamConsumer(site.valkey_url, site.name, "workers", "gone", BOUND) as reader:
             reader.join()
             reader.read(1, 1_000)
         assert (site.status(first), site.status(second)) == ("being_scored", "queued")
@@ -332,13 +332,13 @@ class TestOutcome:
 
     def test_a_settled_message_that_is_not_trimmed_yet_does_not_wait_any_more(self, site: Site) -> None:
         [message_id] = site.queued(record(0))
-        with StreamReader(site.valkey_url, site.name, "workers", "one", BOUND) as reader:
+        with StreamConsumer(site.valkey_url, site.name, "workers", "one", BOUND) as reader:
             reader.join()
             reader.settle([entry.id for entry in reader.read(1, 1_000)])
         refused(site.client.get(f"/predictions/{message_id}"), 404, "unknown_message")
 
     def test_while_the_store_is_away_that_is_said(self, valkey_url: str) -> None:
-        away = f"postgresql://nobody:secret-word@127.0.0.1:{servers.free_port()}/predictions"
+        away = f"postgresql://nobody:secret-word@127.0.0.1:{temporary_servers.free_port()}/predictions"
         with site_of(valkey_url, away, Shelf(champion="3")) as site:
             with ThreadPoolExecutor(2) as pool:
                 answers = pool.map(site.client.get, ["/predictions", "/predictions/1-1"])
@@ -474,9 +474,9 @@ class TestPages:
 
 
 def test_what_nobody_can_be_asked_about_is_not_called_unknown(database_url: str) -> None:
-    away = f"redis://127.0.0.1:{servers.free_port()}/0"
-    with PredictionStore(database_url) as store, WaitingRoom(away, "s") as room, DeadLetters(away, "s") as letters:
-        outcomes = Outcomes(room, letters, store)
+    away = f"redis://127.0.0.1:{temporary_servers.free_port()}/0"
+    with PredictionStore(database_url) as store, PendingMessages(away, "s") as room, DeadLetters(away, "s") as letters:
+        outcomes = MessageStatuses(room, letters, store)
         with pytest.raises(StreamUnavailable):
             outcomes.of("1-1")
         with pytest.raises(UnknownMessage):

@@ -12,7 +12,7 @@ from schemathesis.checks import not_a_server_error
 from hearth.predictions.migration import migrate
 from hearth_api.app import create_app
 from tests.api.running import ADMIN_KEY, running, service_settings
-from tests.models import Shelf
+from tests.support.models import Shelf
 
 _UNAVAILABLE = 503
 Case = schemathesis.Case[Any]

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from utils import servers
-from utils.embedded import health
+from deploy.embedded import health, temporary_servers
 
 
 def test_a_fresh_database_is_empty_and_not_the_one_of_another_test(fresh_database: str, postgres_url: str) -> None:
@@ -19,17 +18,19 @@ def test_a_fresh_database_is_empty_and_not_the_one_of_another_test(fresh_databas
 
 
 def test_creating_a_database_twice_changes_nothing(postgres_url: str) -> None:
-    assert servers.create_database(postgres_url, 'an "odd" name') == servers.create_database(postgres_url, 'an "odd" name')
+    assert temporary_servers.create_database(postgres_url, 'an "odd" name') == temporary_servers.create_database(
+        postgres_url, 'an "odd" name'
+    )
 
 
 def test_a_wrong_password_is_refused(postgres_url: str) -> None:
     wrong = urlsplit(postgres_url)._replace(netloc=f"hearth:wrong@127.0.0.1:{urlsplit(postgres_url).port}").geturl()
 
     with pytest.raises(subprocess.CalledProcessError):
-        servers.create_database(wrong, "never")
+        temporary_servers.create_database(wrong, "never")
 
 
-def test_the_object_store_has_its_buckets_and_asks_for_keys(object_store: servers.ObjectStore) -> None:
+def test_the_object_store_has_its_buckets_and_asks_for_keys(object_store: temporary_servers.ObjectStore) -> None:
     client = boto3.client(
         "s3",
         endpoint_url=object_store.endpoint_url,
@@ -51,7 +52,7 @@ def test_the_mlflow_api_answers(mlflow_uri: str) -> None:
 
 
 def test_a_server_is_gone_when_its_block_ends() -> None:
-    with servers.valkey() as url:
+    with temporary_servers.valkey() as url:
         port = urlsplit(url).port or 0
 
     with socket.socket() as listener:
@@ -59,14 +60,14 @@ def test_a_server_is_gone_when_its_block_ends() -> None:
 
 
 def test_a_server_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servers, "free_port", lambda: 70_000)
+    monkeypatch.setattr(temporary_servers, "free_port", lambda: 70_000)
 
-    with pytest.raises(servers.ServerStartError, match="HEARTH_REDIS_PORT=70000 is not a port"), servers.valkey():
+    with pytest.raises(temporary_servers.ServerStartError, match="HEARTH_REDIS_PORT=70000 is not a port"), temporary_servers.valkey():
         pass
 
 
 def test_without_the_environment_the_error_says_how_to_make_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(servers, "EMBEDDED_PYTHON", tmp_path / "python")
+    monkeypatch.setattr(temporary_servers, "EMBEDDED_PYTHON", tmp_path / "python")
 
-    with pytest.raises(servers.ServerStartError, match="make setup"), servers.valkey():
+    with pytest.raises(temporary_servers.ServerStartError, match="make setup"), temporary_servers.valkey():
         pass

@@ -9,12 +9,12 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
+from deploy.embedded import temporary_servers
 from hearth.errors import StreamUnavailable
 from hearth.streaming.client import Entry, StreamWriter
-from hearth.streaming.reader import DeadLetter, StreamReader, StreamState, Unsettled
-from utils import servers
+from hearth.streaming.consumer import DeadLetter, StreamConsumer, StreamState, Unsettled
 
-Readers = Callable[[str], StreamReader]
+Readers = Callable[[str], StreamConsumer]
 
 
 @pytest.fixture
@@ -36,10 +36,10 @@ def writer(valkey_url: str, name: str) -> Iterator[StreamWriter]:
 
 @pytest.fixture
 def readers(valkey_url: str, name: str) -> Iterator[Readers]:
-    made: list[StreamReader] = []
+    made: list[StreamConsumer] = []
 
-    def make(consumer: str) -> StreamReader:
-        made.append(StreamReader(valkey_url, name, "workers", consumer, max_dead=1_000))
+    def make(consumer: str) -> StreamConsumer:
+        made.append(StreamConsumer(valkey_url, name, "workers", consumer, max_dead=1_000))
         made[-1].join()
         return made[-1]
 
@@ -270,10 +270,10 @@ def test_a_server_that_has_forgotten_everything_gets_the_group_again(writer: Str
 
 
 def test_a_server_that_is_away_is_named_without_its_password() -> None:
-    port = servers.free_port()
+    port = temporary_servers.free_port()
 
     with (
-        StreamReader(f"redis://:secret-word@127.0.0.1:{port}/0", "s", "g", "c", 10) as reader,
+        StreamConsumer(f"redis://:secret-word@127.0.0.1:{port}/0", "s", "g", "c", 10) as reader,
         pytest.raises(StreamUnavailable, match=rf"127\.0\.0\.1:{port}.*refused") as caught,
     ):
         reader.read(1, 1)

@@ -7,13 +7,13 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from deploy.embedded import temporary_servers
 from hearth.streaming.client import StreamWriter
+from hearth.streaming.consumer import DeadLetter, StreamConsumer
 from hearth.streaming.messages import encode
-from hearth.streaming.reader import DeadLetter, StreamReader
 from hearth_api.app import create_app
 from tests.api.running import AS_PAGE, refused, running, service_settings
-from tests.models import Shelf
-from utils import servers
+from tests.support.models import Shelf
 
 BOUND = 50
 
@@ -47,7 +47,7 @@ def test_a_stream_that_nobody_has_used_is_empty(client: httpx.Client, name: str)
 
 
 def test_what_waits_what_is_being_scored_and_what_has_died_is_counted(client: httpx.Client, valkey_url: str, name: str) -> None:
-    with StreamWriter(valkey_url, name) as writer, StreamReader(valkey_url, name, "workers", "one", BOUND) as reader:
+    with StreamWriter(valkey_url, name) as writer, StreamConsumer(valkey_url, name, "workers", "one", BOUND) as reader:
         reader.join()
         assert client.get("/stream").json()["newest_seconds"] is None
         ids = writer.send([encode("employees", "champion", [{"number": number}]) for number in range(5)])
@@ -76,7 +76,7 @@ def test_a_count_of_letters_that_cannot_be_is_refused(client: httpx.Client, lett
 
 
 def test_a_stream_that_is_away_is_said_to_be(name: str) -> None:
-    away = f"redis://127.0.0.1:{servers.free_port()}/0"
+    away = f"redis://127.0.0.1:{temporary_servers.free_port()}/0"
     with running(create_app(service_settings(redis_url=away, stream_name=name), Shelf())) as client:
         detail = refused(client.get("/stream"), 503, "stream_unavailable")
     assert name in detail

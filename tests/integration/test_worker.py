@@ -10,9 +10,9 @@ import pytest
 from hearth.errors import PredictionsUnavailable
 from hearth.predictions import PredictionStore
 from hearth.streaming.messages import encode
-from tests.integration.waiting import until
-from tests.integration.worker_bench import Bench, record
-from tests.models import Shelf
+from tests.support.models import Shelf
+from tests.support.waiting import until
+from tests.support.worker_bench import Bench, record
 
 
 def test_each_record_is_stored_under_its_message_and_row_with_the_version_that_scored_it(bench: Bench) -> None:

@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 
 from hearth.predictions import PredictionStore
+from hearth.streaming.consumer import StreamConsumer, Unsettled
 from hearth.streaming.messages import encode
-from hearth.streaming.reader import StreamReader, Unsettled
-from tests.integration.waiting import LIMIT_SECONDS, until
-from tests.integration.worker_bench import Bench, record
-from tests.models import Shelf
+from tests.support.models import Shelf
+from tests.support.waiting import LIMIT_SECONDS, until
+from tests.support.worker_bench import Bench, record
 
 
 class Watched(PredictionStore):
@@ -56,7 +56,7 @@ def test_messages_of_many_records_are_cut_into_batches_that_hold_no_more_than_al
 def test_what_an_earlier_life_left_is_finished_together_at_first_and_one_by_one_when_it_comes_a_third_time(bench: Bench) -> None:
     twice = [bench.send(record()) for _ in range(3)]
     once = [bench.send(record()) for _ in range(20)]
-    with StreamReader(bench.valkey_url, bench.name, "workers", "one", 1_000) as reader:
+    with StreamConsumer(bench.valkey_url, bench.name, "workers", "one", 1_000) as reader:
         reader.join()
         reader.read(100, 1)
         reader.take([Unsettled(id_, 1) for id_ in twice])

@@ -14,12 +14,12 @@ import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
 
+from deploy.embedded.temporary_servers import Server
 from hearth.streaming.messages import encode
-from hearth.streaming.reports import Reports
-from tests.integration.waiting import LIMIT_SECONDS, until
-from tests.integration.worker_bench import Bench, record
-from tests.models import Shelf
-from utils.servers import Server
+from hearth.streaming.worker.reports import Reports
+from tests.support.models import Shelf
+from tests.support.waiting import LIMIT_SECONDS, until
+from tests.support.worker_bench import Bench, record
 
 LEAVE_SECONDS = 2
 # Beyond that: to see that it is time, to wait for the thread that hangs, to give back, and for a busy machine to end a process

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration.waiting import LIMIT_SECONDS, until
-from tests.integration.worker_bench import Bench, has_more, is_over, record
-from tests.integration.worker_process import DEADLY_SLEEP_HOURS
-from tests.models import ByDesignation, Shelf
-from utils import servers
+from deploy.embedded import temporary_servers
+from tests.support.models import ByDesignation, Shelf
+from tests.support.waiting import LIMIT_SECONDS, until
+from tests.support.worker_bench import Bench, has_more, is_over, record
+from tests.support.worker_process import DEADLY_SLEEP_HOURS
 
 
 def test_a_worker_that_is_killed_again_and_again_loses_and_doubles_nothing(bench: Bench) -> None:
@@ -88,7 +88,7 @@ def test_sigterm_finishes_the_batch_in_hand(bench: Bench) -> None:
 
 
 def test_the_program_itself_starts_without_its_servers_and_leaves_when_told(tmp_path: Path) -> None:
-    port = servers.free_port()
+    port = temporary_servers.free_port()
     bench = Bench(f"redis://127.0.0.1:{port}/0", f"postgresql://hearth:secret-word@127.0.0.1:{port}/predictions")
     log = tmp_path / "log"
     environment = {**os.environ, **bench.environment()}
@@ -120,7 +120,7 @@ def test_a_model_that_fails_ends_the_worker_loudly_and_acknowledges_nothing(benc
 
 def test_the_program_tells_prometheus_how_the_stream_is(bench: Bench, tmp_path: Path) -> None:
     bench.send(record())
-    port = servers.free_port()
+    port = temporary_servers.free_port()
     command = [sys.executable, "-P", "-m", "hearth.streaming.worker"]
     environment = {**os.environ, **bench.environment(worker_metrics_port=port)}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)

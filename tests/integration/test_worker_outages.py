@@ -10,11 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from deploy.embedded import temporary_servers
 from hearth.errors import RegistryUnavailable
-from tests.integration.waiting import LIMIT_SECONDS, until
-from tests.integration.worker_bench import Bench, record
-from tests.models import Shelf
-from utils import servers
+from tests.support.models import Shelf
+from tests.support.waiting import LIMIT_SECONDS, until
+from tests.support.worker_bench import Bench, record
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def execute(bench: Bench, *statements: str) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_postgres_stopped_for_a_while_stops_acknowledging_and_then_all_is_stored_once(
-    bench: Bench, postgres: servers.Server, caplog: pytest.LogCaptureFixture, how: signal.Signals
+    bench: Bench, postgres: temporary_servers.Server, caplog: pytest.LogCaptureFixture, how: signal.Signals
 ) -> None:
     caplog.set_level(logging.INFO)
     with bench.working(Shelf(champion="3"), stream_batch_messages=10):
@@ -107,7 +107,7 @@ def test_a_table_that_is_not_there_yet_is_waited_for(bench: Bench, caplog: pytes
 
 
 def test_valkey_killed_and_started_again_keeps_what_was_queued_and_what_was_in_hand(
-    bench: Bench, valkey: servers.Server, caplog: pytest.LogCaptureFixture
+    bench: Bench, valkey: temporary_servers.Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     for number in range(300):

@@ -15,21 +15,21 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
-from hearth.features import build_features
+from deploy.embedded import temporary_servers
+from hearth.modelling.features import build_features
 from hearth.registry import NewVersion, Registry
-from tests.integration.waiting import LIMIT_SECONDS, until
-from tests.integration.worker_bench import CONTRACT, Bench, record
-from tests.models import DATA
-from tests.samples import sample_rows
-from utils import servers
+from tests.support.models import DATA
+from tests.support.samples import sample_rows
+from tests.support.waiting import LIMIT_SECONDS, until
+from tests.support.worker_bench import CONTRACT, Bench, record
 
 AWAY, BACK = "keeps serving", "the registry answers again"
 
 
 @pytest.fixture(scope="module")
-def mlflow() -> Iterator[servers.Server]:
+def mlflow() -> Iterator[temporary_servers.Server]:
     """One that may be stopped, unlike the one that all tests share; the champion of employees is the first of two versions."""
-    with servers.mlflow_server() as server:
+    with temporary_servers.mlflow_server() as server:
         registry = Registry(server.url, revision="0123456789abcdef")
         X, y = sample_rows(CONTRACT, 200)
         X = X[list(CONTRACT.feature_names)].astype(dict.fromkeys(CONTRACT.numeric_features, np.float64))
@@ -55,7 +55,7 @@ def mlflow() -> Iterator[servers.Server]:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_mlflow_stopped_while_a_worker_works_costs_nothing_and_a_moved_alias_is_followed_when_it_is_back(
-    bench: Bench, mlflow: servers.Server, tmp_path: Path, how: signal.Signals
+    bench: Bench, mlflow: temporary_servers.Server, tmp_path: Path, how: signal.Signals
 ) -> None:
     Registry(mlflow.url).set_alias(CONTRACT.name, "champion", "1")
     data_dir = tmp_path / "data"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import create_engine, text
 
 from hearth.contracts import Contract
-from hearth.ingest import Batch
+from hearth.data.ingest import Batch
 from tests.training.raw_rows import raw_rows
 
 RUN = "manual__1"

@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import MetaData, create_engine
 
+from deploy.embedded import temporary_servers
 from hearth.contracts import Contract
-from hearth.ingest import BatchTable
+from hearth.data.ingest import BatchTable
 from hearth.registry import Registry
 from hearth.settings import get_settings
 from hearth.storage import ObjectStore
-from tests.sources import batch_contract
+from tests.support.sources import batch_contract
 from tests.training.batch_rows import sql
-from utils import servers
 
 
 @pytest.fixture
-def store(object_store: servers.ObjectStore) -> ObjectStore:
+def store(object_store: temporary_servers.ObjectStore) -> ObjectStore:
     return ObjectStore(
         object_store.endpoint_url, region=object_store.region, access_key=object_store.access_key, secret_key=object_store.secret_key
     )
@@ -35,7 +35,7 @@ def one_database(request: pytest.FixtureRequest) -> str:
         server = f"{request.getfixturevalue('mysql_url')}/"
         sql(server, "CREATE DATABASE batches")
         return f"{server}batches"
-    created = servers.create_database(request.getfixturevalue("postgres_url"), "batches")
+    created = temporary_servers.create_database(request.getfixturevalue("postgres_url"), "batches")
     return created.replace("postgresql://", f"{request.param}://")
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from hearth.contracts import Contract, frames
+from deploy.embedded import temporary_servers
+from hearth.contracts import Contract
+from hearth.data import csv_validation
+from hearth.data.ingest import Batch, BatchTable
 from hearth.errors import DataUnavailable, IngestError, InvalidRawData, InvalidSettings, TableMismatch
-from hearth.ingest import Batch, BatchTable
-from tests.sources import batch_contract
+from tests.support.sources import batch_contract
 from tests.training.batch_rows import RUN, batch, lists, sql, with_value
-from utils import servers
 
 
 class TestStoring:
@@ -112,7 +113,7 @@ class TestStoring:
 
         table.store(Batch(1, 1, tuple(tuple(row) for row in rows)), RUN)
 
-        frame = frames.read_raw(contract, table.export().content, "export")
+        frame = csv_validation.read_raw(contract, table.export().content, "export")
         assert [float(found) for found in frame["Mental Fatigue Score"]] == values
 
     def test_texts_come_back_as_they_were(self, table: BatchTable, contract: Contract) -> None:
@@ -124,7 +125,7 @@ class TestStoring:
 
         table.store(Batch(1, 1, tuple(tuple(row) for row in rows)), RUN)
 
-        assert frames.read_raw(contract, table.export().content, "export")[first].tolist() == names
+        assert csv_validation.read_raw(contract, table.export().content, "export")[first].tolist() == names
 
 
 def failing_rows(database: str) -> tuple[list[str], list[str]]:
@@ -142,7 +143,7 @@ _WRITER = """
 import sys
 from pathlib import Path
 from hearth.contracts import load_contract
-from hearth.ingest import Batch, BatchTable
+from hearth.data.ingest import Batch, BatchTable
 contract = load_contract("meadow", Path(sys.argv[1]))
 BatchTable(sys.argv[2], contract, "meadow").store(Batch(1, 2, tuple(map(tuple, __import__("json").load(sys.stdin)))), "killed")
 """
@@ -273,7 +274,7 @@ class TestTable:
 class TestAway:
     @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg2", "mysql+pymysql"])
     def test_a_database_that_is_away_is_named_without_its_password(self, contract: Contract, scheme: str) -> None:
-        table = BatchTable(f"{scheme}://hearth:secret@127.0.0.1:{servers.free_port()}/data", contract, "meadow")
+        table = BatchTable(f"{scheme}://hearth:secret@127.0.0.1:{temporary_servers.free_port()}/data", contract, "meadow")
 
         for action in (lambda: table.store(batch(contract, 1), RUN), table.clear, table.export, table.count):
             with pytest.raises(DataUnavailable, match=r"127\.0\.0\.1/data does not answer.*HEARTH_DATA_DB_URL") as caught:

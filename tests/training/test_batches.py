@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearth.contracts import Column, Contract, frames
+from deploy.embedded import temporary_servers
+from hearth.contracts import Column, Contract
+from hearth.data import csv_validation
+from hearth.data.ingest import Batch, BatchApi, Exhausted, parse_batch
+from hearth.data.ingest.batches import texts_of, typed_rows
 from hearth.errors import IngestError, InvalidBatch, SourceRefused, SourceUnavailable
-from hearth.ingest import Batch, BatchApi, Exhausted, parse_batch
-from hearth.ingest.batches import texts_of, typed_rows
-from tests.sources import Answer, batch_body, scripted
+from tests.support.sources import Answer, batch_body, scripted
 from tests.training.batch_rows import lists
-from utils import servers
 
 
 class TestAnswers:
@@ -138,7 +139,7 @@ def forms(column: Column) -> st.SearchStrategy[str]:
 def as_frames(rows: Sequence[Sequence[str]]) -> tuple[pd.DataFrame, pd.DataFrame]:
     raw = pd.DataFrame([list(row) for row in rows], columns=list(TOLERANT.columns), dtype="str")
     raw.index.name = "line"
-    validated = frames.validate(TOLERANT, raw)
+    validated = csv_validation.validate(TOLERANT, raw)
     return validated.accepted, validated.rejected
 
 
@@ -157,7 +158,7 @@ class TestApi:
 
     def test_a_source_that_is_away_is_named_with_its_setting(self, contract: Contract) -> None:
         with pytest.raises(SourceUnavailable, match=r"127\.0\.0\.1:\d+/data\?group_number=1 does not answer.*HEARTH_BATCH_API_URL"):
-            BatchApi(f"http://127.0.0.1:{servers.free_port()}", contract, "/data", 1).fetch()
+            BatchApi(f"http://127.0.0.1:{temporary_servers.free_port()}", contract, "/data", 1).fetch()
 
     def test_an_answer_that_is_cut_off_is_no_batch(self, contract: Contract) -> None:
         body = batch_body(1, 1, lists(contract, 5))

@@ -5,9 +5,9 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
-from hearth.cleaning import Split, clean, digest, split, target_codes
 from hearth.contracts import Contract, load_contract
-from hearth.contracts.frames import read_raw, validate
+from hearth.data.cleaning import Split, clean, digest, split, target_codes
+from hearth.data.csv_validation import read_raw, validate
 from hearth.errors import InvalidRawData
 from tests.training.raw_rows import raw_csv
 

@@ -5,24 +5,24 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
+from deploy.embedded import temporary_servers
 from hearth.contracts import Contract, list_contracts
+from hearth.data.processed import load_profile
 from hearth.fakes import FakeRecords
-from hearth.pipeline import etl
-from hearth.pipeline.processed import load_profile
-from hearth.pipeline.promote import promote
-from hearth.pipeline.train import train
+from hearth.jobs import etl
+from hearth.jobs.promote import promote
+from hearth.jobs.train import train
+from hearth.modelling.scorer import Scorer
 from hearth.registry import Registry
-from hearth.scoring import Scorer
 from hearth.storage import ObjectStore
-from tests.samples import EMPLOYEES
-from utils import servers
+from tests.support.samples import EMPLOYEES
 
 OTHERS = [contract for contract in list_contracts() if contract.name != EMPLOYEES.name]  # which the other tests are about
 ROWS = 2_000
 
 
 @pytest.mark.parametrize("contract", OTHERS, ids=lambda contract: contract.name)
-def test_a_data_set_is_a_folder(contract: Contract, object_store: servers.ObjectStore, mlflow_uri: str) -> None:
+def test_a_data_set_is_a_folder(contract: Contract, object_store: temporary_servers.ObjectStore, mlflow_uri: str) -> None:
     store = ObjectStore(
         object_store.endpoint_url, region=object_store.region, access_key=object_store.access_key, secret_key=object_store.secret_key
     )

@@ -6,23 +6,23 @@ import mlflow
 import pandas as pd
 import pytest
 
-from hearth.cleaning import digest
+from deploy.embedded import temporary_servers
 from hearth.contracts import load_contract
 from hearth.contracts.texts import MISSING
+from hearth.data.cleaning import digest
+from hearth.data.processed import latest_digest, load_processed, load_profile, read_manifest
 from hearth.errors import InvalidRawData, ObjectNotFound, StorageError
-from hearth.pipeline import etl
-from hearth.pipeline.processed import latest_digest, load_processed, load_profile, read_manifest
+from hearth.jobs import etl
 from hearth.registry import Registry
 from hearth.storage import ObjectStore
 from tests.training.raw_rows import raw_csv, raw_rows
-from utils import servers
 
 EMPLOYEES = load_contract("employees")
 RAW_KEY = f"employees/raw/{EMPLOYEES.source.file}"
 
 
 @pytest.fixture
-def store(object_store: servers.ObjectStore) -> ObjectStore:
+def store(object_store: temporary_servers.ObjectStore) -> ObjectStore:
     """A store with two empty buckets of the test's own."""
     name = uuid4().hex
     store = ObjectStore(

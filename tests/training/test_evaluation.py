@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from hearth.contracts import Contract
-from hearth.evaluation import Evaluation, calibration_error, evaluate, macro_f1, metric, reliability
-from hearth.figures import draw
-from tests.samples import EMPLOYEES
+from hearth.modelling.evaluation import Evaluation, calibration_error, evaluate, macro_f1, metric, reliability
+from hearth.modelling.figures import draw
+from tests.support.samples import EMPLOYEES
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

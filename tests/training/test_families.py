@@ -9,9 +9,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
 from hearth.contracts import Contract, list_contracts
-from hearth.families import FAMILIES
-from hearth.features import build_features
-from tests.samples import EMPLOYEES, sample_split
+from hearth.modelling.families import FAMILIES
+from hearth.modelling.features import build_features
+from tests.support.samples import EMPLOYEES, sample_split
 
 SPLIT = sample_split(EMPLOYEES)
 FEATURES = build_features(EMPLOYEES).fit(SPLIT.X_train)
@@ -104,7 +104,7 @@ def test_subsampling_has_an_effect_on_lightgbm() -> None:
 
 
 def test_naming_the_families_does_not_load_the_model_libraries() -> None:
-    code = "import sys, hearth.families; print({'sklearn', 'lightgbm', 'optuna', 'pandas', 'numpy'} & set(sys.modules))"
+    code = "import sys, hearth.modelling.families; print({'sklearn', 'lightgbm', 'optuna', 'pandas', 'numpy'} & set(sys.modules))"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

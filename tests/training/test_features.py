@@ -14,10 +14,10 @@ from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
-from hearth.cleaning import clean
 from hearth.contracts import Contract, load_contract
-from hearth.contracts.frames import read_raw, validate
-from hearth.features import TRUSTED_TYPES, build_features
+from hearth.data.cleaning import clean
+from hearth.data.csv_validation import read_raw, validate
+from hearth.modelling.features import TRUSTED_TYPES, build_features
 from tests.training.raw_rows import raw_csv
 
 EMPLOYEES = load_contract("employees")

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.gate import Standing, choose_champion, judge, unseen_rows
-from tests.samples import EMPLOYEES, sample_rows
+from hearth.modelling.gate import Standing, choose_champion, judge, unseen_rows
+from tests.support.samples import EMPLOYEES, sample_rows
 
 shares = st.floats(0, 1)
 

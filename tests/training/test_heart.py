@@ -2,11 +2,11 @@
 
 import pytest
 
-from hearth.cleaning import DUPLICATE, clean
 from hearth.contracts import load_contract
-from hearth.contracts.frames import read_raw, validate
+from hearth.data.cleaning import DUPLICATE, clean
+from hearth.data.csv_validation import read_raw, validate
 from hearth.fakes import real_file
-from tests.samples import REAL_HEART, ROOT
+from tests.support.samples import REAL_HEART, ROOT
 
 HEART = load_contract("heart", ROOT / "data")
 

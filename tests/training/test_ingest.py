@@ -5,18 +5,18 @@ from uuid import uuid4
 
 import pytest
 
+from deploy.embedded import temporary_servers
 from hearth.contracts import Contract
+from hearth.data.ingest import Batch, BatchApi, BatchTable
 from hearth.errors import InvalidBatch, InvalidRawData, SourceRefused, SourceUnavailable
-from hearth.ingest import Batch, BatchApi, BatchTable
-from hearth.pipeline import etl, load
+from hearth.jobs import etl, load_batches
 from hearth.storage import ObjectStore
-from tests.sources import Answer, batch_body, scripted, stand_in
+from tests.support.sources import Answer, batch_body, scripted, stand_in
 from tests.training.batch_rows import RUN, batch, lists, with_value
-from utils import servers
 
 
 @pytest.fixture
-def store(object_store: servers.ObjectStore) -> ObjectStore:
+def store(object_store: temporary_servers.ObjectStore) -> ObjectStore:
     name = uuid4().hex
     store = ObjectStore(
         object_store.endpoint_url,
@@ -35,33 +35,37 @@ class TestLoading:
     def test_a_run_stores_as_many_new_batches_as_are_wanted(self, table: BatchTable, contract: Contract, tmp_path: Path) -> None:
         with stand_in([contract], tmp_path) as url:
             api = BatchApi(url, contract, "/meadow", 1)
-            progress = [load.load_batch("meadow", RUN, 2, api=api, table=table) for _ in range(3)]
+            progress = [load_batches.load_batch("meadow", RUN, 2, api=api, table=table) for _ in range(3)]
 
-        assert progress == [load.Progress(1, is_done=False), load.Progress(2, is_done=True), load.Progress(2, is_done=True)]
+        assert progress == [
+            load_batches.Progress(1, is_done=False),
+            load_batches.Progress(2, is_done=True),
+            load_batches.Progress(2, is_done=True),
+        ]
         assert (table.count(), table.export().rows) == (2, 40)
 
     def test_a_batch_that_is_handed_out_again_is_waited_through(self, table: BatchTable, contract: Contract, tmp_path: Path) -> None:
         with stand_in([contract], tmp_path, seconds=3600) as url:
             api = BatchApi(url, contract, "/meadow", 1)
-            progress = [load.load_batch("meadow", RUN, 2, api=api, table=table) for _ in range(3)]
+            progress = [load_batches.load_batch("meadow", RUN, 2, api=api, table=table) for _ in range(3)]
 
-        assert progress == [load.Progress(1, is_done=False)] * 3
+        assert progress == [load_batches.Progress(1, is_done=False)] * 3
 
     def test_a_run_ends_well_when_all_batches_are_collected(self, table: BatchTable, contract: Contract, tmp_path: Path) -> None:
         with stand_in([contract], tmp_path, batches=2) as url:
             api = BatchApi(url, contract, "/meadow", 1)
             for _ in range(2):
-                load.load_batch("meadow", RUN, 10, api=api, table=table)
+                load_batches.load_batch("meadow", RUN, 10, api=api, table=table)
 
-            assert load.load_batch("meadow", RUN, 10, api=api, table=table) == load.Progress(2, is_done=True)
-            assert load.load_batch("meadow", "the next run", 10, api=api, table=table) == load.Progress(0, is_done=True)
+            assert load_batches.load_batch("meadow", RUN, 10, api=api, table=table) == load_batches.Progress(2, is_done=True)
+            assert load_batches.load_batch("meadow", "the next run", 10, api=api, table=table) == load_batches.Progress(0, is_done=True)
 
     def test_a_source_that_never_gave_anything_is_an_error(self, table: BatchTable, contract: Contract) -> None:
         with (
             scripted(Answer(400, b'{"detail": "no such group"}')) as source,
             pytest.raises(SourceRefused, match=r"no such group.*source\.group_number"),
         ):
-            load.load_batch("meadow", RUN, 10, api=BatchApi(source.url, contract, "/meadow", 1), table=table)
+            load_batches.load_batch("meadow", RUN, 10, api=BatchApi(source.url, contract, "/meadow", 1), table=table)
 
     def test_a_run_that_was_cut_short_goes_on_where_it_was(self, table: BatchTable, contract: Contract) -> None:
         """The source goes away after the second batch, and the task is tried again."""
@@ -69,11 +73,11 @@ class TestLoading:
         with scripted(answers[0], answers[1], Answer(503, b""), answers[2]) as source:
             api = BatchApi(source.url, contract, "/meadow", 1)
             for _ in range(2):
-                load.load_batch("meadow", RUN, 3, api=api, table=table)
+                load_batches.load_batch("meadow", RUN, 3, api=api, table=table)
             with pytest.raises(SourceUnavailable):
-                load.load_batch("meadow", RUN, 3, api=api, table=table)
+                load_batches.load_batch("meadow", RUN, 3, api=api, table=table)
 
-            assert load.load_batch("meadow", RUN, 3, api=api, table=table) == load.Progress(3, is_done=True)
+            assert load_batches.load_batch("meadow", RUN, 3, api=api, table=table) == load_batches.Progress(3, is_done=True)
 
         assert (table.count(), table.export().rows) == (3, 30)
 
@@ -82,9 +86,9 @@ class TestLoading:
         with scripted(bad, Answer(200, batch_body(1, 2, lists(contract, 10)))) as source:
             api = BatchApi(source.url, contract, "/meadow", 1)
             with pytest.raises(InvalidBatch):
-                load.load_batch("meadow", RUN, 1, api=api, table=table)
+                load_batches.load_batch("meadow", RUN, 1, api=api, table=table)
 
-            assert load.load_batch("meadow", RUN, 1, api=api, table=table) == load.Progress(1, is_done=True)
+            assert load_batches.load_batch("meadow", RUN, 1, api=api, table=table) == load_batches.Progress(1, is_done=True)
 
         assert table.export().rows == 10
 
@@ -94,17 +98,17 @@ class TestEtl:
         self, table: BatchTable, contract: Contract, store: ObjectStore, tmp_path: Path
     ) -> None:
         def run_etl() -> str:
-            load.export_table("meadow", table=table, store=store)
+            load_batches.export_table("meadow", table=table, store=store)
             return etl.process("meadow", etl.validate("meadow", etl.find_raw("meadow", store=store), store=store), store=store)
 
         with stand_in([contract], tmp_path, rows=150, batches=2) as url:
             api = BatchApi(url, contract, "/meadow", 1)
-            load.load_batch("meadow", RUN, 9, api=api, table=table)
+            load_batches.load_batch("meadow", RUN, 9, api=api, table=table)
             first = run_etl()
             keys = sorted(store.keys(store.processed_bucket))
             assert (run_etl(), sorted(store.keys(store.processed_bucket))) == (first, keys)
 
-            load.load_batch("meadow", RUN, 9, api=api, table=table)
+            load_batches.load_batch("meadow", RUN, 9, api=api, table=table)
             second = run_etl()
 
         assert second != first
@@ -114,7 +118,7 @@ class TestEtl:
         self, table: BatchTable, contract: Contract, store: ObjectStore
     ) -> None:
         table.store(Batch(1, 1, with_value(contract, lists(contract, 100), 7, "Designation", "boss")), RUN)
-        load.export_table("meadow", table=table, store=store)
+        load_batches.export_table("meadow", table=table, store=store)
 
         etl.validate("meadow", etl.find_raw("meadow", store=store), store=store)
 
@@ -125,10 +129,10 @@ class TestEtl:
         self, table: BatchTable, contract: Contract, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         table.store(batch(contract, 1), RUN)
-        written = load.export_table("meadow", table=table, store=store)
+        written = load_batches.export_table("meadow", table=table, store=store)
         monkeypatch.setattr(store, "put", lambda *_, **__: pytest.fail("written again"))
 
-        assert load.export_table("meadow", table=table, store=store) == written
+        assert load_batches.export_table("meadow", table=table, store=store) == written
 
     def test_an_etl_before_the_first_load_says_what_to_run(self, contract: Contract, store: ObjectStore) -> None:
         assert contract.name == "meadow"

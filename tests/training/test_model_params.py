@@ -4,9 +4,9 @@ import pytest
 
 from hearth.contracts import list_contracts
 from hearth.errors import InvalidModelParams
-from hearth.families import FAMILIES
-from hearth.pipeline.model_params import read_model_params
-from tests.samples import EMPLOYEES, ROOT
+from hearth.jobs.model_params import read_model_params
+from hearth.modelling.families import FAMILIES
+from tests.support.samples import EMPLOYEES, ROOT
 
 
 def written(tmp_path: Path, text: str) -> Path:

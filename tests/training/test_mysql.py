@@ -8,13 +8,13 @@ import numpy as np
 import pymysql
 import pytest
 
+from deploy.compose import mysql_databases
+from deploy.embedded import temporary_servers
 from hearth.contracts.aliases import CHAMPION
-from hearth.families import FAMILIES
+from hearth.modelling.families import FAMILIES
+from hearth.modelling.tuning import fit
 from hearth.registry import NewVersion, Registry
-from hearth.training import fit
-from tests.samples import EMPLOYEES, sample_split
-from utils import servers
-from utils.compose import mysql_databases
+from tests.support.samples import EMPLOYEES, sample_split
 
 
 def login(
@@ -64,7 +64,7 @@ def test_a_service_cannot_enter_the_database_of_another(mysql_url: str, prepared
 def mlflow_on_mysql(mysql_url: str, prepared: str) -> Iterator[str]:
     address = urlsplit(mysql_url)
     backend = f"mysql+pymysql://{prepared}:first@{address.hostname}:{address.port}/{prepared}?charset=utf8mb4"
-    with servers.mlflow(backend, seconds=250) as uri:
+    with temporary_servers.mlflow(backend, seconds=250) as uri:
         yield uri
 
 

@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 
 from hearth.contracts import load_contract
 from hearth.fakes import real_file, write_fake
-from tests.samples import ROOT
+from tests.support.samples import ROOT
 from utils.eda import COMMITTED, NOTEBOOK, code_digest, destination, execute, first_output
 
 ROWS = 1_500

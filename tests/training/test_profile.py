@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from hearth.cleaning import clean, split
 from hearth.contracts import load_contract
-from hearth.contracts.frames import read_raw, validate
-from hearth.profile import Profile, _number, bin_shares, category_shares, description_table, profile
+from hearth.data.cleaning import clean, split
+from hearth.data.csv_validation import read_raw, validate
+from hearth.data.profile import Profile, _number, bin_shares, category_shares, description_table, profile
 from tests.training.raw_rows import raw_csv
 
 EMPLOYEES = load_contract("employees")

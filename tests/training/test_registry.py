@@ -19,10 +19,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from hearth.errors import IncompatibleModel, ModelUnavailable, RefusedModel, RegistryError, RegistryUnavailable, UntrustedModel
-from hearth.families import FAMILIES
+from hearth.modelling.families import FAMILIES
+from hearth.modelling.tuning import TrialResult, Tuned, fit
 from hearth.registry import NewVersion, RegisteredVersion, Registry
-from hearth.training import TrialResult, Tuned, fit
-from tests.samples import EMPLOYEES, sample_split
+from tests.support.samples import EMPLOYEES, sample_split
 
 SPLIT = sample_split(EMPLOYEES)
 FITTED = {name: fit(EMPLOYEES, SPLIT.X_train, SPLIT.y_train, family, params=family.defaults, seed=1) for name, family in FAMILIES.items()}

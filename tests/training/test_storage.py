@@ -5,9 +5,9 @@ from uuid import uuid4
 import pandas as pd
 import pytest
 
+from deploy.embedded import temporary_servers
 from hearth.errors import ObjectNotFound, StorageError, StorageUnavailable
 from hearth.storage import ObjectStore
-from utils import servers
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_store_that_does_not_answer_is_named(closed_port: int) -> None:
         store.ensure_bucket("data")
 
 
-def test_a_wrong_secret_is_refused_with_the_settings_to_check(object_store: servers.ObjectStore, bucket: str) -> None:
+def test_a_wrong_secret_is_refused_with_the_settings_to_check(object_store: temporary_servers.ObjectStore, bucket: str) -> None:
     stranger = ObjectStore(
         object_store.endpoint_url, region=object_store.region, access_key=object_store.access_key, secret_key="not the secret"
     )
@@ -111,7 +111,9 @@ def test_a_wrong_secret_is_refused_with_the_settings_to_check(object_store: serv
         stranger.put(bucket, "key", b"")
 
 
-def test_the_environment_says_where_the_store_is(object_store: servers.ObjectStore, monkeypatch: pytest.MonkeyPatch, bucket: str) -> None:
+def test_the_environment_says_where_the_store_is(
+    object_store: temporary_servers.ObjectStore, monkeypatch: pytest.MonkeyPatch, bucket: str
+) -> None:
     monkeypatch.setenv("HEARTH_S3_ENDPOINT_URL", object_store.endpoint_url)
     monkeypatch.setenv("HEARTH_S3_ACCESS_KEY", object_store.access_key)
     monkeypatch.setenv("HEARTH_S3_SECRET_KEY", object_store.secret_key)

@@ -8,20 +8,20 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from hearth.cleaning import Split, digest
 from hearth.contracts import Contract
+from hearth.data import processed
+from hearth.data.cleaning import Split, digest
 from hearth.errors import ObjectNotFound, RegistryUnavailable, UnknownFamily
-from hearth.evaluation import score
-from hearth.families import FAMILIES, Params
-from hearth.gate import Decision
-from hearth.pipeline import processed
-from hearth.pipeline.promote import promote
-from hearth.pipeline.train import train
+from hearth.jobs.promote import promote
+from hearth.jobs.train import train
+from hearth.modelling.evaluation import score
+from hearth.modelling.families import FAMILIES, Params
+from hearth.modelling.gate import Decision
+from hearth.modelling.tuning import fit
 from hearth.registry import NewVersion, RegisteredVersion, Registry
 from hearth.settings import get_settings
 from hearth.storage import ObjectStore
-from hearth.training import fit
-from tests.samples import renamed_contract, sample_split
+from tests.support.samples import renamed_contract, sample_split
 
 GOOD: Params = {"n_neighbors": 150, "weights": "uniform"}
 POOR: Params = {"n_neighbors": 5, "weights": "uniform"}

@@ -10,13 +10,13 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from hearth.cleaning import digest
+from deploy.embedded import temporary_servers
 from hearth.contracts import Contract
-from hearth.pipeline import processed
+from hearth.data import processed
+from hearth.data.cleaning import digest
 from hearth.storage import ObjectStore
-from tests import airflow_home
-from tests.samples import renamed_contract, sample_split
-from utils import servers
+from tests.support import airflow_home
+from tests.support.samples import renamed_contract, sample_split
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def contract(tmp_path: Path) -> Contract:
 
 
 @pytest.fixture
-def env(tmp_path: Path, object_store: servers.ObjectStore, mlflow_uri: str) -> dict[str, str]:
+def env(tmp_path: Path, object_store: temporary_servers.ObjectStore, mlflow_uri: str) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")},
         "HEARTH_ENVIRONMENT": "laptop",
@@ -44,7 +44,7 @@ def publish(contract: Contract, store: ObjectStore) -> str:
 
 
 def tune(env: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-m", "hearth.tune", *arguments], env=env, capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-m", "hearth.jobs.tune", *arguments], env=env, capture_output=True, text=True, check=False)
 
 
 def test_trials_are_runs_and_the_best_parameters_are_printed_as_the_pipeline_takes_them(

@@ -6,12 +6,12 @@ from collections.abc import Awaitable
 
 import pytest
 
-from hearth.access import rates
-from hearth.access.keys import Keys
-from hearth.access.policy import Access
-from hearth.access.rates import RateLimit
+from deploy.embedded import temporary_servers
 from hearth.errors import InvalidKey, InvalidSettings, MissingScope, TooManyRequests
-from utils import servers
+from hearth.serving.access import rates
+from hearth.serving.access.keys import Keys
+from hearth.serving.access.policy import Access
+from hearth.serving.access.rates import RateLimit
 
 OPERATOR, READER, WRONG = "operators-long-secret", "readers-long-secret", "nobody-has-this-secret"
 HERE, THERE = "192.0.2.1", "192.0.2.2"
@@ -151,7 +151,7 @@ def test_a_limit_that_cannot_be_read_is_refused_at_the_start(limit: str) -> None
 
 def test_while_its_server_is_away_each_process_counts_alone_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> None:
-        limit = RateLimit("2/year", "requests", f"redis://127.0.0.1:{servers.free_port()}/0")
+        limit = RateLimit("2/year", "requests", f"redis://127.0.0.1:{temporary_servers.free_port()}/0")
         for _ in range(2):
             await limit.hit("me")
         for _ in range(2):

@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 from lightgbm import Booster, Dataset, LGBMClassifier, train
 from sklearn.pipeline import Pipeline
 
-from hearth.cleaning import target_codes
-from hearth.compiled.preprocessing import CannotCompile
-from hearth.compiled.scorer import CompiledScorer, random_columns
-from hearth.compiled.trees import before_scaling, compile_booster
-from hearth.compiled.walking import Link, walk
 from hearth.contracts import Contract, load_contract
-from hearth.contracts.columns import RecordParser
+from hearth.contracts.record_parser import RecordParser
 from hearth.contracts.records import check_records
+from hearth.data.cleaning import target_codes
 from hearth.errors import InvalidRecords
 from hearth.fakes import FakeRecords
-from hearth.families import FAMILIES
-from hearth.features import build_features
-from hearth.scoring import Scorer
+from hearth.modelling.families import FAMILIES
+from hearth.modelling.features import build_features
+from hearth.modelling.scorer import Scorer
+from hearth.serving.compiled.preprocessing import CannotCompile
+from hearth.serving.compiled.scorer import CompiledScorer, random_columns
+from hearth.serving.compiled.tree_kernel import Link, walk
+from hearth.serving.compiled.tree_tables import before_scaling, compile_booster
 
 DATA = Path(__file__).parents[2] / "data"
 CONTRACT = load_contract("employees", DATA)

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.compose import preflight
+from deploy.compose.make_secrets import read_values
 from hearth.settings import (
     ApiSettings,
     BatchApiSettings,
@@ -19,8 +21,6 @@ from hearth.settings import (
     StorageSettings,
     WorkerSettings,
 )
-from utils.compose import preflight
-from utils.make_secrets import read_values
 
 ROOT = Path(__file__).parents[2]
 ENV = read_values(ROOT / ".env")

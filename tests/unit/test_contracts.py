@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearth.contracts import CategoryColumn, Contract, NumberColumn, list_contracts, load_contract
-from hearth.contracts.columns import RecordParser
-from hearth.contracts.kinds import field_name
+from hearth.contracts.airflow_names import Dag, dag_id, variable_name
+from hearth.contracts.column_types import field_name
 from hearth.contracts.model import BatchSource, Cleaning, Features, FileSource, Split, Target
-from hearth.contracts.names import Dag, dag_id, variable_name
+from hearth.contracts.record_parser import RecordParser
 from hearth.contracts.records import check_records, record_model
 from hearth.errors import InvalidContract, InvalidRecords, UnknownDataset
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.embedded.environment import interpolate, load_environment
-from utils.embedded.launcher import SettingError
+from deploy.embedded.environment import interpolate, load_environment
+from deploy.embedded.launcher import SettingError
 
 ENV = """
 HEARTH_DATA_DIR=data

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hearth import errors
-from hearth.errors import Fault, HearthError, InvalidContract, InvalidRecords, InvalidStatistics, Problem
+from hearth.errors import ErrorKind, HearthError, InvalidContract, InvalidRecords, InvalidStatistics, Problem
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, HearthError)]
 
@@ -29,7 +29,7 @@ def test_every_error_is_in_the_tree_of_the_module_below_its_parent(kind: type[He
 
 @pytest.mark.parametrize("protocol", ["hearth_api.errors", "grpc_service.errors"])
 def test_every_protocol_has_a_status_for_every_fault(protocol: str) -> None:
-    assert set(importlib.import_module(protocol).STATUS) == set(Fault)
+    assert set(importlib.import_module(protocol).STATUS) == set(ErrorKind)
 
 
 @pytest.mark.parametrize("kind", [InvalidContract, InvalidStatistics])

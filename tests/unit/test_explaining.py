@@ -16,20 +16,20 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from hearth.cleaning import target_codes
-from hearth.compiled.scorer import CompiledScorer
 from hearth.contracts import Contract, list_contracts
-from hearth.contracts.columns import Columns, RecordParser
+from hearth.contracts.record_parser import Columns, RecordParser
+from hearth.data.cleaning import target_codes
 from hearth.errors import TooBusy, UnknownClass
-from hearth.explaining import ALL_CLASSES, Explainers, Explanation, Unit, sampling
-from hearth.explaining.background import draw_background
-from hearth.explaining.explanations import raw_values
-from hearth.explaining.trees import raw_origins
 from hearth.fakes import FakeRecords
-from hearth.families import FAMILIES
-from hearth.features import build_features
-from hearth.serving import LoadedModel
-from tests.models import DATA, Shelf, employees, served
+from hearth.modelling.families import FAMILIES
+from hearth.modelling.features import build_features
+from hearth.serving.compiled.scorer import CompiledScorer
+from hearth.serving.explaining import ALL_CLASSES, Explainers, Explanation, Unit, permutation_shap
+from hearth.serving.explaining.background import draw_background
+from hearth.serving.explaining.model import raw_values
+from hearth.serving.explaining.tree_shap import raw_origins
+from hearth.serving.model_follower import LoadedModel
+from tests.support.models import DATA, Shelf, employees, served
 
 CONTRACT = employees()
 FAKES = FakeRecords.load(CONTRACT, DATA)
@@ -282,7 +282,7 @@ class TestAsking:
 
     def test_what_the_first_explanation_would_wait_for_is_done_before_if_a_model_needs_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         warmed: list[str] = []
-        monkeypatch.setattr("hearth.explaining.explainers.warm_up", lambda: warmed.append("shap"))
+        monkeypatch.setattr("hearth.serving.explaining.explainers.warm_up", lambda: warmed.append("shap"))
         for pipeline in (fitted("lightgbm").scorer.pipeline, fitted("logistic_regression").scorer.pipeline):
             with served(Shelf(pipeline, champion="1", knn="1")) as models:
                 explainers = Explainers({"employees": CONTRACT}, DATA)
@@ -291,7 +291,7 @@ class TestAsking:
             assert warmed == ([] if pipeline is fitted("lightgbm").scorer.pipeline else ["shap", "then"])
 
     def test_warming_up_asks_shap_itself(self) -> None:
-        sampling.warm_up()
+        permutation_shap.warm_up()
 
     def test_a_service_that_ends_leaves_the_records_that_are_left(self) -> None:
         explainers = Explainers({"employees": CONTRACT}, DATA)

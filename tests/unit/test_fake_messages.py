@@ -15,9 +15,9 @@ from hearth.fakes import FakeRecords
 from hearth.fakes.bad import BADNESSES, bad_record
 from hearth.fakes.drift import Drift, parse_drift
 from hearth.streaming.client import Entry
-from hearth.streaming.fakes import Source, fake_messages
 from hearth.streaming.messages import decode
-from tests.models import DATA, employees, good_record
+from hearth.streaming.producer.fake_messages import Source, fake_messages
+from tests.support.models import DATA, employees, good_record
 
 CONTRACT = employees()
 FAKES = FakeRecords.load(CONTRACT, DATA)

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearth.cleaning import clean, target_codes
 from hearth.contracts import (
     CategoryColumn,
     Contract,
@@ -27,9 +26,10 @@ from hearth.contracts import (
     load_contract,
 )
 from hearth.contracts.records import check_records
+from hearth.data.cleaning import clean, target_codes
 from hearth.errors import InvalidStatistics
 from hearth.fakes import FakeRecords, raw_file
-from hearth.features import build_features
+from hearth.modelling.features import build_features
 
 DATA = Path(__file__).parents[2] / "data"
 CONTRACTS = list_contracts(DATA)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.access.keys import ADMIN, PREDICT, Keys, require
 from hearth.errors import InvalidKey, InvalidSettings, MissingScope
+from hearth.serving.access.keys import ADMIN, PREDICT, Keys, require
 
 OPERATOR = "operators-long-secret"
 READER = "readers-long-secret:with+signs"

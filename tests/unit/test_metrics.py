@@ -7,13 +7,21 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families as families
 
+from deploy.embedded.temporary_servers import free_port
 from hearth.errors import InvalidSettings
-from hearth.metrics import Errors, Requests, metrics_text, new_registry, serve_metrics, tell_models, tell_recorder
-from hearth.recording.challenger import ChallengeReport
-from hearth.recording.recorder import RecorderCounts
-from hearth.recording.storing import StoringCounts
-from hearth.serving import AliasStatus, ModelsStatus
-from utils.servers import free_port
+from hearth.serving.metrics import (
+    Errors,
+    Requests,
+    metrics_text,
+    new_registry,
+    register_model_metrics,
+    register_recorder_metrics,
+    serve_metrics,
+)
+from hearth.serving.model_follower import AliasStatus, FollowerStatus
+from hearth.serving.recording.challenger import ChallengeReport
+from hearth.serving.recording.recorder import RecorderCounts
+from hearth.serving.recording.store_queue import StoringCounts
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -69,9 +77,9 @@ def test_errors_are_counted_by_code() -> None:
 
 def test_what_serves_and_what_became_of_moved_aliases_is_told() -> None:
     registry = CollectorRegistry()
-    status = ModelsStatus(
+    status = FollowerStatus(
         following=True,
-        last_look=NOON,
+        last_poll=NOON,
         problem="",
         aliases=(
             AliasStatus("employees", "champion", "3", "3", ""),
@@ -80,7 +88,7 @@ def test_what_serves_and_what_became_of_moved_aliases_is_told() -> None:
         ),
         reloads={("employees", "champion", "swapped"): 2, ("employees", "knn", "refused"): 1},
     )
-    tell_models(registry, lambda: status)
+    register_model_metrics(registry, lambda: status)
 
     assert told(registry) == {
         of("hearth_model_follower_problem"): 0,
@@ -97,7 +105,7 @@ def test_what_serves_and_what_became_of_moved_aliases_is_told() -> None:
 @pytest.mark.parametrize(("following", "problem"), [(False, ""), (True, "MLflow does not answer.")])
 def test_a_registry_that_nobody_hears_of_is_a_problem(following: bool, problem: str) -> None:
     registry = CollectorRegistry()
-    tell_models(registry, lambda: ModelsStatus(following, None, problem, ()))
+    register_model_metrics(registry, lambda: FollowerStatus(following, None, problem, ()))
 
     assert told(registry)[of("hearth_model_follower_problem")] == 1
 
@@ -108,7 +116,7 @@ def test_what_was_scored_stored_and_compared_is_told() -> None:
         ChallengeReport("employees", "3", version, 10, 7, {"Low": 6, "High": 4}, {"Low": 3, "High": 7}, {"behind": 5}) for version in "45"
     )
     storing = StoringCounts({("rest", "answer"): 90}, {("store_away", "rest", "answer"): 8}, waiting=2, problem="away")
-    tell_recorder(registry, lambda: RecorderCounts({("employees", "champion", "3", "rest"): 100}, storing, pairs))
+    register_recorder_metrics(registry, lambda: RecorderCounts({("employees", "champion", "3", "rest"): 100}, storing, pairs))
 
     found = told(registry)
     pair = {"dataset": "employees", "champion_version": "3", "challenger_version": "4"}

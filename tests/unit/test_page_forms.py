@@ -6,8 +6,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from hearth.contracts import Contract, list_contracts
-from hearth.contracts.columns import RecordParser
-from hearth_api.describing import dataset_info
+from hearth.contracts.record_parser import RecordParser
+from hearth_api.schemas.builders import dataset_info
 from streamlit_app.forms import _step
 
 CONTRACTS = {contract.name: contract for contract in list_contracts(Path(__file__).parents[2] / "data")}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from utils.embedded import ports
-from utils.embedded.environment import ROOT, load_environment
-from utils.embedded.launcher import SettingError
-from utils.servers import free_ports
+from deploy.embedded import ports
+from deploy.embedded.environment import ROOT, load_environment
+from deploy.embedded.launcher import SettingError
+from deploy.embedded.temporary_servers import free_ports
 
 
 @pytest.fixture

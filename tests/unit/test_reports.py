@@ -12,17 +12,17 @@ from prometheus_client import CollectorRegistry, generate_latest
 from hearth.errors import PredictionsUnavailable, StreamUnavailable
 from hearth.predictions import PredictionBlock
 from hearth.streaming.client import Entry
-from hearth.streaming.jobs import Scored
-from hearth.streaming.patience import Patience
-from hearth.streaming.reader import DeadLetter, StreamState
-from hearth.streaming.reports import Reports
-from hearth.streaming.settling import Batch, Settled
+from hearth.streaming.consumer import DeadLetter, StreamState
+from hearth.streaming.retrying import Retrier
+from hearth.streaming.worker.committer import Batch, CommittedBatch
+from hearth.streaming.worker.reports import Reports
+from hearth.streaming.worker.scoring import Scored
 
 CAME_IN = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FIRST = f"{int(CAME_IN.timestamp() * 1000)}"
 
 
-def settled(records: int = 6, letters: int = 1, new: int | None = None) -> Settled:
+def settled(records: int = 6, letters: int = 1, new: int | None = None) -> CommittedBatch:
     entries = [Entry(f"{FIRST}-{number}", {b"dataset": b"employees"}) for number in range(records + letters)]
     block = PredictionBlock(
         dataset="employees",
@@ -41,7 +41,7 @@ def settled(records: int = 6, letters: int = 1, new: int | None = None) -> Settl
     dead = [DeadLetter(entry, "invalid_records", "row 0: bad", "now") for entry in entries[records:]]
     batch = Batch(entries, [Scored(block, dead)], list(block.lines()), dead, began=0.0)
     stored = records if new is None else new
-    return Settled(batch, stored, CAME_IN + timedelta(seconds=0.2), store_seconds=0.5, settle_seconds=0.25)
+    return CommittedBatch(batch, stored, CAME_IN + timedelta(seconds=0.2), store_seconds=0.5, settle_seconds=0.25)
 
 
 class Stream:
@@ -61,7 +61,7 @@ def test_every_figure_is_a_metric() -> None:
     told.scored(2.0, 1.0)
     told.settled(settled(records=6, letters=1, new=4))
     told.came_again(3)
-    told.look(Stream(), Patience(threading.Event()))  # type: ignore[arg-type]  # has what is asked for
+    told.look(Stream(), Retrier(threading.Event()))  # type: ignore[arg-type]  # has what is asked for
 
     def value(name: str, **labels: str) -> float | None:
         return registry.get_sample_value(f"hearth_{name}", labels)
@@ -85,7 +85,7 @@ def test_every_figure_is_a_metric() -> None:
 def test_a_lag_that_the_server_does_not_know_is_no_number() -> None:
     registry = CollectorRegistry()
 
-    Reports(registry).look(Stream(lag=None), Patience(threading.Event()))  # type: ignore[arg-type]
+    Reports(registry).look(Stream(lag=None), Retrier(threading.Event()))  # type: ignore[arg-type]
 
     assert b"hearth_stream_lag NaN" in generate_latest(registry)
 
@@ -93,8 +93,8 @@ def test_a_lag_that_the_server_does_not_know_is_no_number() -> None:
 def test_which_servers_are_waited_for_is_a_metric_and_one_line_at_each_end(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     registry = CollectorRegistry()
-    patience = Patience(threading.Event())
-    Reports(registry).watch(patience)
+    retrier = Retrier(threading.Event())
+    Reports(registry).watch(retrier)
     seen: list[tuple[float | None, float | None]] = []
 
     def waits(server: str) -> float | None:
@@ -107,7 +107,7 @@ def test_which_servers_are_waited_for_is_a_metric_and_one_line_at_each_end(caplo
         if len(seen) == 2:
             raise PredictionsUnavailable("PostgreSQL is away.")
 
-    patience.keep_trying(action)
+    retrier.call(action)
 
     assert seen == [(0, 0), (1, 0), (1, 1)]
     assert (waits("stream"), waits("predictions")) == (0, 0)
@@ -120,7 +120,7 @@ def test_which_servers_are_waited_for_is_a_metric_and_one_line_at_each_end(caplo
 
 def test_threads_that_wait_for_the_same_server_say_it_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    patience, both, back = Patience(threading.Event()), threading.Barrier(2), threading.Event()
+    retrier, both, back = Retrier(threading.Event()), threading.Barrier(2), threading.Event()
     tried = threading.local()
 
     def action() -> None:
@@ -130,7 +130,7 @@ def test_threads_that_wait_for_the_same_server_say_it_once(caplog: pytest.LogCap
             raise StreamUnavailable("Valkey is away.")
         assert back.wait(30)
 
-    threads = [threading.Thread(target=patience.keep_trying, args=[action]) for _ in range(2)]
+    threads = [threading.Thread(target=retrier.call, args=[action]) for _ in range(2)]
     for thread in threads:
         thread.start()
     back.set()
@@ -156,13 +156,13 @@ def test_a_minute_with_traffic_is_one_line_and_one_without_is_none(
 ) -> None:
     caplog.set_level(logging.INFO)
     now = [1_000.0]
-    monkeypatch.setattr("hearth.streaming.reports.time", SimpleNamespace(monotonic=lambda: now[0]))
-    told, patience = Reports(), Patience(threading.Event())
+    monkeypatch.setattr("hearth.streaming.worker.reports.time", SimpleNamespace(monotonic=lambda: now[0]))
+    told, retrier = Reports(), Retrier(threading.Event())
 
     def minutes(count: int) -> list[str]:
         caplog.clear()
         for _ in range(12 * count):
-            told.look(Stream(), patience)  # type: ignore[arg-type]
+            told.look(Stream(), retrier)  # type: ignore[arg-type]
             now[0] += 5
         return [line for line in caplog.messages if line.startswith("in ")]
 

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearth.compiled.scorer import CompiledScorer
 from hearth.contracts import Contract
 from hearth.errors import InvalidFile
 from hearth.fakes import FakeRecords
-from hearth.files import AddedColumns, CsvFile, ParquetFile, csv_files
-from hearth.files.readings import Reading
-from hearth.scoring import Scores
-from hearth.serving import LoadedModel
-from tests.models import DATA, ByDesignation, Shelf, employees
+from hearth.modelling.scorer import Scores
+from hearth.serving.compiled.scorer import CompiledScorer
+from hearth.serving.files import AddedColumns, CsvFile, ParquetFile, csv_files
+from hearth.serving.files.row_batches import Reading
+from hearth.serving.model_follower import LoadedModel
+from tests.support.models import DATA, ByDesignation, Shelf, employees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -296,7 +296,7 @@ class TestParquet:
         assert opened.refused == 3
 
     def test_row_groups_come_one_by_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("hearth.files.parquet_files._GROUP_ROWS", 4_000)
+        monkeypatch.setattr("hearth.serving.files.parquet_files._GROUP_ROWS", 4_000)
         opened = ParquetFile.open(io.BytesIO(parquet(arrays(9_000))), CONTRACT, ADDED)
         parts = [part for part in opened.scored(MODEL, nobody) if part]
         answered = pq.ParquetFile(io.BytesIO(b"".join(parts)))

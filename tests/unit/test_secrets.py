@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils import make_secrets
-from utils.compose.preflight import laptop_values, problems
+from deploy.compose import make_secrets
+from deploy.compose.preflight import laptop_values, problems
 
 ROOT = Path(__file__).parents[2]
 LAPTOP = make_secrets.read_values(ROOT / ".env")

@@ -8,8 +8,8 @@ from typing import Any
 import strawberry
 
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
-from hearth.contracts.kinds import Column, field_name
-from hearth.errors import Fault, HearthError
+from hearth.contracts.column_types import Column, field_name
+from hearth.errors import ErrorKind, HearthError
 from hearth_api.documentation import example_record
 
 
@@ -17,7 +17,7 @@ class InvalidQuery(HearthError):
     """A query asks for what GraphQL's own types cannot rule out."""
 
     code = "invalid_query"
-    fault = Fault.CALLER
+    kind = ErrorKind.CALLER
 
 
 @dataclass(frozen=True)

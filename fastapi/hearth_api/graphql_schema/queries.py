@@ -16,12 +16,11 @@ from strawberry.utils.str_converters import to_camel_case
 
 from hearth.contracts.aliases import CHAMPION
 from hearth.predictions import Cursor
-from hearth.recording.ids import unique_id
-from hearth_api import describing
-from hearth_api.graphql_schema import answers, types
+from hearth.serving.recording.request_ids import unique_id
+from hearth_api.graphql_schema import builders, types
 from hearth_api.graphql_schema.inputs import InvalidQuery, RecordInputs
-from hearth_api.predicting import score_records
 from hearth_api.resources import Resources
+from hearth_api.schemas import builders as rest
 from hearth_api.state import ServiceState
 
 _MOST_ON_A_PAGE = 1_000
@@ -31,7 +30,7 @@ Model = Annotated[str, strawberry.argument(description="the alias that answers")
 
 
 @dataclass
-class Asked(BaseContext):
+class Context(BaseContext):
     """What a resolver works with."""
 
     service: ServiceState
@@ -44,7 +43,7 @@ class Asked(BaseContext):
         return str(self.connection.scope.get("state", {}).get("request_id") or "")
 
 
-Info = strawberry.Info[Asked, None]
+Info = strawberry.Info[Context, None]
 
 
 def health(info: Info) -> types.Health:
@@ -56,8 +55,8 @@ def available_models(info: Info, dataset: str | None = None) -> list[types.Alias
     if dataset is not None:
         service.contract(dataset)
     return [
-        answers.alias_of(
-            status.dataset, describing.alias_info(status, service.models.get(status.dataset, status.alias) if status.serving else None)
+        builders.alias_of(
+            status.dataset, rest.alias_info(status, service.models.get(status.dataset, status.alias) if status.serving else None)
         )
         for status in service.models.status().aliases
         if dataset in {None, status.dataset}
@@ -68,14 +67,14 @@ async def registered_versions(info: Info, dataset: str | None = None) -> list[ty
     service, resources = info.context.service, info.context.resources
     contract = service.contract(dataset or service.settings.api_default_dataset)
     found = await to_thread.run_sync(resources.administration.candidates, contract, limiter=resources.admin_threads)
-    return [answers.version_of(describing.version_info(candidate)) for candidate in found]
+    return [builders.version_of(rest.version_info(candidate)) for candidate in found]
 
 
 def model_info(info: Info, model: Model = CHAMPION, dataset: str | None = None) -> types.ModelInfo:
     service = info.context.service
     loaded = service.models.get(dataset or service.settings.api_default_dataset, model)
     status = next(found for found in service.models.status().aliases if (found.dataset, found.alias) == (loaded.dataset, loaded.alias))
-    return answers.model_of(describing.model_info(service.contracts[loaded.dataset], loaded, status))
+    return builders.model_of(rest.model_info(service.contracts[loaded.dataset], loaded, status))
 
 
 async def predictions(  # noqa: PLR0913, PLR0917 - what one may choose by
@@ -95,13 +94,13 @@ async def predictions(  # noqa: PLR0913, PLR0917 - what one may choose by
     context = info.context
     read = partial(context.service.store.page, first + 1, before, dataset=dataset, alias=model, role=role, source=source)
     found = await to_thread.run_sync(read, limiter=context.resources.store_threads)
-    return answers.page_of(found, first, context.service.contracts)
+    return builders.page_of(found, first, context.service.contracts)
 
 
 async def live_predictions(info: Info, dataset: str | None = None, model: str | None = None) -> AsyncIterator[types.StoredPrediction]:
     async for given in info.context.resources.live.watch():
         if given.role == "answer" and dataset in {None, given.dataset} and model in {None, given.alias}:
-            yield answers.stored_of(given, info.context.service.contracts)
+            yield builders.stored_of(given, info.context.service.contracts)
 
 
 def make_query(inputs: RecordInputs) -> type:
@@ -110,11 +109,11 @@ def make_query(inputs: RecordInputs) -> type:
     async def predict(info: Info, records: Any, model: Model = CHAMPION) -> types.Predictions:  # noqa: ANN401 - see below
         service = info.context.service
         contract, rows = inputs.read(records, service.settings.api_max_records)
-        loaded = service.models.get(contract.name, model)
-        # An id of its own: one query may ask for predictions several times
-        predicted = await score_records(service, loaded, rows, unique_id(info.context.request_id))
-        service.recorder.record(predicted.model, predicted.columns, predicted.scores, predicted.request_id, "graphql")
-        return answers.predictions_of(predicted, contract)
+        predictor = service.predictor
+        loaded = predictor.find(contract.name, model)
+        request_id = unique_id(info.context.request_id)  # one query may ask for several predictions, each with an id of its own
+        prediction = await predictor.dispatch(loaded, len(rows), lambda: predictor.predict(loaded, rows, request_id, "graphql"))
+        return builders.predictions_of(prediction, contract)
 
     async def explain(
         info: Info,
@@ -134,7 +133,7 @@ def make_query(inputs: RecordInputs) -> type:
         columns = loaded.scorer.parser.parse(rows)
         made = await asyncio.wrap_future(service.explainers.submit(loaded, columns, class_, top))
         return types.Explanations(
-            explanations=[answers.explanation_of(explanation, contract) for explanation in made],
+            explanations=[builders.explanation_of(explanation, contract) for explanation in made],
             method=service.explainers.method(loaded),
             dataset=loaded.dataset,
             alias=loaded.alias,

@@ -19,11 +19,11 @@ from strawberry.types.unset import UNSET
 
 from hearth.contracts import Contract
 from hearth.settings import ApiSettings
-from hearth_api.bodies import receive_body
 from hearth_api.graphql_schema import types
+from hearth_api.graphql_schema.errors import ErrorsAsInRest
 from hearth_api.graphql_schema.inputs import record_inputs
-from hearth_api.graphql_schema.queries import Asked, make_query, make_subscription
-from hearth_api.graphql_schema.told import ErrorsAsInRest
+from hearth_api.graphql_schema.queries import Context, make_query, make_subscription
+from hearth_api.requests.bodies import receive_body
 from hearth_api.resources import resources_of
 from hearth_api.state import service_of, state_of
 
@@ -60,7 +60,7 @@ class _Schema(strawberry.Schema):
         """Log nothing: what a caller did wrong is for the caller, and ErrorsAsInRest logs the rest."""
 
 
-class _Router(GraphQLRouter[Asked, None]):
+class _Router(GraphQLRouter[Context, None]):
     async def run(self, request: Any, context: Any = UNSET, root_value: Any = UNSET) -> Any:  # noqa: ANN401 - its interface
         """Answer a request, whose body is read as REST reads one: no more than its limit, and no longer than its time."""
         if isinstance(request, Request) and request.method == "POST":
@@ -82,8 +82,8 @@ class _Router(GraphQLRouter[Asked, None]):
         return HTMLResponse((_FOLDER / "page.html").read_text("utf-8"))
 
 
-async def _asked(connection: HTTPConnection) -> Asked:
-    return Asked(service_of(connection), resources_of(connection), connection)
+async def _asked(connection: HTTPConnection) -> Context:
+    return Context(service_of(connection), resources_of(connection), connection)
 
 
 async def _file(request: Request) -> Response:

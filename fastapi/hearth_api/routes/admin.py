@@ -6,9 +6,9 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import APIRouter, Body
 
-from hearth.pipeline.administration import Appointment, Move
-from hearth.serving import AliasStatus
-from hearth_api.keys import Admin
+from hearth.serving.alias_admin import Move, PromotionRequest
+from hearth.serving.model_follower import AliasStatus
+from hearth_api.middleware.api_keys import Admin
 from hearth_api.resources import Opened
 from hearth_api.schemas.admin import MovedAliases, Promotion, Reloaded, ReloadedAlias
 from hearth_api.schemas.errors import ErrorBody
@@ -32,7 +32,7 @@ router = APIRouter(tags=["administration"], responses=_RESPONSES)
 @router.post("/reload-cache", summary="The same", include_in_schema=False)
 async def reload(service: Service, opened: Opened, _: Admin) -> Reloaded:
     """Load what has moved and answer what is served. Other processes follow by themselves, within HEARTH_ALIAS_POLL_SECONDS."""
-    await to_thread.run_sync(service.models.look, limiter=opened.admin_threads)
+    await to_thread.run_sync(service.models.poll, limiter=opened.admin_threads)
     status = service.models.status()
     return Reloaded(problem=status.problem, aliases=[_alias(alias) for alias in status.aliases])
 
@@ -48,15 +48,15 @@ async def roll_back(service: Service, opened: Opened, key: Admin, dataset: str) 
 @router.post("/models/{dataset}/promote", summary="Give a version an alias", responses={**_MOVE_RESPONSES, 422: {"model": ErrorBody}})
 async def promote(service: Service, opened: Opened, key: Admin, dataset: str, asked: Annotated[Promotion, Body()]) -> MovedAliases:
     """Make a version champion, or give it another alias; a champion that is replaced becomes previous."""
-    appointment = Appointment(asked.version or asked.from_ or "", asked.to, asked.over_gate)
-    ask = partial(opened.administration.appoint, service.contract(dataset), appointment, key.name)
+    promotion = PromotionRequest(asked.version or asked.from_ or "", asked.to, asked.over_gate)
+    ask = partial(opened.administration.promote, service.contract(dataset), promotion, key.name)
     move = await to_thread.run_sync(ask, limiter=opened.admin_threads)
     return await _followed(service, opened, move, key.name)
 
 
 async def _followed(service: ServiceState, opened: Opened, move: Move, by: str) -> MovedAliases:
     """Serve what was moved before the answer says that it was."""
-    await to_thread.run_sync(service.models.look, limiter=opened.admin_threads)
+    await to_thread.run_sync(service.models.poll, limiter=opened.admin_threads)
     serving = {status.alias: status.serving for status in service.models.status().aliases if status.dataset == move.dataset}
     return MovedAliases(
         dataset=move.dataset,

@@ -6,11 +6,10 @@ from fastapi import APIRouter, Query, Request
 
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION, aliases
-from hearth.explaining import ALL_CLASSES, Explanation
-from hearth_api.bodies import parse_records, receive_body
+from hearth.serving.explaining import ALL_CLASSES, Explanation
 from hearth_api.documentation import request_body
-from hearth_api.predicting import in_compute_thread
-from hearth_api.routes.predictions import RESPONSES
+from hearth_api.requests.bodies import parse_records, receive_body
+from hearth_api.routes.predict import RESPONSES
 from hearth_api.schemas.explanations import ContributionAnswer, ExplainAnswer, ExplanationAnswer
 from hearth_api.state import Service
 
@@ -48,8 +47,8 @@ def _add_route(router: APIRouter, path: str, contract: Contract, max_records: in
         service.explainers.check_class(contract.name, class_)
         settings = service.settings
         content = await receive_body(request.scope, request.receive, settings.api_max_body_bytes, settings.api_body_seconds)
-        columns = await in_compute_thread(
-            service, lambda: loaded.scorer.parser.parse(parse_records(content, contract, settings.explain_max_records))
+        columns = await service.predictor.in_compute_thread(
+            lambda: loaded.scorer.parser.parse(parse_records(content, contract, settings.explain_max_records))
         )
         made = await asyncio.wrap_future(service.explainers.submit(loaded, columns, class_, top))
         return ExplainAnswer(

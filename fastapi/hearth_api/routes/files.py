@@ -10,14 +10,13 @@ from fastapi.responses import StreamingResponse
 
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION, aliases
-from hearth.files import AddedColumns, CsvFile, ParquetFile, ScoredFile
-from hearth.files.readings import Reading
-from hearth.scoring import Scores
-from hearth.serving import LoadedModel
-from hearth_api.predicting import in_compute_thread
-from hearth_api.routes.predictions import RESPONSES
+from hearth.modelling.scorer import Scores
+from hearth.serving.files import AddedColumns, CsvFile, ParquetFile, ScoredFile
+from hearth.serving.files.row_batches import Reading
+from hearth.serving.model_follower import LoadedModel
+from hearth_api.requests.uploads import receive_file
+from hearth_api.routes.predict import RESPONSES
 from hearth_api.state import Service, ServiceState
-from hearth_api.uploads import receive_file
 
 T = TypeVar("T")
 Opened = type[CsvFile] | type[ParquetFile]
@@ -73,7 +72,9 @@ def _add_route(router: APIRouter, path: str, contract: Contract, kind: Opened) -
         loaded = service.models.get(contract.name, model)
         settings = service.settings
         file = await receive_file(request, settings.api_max_file_bytes, settings.api_body_seconds, stack)
-        opened: ScoredFile = await in_compute_thread(service, partial(kind.open, file, contract, AddedColumns.of(contract, prefix)))
+        opened: ScoredFile = await service.predictor.in_compute_thread(
+            partial(kind.open, file, contract, AddedColumns.of(contract, prefix))
+        )
         async for _ in _steps(service, opened.check(), stack):
             pass
         headers = {
@@ -91,13 +92,13 @@ class _Record:
     """Has what is answered stored, batch after batch; a record is known by its place among the rows of the file."""
 
     def __init__(self, service: ServiceState, model: LoadedModel, request_id: str) -> None:
-        self._recorder, self._model, self._request_id = service.recorder, model, request_id
+        self._predictor, self._model, self._request_id = service.predictor, model, request_id
         self._rows = 0
 
     def __call__(self, reading: Reading, scores: Scores) -> None:
         places = self._rows + np.flatnonzero(reading.good)
         self._rows += len(reading)
-        self._recorder.record(self._model, reading.columns, scores, self._request_id, "file", places)
+        self._predictor.record(self._model, reading.columns, scores, self._request_id, "file", places)
 
 
 async def _steps(service: ServiceState, steps: Generator[T], stack: ExitStack) -> AsyncIterator[T]:
@@ -105,7 +106,7 @@ async def _steps(service: ServiceState, steps: Generator[T], stack: ExitStack) -
     stack.callback(steps.close)
     while True:
         with CancelScope(shield=True):  # whoever cancels closes the file next, so no step may be under way then
-            step = await in_compute_thread(service, partial(_next, steps))
+            step = await service.predictor.in_compute_thread(partial(_next, steps))
         if step is _END:
             return
         if step != b"":

@@ -2,7 +2,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 
-from hearth.metrics import metrics_text
+from hearth.serving.metrics import metrics_text
 
 router = APIRouter(tags=["service"])
 

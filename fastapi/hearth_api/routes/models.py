@@ -5,9 +5,9 @@ from fastapi import APIRouter, Query
 
 from hearth.contracts.aliases import CHALLENGER, CHAMPION
 from hearth.errors import ModelUnavailable
-from hearth.serving import AliasStatus
-from hearth_api.describing import alias_info, dataset_info, dataset_summary, model_info, version_info
+from hearth.serving.model_follower import AliasStatus
 from hearth_api.resources import Opened
+from hearth_api.schemas.builders import alias_info, dataset_info, dataset_summary, model_info, version_info
 from hearth_api.schemas.errors import ErrorBody
 from hearth_api.schemas.models import AliasInfo, DatasetInfo, DatasetList, DatasetModels, ModelInfo, ModelList, VersionList
 from hearth_api.state import Service, ServiceState

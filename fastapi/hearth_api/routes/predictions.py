@@ -1,133 +1,97 @@
-"""`POST /predict` and `POST /<data set>/predict`.
+"""What was predicted, and what became of a message."""
 
-They are ASGI applications that FastAPI documents but does not run: its dependencies and its validation of answers would cost several times
-what scoring a record does. What must happen around every request is therefore middleware, or stands here; a router's dependencies would not
-be asked.
-"""
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Literal
+from urllib.parse import urlencode
 
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
-from typing import Annotated, NoReturn
-from urllib.parse import parse_qsl
-
-from fastapi import Query
-from fastapi.routing import APIRoute
-from pydantic_core import to_json
-from starlette.types import Receive, Scope, Send
+from anyio import to_thread
+from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime
 
 from hearth.contracts import Contract
-from hearth.contracts.aliases import CHAMPION, aliases
-from hearth.errors import UnknownDataset
-from hearth.serving import LoadedModel
-from hearth_api.bodies import parse_records, receive_body
-from hearth_api.documentation import request_body
-from hearth_api.predicting import Predicted, in_compute_thread, score
+from hearth.predictions import Cursor, Prediction
+from hearth.streaming.message_status import MessageStatus
+from hearth_api.resources import Opened
 from hearth_api.schemas.errors import ErrorBody
-from hearth_api.schemas.predictions import PredictionAnswer
-from hearth_api.state import ServiceState, state_of
+from hearth_api.schemas.stream import DeadRecords, MessageOutcome, PredictionPage, StoredPrediction
+from hearth_api.state import Service
 
-_BYTES_IN_PLACE = 65_536  # a longer body is not even parsed where it arrives
-_JSON = (b"content-type", b"application/json")
+_MOST = 1_000
+_TEXT = r"^[^\x00]*$"  # what PostgreSQL can compare
+_RESPONSES: dict[int | str, dict[str, object]] = {503: {"model": ErrorBody, "description": "The predictions store or the stream is away"}}
 
-RESPONSES: dict[int | str, dict[str, object]] = {
-    404: {"model": ErrorBody, "description": "No such data set or alias"},
-    408: {"model": ErrorBody, "description": "The body did not come in time"},
-    413: {"model": ErrorBody, "description": "The body is too large"},
-    422: {"model": ErrorBody, "description": "The body or a record is not what the contract says"},
-    503: {"model": ErrorBody, "description": "The alias has no version yet, or the registry is away and nothing is loaded"},
-}
+router = APIRouter(tags=["stored predictions"], responses=_RESPONSES)
 
 
-def prediction_routes(contracts: Mapping[str, Contract], default: str, max_records: int) -> Iterator[APIRoute]:
-    """Make `POST /predict` for the default data set and `POST /<data set>/predict` for each."""
-    yield _PredictRoute("/predict", contracts[default], max_records)
-    for contract in contracts.values():
-        yield _PredictRoute(f"/{contract.name}/predict", contract, max_records)
-
-    async def refuse(dataset: str) -> NoReturn:
-        raise UnknownDataset(dataset, sorted(contracts))
-
-    yield APIRoute("/{dataset}/predict", refuse, methods=["POST"], response_model=None, include_in_schema=False)
-
-
-class _PredictRoute(APIRoute):
-    def __init__(self, path: str, contract: Contract, max_records: int) -> None:
-        self._contract = contract
-        super().__init__(
-            path,
-            _documented(contract),
-            methods=["POST"],
-            tags=["predictions"],
-            summary=f"Score records of {contract.name}",
-            description="Answers in the order of the records. What breaks the contract is named with row, column, value and expectation.",
-            response_model=PredictionAnswer,
-            responses=RESPONSES,
-            openapi_extra={"requestBody": request_body(contract, max_records)},
-        )
-        self.app = self._predict
-
-    async def _predict(self, scope: Scope, receive: Receive, send: Send) -> None:
-        service = state_of(scope)
-        settings = service.settings
-        model = service.models.get(self._contract.name, _alias(scope["query_string"]))
-        content = await receive_body(scope, receive, settings.api_max_body_bytes, settings.api_body_seconds)
-        request_id: str = scope["state"]["request_id"]
-        if len(content) <= _BYTES_IN_PLACE:
-            records = parse_records(content, self._contract, settings.api_max_records)
-            if len(records) <= model.records_in_place:
-                body = _answer(service, score(model, records, request_id))
-            else:
-                body = await in_compute_thread(service, lambda: _answer(service, score(model, records, request_id)))
-        else:
-            body = await in_compute_thread(service, lambda: self._parsed_and_scored(content, model, service, request_id))
-        headers = [_JSON, (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    def _parsed_and_scored(self, content: bytes, model: LoadedModel, service: ServiceState, request_id: str) -> bytes:
-        return _answer(service, score(model, parse_records(content, self._contract, service.settings.api_max_records), request_id))
+@router.get("/predictions", summary="Stored predictions, newest first", responses={422: {"model": ErrorBody}})
+async def list_predictions(  # noqa: PLR0913, PLR0917 - what one may choose by
+    request: Request,
+    service: Service,
+    opened: Opened,
+    limit: Annotated[int, Query(ge=1, le=_MOST)] = 100,
+    after: Annotated[str | None, Query(description="the cursor of the page before")] = None,
+    dataset: Annotated[str | None, Query(pattern=_TEXT, description="of this data set only")] = None,
+    model: Annotated[str | None, Query(pattern=_TEXT, description="made under this alias only")] = None,
+    source: Annotated[Literal["stream", "rest", "graphql", "grpc", "file"] | None, Query(description="that came this way only")] = None,
+    role: Annotated[
+        Literal["answer", "challenger"], Query(description="what was answered, or what a challenger said in shadow")
+    ] = "answer",
+    since: Annotated[AwareDatetime | None, Query(description="scored at this time or later, such as 2026-01-31T08:00:00Z")] = None,
+) -> PredictionPage:
+    """A page of what was predicted; `next` leads to the one behind it. What is added meanwhile is newer than every page that follows."""
+    before = Cursor.decode(after) if after is not None else None
+    read = partial(service.store.page, limit + 1, before, dataset=dataset, alias=model, role=role, source=source)
+    found = await to_thread.run_sync(read, limiter=opened.store_threads)
+    if since is not None:
+        found = [prediction for prediction in found if prediction.scored_at >= since]
+    page = found[:limit]
+    cursor = Cursor.after(page[-1]).encode() if len(found) > limit else None
+    chosen = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
+    return PredictionPage(
+        predictions=[_stored(service.contracts, prediction) for prediction in page],
+        cursor=cursor,
+        next=f"{request.url.path}?{urlencode([*chosen, ('after', cursor)])}" if cursor else None,
+    )
 
 
-def prediction_answer(predicted: Predicted) -> dict[str, object]:
-    """Return what is answered, as `PredictionAnswer` describes it."""
-    model, scores = predicted.model, predicted.scores
-    predictions = scores.predictions
-    labels = scores.labels
-    probabilities = [dict(zip(scores.classes, row, strict=True)) for row in scores.probabilities.tolist()]
-    single = len(predictions) == 1
-    return {
-        "predictions": predictions,
-        "labels": labels,
-        "probabilities": probabilities,
-        "prediction": predictions[0] if single else None,
-        "label": labels[0] if single else None,
-        "probability": probabilities[0][labels[0]] if single else None,
-        "dataset": model.dataset,
-        "alias": model.alias,
-        "model": model.dataset,
-        "version": model.version,
-        "model_version": model.version,
-        "family": model.family,
-        "n_samples": len(predictions),
-        "request_id": predicted.request_id,
-    }
+@router.get("/predictions/{message_id}", summary="What became of a message", responses={404: {"model": ErrorBody}})
+async def find_prediction(service: Service, opened: Opened, message_id: str) -> MessageOutcome:
+    """Its predictions if they are stored, why its records are dead if some are, or that it still waits."""
+    outcome = await to_thread.run_sync(opened.outcomes.of, message_id, limiter=opened.store_threads)
+    return _outcome(service.contracts, outcome)
 
 
-def _answer(service: ServiceState, predicted: Predicted) -> bytes:
-    service.recorder.record(predicted.model, predicted.columns, predicted.scores, predicted.request_id, "rest")
-    return to_json(prediction_answer(predicted))
+def _outcome(contracts: Mapping[str, Contract], outcome: MessageStatus) -> MessageOutcome:
+    letter = outcome.letter
+    return MessageOutcome(
+        message_id=outcome.message_id,
+        status=outcome.status,
+        predictions=[_stored(contracts, prediction) for prediction in outcome.predictions],
+        dead=DeadRecords(error=letter.error, reason=letter.reason, time=letter.time) if letter else None,
+        problem=outcome.problem,
+    )
 
 
-@lru_cache(maxsize=256)
-def _alias(query: bytes) -> str:
-    """Return the alias that a query names; of several the last, as FastAPI does it."""
-    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get("model", CHAMPION)
-
-
-def _documented(contract: Contract):  # type: ignore[no-untyped-def]  # noqa: ANN202 - FastAPI reads its signature
-    shown = f"one of: {', '.join(aliases(contract))}"
-
-    def predict(model: Annotated[str, Query(description=f"The alias that answers, {shown}.")] = CHAMPION) -> NoReturn:
-        raise NotImplementedError("it is answered by the route itself")
-
-    return predict
+def _stored(contracts: Mapping[str, Contract], given: Prediction) -> StoredPrediction:
+    # A data set may be gone, or have had other classes, since this was stored: then positions stand for both.
+    contract = contracts.get(given.dataset)
+    classes = contract.target.classes if contract else ()
+    fits = contract is not None and len(classes) == len(given.probabilities)
+    names = classes if fits else [str(code) for code in range(len(given.probabilities))]
+    return StoredPrediction(
+        message_id=given.message_id,
+        row=given.row,
+        dataset=given.dataset,
+        alias=given.alias,
+        version=given.version,
+        family=given.family,
+        prediction=contract.class_codes[given.code] if contract and fits else given.code,
+        label=given.label,
+        probabilities=dict(zip(names, given.probabilities, strict=True)),
+        record=given.record,
+        source=given.source,
+        role=given.role,
+        enqueued_at=given.enqueued_at,
+        scored_at=given.scored_at,
+    )

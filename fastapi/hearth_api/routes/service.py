@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from hearth.contracts.aliases import CHAMPION
-from hearth.serving import AliasStatus
+from hearth.serving.model_follower import AliasStatus
 from hearth_api.schemas.service import AliasState, Health, NotReady, Readiness, ServerState, ServiceInfo
 from hearth_api.state import Service, ServiceState
 
@@ -69,7 +69,7 @@ async def ready(service: Service) -> Response:
     missing += [f"{alias.dataset}@{alias.alias}: {alias.problem.rstrip('.')}" for alias in aliases if not alias.ok]
     if not status.following:
         missing.append("models: nobody follows the registry any more; the log says why")
-    last_look = status.last_look.isoformat() if status.last_look else None
+    last_look = status.last_poll.isoformat() if status.last_poll else None
     if not missing:
         return JSONResponse(Readiness(servers=servers, following=status.following, last_look=last_look, aliases=aliases).model_dump())
     detail = "; ".join(missing)

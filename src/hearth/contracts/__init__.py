@@ -3,7 +3,7 @@
 `frames` (pandera, for the ETL) and `records` (pydantic, for everything that serves) are imported by those who need them.
 """
 
-from hearth.contracts.kinds import CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, NumberColumn
+from hearth.contracts.column_types import CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, NumberColumn
 from hearth.contracts.loading import list_contracts, load_contract
 from hearth.contracts.model import Contract
 

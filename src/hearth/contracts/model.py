@@ -5,8 +5,8 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from hearth.contracts import names
-from hearth.contracts.kinds import (
+from hearth.contracts import airflow_names
+from hearth.contracts.column_types import (
     CategoryColumn,
     Code,
     Column,
@@ -125,7 +125,7 @@ class Contract(Part):
         min_length=1,
         description="each_family: one DAG a family, which tunes it; best_family: one DAG that compares all, and tunes the best",
     )
-    dags_without_prefix: tuple[names.Dag, ...] = Field((), description="DAGs whose ids go without the name of the data set")
+    dags_without_prefix: tuple[airflow_names.Dag, ...] = Field((), description="DAGs whose ids go without the name of the data set")
     drop: tuple[str, ...] = ()
     cleaning: Cleaning = Cleaning()
     split: Split = Split()

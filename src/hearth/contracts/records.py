@@ -23,7 +23,7 @@ from pydantic import (
     create_model,
 )
 
-from hearth.contracts.kinds import CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, field_name
+from hearth.contracts.column_types import CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, field_name
 from hearth.contracts.model import Contract
 from hearth.errors import InvalidRecords, Problem
 

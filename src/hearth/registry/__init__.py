@@ -2,6 +2,6 @@
 
 from hearth.registry.registry import NewVersion, RegisteredVersion, Registry
 from hearth.registry.study import Study
-from hearth.registry.tracking import Candidate
+from hearth.registry.tracking import CandidateRun
 
-__all__ = ["Candidate", "NewVersion", "RegisteredVersion", "Registry", "Study"]
+__all__ = ["CandidateRun", "NewVersion", "RegisteredVersion", "Registry", "Study"]

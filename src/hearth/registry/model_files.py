@@ -15,8 +15,8 @@ from mlflow.models import Model, infer_signature
 from sklearn.pipeline import Pipeline
 
 from hearth.errors import IncompatibleModel, RefusedModel, UntrustedModel
-from hearth.families import FAMILIES
-from hearth.features import TRUSTED_TYPES as FEATURES_TRUSTED_TYPES
+from hearth.modelling.families import FAMILIES
+from hearth.modelling.features import TRUSTED_TYPES as FEATURES_TRUSTED_TYPES
 from hearth.registry.provenance import LIBRARIES, MUST_MATCH, library_versions
 
 # The types that our pipelines hold beyond those that skops trusts by itself.

@@ -8,7 +8,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from hearth.registry.connection import Connection
 
 if TYPE_CHECKING:
-    from hearth.training import TrialResult, Tuned  # Optuna is not where models are served
+    from hearth.modelling.tuning import TrialResult, Tuned  # Optuna is not where models are served
 
 
 class Study:

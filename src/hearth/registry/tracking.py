@@ -21,7 +21,7 @@ REVISION, LIBRARY = "hearth.git_revision", "hearth.library."
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CandidateRun:
     """Parameters that were judged by cross-validation; `training_key` names the occasion."""
 
     dataset: str
@@ -109,7 +109,7 @@ class Tracking:
                 self._connection.log(run_id, params, {})
                 yield Study(self._connection, experiment_id, run_id, metric, tags)
 
-    def log_candidate(self, experiment: str, candidate: Candidate) -> str:
+    def log_candidate(self, experiment: str, candidate: CandidateRun) -> str:
         """Log what cross-validation said of parameters that may become a version, instead of an earlier try of the same training.
 
         Returns:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from hearth.streaming.client import Entry, Fields, StreamClient, entries_of, id_parts
 from hearth.streaming.messages import enqueued_at
-from hearth.streaming.waiting import is_message_id
+from hearth.streaming.pending import is_message_id
 
 _PAGE_ENTRIES = 1_000
 _ORIGINAL = b"original."

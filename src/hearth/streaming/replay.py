@@ -17,14 +17,13 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from hearth.errors import HearthError
+from hearth.logs import configure_logging
 from hearth.moments import parse_moment
 from hearth.settings import StreamSettings
 from hearth.streaming.client import REPLAY_OF, StreamWriter
 from hearth.streaming.dead_letters import DeadLetters, StoredLetter
 from hearth.streaming.messages import enqueued_at
-from hearth.streaming.patience import Patience, Stopped
-from hearth.streaming.pressure import wait_while_full
-from hearth.telemetry import configure_logging
+from hearth.streaming.retrying import Retrier, Stopped, wait_while_full
 
 _AT_ONCE = 100
 _LONGEST_REASON = 100
@@ -109,7 +108,7 @@ def main() -> int:
             if options.dry_run or not (options.all or choice != Choice()):
                 _list(chosen(replay, choice))
             else:
-                _put_back(replay, writer, choice, dict(options.set), settings.stream_max_length, Patience(stop))
+                _put_back(replay, writer, choice, dict(options.set), settings.stream_max_length, Retrier(stop))
     except HearthError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a program for people
         return 1
@@ -128,15 +127,15 @@ def _list(letters: Iterator[StoredLetter]) -> None:
 
 
 def _put_back(  # noqa: PLR0913, PLR0917 - what is chosen and how
-    replay: Replay, writer: StreamWriter, choice: Choice, changes: Mapping[str, str], max_length: int, patience: Patience
+    replay: Replay, writer: StreamWriter, choice: Choice, changes: Mapping[str, str], max_length: int, retrier: Retrier
 ) -> None:
     done = gone = 0
     try:
         found = chosen(replay, choice)
         writer.length()  # a server that is away now is told at once; one that goes away later is waited for
         while batch := list(islice(found, _AT_ONCE)):
-            wait_while_full(writer.length, max_length, patience)
-            if patience.ended:
+            wait_while_full(writer.length, max_length, retrier)
+            if retrier.ended:
                 break
             known = [letter for letter in batch if letter.fields]
             done += len(replay.put_back(known, changes))

@@ -1,0 +1,21 @@
+"""What the contenders are asked: fake employees, the same ones on every run."""
+
+from collections.abc import Mapping, Sequence
+
+from benchmarks.harness.model import DATA
+from hearth.contracts import load_contract
+from hearth.fakes import FakeRecords
+
+Records = Sequence[Mapping[str, object]]
+
+_DIFFERENT = {1: 500, 100: 20, 1_000: 5}
+_SEED = 7
+
+
+def fake_requests(size: int) -> list[Records]:
+    """Return different requests of so many records in which nothing is missing, because not every peer's format can say that."""
+    contract = load_contract("employees", DATA)
+    count = size * _DIFFERENT.get(size, 10)
+    fakes = FakeRecords.load(contract, DATA).records(2 * count + 100, seed=_SEED)
+    whole = [{name: record[name] for name in contract.feature_names} for record in fakes if None not in record.values()]
+    return [whole[start : start + size] for start in range(0, count, size)]

@@ -1,0 +1,40 @@
+"""The real servers around a service that is measured."""
+
+import contextlib
+import os
+import subprocess
+import sys
+
+import psutil
+from dotenv import dotenv_values
+
+from benchmarks.harness.model import DATA
+from deploy.embedded.temporary_servers import ROOT, create_database, mlflow, postgres, valkey
+
+_MEGABYTE = 1e6
+
+
+def servers(stack: contextlib.ExitStack) -> tuple[dict[str, str], str]:
+    """Start MLflow, PostgreSQL and Valkey; return the settings of a Hearth process that uses them, and the tracking URI.
+
+    HEARTH_ variables of the caller win, so that other settings can be measured.
+    """
+    registry = stack.enter_context(mlflow())
+    database = create_database(stack.enter_context(postgres()), "predictions")
+    defaults = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value is not None and name.startswith("HEARTH_")}
+    settings = {
+        **defaults,
+        "HEARTH_DATA_DIR": str(DATA),
+        "HEARTH_MLFLOW_TRACKING_URI": registry,
+        "HEARTH_PREDICTIONS_URL": database,
+        "HEARTH_REDIS_URL": stack.enter_context(valkey()),
+        **{name: value for name, value in os.environ.items() if name.startswith("HEARTH_")},
+    }
+    subprocess.run([sys.executable, "-m", "hearth.predictions", "migrate"], cwd=ROOT, env={**os.environ, **settings}, check=True)
+    return settings, registry
+
+
+def memory_megabytes(pid: int) -> float:
+    """Return the proportional size of a process and its children, in units of 10^6 bytes."""
+    leader = psutil.Process(pid)
+    return sum(int(process.memory_full_info().pss) for process in (leader, *leader.children(recursive=True))) / _MEGABYTE

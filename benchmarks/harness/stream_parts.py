@@ -1,0 +1,93 @@
+"""Parts of a stream worker alone, and workers as they are often written, without a database, each timed in a process of its own.
+
+python -m benchmarks.harness.stream_parts PART --url … --registry … --model … --messages …: prints messages of one record a second.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import joblib
+import mlflow.pyfunc
+import pandas as pd
+
+from benchmarks.harness.stream_messages import batches, employees
+from deploy.embedded.temporary_servers import ROOT
+from hearth.contracts.aliases import CHAMPION
+from hearth.registry import Registry
+from hearth.serving.compiled.scorer import CompiledScorer
+from hearth.streaming.client import StreamWriter
+from hearth.streaming.consumer import StreamConsumer
+from hearth.streaming.messages import records_of
+
+SEND, READ, PREDICT_PROBA, PYFUNC, ONE, LOAD = "send", "read", "predict_proba", "pyfunc", "one", "load"
+_AT_ONCE = 500
+_WITHOUT_HIREDIS = "import sys; sys.modules['hiredis'] = None; from benchmarks.harness.stream_parts import main; sys.exit(main())"
+Score = Callable[[Sequence[object]], object]
+
+
+def timed(part: str, url: str, registry: str, model: Path, messages: int, *, hiredis: bool = True) -> float:  # noqa: PLR0913 - as the program's
+    """Return how many messages a second a part does, timed in a process of its own."""
+    begin = ["-m", "benchmarks.harness.stream_parts"] if hiredis else ["-c", _WITHOUT_HIREDIS]
+    options = ["--url", url, "--registry", registry, "--model", str(model), "--messages", str(messages)]
+    done = subprocess.run([sys.executable, *begin, part, *options], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout)
+
+
+def main() -> int:
+    """Time one part and print what it does in a second."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=[SEND, READ, PREDICT_PROBA, PYFUNC, ONE, LOAD])
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--registry", required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--messages", type=int, required=True)
+    options = parser.parse_args()
+    name = f"bench-{uuid4().hex}"
+    with StreamWriter(options.url, name) as writer, StreamConsumer(options.url, name, "workers", "one", 1_000) as reader:
+        sent = list(batches(options.messages, 1, _AT_ONCE))
+        began = time.perf_counter()
+        for batch in sent:
+            writer.send(batch)
+        seconds = time.perf_counter() - began
+        reader.join()
+        if options.part != SEND:
+            at_once = 1 if options.part in {ONE, LOAD} else _AT_ONCE
+            seconds = _read(reader, options.messages, at_once, _score(options.part, options.registry, options.model))
+    print(options.messages / seconds)
+    return 0
+
+
+def _read(reader: StreamConsumer, messages: int, at_once: int, score: Score) -> float:
+    done, began = 0, time.perf_counter()
+    while done < messages:
+        entries = reader.read(at_once, 1_000)
+        score([record for entry in entries for record in records_of(entry)])
+        reader.settle([entry.id for entry in entries])
+        done += len(entries)
+    return time.perf_counter() - began
+
+
+def _score(part: str, registry: str, model: Path) -> Score:
+    contract = employees()
+    if part == READ:
+        scorer = CompiledScorer(joblib.load(model), contract)
+        return lambda records: scorer.score_columns(scorer.parser.parse(records))
+    kinds = dict.fromkeys(contract.numeric_features, "float64")
+    if part == LOAD:
+        source = Registry(registry)
+        return lambda records: source.load(source.version(contract.name, CHAMPION)).predict_proba(pd.DataFrame(records).astype(kinds))
+    if part == PYFUNC:
+        mlflow.set_tracking_uri(registry)
+        loaded = mlflow.pyfunc.load_model(f"models:/{contract.name}@{CHAMPION}")
+        return lambda records: loaded.predict(pd.DataFrame(records).astype(kinds))
+    pipeline = joblib.load(model)
+    return lambda records: pipeline.predict_proba(pd.DataFrame(records).astype(kinds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Compare the scorers of services with the scikit-learn pipelines that they were made of, in process, on one thread: `make bench-scorers`.
+
+A scorer checks raw records and scores them; the pipeline gets a frame that is there already. Both take turns on the same fake employees,
+a different request each time; the median of the rounds counts. What LightGBM's parts take stands below.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from benchmarks.harness.model import DATA, ROWS, fitted, rows
+from benchmarks.harness.requests import fake_requests
+from hearth.contracts import load_contract
+from hearth.serving.compiled.preprocessing import CompiledFeatures
+from hearth.serving.compiled.scorer import CompiledScorer
+from utils.console import make_console, make_table
+
+SIZES = (1, 100, 1_000)
+_WITH_PARTS = "lightgbm"
+Work = Mapping[str, tuple[Callable[[object], object], Sequence[object]]]
+"""What is done, by its name, and the requests that it is done with."""
+
+
+def main() -> int:
+    """Fit, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=0.3, help="of each work in each round")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    contract = load_contract("employees", DATA)
+    X, y = rows(contract, ROWS)
+    table = make_table("Milliseconds a request, one thread", "family", "what", *(f"{size} records" for size in SIZES))
+    with threadpool_limits(limits=1):
+        for family in contract.families:
+            scorer = CompiledScorer(fitted(contract, family, X, y), contract)
+            found = [_measure(_work(scorer, size, parts=family == _WITH_PARTS), options.rounds, options.seconds) for size in SIZES]
+            for what in found[0]:
+                table.add_row(family, what, *(f"{milliseconds[what]:.3f}" for milliseconds in found))
+    make_console().print(table)
+    return 0
+
+
+def _work(scorer: CompiledScorer, size: int, *, parts: bool) -> Work:
+    requests = fake_requests(size)
+    frames = [pd.DataFrame(list(records)) for records in requests]
+    work: dict[str, tuple[Callable[..., object], Sequence[object]]] = {
+        "scorer, check included": (lambda records: scorer.score_columns(scorer.parser.parse(records)), requests),
+        "scikit-learn's pipeline": (scorer.pipeline.predict_proba, frames),
+    }
+    if parts:
+        features, booster = CompiledFeatures(scorer.pipeline["features"]), scorer.pipeline["model"].booster_
+        columns = [scorer.parser.parse(records) for records in requests]
+        numbers = [features(each) for each in columns]
+        work["of it: the check"] = (scorer.parser.parse, requests)
+        work["of it: features, trees, probabilities"] = (scorer.score_columns, columns)
+        work["features, as other families get them"] = (features, columns)
+        work["trees by LightGBM"] = (lambda X: booster.predict(X, num_threads=1), numbers)
+    return work
+
+
+def _measure(work: Work, rounds: int, seconds: float) -> dict[str, float]:
+    """Return milliseconds a request by what was done."""
+    taken: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(rounds):
+        for name, (do, requests) in work.items():
+            taken[name].append(_milliseconds(do, requests, seconds))
+    return {name: statistics.median(times) for name, times in taken.items()}
+
+
+def _milliseconds(do: Callable[[object], object], requests: Sequence[object], seconds: float) -> float:
+    do(requests[0])
+    count, began = 0, time.perf_counter()
+    while (passed := time.perf_counter() - began) < seconds:
+        do(requests[count % len(requests)])
+        count += 1
+    return passed / count * 1e3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

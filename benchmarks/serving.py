@@ -1,0 +1,136 @@
+"""Compare Hearth's REST service with ready-made model servers and with two lower bounds, in one run: `make bench-serving`.
+
+Every contender serves the same pipeline of 200 rounds of LightGBM over fake employees, in one worker process with one compute thread, and
+gets raw records over 16 keep-alive connections. They run side by side and take turns, so that a noisy machine is noisy for all. Before
+the load, each answer is compared with scikit-learn's.
+"""
+
+import argparse
+import contextlib
+import os
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+
+from benchmarks.harness.contenders import Running, contenders, running
+from benchmarks.harness.load import Load, LoadError, measure
+from benchmarks.harness.requests import Records, fake_requests
+from benchmarks.harness.stack import memory_megabytes, servers
+from deploy.embedded.temporary_servers import ROOT
+from utils.console import make_console, make_table
+
+SIZES = (1, 100, 1_000)
+_TOLERANCE = 1e-6
+_LONE_TURNS = 5
+Results = dict[tuple[str, int], list[Load]]
+
+
+def main() -> int:
+    """Start, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=4, help="of load in each turn")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each contender; the median counts")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="records in a request")
+    parser.add_argument("--only", nargs="+", help="contenders whose names hold one of these words")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # then what was started is stopped too
+    try:
+        with tempfile.TemporaryDirectory(prefix="hearth-bench-") as folder, contextlib.ExitStack() as stack:
+            settings, registry = servers(stack)
+            subprocess.run([sys.executable, "-m", "benchmarks.harness.model", folder, "--register", registry], cwd=ROOT, check=True)
+            chosen = [
+                found
+                for found in contenders(Path(folder), registry, settings)
+                if not options.only or any(word.lower() in found.name.lower() for word in options.only)
+            ]
+            bodies = {size: fake_requests(size) for size in options.sizes}
+            services = [stack.enter_context(running(contender, bodies[options.sizes[0]][0])) for contender in chosen]
+            _require_right_answers(services, Path(folder), bodies[options.sizes[0]][0])
+            results = _compare(services, bodies, options.rounds, options.seconds)
+            _print(services, results, options.sizes)
+            _print_lone(services, bodies)
+    except LoadError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _require_right_answers(services: Sequence[Running], folder: Path, records: Records) -> None:
+    """Raise LoadError for a contender that does not say what scikit-learn says."""
+    expected = joblib.load(folder / "lightgbm.joblib").predict_proba(pd.DataFrame(list(records)))
+    for service in services:
+        given = service.ask(records)
+        if given is not None and not np.allclose(given, expected, rtol=0, atol=_TOLERANCE):
+            raise LoadError(f"{service.contender.name} answers {given[:1]}, scikit-learn {expected[:1].tolist()}")
+
+
+def _compare(services: Sequence[Running], bodies: Mapping[int, Sequence[Records]], rounds: int, seconds: float) -> Results:
+    results: Results = {}
+    for size, requests in bodies.items():
+        encoded = {service.contender.name: [service.contender.body(records) for records in requests] for service in services}
+        for service in services:
+            measure(service.url, encoded[service.contender.name], 1)  # warm
+        for _ in range(rounds):
+            for service in services:
+                load = measure(service.url, encoded[service.contender.name], seconds)
+                results.setdefault((service.contender.name, size), []).append(load)
+    return results
+
+
+def _print(services: Sequence[Running], results: Results, sizes: Sequence[int]) -> None:
+    console = make_console()
+    console.print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
+    table = make_table("Requests a second, 16 connections, one worker process; p50 / p99 in ms", "contender")
+    for size in sizes:
+        table.add_column(f"{size} records", justify="right")
+        table.add_column("of Hearth's", justify="right")
+    table.add_column("ready", justify="right")
+    table.add_column("memory", justify="right")
+    medians = {key: statistics.median(load.per_second for load in loads) for key, loads in results.items()}
+    for service in services:
+        name = service.contender.name
+        cells = []
+        for size in sizes:
+            loads = results[name, size]
+            p50, p99 = (statistics.median(getattr(load, which) for load in loads) for which in ("p50", "p99"))
+            ours = medians.get(("Hearth", size))
+            cells.append(f"{medians[name, size]:,.0f}  ({p50:.1f} / {p99:.1f})")
+            cells.append(f"{medians[name, size] / ours:.3f}" if ours else "")
+        table.add_row(name, *cells, f"{service.ready_seconds:.1f} s", f"{memory_megabytes(service.pid):.0f} MB")
+    console.print(table)
+
+
+def _print_lone(services: Sequence[Running], bodies: Mapping[int, Sequence[Records]]) -> None:
+    """Print how long one request takes alone, and right after a second of the largest ones."""
+    (one, *_), bulk = bodies[min(bodies)], bodies[max(bodies)]
+    table = make_table("One request of the smallest size, in ms, median of five", "contender", "alone", "right after the largest")
+    for service in services:
+        alone, after = [], []
+        for _ in range(_LONE_TURNS):
+            service.ask(one)
+            alone.append(_milliseconds(service, one))
+            measure(service.url, [service.contender.body(records) for records in bulk], 1)
+            after.append(_milliseconds(service, one))
+        table.add_row(service.contender.name, f"{statistics.median(alone):.1f}", f"{statistics.median(after):.1f}")
+    make_console().print(table)
+
+
+def _milliseconds(service: Running, records: Records) -> float:
+    started = time.perf_counter()
+    service.ask(records)
+    return (time.perf_counter() - started) * 1e3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

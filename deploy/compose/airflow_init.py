@@ -1,0 +1,52 @@
+"""Bring Airflow's database to this version and its user to the settings: `python -m deploy.compose.airflow_init`.
+
+May run any number of times. Each command of Airflow costs seconds, so the user is only touched where it is missing or cannot log in.
+"""
+
+import os
+import subprocess
+import sys
+
+
+def main() -> int:
+    """Migrate, then make the user or give it the password of the settings."""
+    user, password = os.environ["HEARTH_AIRFLOW_USER"], os.environ["HEARTH_AIRFLOW_PASSWORD"]
+    _airflow("db", "migrate")
+    known = _password_hash(user)
+    if known is None:
+        person = ["--firstname", "Hearth", "--lastname", "Admin", "--email", f"{user}@example.com"]
+        _airflow("users", "create", "--username", user, "--password", password, "--role", "Admin", *person)
+    elif not _matches(known, password):
+        _airflow("users", "reset-password", "--username", user, "--password", password)
+    print(f"Airflow's database is ready, and {user!r} can log in.")
+    return 0
+
+
+def _airflow(*arguments: str) -> None:
+    subprocess.run(["airflow", *arguments], check=True)  # noqa: S607 - the one of this image
+
+
+def _password_hash(user: str) -> str | None:
+    import psycopg2  # noqa: PLC0415 - only in Airflow's image
+
+    connection = psycopg2.connect(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", ""))
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT password FROM ab_user WHERE username = %s", (user,))
+            row = cursor.fetchone()
+    finally:
+        connection.close()
+    return None if row is None else str(row[0])
+
+
+def _matches(known: str, password: str) -> bool:
+    from werkzeug.security import check_password_hash  # noqa: PLC0415 - only in Airflow's image
+
+    return bool(check_password_hash(known, password))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"airflow-init: `{' '.join(error.cmd[:3])}` ended with code {error.returncode}; what it printed above says why")

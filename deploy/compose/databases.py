@@ -1,0 +1,44 @@
+"""Create the databases of Airflow, MLflow, the predictions and the data, each with a user of its own: `python -m deploy.compose.databases`.
+
+May run any number of times: what is there stays, and every user gets the password that the environment has now.
+"""
+
+import os
+import sys
+
+import psycopg
+from psycopg import sql
+
+SERVICES = ("airflow", "mlflow", "predictions", "data")
+
+
+def prepare(connection: "psycopg.Connection[tuple[object, ...]]", name: str, password: str) -> None:
+    """Make a user and a database of the same name that belongs to it and that no other user may enter."""
+    user = sql.Identifier(name)
+    if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (name,)).rowcount == 0:
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(user))
+    connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(user, sql.Literal(password)))
+    if connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).rowcount == 0:
+        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(user, user))
+    connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(user))
+
+
+def main() -> int:
+    """Prepare all databases; 0 if they are there."""
+    try:
+        with psycopg.connect(os.environ["HEARTH_POSTGRES_URL"], autocommit=True, connect_timeout=10) as connection:
+            for name in SERVICES:
+                prepare(connection, name, os.environ[f"HEARTH_POSTGRES_{name.upper()}_PASSWORD"])
+    except psycopg.OperationalError as error:
+        print(
+            f"PostgreSQL refused: {error}\nIts superuser keeps the password that it had when the volume was made: "
+            "set HEARTH_POSTGRES_PASSWORD back, or remove the volume (docker compose --profile all down -v, which removes all data).",
+            file=sys.stderr,
+        )
+        return 1
+    print(f"The databases {', '.join(SERVICES)} are there.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

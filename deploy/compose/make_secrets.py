@@ -1,0 +1,73 @@
+"""Write strong values for every secret to `.env.local`, which no other user can read and git does not see: `make secrets`.
+
+What `.env.local` has already is kept, so it may be run again after an update that brought a new secret. Standard library only.
+"""
+
+import base64
+import os
+import secrets
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from deploy.compose.preflight import laptop_values
+
+_HEADER = """\
+# Written by `make secrets`. Never commit it; keep a copy, for the volumes of PostgreSQL are made with these values.
+# `make up` and `make compose-up` read it; for a bare `docker compose`, set COMPOSE_ENV_FILES=.env,.env.local in your shell.
+HEARTH_LOCAL_SETTINGS=.env.local
+"""
+_BYTES = 48  # of randomness; 64 characters, as Airflow wants for its tokens
+_FERNET_BYTES = 32
+
+
+def read_values(path: Path) -> dict[str, str]:
+    """Return the settings of a file as they are written; none if there is no file."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def missing_secrets(committed: Mapping[str, str], local: Mapping[str, str]) -> list[str]:
+    """Return the names of the secrets that have no value of their own yet, in the order of the committed file."""
+    weak = set(laptop_values({**committed, **local}))
+    return [name for name in committed if name in weak]
+
+
+def new_value(name: str) -> str:
+    """Make a secret; its characters need no quoting in files and URLs."""
+    if name.endswith("FERNET_KEY"):
+        return base64.urlsafe_b64encode(secrets.token_bytes(_FERNET_BYTES)).decode()
+    return secrets.token_urlsafe(_BYTES)
+
+
+def write(path: Path, names: Iterable[str]) -> None:
+    """Add a value for each name; a value that the file has under the name is replaced."""
+    names = list(names)
+    existing = path.read_text(encoding="utf-8") if path.exists() else _HEADER
+    kept = [line for line in existing.splitlines() if line.partition("=")[0].strip() not in names]
+    content = "\n".join([*kept, *(f"{name}={new_value(name)}" for name in names), ""])
+    partial = path.with_name(f"{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(content)
+    partial.replace(path)
+
+
+def main() -> int:
+    """Write what is missing and say which it was."""
+    path = Path(".env.local")
+    names = missing_secrets(read_values(Path(".env")), read_values(path))
+    if not names:
+        print(f"{path} has a value for every secret.")
+        return 0
+    write(path, names)
+    print(f"{path} has new values for {', '.join(names)}.")
+    print(
+        "A stack that was started before keeps the old ones: PostgreSQL's superuser, and what Airflow has encrypted. See docs/compose.md."
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

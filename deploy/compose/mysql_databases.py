@@ -1,0 +1,42 @@
+"""Create databases for MLflow and the data in MySQL or MariaDB, each with a user of its own: `python -m deploy.compose.mysql_databases`.
+
+May run any number of times: what is there stays, and every user gets the password that the environment has now.
+"""
+
+import os
+import sys
+
+import pymysql
+
+SERVICES = ("mlflow", "data")
+
+
+def prepare(cursor: pymysql.cursors.Cursor, name: str, password: str) -> None:
+    """Make a user, and a database of the same name that this user alone may enter."""
+    cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+    cursor.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s", (name, password))
+    cursor.execute("ALTER USER %s@'%%' IDENTIFIED BY %s", (name, password))
+    cursor.execute(f"GRANT ALL ON `{name}`.* TO %s@'%%'", (name,))
+
+
+def main() -> int:
+    """Prepare both databases; 0 if they are there."""
+    host, port = os.environ["HEARTH_MYSQL_HOST"], int(os.environ.get("HEARTH_MYSQL_PORT", "3306"))
+    password = os.environ["HEARTH_MYSQL_PASSWORD"]
+    try:
+        with pymysql.connect(host=host, port=port, user="root", password=password, connect_timeout=10) as connection:
+            for name in SERVICES:
+                prepare(connection.cursor(), name, password)
+    except pymysql.err.OperationalError as error:
+        print(
+            f"MySQL refused: {error}\nIts root keeps the password that it had when the volume was made: set HEARTH_MYSQL_PASSWORD back, "
+            "or remove the volume (docker volume rm hearth_mysql_data, which removes all that it holds).",
+            file=sys.stderr,
+        )
+        return 1
+    print(f"The databases {', '.join(SERVICES)} are there.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

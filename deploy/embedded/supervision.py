@@ -1,0 +1,203 @@
+"""Talk to the supervisord of one stack."""
+
+import contextlib
+import http.client
+import json
+import socket
+import subprocess
+import time
+import xmlrpc.client
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from deploy.embedded.environment import load_environment
+from deploy.embedded.launcher import SettingError, make_socket_dir, remove_sockets, socket_dir
+from deploy.embedded.processes import MARK, Identity, end, find_leftovers
+
+_START_SECONDS = 20.0
+_SERVER_SECONDS = 15.0
+_TASK_SECONDS = 2.0
+_PRIVATE = (MARK, "HEARTH_SUPERVISOR_SOCKET")  # nothing that a user sets, and no business of other programs
+_NOT_RUNNING, _ALREADY_STARTED = 70, 60  # fault codes of supervisord's XML-RPC
+_ALIVE = ("STARTING", "RUNNING")
+
+
+class CannotStartError(Exception):
+    """supervisord refuses to start a program."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What supervisord knows of a service; `since` is in seconds of the epoch."""
+
+    name: str
+    state: str
+    pid: int
+    since: int
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process is there."""
+        return self.state in _ALIVE
+
+
+class _SocketConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("127.0.0.1")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self._path))
+
+
+class _SocketTransport(xmlrpc.client.Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, _: object) -> http.client.HTTPConnection:
+        return _SocketConnection(self._path)
+
+
+class Supervisor:
+    """The supervisord of the stack whose state is in one folder."""
+
+    def __init__(self, root: Path, environment: dict[str, str]) -> None:
+        self._root = root
+        self._state = Path(environment["HEARTH_STATE_DIR"])
+        self._identity_file = self._state / "supervisord.json"
+        self._socket = socket_dir(self._state) / "supervisor.sock"
+        self._environment = {**environment, "HEARTH_SUPERVISOR_SOCKET": str(self._socket), MARK: str(self._state)}
+
+    def is_running(self) -> bool:
+        """Tell whether the supervisord that was last started here still runs."""
+        identity = self._identity()
+        return identity is not None and identity.is_alive()
+
+    def running_settings(self) -> dict[str, str]:
+        """Return our settings as the running stack was started with them; none if it does not run."""
+        return dict(self._stored()["settings"]) if self.is_running() else {}
+
+    def changed_settings(self) -> list[str]:
+        """Return the names of settings that have another value now; services that start later would get the old one."""
+        then, now = self.running_settings(), _own_settings(self._environment)
+        return sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name)) if then else []
+
+    def start(self) -> None:
+        """Start supervisord, with no service yet; one that already runs is left alone.
+
+        Raises:
+            SettingError: it does not start; the message holds its last words.
+        """
+        if self.is_running():
+            return
+        (self._state / "logs").mkdir(parents=True, exist_ok=True)
+        make_socket_dir(self._state)
+        words = self._state / "logs" / "supervisord.out"
+        command = [".venvs/embedded/bin/python", "-m", "supervisor.supervisord", "-c", "supervisord.conf"]
+        with words.open("wb") as output:
+            # A session of its own: the terminal's signals do not reach it, and its children can be found by it
+            process = subprocess.Popen(
+                command,
+                cwd=self._root,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        stored = {**asdict(Identity.of(process.pid)), "settings": _own_settings(self._environment)}
+        self._identity_file.touch(mode=0o600)  # there are passwords among the settings
+        self._identity_file.write_text(json.dumps(stored), encoding="utf-8")
+        deadline = time.monotonic() + _START_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(OSError, xmlrpc.client.Error):
+                self._call("getState")
+                return
+            time.sleep(0.05)
+        process.kill()
+        raise SettingError(f"supervisord did not start: {words.read_text(encoding='utf-8', errors='replace').strip()}")
+
+    def programs(self) -> dict[str, Program]:
+        """Return every service; none if supervisord does not run."""
+        if not self.is_running():
+            return {}
+        return {
+            info["name"]: Program(info["name"], info["statename"], info["pid"], info["start"]) for info in self._call("getAllProcessInfo")
+        }
+
+    def start_program(self, name: str) -> None:
+        """Start a service without waiting for it; one that is there is left alone.
+
+        Raises:
+            CannotStartError: supervisord has no such program, or its file is not there.
+        """
+        try:
+            self._tolerate(_ALREADY_STARTED, "startProcess", name)
+        except xmlrpc.client.Fault as fault:
+            raise CannotStartError(f"supervisord cannot start it: {fault.faultString}. Is everything installed (`make setup`)?") from fault
+
+    def stop_programs(self, names: Iterable[str]) -> None:
+        """Stop services, all at once, and wait for them; what does not stop in its time is killed by supervisord."""
+        wanted = set(names)
+        while left := [p for p in self.programs().values() if p.name in wanted and p.state in {*_ALIVE, "BACKOFF", "STOPPING"}]:
+            for program in left:
+                if program.state != "STOPPING":
+                    self._tolerate(_NOT_RUNNING, "stopProcess", program.name)
+            time.sleep(0.1)
+
+    def shut_down(self) -> None:
+        """Stop supervisord itself, then kill whatever a service has left behind, and remove the files that pointed to it."""
+        identity = self._identity()
+        orderly = identity is not None and identity.is_alive()
+        if identity is not None and orderly:
+            with contextlib.suppress(OSError, xmlrpc.client.Error):
+                self._call("shutdown")
+            identity.wait(_SERVER_SECONDS)
+        # After a crash whole servers may be left, which need time; else only what a killed task has started
+        end(self.leftovers(), _TASK_SECONDS if orderly else _SERVER_SECONDS)
+        self._identity_file.unlink(missing_ok=True)
+        (self._state / "supervisord.pid").unlink(missing_ok=True)
+        remove_sockets(self._state)
+
+    def leftovers(self) -> list[psutil.Process]:
+        """Return processes of this stack that run, whether or not supervisord still knows them."""
+        return find_leftovers(self._root, self._state, self._identity())
+
+    def _stored(self) -> dict[str, Any]:
+        try:
+            stored: dict[str, Any] = json.loads(self._identity_file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):  # never started here, or interrupted while writing
+            return {}
+        return stored
+
+    def _identity(self) -> Identity | None:
+        stored = self._stored()
+        return Identity(stored["pid"], stored["started"]) if stored else None
+
+    def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401 - XML-RPC
+        # The host is a formality: the transport goes to the socket
+        with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=_SocketTransport(self._socket)) as server:
+            return getattr(server.supervisor, method)(*arguments)
+
+    def _tolerate(self, fault: int, method: str, name: str) -> None:
+        try:
+            self._call(method, name, False)  # noqa: FBT003 - XML-RPC has no keywords; this says not to wait
+        except xmlrpc.client.Fault as error:
+            if error.faultCode != fault:
+                raise
+
+
+def environment_of_running_stack(root: Path, environment: dict[str, str]) -> dict[str, str]:
+    """Return the environment with the settings that the running stack was started with, if one runs: API_PORT=9800 make up; make status."""
+    running = Supervisor(root, environment).running_settings()
+    return load_environment(root, {**environment, **running}) if running else environment
+
+
+def _own_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith("HEARTH_") and name not in _PRIVATE}

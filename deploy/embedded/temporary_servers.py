@@ -1,0 +1,351 @@
+"""Real servers for tests and benchmarks: on free ports, in a temporary folder, started as the embedded stack does, stopped by pid.
+
+Only the standard library is used, so programs of every environment can start them; the binaries come from `.venvs/embedded`.
+"""
+
+import contextlib
+import functools
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from deploy.embedded import health, objectstore
+from deploy.embedded.launcher import GRPC_OFFSET, HIGHEST_PORT
+
+ROOT = Path(__file__).parents[2]
+EMBEDDED_PYTHON = ROOT / ".venvs/embedded/bin/python"
+MLFLOW_PYTHON = ROOT / ".venvs/mlflow/bin/python"
+_START_ATTEMPTS = 3  # a free port can be taken by another process before the server has it
+_STOP_SECONDS = 20.0
+_LOG_LINES = 30
+
+
+class ServerStartError(Exception):
+    """A server ended, or did not become healthy in time; the message holds the end of its log."""
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """How a client reaches the S3 store."""
+
+    endpoint_url: str
+    access_key: str
+    secret_key: str
+    region: str = "us-east-1"
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One try to start a server on ports that are free right now."""
+
+    url: str
+    command: Sequence[str | Path]
+    environment: Mapping[str, str]
+    is_ready: Callable[[], bool]
+
+
+class Server:
+    """A server that runs. It can be stopped, in any way, and started again at its address with what it has kept."""
+
+    def __init__(self, name: str, planned: _Plan, log: Path, seconds: float) -> None:
+        self._name, self._planned, self._log, self._seconds = name, planned, log, seconds
+        self._process = _start(planned, log)
+
+    @property
+    def url(self) -> str:
+        return self._planned.url
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def becomes_ready(self) -> bool:
+        """Wait until the server answers; False if it ends instead.
+
+        Raises:
+            ServerStartError: it does neither in its time.
+        """
+        if _becomes_ready(self._process, self._planned, time.monotonic() + self._seconds):
+            return True
+        if self._process.poll() is None:
+            raise ServerStartError(
+                f"{self._name} was not healthy after {self._seconds:.0f} seconds. The end of its log:\n{_tail(self._log)}"
+            )
+        return False
+
+    def stop(self, stop_signal: signal.Signals) -> None:
+        """Return when it has ended."""
+        _stop(self._process, stop_signal)
+
+    def start(self) -> None:
+        """Start it again, and again while it ends at once: one that was killed may have left children that hold its memory for a moment.
+
+        Raises:
+            ServerStartError: it does not become healthy in its time.
+        """
+        deadline = time.monotonic() + self._seconds
+        while time.monotonic() < deadline:
+            self._process = _start(self._planned, self._log)
+            if self.becomes_ready():
+                return
+        raise ServerStartError(self.obituary)
+
+    @property
+    def obituary(self) -> str:
+        return f"{self._name} ended with code {self._process.returncode}. The end of its log:\n{_tail(self._log)}"
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[str]:
+    """Yield the URL of a fresh PostgreSQL, naming its database `postgres`."""
+    with postgres_server() as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def postgres_server() -> Iterator[Server]:
+    """Yield a fresh PostgreSQL."""
+
+    def plan(state: Path) -> _Plan:
+        port = free_port()
+        environment = {
+            "HEARTH_STATE_DIR": str(state),
+            "HEARTH_POSTGRES_PORT": str(port),
+            "HEARTH_POSTGRES_USER": "hearth",
+            "HEARTH_POSTGRES_PASSWORD": secrets.token_hex(8),
+        }
+        url = f"postgresql://hearth:{environment['HEARTH_POSTGRES_PASSWORD']}@127.0.0.1:{port}/postgres"
+        return _Plan(url, _launcher("postgres"), environment, lambda: health.postgres_accepts(port))
+
+    # SIGTERM would wait for clients that a failed test has left connected
+    with _running("postgres", plan, seconds=30, stop_signal=signal.SIGINT) as server:
+        yield server
+
+
+def mariadb_is_installed() -> bool:
+    return _mariadb("mariadbd") is not None and _mariadb("mariadb-install-db") is not None
+
+
+@contextlib.contextmanager
+def mariadb() -> Iterator[str]:
+    """Yield the URL of a fresh MariaDB of this machine, without a database; its user may make some."""
+
+    def plan(state: Path) -> _Plan:
+        port, password = free_port(), secrets.token_hex(8)
+        folder = ["--no-defaults", f"--datadir={state}/data", *(["--user=root"] if os.geteuid() == 0 else [])]
+        install = [str(_mariadb("mariadb-install-db")), *folder, "--auth-root-authentication-method=normal", "--skip-test-db"]
+        subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
+        start = state / "start.sql"  # run before the first client is let in
+        start.write_text(
+            f"CREATE USER hearth@'127.0.0.1' IDENTIFIED BY '{password}';\nGRANT ALL ON *.* TO hearth@'127.0.0.1' WITH GRANT OPTION;\n",
+            encoding="utf-8",
+        )
+        address = [
+            "--bind-address=127.0.0.1",
+            f"--port={port}",
+            f"--socket={state}/socket",
+            f"--pid-file={state}/pid",
+            "--skip-name-resolve",
+        ]
+        fast = ["--innodb-buffer-pool-size=32M", "--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0"]
+        command: list[str | Path] = [str(_mariadb("mariadbd")), *folder, *address, *fast, f"--init-file={start}"]
+        return _Plan(f"mysql+pymysql://hearth:{password}@127.0.0.1:{port}", command, {}, lambda: health.mysql_greets(port))
+
+    # SIGTERM would write out all that is in memory; nobody needs the data again
+    with _running("mariadb", plan, seconds=60, stop_signal=signal.SIGKILL) as server:
+        yield server.url
+
+
+def _mariadb(program: str) -> str | None:
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")  # where Debian has it, and users' PATH may not
+
+
+@contextlib.contextmanager
+def valkey() -> Iterator[str]:
+    """Yield the URL of a fresh, empty Valkey."""
+    with valkey_server() as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def valkey_server() -> Iterator[Server]:
+    """Yield a fresh, empty Valkey."""
+
+    def plan(state: Path) -> _Plan:
+        port = free_port()
+        environment = {"HEARTH_STATE_DIR": str(state), "HEARTH_REDIS_PORT": str(port)}
+        return _Plan(f"redis://127.0.0.1:{port}/0", _launcher("valkey"), environment, lambda: health.valkey_answers(port))
+
+    with _running("valkey", plan, seconds=15) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def object_store(buckets: Sequence[str] = ("data", "processed", "mlflow")) -> Iterator[ObjectStore]:
+    """Yield a fresh SeaweedFS that has these (three) buckets."""
+    access_key, secret_key = "test", secrets.token_hex(16)
+    names = dict(zip(("HEARTH_DATA_BUCKET", "HEARTH_PROCESSED_BUCKET", "HEARTH_MLFLOW_BUCKET"), buckets, strict=True))
+
+    opened: list[int] = []
+
+    def plan(state: Path) -> _Plan:
+        components = ("", "FILER_", "MASTER_", "VOLUME_", "ADMIN_")
+        ports = dict(zip(components, free_ports(len(components), with_grpc=True), strict=True))
+        opened.extend(ports.values())
+        environment = {
+            "HEARTH_STATE_DIR": str(state),
+            "HEARTH_S3_ACCESS_KEY": access_key,
+            "HEARTH_S3_SECRET_KEY": secret_key,
+            **{f"HEARTH_S3_{component}PORT": str(port) for component, port in ports.items()},
+            **names,
+        }
+        url = f"http://127.0.0.1:{ports['']}"
+        ready = functools.partial(health.object_store_ready, ports[""], ports["FILER_"], buckets)
+        return _Plan(url, _launcher("objectstore"), environment, ready)
+
+    # SIGTERM would wait ten seconds for its own connections; nobody needs the data again
+    try:
+        with _running("objectstore", plan, seconds=30, stop_signal=signal.SIGKILL) as server:
+            yield ObjectStore(server.url, access_key, secret_key)
+    finally:
+        for path in objectstore.stale_sockets(opened):
+            path.unlink()
+
+
+@contextlib.contextmanager
+def mlflow(backend_uri: str | None = None, seconds: float = 120) -> Iterator[str]:
+    """Yield the tracking URI of an MLflow with this backend, or with a fresh SQLite one, and artifacts in a local folder."""
+    with mlflow_server(backend_uri, seconds) as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def mlflow_server(backend_uri: str | None = None, seconds: float = 120) -> Iterator[Server]:
+    """Yield an MLflow with this backend, or with a fresh SQLite one, and artifacts in a local folder."""
+
+    def plan(state: Path) -> _Plan:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        backend = backend_uri or f"sqlite:///{state}/mlflow.db"
+        stores = ["--backend-store-uri", backend, "--artifacts-destination", str(state / "artifacts")]
+        address = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+        command: list[str | Path] = [MLFLOW_PYTHON, "-P", "-m", "mlflow", "server", *stores, *address]
+        environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        return _Plan(url, command, environment, lambda: health.http_ok(f"{url}/api/2.0/mlflow/registered-models/search?max_results=1"))
+
+    with _running("mlflow", plan, seconds=seconds) as server:
+        yield server
+
+
+def create_database(postgres_url: str, name: str) -> str:
+    """Create a database in a server that runs and return its URL."""
+    parts = urlsplit(postgres_url)
+    environment = {
+        "HEARTH_POSTGRES_PORT": str(parts.port),
+        "HEARTH_POSTGRES_USER": parts.username or "",
+        "HEARTH_POSTGRES_PASSWORD": parts.password or "",
+    }
+    subprocess.run([*_launcher("postgres"), "create-database", name], cwd=ROOT, env={**os.environ, **environment}, check=True)
+    return parts._replace(path=f"/{name}").geturl()
+
+
+def free_port() -> int:
+    """Return a port on 127.0.0.1 that nobody listens on."""
+    return free_ports(1)[0]
+
+
+def free_ports(count: int, *, with_grpc: bool = False) -> list[int]:
+    """Return different ports that nobody listens on, on request only such whose gRPC port, 10000 above, is free too."""
+    with contextlib.ExitStack() as held:
+        found: list[int] = []
+        while len(found) < count:
+            port = held.enter_context(_bound(0)).getsockname()[1]
+            if with_grpc:
+                if port + GRPC_OFFSET > HIGHEST_PORT:
+                    continue
+                try:
+                    held.enter_context(_bound(port + GRPC_OFFSET))
+                except OSError:
+                    continue
+            found.append(port)
+        return found
+
+
+def _bound(port: int) -> socket.socket:
+    listener = socket.socket()
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _launcher(module: str) -> list[str | Path]:
+    return [EMBEDDED_PYTHON, "-m", f"deploy.embedded.{module}"]
+
+
+@contextlib.contextmanager
+def _running(name: str, plan: Callable[[Path], _Plan], seconds: float, stop_signal: signal.Signals = signal.SIGTERM) -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix=f"hearth-{name}-", ignore_cleanup_errors=True) as folder:
+        for attempt in range(1, _START_ATTEMPTS + 1):
+            log, state = Path(folder, f"{attempt}.log"), Path(folder, str(attempt))
+            state.mkdir()
+            server = Server(name, plan(state), log, seconds)
+            try:
+                if server.becomes_ready():
+                    yield server
+                    return
+            finally:
+                server.stop(stop_signal)
+        raise ServerStartError(server.obituary)
+
+
+def _start(planned: _Plan, log: Path) -> "subprocess.Popen[bytes]":
+    executable = Path(planned.command[0])
+    if not executable.exists():
+        raise ServerStartError(f"{executable} does not exist: run `make setup` first.")
+    # Nothing of the caller's settings may reach the server: not the stack's ports, not a tracking URI.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HEARTH_", "MLFLOW_", "AWS_", "PG", "PYTHON"))}
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            planned.command,
+            cwd=ROOT,
+            env={**inherited, **planned.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C stops the tests first, then they stop their servers
+        )
+
+
+def _becomes_ready(process: "subprocess.Popen[bytes]", planned: _Plan, deadline: float) -> bool:
+    while process.poll() is None and time.monotonic() < deadline:
+        if planned.is_ready():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _stop(process: "subprocess.Popen[bytes]", stop_signal: signal.Signals) -> None:
+    """Stop the server, and whatever it started: it leads a process group of its own."""
+    if process.poll() is None:
+        process.send_signal(stop_signal)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:])

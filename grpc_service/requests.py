@@ -1,0 +1,231 @@
+"""Messages in: the records of a request as checked columns.
+
+All numbers of a request are checked in one step, as one matrix. That only tells whether all is well: as soon as anything is not, or is
+merely unusual, the records are checked the way REST does it, which names row, column, value and expectation.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
+from grpc_service.errors import InvalidRequest
+from grpc_service.v1 import prediction_pb2 as pb
+from hearth.contracts import CategoryColumn, Contract
+from hearth.contracts.record_parser import Columns, NeedsFullCheck, NumberRules, RecordParser
+from hearth.errors import InvalidRecords, Problem
+
+_MISSING = -1  # the code of a missing text
+_FEW = 8  # so many records are checked without numpy
+_EXACT = 2.0**53  # whole numbers below this are the integers that they look like
+
+Records = RepeatedCompositeFieldContainer[pb.Record]
+
+
+class _NoKind:
+    """Stands for a value that says no kind, so that every column refuses it."""
+
+    def __repr__(self) -> str:
+        return "a value that is neither number, text nor null"
+
+
+_NO_KIND = _NoKind()
+
+
+class RecordReader:
+    """Reads requests that are about one data set."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._parser = RecordParser(contract)
+        self._rules = NumberRules(contract)
+        self._numeric = contract.numeric_features
+        self._numeric_names = frozenset(self._numeric)
+        self._categories = {name: _Categories(contract.columns[name]) for name in contract.categorical_features}
+
+    def count(self, request: pb.PredictRequest) -> int:
+        """Return how many records a request has; what it announces is not checked.
+
+        Raises:
+            InvalidRequest: it has none, or has them in both forms.
+        """
+        records = len(request.records)
+        if request.HasField("packed"):
+            if records:
+                raise InvalidRequest("The request has both records and packed records: send one or the other.")
+            packed = request.packed
+            records = len(packed.numbers[0].values) if packed.numbers else len(packed.texts[0].codes) if packed.texts else 0
+        if not records:
+            raise InvalidRequest(f"The request has no records: send at least one of {self._contract.name!r}.")
+        return records
+
+    def read(self, request: pb.PredictRequest) -> Columns:
+        """Return the features of a request's records.
+
+        Raises:
+            InvalidRequest: packed columns do not fit each other.
+            InvalidRecords: with all that is wrong, if anything is.
+        """
+        if request.HasField("packed"):
+            rows = _rows(request.packed, len(self._contract.columns))
+            try:
+                return self._read_packed_at_once(request.packed, rows)
+            except NeedsFullCheck:
+                return self._parser.parse(_unpacked(request.packed, rows))
+        try:
+            return self._read_at_once(request.records)
+        except NeedsFullCheck:
+            return self._parser.parse([{name: _plain(value) for name, value in record.values.items()} for record in request.records])
+
+    def _read_at_once(self, records: Records) -> Columns:
+        numeric, categories = self._numeric, self._categories
+        features = len(numeric) + len(categories)
+        numbers: list[float | None] = []
+        codes: list[int] = []
+        for record in records:
+            values = record.values
+            if len(values) != features:
+                raise NeedsFullCheck
+            get = values.get  # as a look at what is not there would add it
+            for name in numeric:
+                value = get(name)
+                if value is None:
+                    raise NeedsFullCheck
+                number: float | None = value.number
+                if number == 0 and not value.HasField("number"):
+                    _require_null(value)
+                    number = None
+                elif number != number:  # noqa: PLR0124 - NaN, which is no null here
+                    raise NeedsFullCheck
+                numbers.append(number)
+            for name, column in categories.items():
+                value = get(name)
+                if value is None:
+                    raise NeedsFullCheck
+                code = column.codes.get(value.text)
+                codes.append(column.null(value) if code is None else code)
+        return self._checked(numbers, codes, len(records))
+
+    def _read_packed_at_once(self, packed: pb.PackedRecords, rows: int) -> Columns:
+        numbers = {column.name: column.values for column in packed.numbers}
+        texts = {column.name: column for column in packed.texts}
+        if numbers.keys() != self._numeric_names or texts.keys() != self._categories.keys():
+            raise NeedsFullCheck
+        if rows <= _FEW:
+            columns = [numbers[name] for name in self._numeric]
+            given = [values[row] for row in range(rows) for values in columns]
+            coded = [(column, texts[name].codes, texts[name].dictionary) for name, column in self._categories.items()]
+            codes = [column.one(dictionary, places[row]) for row in range(rows) for column, places, dictionary in coded]
+            return self._checked([None if number != number else number for number in given], codes, rows)  # noqa: PLR0124 - NaN
+        matrix = np.empty((rows, len(self._numeric)))
+        for position, name in enumerate(self._numeric):
+            matrix[:, position] = numbers[name]
+        many = np.empty((rows, len(self._categories)), dtype=np.intp)
+        for position, (name, column) in enumerate(self._categories.items()):
+            many[:, position] = column.many(texts[name])
+        self._rules.many(matrix)
+        return Columns(matrix, many)
+
+    def _checked(self, numbers: Sequence[float | None], codes: Sequence[int], rows: int) -> Columns:
+        """Return columns of what stands in one record after the other. Raises Unusual if a number may be wrong."""
+        few = rows <= _FEW
+        matrix = np.array(self._rules.few(numbers) if few else numbers, dtype=np.float64).reshape(rows, len(self._numeric))
+        if not few:
+            self._rules.many(matrix)
+        return Columns(matrix, np.array(codes, dtype=np.intp).reshape(rows, len(self._categories)))
+
+
+class _Categories:
+    """The categories of a column by code; a missing one has the code after the last."""
+
+    def __init__(self, column: object) -> None:
+        assert isinstance(column, CategoryColumn)  # noqa: S101 - the contract says so
+        self.codes = {category: code for code, category in enumerate(column.categories)}
+        self._missing = len(self.codes) if column.nullable else None
+
+    def null(self, value: pb.Value) -> int:
+        if self._missing is None or not value.HasField("null"):
+            raise NeedsFullCheck
+        return self._missing
+
+    def one(self, dictionary: Sequence[str], place: int) -> int:
+        """Return our code for one of a packed column."""
+        if place == _MISSING and self._missing is not None:
+            return self._missing
+        if not 0 <= place < len(dictionary):
+            raise NeedsFullCheck
+        code = self.codes.get(dictionary[place])
+        if code is None:
+            raise NeedsFullCheck
+        return code
+
+    def many(self, column: pb.TextColumn) -> np.ndarray:
+        """Return our codes for those of a packed column."""
+        given = np.array(column.codes, dtype=np.intp)
+        unknown = -1
+        table = [self.codes.get(text, unknown) for text in column.dictionary]
+        table.append(unknown if self._missing is None else self._missing)
+        # A missing text has code -1, which finds the last entry
+        if given.min() < _MISSING or given.max() >= len(column.dictionary):
+            raise NeedsFullCheck
+        codes: np.ndarray = np.array(table, dtype=np.intp)[given]
+        if codes.min() == unknown:
+            raise NeedsFullCheck
+        return codes
+
+
+def _require_null(value: pb.Value) -> None:
+    if not value.HasField("null"):
+        raise NeedsFullCheck
+
+
+def _plain(value: pb.Value) -> object:
+    kind = value.WhichOneof("kind")
+    if kind == "number":
+        return _integer_if_whole(value.number)
+    return value.text if kind == "text" else None if kind == "null" else _NO_KIND
+
+
+def _integer_if_whole(number: float) -> float:
+    """Return what a person wrote: 7, not 7.0."""
+    return int(number) if -_EXACT < number < _EXACT and number.is_integer() else number
+
+
+def _rows(packed: pb.PackedRecords, most_columns: int) -> int:
+    """Return the length that all columns have.
+
+    Raises:
+        InvalidRequest: they differ, a column is there twice, or there are more than the contract has.
+    """
+    lengths = [(column.name, len(column.values)) for column in packed.numbers]
+    lengths += [(column.name, len(column.codes)) for column in packed.texts]
+    if len(lengths) > most_columns:
+        raise InvalidRequest(f"The packed records have {len(lengths)} columns, the contract has {most_columns}.")
+    first, rows = lengths[0]
+    seen: set[str] = set()
+    for name, length in lengths:
+        if length != rows:
+            raise InvalidRequest(f"The packed column {first!r} has {rows} values, but {name!r} has {length}: give one a record in each.")
+        if name in seen:
+            raise InvalidRequest(f"The packed column {name!r} is there twice.")
+        seen.add(name)
+    return rows
+
+
+def _unpacked(packed: pb.PackedRecords, rows: int) -> list[dict[str, object]]:
+    records: list[dict[str, object]] = [{} for _ in range(rows)]
+    problems: list[Problem] = []
+    for column in packed.numbers:
+        for record, number in zip(records, column.values, strict=True):
+            record[column.name] = None if np.isnan(number) else _integer_if_whole(number)
+    for texts in packed.texts:
+        dictionary = list(texts.dictionary)
+        for row, (record, code) in enumerate(zip(records, texts.codes, strict=True)):
+            if not _MISSING <= code < len(dictionary):
+                expected = f"a position in the column's dictionary of {len(dictionary)} texts, or -1 for a missing one"
+                problems.append(Problem(row, texts.name, code, expected))
+            else:
+                record[texts.name] = None if code == _MISSING else dictionary[code]
+    if problems:
+        raise InvalidRecords(problems)
+    return records

@@ -1,0 +1,61 @@
+"""Messages out."""
+
+from grpc_service.v1 import prediction_pb2 as pb
+from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
+from hearth.registry import RegisteredVersion
+from hearth.serving.model_follower import AliasStatus, LoadedModel
+from hearth.serving.predictor import Predictions
+
+
+def prediction_message(prediction: Predictions) -> pb.PredictResponse:
+    """Return the predictions of one request."""
+    model, scores = prediction.model, prediction.scores
+    return pb.PredictResponse(
+        dataset=model.dataset,
+        alias=model.alias,
+        version=model.version,
+        family=model.family,
+        classes=scores.classes,
+        predictions=scores.codes.tolist(),
+        labels=scores.labels,
+        probabilities=scores.probabilities.ravel().tolist(),
+        request_id=prediction.request_id,
+    )
+
+
+def alias_message(status: AliasStatus, model: LoadedModel | None) -> pb.Alias:
+    """Return how an alias is served, with what the registry said of the version when it was loaded."""
+    message = pb.Alias(alias=status.alias, version=status.serving, registered=status.registered, problem=status.problem)
+    if model is not None:
+        message.family, message.run_id = model.family, model.run_id
+        message.since.FromDatetime(model.loaded_at)
+        message.metrics.update(model.registered.metrics)
+    return message
+
+
+def info_message(alias: pb.Alias, contract: Contract, version: RegisteredVersion) -> pb.ModelInfoResponse:
+    """Return what is known of a served version and of the records that it scores."""
+    features = [_feature(name, contract) for name in contract.feature_names]
+    message = pb.ModelInfoResponse(
+        dataset=contract.name,
+        alias=alias,
+        digest=version.digest,
+        tags=version.tags,
+        params=version.params,
+        status=version.status,
+        source=version.source,
+        classes=contract.target.classes,
+        features=features,
+    )
+    message.created.FromDatetime(version.created)
+    return message
+
+
+def _feature(name: str, contract: Contract) -> pb.Feature:
+    column = contract.columns[name]
+    message = pb.Feature(name=name, kind=column.kind, nullable=column.nullable, description=column.description, expected=column.expected)
+    if isinstance(column, IntegerColumn | NumberColumn):
+        message.minimum, message.maximum, message.unit = column.minimum, column.maximum, column.unit
+    elif isinstance(column, CategoryColumn):
+        message.categories.extend(column.texts)
+    return message

@@ -1,6 +1,0 @@
-"""Who may call, and how often: API keys with scopes, and limits of requests. Services translate what their protocol's headers say."""
-
-from hearth.access.keys import ADMIN, PREDICT, Key, Keys
-from hearth.access.policy import Access
-
-__all__ = ["ADMIN", "PREDICT", "Access", "Key", "Keys"]

@@ -1,0 +1,127 @@
+"""What the ETL publishes, as it lies in the bucket `processed`.
+
+| key | holds |
+|---|---|
+| `<dataset>/<digest>/{X,y}_{train,test}.parquet` | the split, raw values |
+| `<dataset>/<digest>/{profile.json,report.json,contract.yaml}` | how the train set looks, and how all came about |
+| `<dataset>/<digest>/manifest.json` | written last: a digest that has it is whole |
+| `<dataset>/latest.json` | the digest that was published last |
+"""
+
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from hearth.contracts import load_contract
+from hearth.contracts.airflow_names import ETL, dag_id
+from hearth.data.cleaning import Split, digest
+from hearth.data.profile import Profile
+from hearth.errors import ObjectNotFound, StorageError
+from hearth.storage import ObjectStore
+
+PROFILE = "profile.json"
+REPORT = "report.json"
+CONTRACT = "contract.yaml"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Says that a processed data set is whole."""
+
+    dataset: str
+    digest: str
+    train_rows: int
+    test_rows: int
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the last ETL published."""
+
+    digest: str
+    rows: int
+
+
+_MANIFEST = TypeAdapter(Manifest)
+_PUBLISHED = TypeAdapter(Published)
+
+
+def processed_key(dataset: str, digest: str, name: str) -> str:
+    return f"{dataset}/{digest}/{name}"
+
+
+def is_whole(store: ObjectStore, dataset: str, digest: str) -> bool:
+    return store.exists(store.processed_bucket, processed_key(dataset, digest, MANIFEST))
+
+
+def write_split(store: ObjectStore, dataset: str, digest: str, split: Split) -> None:
+    frames = {"X_train": split.X_train, "X_test": split.X_test, "y_train": split.y_train.to_frame(), "y_test": split.y_test.to_frame()}
+    for name, frame in frames.items():
+        store.put_frame(store.processed_bucket, processed_key(dataset, digest, f"{name}.parquet"), frame)
+
+
+def write_manifest(store: ObjectStore, manifest: Manifest) -> None:
+    """Write the manifest unless it is there, after everything else."""
+    key = processed_key(manifest.dataset, manifest.digest, MANIFEST)
+    store.put(store.processed_bucket, key, _MANIFEST.dump_json(manifest, indent=2), if_absent=True)
+
+
+def read_manifest(store: ObjectStore, dataset: str, digest: str) -> Manifest:
+    """Read the manifest of a processed data set.
+
+    Raises:
+        ObjectNotFound: the ETL has not written this digest, or not all of it.
+    """
+    try:
+        return _MANIFEST.validate_json(store.get(store.processed_bucket, processed_key(dataset, digest, MANIFEST)))
+    except ObjectNotFound as error:
+        raise ObjectNotFound(error.bucket, error.key, hint=_run_first(dataset)) from error
+
+
+def write_latest(store: ObjectStore, manifest: Manifest) -> Published:
+    published = Published(manifest.digest, manifest.train_rows + manifest.test_rows)
+    store.put(store.processed_bucket, f"{manifest.dataset}/latest.json", _PUBLISHED.dump_json(published))
+    return published
+
+
+def latest_digest(store: ObjectStore, dataset: str) -> str:
+    """Return the digest that the ETL published last.
+
+    Raises:
+        ObjectNotFound: it has published none; the message says what to run.
+    """
+    try:
+        return _PUBLISHED.validate_json(store.get(store.processed_bucket, f"{dataset}/latest.json")).digest
+    except ObjectNotFound as error:
+        raise ObjectNotFound(error.bucket, error.key, hint=_run_first(dataset)) from error
+
+
+def load_processed(store: ObjectStore, dataset: str, digest_: str) -> Split:
+    """Read a processed data set.
+
+    Raises:
+        ObjectNotFound: the ETL has not written this digest; the message says what to run.
+        StorageError: the objects are not what the digest names.
+    """
+    read_manifest(store, dataset, digest_)
+    contract = load_contract(dataset)
+    target = contract.target.column
+    frames = {
+        name: store.get_frame(store.processed_bucket, processed_key(dataset, digest_, f"{name}.parquet"))
+        for name in ("X_train", "X_test", "y_train", "y_test")
+    }
+    split = Split(frames["X_train"], frames["X_test"], frames["y_train"][target], frames["y_test"][target])
+    if digest(split) != digest_:
+        where = f"s3://{store.processed_bucket}/{dataset}/{digest_}/"
+        raise StorageError(f"{where} holds other data than its digest names: delete that folder and run {dag_id(contract, ETL)} again.")
+    return split
+
+
+def load_profile(store: ObjectStore, dataset: str, digest: str) -> Profile:
+    """Read the reference statistics of a processed data set; raises ObjectNotFound without them."""
+    return Profile.from_json(store.get(store.processed_bucket, processed_key(dataset, digest, PROFILE)))
+
+
+def _run_first(dataset: str) -> str:
+    return f"Run the DAG {dag_id(load_contract(dataset), ETL)} first."

@@ -1,6 +1,0 @@
-"""Why a record is predicted as it is: what each of its columns adds to the score of a class."""
-
-from hearth.explaining.explainers import ALL_CLASSES, Explainers
-from hearth.explaining.explanations import Contribution, Explanation, Unit
-
-__all__ = ["ALL_CLASSES", "Contribution", "Explainers", "Explanation", "Unit"]

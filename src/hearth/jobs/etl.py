@@ -1,0 +1,228 @@
+"""The ETL, one function a DAG task: find the raw file, validate, process, log, publish.
+
+Only keys and digests go from one to the next, and each may run again with the same result. Without a `store` or a `registry` the functions
+connect to those that the environment names.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+from pydantic import TypeAdapter
+
+from hearth.contracts import Contract, load_contract
+from hearth.contracts.airflow_names import LOAD, dag_id
+from hearth.contracts.loading import contract_path
+from hearth.contracts.model import BatchSource
+from hearth.data import csv_validation, processed
+from hearth.data.cleaning import Cleaned, Split, clean, digest, split
+from hearth.data.processed import Manifest, Published
+from hearth.data.profile import Profile, description_table, profile
+from hearth.errors import InvalidRawData, ObjectNotFound
+from hearth.registry import Registry
+from hearth.storage import ObjectStore
+
+logger = logging.getLogger(__name__)
+
+_KEY_DIGITS = 16
+_REASONS_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What validation found; lies beside the validated rows as `<key>.json`."""
+
+    source: str
+    rows_in: int
+    columns_in: int
+    rejected: int
+
+
+@dataclass(frozen=True)
+class EtlReport:
+    """How a processed data set came about; `report.json`. Means and standard deviations are of the train set's numbers."""
+
+    dataset: str
+    digest: str
+    validation: Validation
+    dropped: Mapping[str, int]
+    missing_before: Mapping[str, int]
+    missing_after: Mapping[str, int]
+    train_rows: int
+    test_rows: int
+    means: Mapping[str, float | None]
+    stds: Mapping[str, float | None]
+    parameters: Mapping[str, str | float | int]
+
+    def metrics(self) -> dict[str, float]:
+        """Return everything that was counted or measured, under names that MLflow accepts."""
+        metrics: dict[str, float] = {
+            "rows_in": self.validation.rows_in,
+            "columns_in": self.validation.columns_in,
+            "rows_rejected": self.validation.rejected,
+            "train_rows": self.train_rows,
+            "test_rows": self.test_rows,
+            "missing_before": sum(self.missing_before.values()),
+            "missing_after": sum(self.missing_after.values()),
+        }
+        metrics |= {f"dropped/{reason}": count for reason, count in self.dropped.items()}
+        metrics |= {f"missing_before/{name}": count for name, count in self.missing_before.items()}
+        metrics |= {f"missing_after/{name}": count for name, count in self.missing_after.items()}
+        metrics |= {f"mean/{name}": value for name, value in self.means.items() if value is not None}
+        metrics |= {f"std/{name}": value for name, value in self.stds.items() if value is not None}
+        return metrics
+
+
+_VALIDATION = TypeAdapter(Validation)
+_REPORT = TypeAdapter(EtlReport)
+
+
+def find_raw(dataset: str, file: str | None = None, *, store: ObjectStore | None = None) -> str:
+    """Return the key of the raw file in the bucket `data`: the contract's `source.file`, or another one beside it.
+
+    Raises:
+        InvalidRawData: there is none, or it is empty or no text.
+    """
+    contract, store = load_contract(dataset), store or ObjectStore.from_settings()
+    key = f"{dataset}/raw/{file or contract.source.file}"
+    try:
+        csv_validation.decode_raw(store.get(store.data_bucket, key), f"s3://{store.data_bucket}/{key}")
+    except ObjectNotFound as error:
+        loads = isinstance(contract.source, BatchSource)
+        there = ", ".join(sorted(other.rpartition("/")[2] for other in store.keys(store.data_bucket, f"{dataset}/raw/"))) or "nothing"
+        raise InvalidRawData(
+            f"{error} In {dataset}/raw/ there is: {there}. "
+            + (f"The DAG {dag_id(contract, LOAD)} gathers the rows and puts them there; " if loads else "")
+            + f"`python utils/upload_data.py --dataset {dataset}` puts the raw file there: yours, or demo data."
+        ) from error
+    return key
+
+
+def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) -> str:
+    """Check the raw file against the contract and write the good rows; rows that break it go to `<dataset>/rejected/` with line and reason.
+
+    Returns:
+        The key of the good rows, named after the raw bytes and the contract.
+
+    Raises:
+        InvalidRawData: the file is no table of the contract's columns, or more of its rows break the contract than the contract tolerates.
+    """
+    contract, store = load_contract(dataset), store or ObjectStore.from_settings()
+    content = store.get(store.data_bucket, raw_key)
+    source = f"s3://{store.data_bucket}/{raw_key}"
+    raw = csv_validation.read_raw(contract, content, source)
+    validated = csv_validation.validate(contract, raw)
+
+    name = hashlib.sha256(content + contract.model_dump_json().encode()).hexdigest()[:_KEY_DIGITS]
+    rejected_key = f"{dataset}/rejected/{name}.csv"
+    rejected = len(validated.rejected)
+    if rejected:
+        store.put(store.data_bucket, rejected_key, validated.rejected.to_csv(index=False).encode())
+        logger.warning("%s: %d of %d rows rejected, see s3://%s/%s", source, rejected, len(raw), store.data_bucket, rejected_key)
+    if rejected > contract.cleaning.max_rejected_share * len(raw):
+        raise InvalidRawData(_too_many_rejected(contract, source, validated.rejected, len(raw), f"s3://{store.data_bucket}/{rejected_key}"))
+
+    key = f"{dataset}/validated/{name}.parquet"
+    summary = Validation(source=source, rows_in=len(raw), columns_in=raw.shape[1], rejected=rejected)
+    store.put(store.data_bucket, f"{key}.json", _VALIDATION.dump_json(summary))
+    store.put_frame(store.data_bucket, key, validated.accepted)
+    return key
+
+
+def process(dataset: str, validated_key: str, *, store: ObjectStore | None = None) -> str:
+    """Clean, split and write the data set under the digest of its contents; if it is there already, nothing is written.
+
+    Returns:
+        The digest.
+    """
+    contract, store = load_contract(dataset), store or ObjectStore.from_settings()
+    validation = _VALIDATION.validate_json(store.get(store.data_bucket, f"{validated_key}.json"))
+    cleaned = clean(contract, store.get_frame(store.data_bucket, validated_key))
+    parts = split(contract, cleaned.frame)
+    name = digest(parts)
+    if processed.is_whole(store, dataset, name):
+        logger.info("s3://%s/%s/%s is there already", store.processed_bucket, dataset, name)
+        return name
+
+    reference = profile(contract, parts.X_train, parts.y_train, name)
+    report = _report(contract, validation, cleaned, parts, reference)
+    processed.write_split(store, dataset, name, parts)
+    texts = {
+        processed.PROFILE: reference.to_json(),
+        processed.REPORT: _REPORT.dump_json(report, indent=2),
+        processed.CONTRACT: contract_path(dataset).read_bytes(),
+    }
+    for file, content in texts.items():
+        store.put(store.processed_bucket, processed.processed_key(dataset, name, file), content)
+    processed.write_manifest(store, Manifest(dataset, name, report.train_rows, report.test_rows))
+    return name
+
+
+def log(dataset: str, digest_: str, *, store: ObjectStore | None = None, registry: Registry | None = None) -> str:
+    """Log a processed data set to the MLflow experiment `<dataset>_etl`, once for each digest.
+
+    Returns:
+        The id of the run.
+    """
+    store, registry = store or ObjectStore.from_settings(), registry or Registry.from_settings()
+    parts = processed.load_processed(store, dataset, digest_)
+    files = {
+        name: store.get(store.processed_bucket, processed.processed_key(dataset, digest_, name))
+        for name in (processed.PROFILE, processed.REPORT, processed.CONTRACT)
+    }
+    report = _REPORT.validate_json(files[processed.REPORT])
+    X, y = pd.concat([parts.X_train, parts.X_test], ignore_index=True), pd.concat([parts.y_train, parts.y_test], ignore_index=True)
+    frame = X.assign(**{str(y.name): y})
+    return registry.log_etl(
+        f"{dataset}_etl",
+        params=report.parameters,
+        metrics=report.metrics(),
+        artifacts={**files, "description.csv": description_table(frame).to_csv(index=False).encode()},
+        frame=frame,
+        digest=digest_,
+        source=f"s3://{store.processed_bucket}/{dataset}/{digest_}/",
+    )
+
+
+def publish(dataset: str, digest_: str, *, store: ObjectStore | None = None) -> Published:
+    """Make a processed data set the one that training takes; raises ObjectNotFound if it is not whole."""
+    store = store or ObjectStore.from_settings()
+    return processed.write_latest(store, processed.read_manifest(store, dataset, digest_))
+
+
+def _too_many_rejected(contract: Contract, source: str, rejected: pd.DataFrame, rows: int, where: str) -> str:
+    first = [f"line {line}: {reason}" for line, reason in zip(rejected["line"][:_REASONS_SHOWN], rejected["reason"], strict=False)]
+    return (
+        f"{source}: {len(rejected)} of {rows} rows ({len(rejected) / rows:.1%}) break the contract; "
+        f"the limit is {contract.cleaning.max_rejected_share:.1%} (cleaning.max_rejected_share). All are in {where}. The first:\n"
+        + "\n".join(first)
+    )
+
+
+def _report(contract: Contract, validation: Validation, cleaned: Cleaned, parts: Split, reference: Profile) -> EtlReport:
+    return EtlReport(
+        dataset=contract.name,
+        digest=reference.digest,
+        validation=validation,
+        dropped=cleaned.dropped,
+        missing_before=cleaned.missing_before,
+        missing_after=cleaned.missing_after,
+        train_rows=len(parts.X_train),
+        test_rows=len(parts.X_test),
+        means={name: number.mean for name, number in reference.numbers.items()},
+        stds={name: number.std for name, number in reference.numbers.items()},
+        parameters={
+            "test_share": contract.split.test_share,
+            "seed": contract.split.seed,
+            "dropped_columns": ", ".join(contract.drop),
+            "categorical_columns": ", ".join(contract.categorical_features),
+            "target": contract.target.column,
+            "cuts": ", ".join(f"{cut:g}" for cut in contract.target.cuts),
+            "classes": ", ".join(contract.target.classes),
+            "max_nulls": contract.cleaning.max_nulls,
+            "drop_duplicates": str(contract.cleaning.drop_duplicates),
+            "max_rejected_share": contract.cleaning.max_rejected_share,
+        },
+    )

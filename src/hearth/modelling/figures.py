@@ -1,0 +1,103 @@
+"""Pictures of an evaluation, as PNG files. Figures are made as objects: no global plotting state, no display."""
+
+from io import BytesIO
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.metrics import average_precision_score, precision_recall_curve
+
+from hearth.modelling.evaluation import Evaluation, calibration_error, reliability
+
+_DOTS_PER_INCH = 130
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#666666")  # told apart by colour-blind eyes too
+_GRID_COLOUR = "#dddddd"
+
+
+def draw(evaluation: Evaluation, title: str) -> dict[str, bytes]:
+    """Draw all pictures.
+
+    Returns:
+        PNG files by name. `title` says whose they are and stands under each picture's own title.
+    """
+    return {
+        "confusion_matrix.png": _png(confusion_matrix(evaluation, title)),
+        "precision_recall.png": _png(precision_recall(evaluation, title)),
+        "reliability.png": _png(reliability_diagram(evaluation, title)),
+    }
+
+
+def confusion_matrix(evaluation: Evaluation, title: str) -> Figure:
+    """Counts in each cell, coloured by the share of the true class."""
+    counts = evaluation.confusion
+    labels = [scores.label for scores in evaluation.per_class]
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    figure = Figure(figsize=(6.2, 5.2), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(shares):
+        colour = "white" if share > 0.5 else "black"  # noqa: PLR2004 - the middle of the colour scale
+        axes.text(column, row, f"{counts[row, column]:,}\n{share:.1%}", ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_yticks(range(len(labels)), [f"{label}\n({int(total):,} rows)" for label, total in zip(labels, totals[:, 0], strict=True)])
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.85)
+    _head(figure, f"Confusion matrix: {counts.trace():,} of {counts.sum():,} rows right", title)
+    return figure
+
+
+def precision_recall(evaluation: Evaluation, title: str) -> Figure:
+    """One curve for each class against the rest; a dot marks where the model works, which is the most probable class."""
+    figure = Figure(figsize=(6.2, 5.2), layout="constrained")
+    axes = figure.subplots()
+    for code, scores in enumerate(evaluation.per_class):
+        if scores.support == 0:
+            continue  # without a true row there is no recall
+        colour = COLOURS[code % len(COLOURS)]
+        truth, probability = evaluation.truth == code, evaluation.probabilities[:, code]
+        precision, recall, _ = precision_recall_curve(truth, probability)
+        label = f"{scores.label}: average precision {average_precision_score(truth, probability):.3f}, {scores.support:,} rows"
+        axes.step(recall, precision, where="post", color=colour, label=label)
+        axes.plot(scores.recall, scores.precision, "o", color=colour, markeredgecolor="white", markersize=9)
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
+    axes.grid(color=_GRID_COLOUR)
+    axes.plot([], [], "o", color="#666666", markeredgecolor="white", markersize=9, label="the class with the highest probability")
+    axes.legend(loc="lower left", framealpha=1)
+    _head(figure, "Precision and recall by class", title)
+    return figure
+
+
+def reliability_diagram(evaluation: Evaluation, title: str) -> Figure:
+    """How often the model is right when it is so sure; below, how many rows it is so sure of."""
+    bins = reliability(evaluation.truth, evaluation.probabilities)
+    confidence, accuracy, counts = ([getattr(bin_, field) for bin_ in bins] for field in ("confidence", "accuracy", "count"))
+    figure = Figure(figsize=(6.2, 6.2), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    above.plot([0, 1], [0, 1], linestyle="--", color="#666666", label="as often right as it says")
+    label = f"this model, expected calibration error {calibration_error(bins):.3f}"
+    above.plot(confidence, accuracy, marker="o", color=COLOURS[0], label=label)
+    above.set(ylim=(0, 1.02), ylabel="share of predictions that are right")
+    above.grid(color=_GRID_COLOUR)
+    above.legend(loc="upper left", framealpha=1)
+    bars = below.bar(confidence, counts, width=0.06, color=COLOURS[0])
+    below.bar_label(bars, labels=[f"{count:,}" for count in counts], fontsize=8, padding=2)
+    below.margins(y=0.25)
+    below.yaxis.set_major_formatter("{x:,.0f}")
+    below.set(xlim=(0, 1.02), xlabel="probability of the predicted class (mean of the bin)", ylabel="rows")
+    below.grid(axis="y", color=_GRID_COLOUR)
+    below.set_axisbelow(True)
+    _head(figure, "Reliability", title)
+    return figure
+
+
+def _head(figure: Figure, title: str, subtitle: str) -> None:
+    axes = figure.axes[0]
+    axes.set_title(subtitle, fontsize=9, color="#555555")
+    figure.suptitle(title, fontsize=12, fontweight="bold")
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH)  # a Figure without pyplot draws with Agg
+    return buffer.getvalue()

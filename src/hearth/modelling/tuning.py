@@ -1,0 +1,116 @@
+"""Tune a family by cross-validation on the train set, then fit the model that is registered. The test set never comes here."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+import pandas as pd
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
+
+from hearth.contracts import Contract
+from hearth.modelling.evaluation import metric
+from hearth.modelling.families import Family, Param
+from hearth.modelling.features import build_features
+from hearth.modelling.folds import FOLDS, make_folds, require_rows, row_weights
+
+_LOGGER = logging.getLogger(__name__)
+_STARTUP_TRIALS = 3  # trials that are never pruned: the median needs something to stand on
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """One try: its parameters and the metric of each fold that was run; a pruned trial has run fewer than all folds."""
+
+    number: int
+    params: Mapping[str, Param]
+    fold_scores: tuple[float, ...]
+    pruned: bool
+
+    @property
+    def score(self) -> float:
+        """Mean metric over the folds that were run."""
+        return float(np.mean(self.fold_scores))
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The best trial's parameters and cross-validated metric, and all trials in order."""
+
+    params: Mapping[str, Param]
+    score: float
+    trials: tuple[TrialResult, ...]
+
+
+def tune(  # noqa: PLR0913 - all but the data are named
+    contract: Contract,
+    X: pd.DataFrame,
+    y: pd.Series,
+    family: Family,
+    *,
+    trials: int,
+    seed: int,
+    folds: int = FOLDS,
+    jobs: int = 1,
+    on_trial: Callable[[TrialResult], None] = lambda _: None,
+) -> Tuned:
+    """Search the family's parameters with Optuna; the first trial takes the family's defaults.
+
+    Features are fitted on the fitting part of each fold only. They do not depend on what is tuned, so each fold's are made once and shared
+    by all trials. Above `family.tuning_rows` rows a stratified sample stands for all. The same arguments give the same result, unless
+    several `jobs` (threads) try at the same time: then a trial knows those that happen to be done.
+
+    Raises:
+        UntrainableData: a class has fewer rows than there are folds.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # each trial is logged once, below
+    results: list[TrialResult] = []
+    with threadpool_limits(limits=1):  # trainings run side by side: one core each
+        parts = make_folds(contract, X, y, family, folds=folds, seed=seed)
+
+        def objective(trial: optuna.Trial) -> float:
+            params = family.suggest(trial)
+            scores: list[float] = []
+            for step, fold in enumerate(parts):
+                model = family.build_for_tuning(params, seed)
+                model.fit(fold.X_fit, fold.y_fit, **fold.weights)
+                scores.append(metric(contract, fold.y_held_out, model.predict(fold.X_held_out)))
+                trial.report(float(np.mean(scores)), step)
+                if len(scores) < folds and trial.should_prune():
+                    break
+            result = TrialResult(trial.number, params, tuple(scores), pruned=len(scores) < folds)
+            results.append(result)
+            _LOGGER.info("trial %d: %s %.4f%s %s", result.number, contract.metric, result.score, " (pruned)" * result.pruned, dict(params))
+            on_trial(result)
+            if result.pruned:
+                raise optuna.TrialPruned
+            return result.score
+
+        study = optuna.create_study(
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(seed=seed),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=_STARTUP_TRIALS, n_warmup_steps=1),  # one fold alone is luck
+        )
+        study.enqueue_trial(dict(family.defaults))
+        study.optimize(objective, n_trials=trials, n_jobs=jobs)
+    best = max((result for result in results if not result.pruned), key=lambda result: (result.score, -result.number))
+    return Tuned(best.params, best.score, tuple(sorted(results, key=lambda result: result.number)))
+
+
+def fit(  # noqa: PLR0913 - all but the data are named
+    contract: Contract, X: pd.DataFrame, y: pd.Series, family: Family, *, params: Mapping[str, Param], seed: int
+) -> Pipeline:
+    """Fit the pipeline that is registered: raw features in, class codes and probabilities out, one column for each class of the contract.
+
+    Raises:
+        UntrainableData: a class has no or too few rows.
+    """
+    require_rows(contract, y, at_least=3)  # the SVM calibrates over three folds
+    pipeline = Pipeline([("features", build_features(contract)), ("model", family.final(params, seed, len(X)))])
+    weights = row_weights(contract, family, y.to_numpy())
+    if contract.imbalance == "class_weights" and not weights:
+        _LOGGER.warning("%s wants class weights, which this family cannot use: it is fitted on the rows as they are", contract.name)
+    with threadpool_limits(limits=1):
+        return pipeline.fit(X, y.to_numpy(), **{f"model__{keyword}": value for keyword, value in weights.items()})

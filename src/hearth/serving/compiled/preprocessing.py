@@ -1,0 +1,221 @@
+"""The fitted feature transformer as a few numpy operations on columns: the same numbers as scikit-learn, without its cost per call."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - makes IterativeImputer importable
+from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+
+from hearth.contracts.record_parser import Columns
+
+Numbers = Callable[[np.ndarray], np.ndarray]
+"""Fills what is missing; gives back its argument if nothing is."""
+Scale = Callable[[np.ndarray, np.ndarray], None]
+"""Writes the scaled numbers of the first array into the second."""
+
+
+class CannotCompile(Exception):
+    """A part of a pipeline has no compiled form."""
+
+
+@dataclass(frozen=True)
+class _Regression:
+    """One step of the imputer's sequence: the missing values of a column from a linear model of the others, clipped to what was seen."""
+
+    column: int
+    others: np.ndarray
+    weights: np.ndarray
+    intercept: float
+    low: float
+    high: float
+
+
+def _scaling(scaler: object) -> Scale:
+    """Return the scaler's operations in scikit-learn's order, so that the results are the same to the last bit."""
+    if isinstance(scaler, StandardScaler):
+        return partial(_standardise, scaler.mean_, scaler.scale_)
+    if isinstance(scaler, MinMaxScaler) and not scaler.clip:
+        return partial(_stretch, scaler.scale_, scaler.min_)
+    raise CannotCompile(f"{scaler} has no compiled form")
+
+
+def _standardise(mean: np.ndarray, scale: np.ndarray, numbers: np.ndarray, out: np.ndarray) -> None:
+    np.subtract(numbers, mean, out=out)
+    out /= scale
+
+
+def _stretch(scale: np.ndarray, minimum: np.ndarray, numbers: np.ndarray, out: np.ndarray) -> None:
+    np.multiply(numbers, scale, out=out)
+    out += minimum
+
+
+def _leave(numbers: np.ndarray, out: np.ndarray) -> None:
+    out[:] = numbers
+
+
+class _Sequence:
+    """The iterative imputer: a first guess for each column, then the regressions that it has fitted, in their order."""
+
+    def __init__(self, imputer: IterativeImputer) -> None:
+        if imputer.sample_posterior or imputer.add_indicator:
+            raise CannotCompile(f"{imputer} has no compiled form")
+        self._fill = _statistics(imputer.initial_imputer_)
+        self._regressions: list[_Regression] = []
+        for triplet in imputer.imputation_sequence_:
+            column = int(triplet.feat_idx)
+            model = triplet.estimator
+            low, high = float(imputer._min_value[column]), float(imputer._max_value[column])  # noqa: SLF001 - fitted bounds have no public name
+            self._regressions.append(
+                _Regression(column, np.asarray(triplet.neighbor_feat_idx), np.asarray(model.coef_), float(model.intercept_), low, high)
+            )
+
+    def __call__(self, numbers: np.ndarray) -> np.ndarray:
+        """Replay the sequence on the rows that miss something; regressions for columns that nobody misses change nothing."""
+        missing = np.isnan(numbers)
+        if not missing.any():
+            return numbers
+        rows = np.flatnonzero(missing.any(axis=1))
+        holes = missing[rows]
+        part = np.where(holes, self._fill, numbers[rows])
+        wanted = np.asarray(holes.any(axis=0))
+        for step in self._regressions:
+            if wanted[step.column]:
+                here = holes[:, step.column]
+                guess = part[np.ix_(here, step.others)] @ step.weights + step.intercept
+                part[here, step.column] = np.clip(guess, step.low, step.high)
+        filled = numbers.copy()
+        filled[rows] = part
+        return filled
+
+
+class _Fixed:
+    """One value for each column."""
+
+    def __init__(self, imputer: SimpleImputer) -> None:
+        self._fill = _statistics(imputer)
+
+    def __call__(self, numbers: np.ndarray) -> np.ndarray:
+        missing = np.isnan(numbers)
+        return np.where(missing, self._fill, numbers) if missing.any() else numbers
+
+
+class _Neighbours:
+    """The mean of the nearest train rows. Scikit-learn looks for them, and only for the rows that miss something.
+
+    That costs milliseconds a row, most of it the distances to all train rows, so a form of our own would save little. And of rows that
+    are equally near it might choose others.
+    """
+
+    def __init__(self, imputer: KNNImputer) -> None:
+        if imputer.add_indicator or len(imputer.get_feature_names_out()) != imputer.n_features_in_:
+            raise CannotCompile(f"{imputer} has no compiled form")
+        self._imputer = imputer
+
+    def __call__(self, numbers: np.ndarray) -> np.ndarray:
+        rows = np.flatnonzero(np.isnan(numbers).any(axis=1))
+        if not len(rows):
+            return numbers
+        filled = numbers.copy()
+        filled[rows] = self._imputer.transform(numbers[rows])
+        return filled
+
+
+class _Codes:
+    """The one-hot encoder: how many columns each feature becomes, and the code that a missing value gets."""
+
+    def __init__(self, part: object) -> None:
+        fill: list[object] | None = None
+        if isinstance(part, Pipeline) and [name for name, _ in part.steps] == ["impute", "encode"]:
+            if not isinstance(part["impute"], SimpleImputer) or part["impute"].add_indicator:
+                raise CannotCompile(f"{part['impute']} has no compiled form")
+            fill, part = part["impute"].statistics_.tolist(), part["encode"]
+        if not isinstance(part, OneHotEncoder) or part.drop != "first" or part.sparse_output:
+            raise CannotCompile(f"{part} has no compiled form")
+        levels = [categories.tolist() for categories in part.categories_]
+        self.widths = [len(categories) - 1 for categories in levels]
+        self._counts = np.array([len(categories) for categories in levels])
+        self._fill = None if fill is None else np.array([known.index(value) for known, value in zip(levels, fill, strict=True)])
+
+    def __call__(self, codes: np.ndarray) -> np.ndarray:
+        """Return the codes with those of missing values replaced, if a missing value is no category of its own."""
+        return codes if self._fill is None else np.where(codes == self._counts, self._fill, codes)
+
+
+def _statistics(imputer: SimpleImputer) -> np.ndarray:
+    fill = np.asarray(imputer.statistics_, dtype=np.float64)
+    if imputer.add_indicator or np.isnan(fill).any():
+        raise CannotCompile("a column was missing in all rows when the imputer was fitted")
+    return fill
+
+
+def _read_numbers(part: object) -> tuple[Numbers, Scale, bool]:
+    """Return what fills, what scales, and whether it is scaled first."""
+    names = [name for name, _ in part.steps] if isinstance(part, Pipeline) else []
+    if sorted(names) != ["impute", "scale"]:
+        raise CannotCompile(f"the numbers go through {part}, expected an imputer and a scaler")
+    kinds: dict[type, Callable[..., Numbers]] = {IterativeImputer: _Sequence, KNNImputer: _Neighbours, SimpleImputer: _Fixed}
+    imputer = part["impute"]  # type: ignore[index]  # a pipeline, as its names say
+    if type(imputer) not in kinds:
+        raise CannotCompile(f"{imputer} has no compiled form")
+    return kinds[type(imputer)](imputer), _scaling(part["scale"]), names[0] == "scale"  # type: ignore[index]
+
+
+class CompiledFeatures:
+    """Callable: columns in, (n, m) float64 out, in the column order of the transformer: the numbers, then the encoded categories.
+
+    Attributes:
+        widths: how many columns each categorical feature becomes; code k sets the k-th of them, and code 0 none.
+        scale: what the numbers are scaled with.
+    """
+
+    def __init__(self, transformer: ColumnTransformer) -> None:
+        parts = {name: part for name, part, _ in transformer.transformers_ if part != "drop"}
+        numbers, categories = parts.pop("numbers", None), parts.pop("categories", None)
+        if parts:
+            raise CannotCompile(f"the transformer has unknown parts: {', '.join(parts)}")
+        self._fill: Numbers = lambda given: given
+        self.scale: Scale = _leave
+        self._scaled_first = False
+        if numbers is not None:
+            self._fill, self.scale, self._scaled_first = _read_numbers(numbers)
+        self._codes = None if categories is None else _Codes(categories)
+        self.widths: Sequence[int] = () if self._codes is None else self._codes.widths
+
+    def numbers(self, columns: Columns) -> np.ndarray:
+        """Return the numbers of the columns, (n, p) float64, imputed and scaled."""
+        out = np.empty_like(columns.numbers)
+        self._write_numbers(columns, out)
+        return out
+
+    def codes(self, columns: Columns) -> np.ndarray:
+        """Return the codes of the columns, (n, c) intp, imputed; a missing value that is a category of its own keeps its code."""
+        return columns.codes if self._codes is None else self._codes(columns.codes)
+
+    def __call__(self, columns: Columns) -> np.ndarray:
+        """Impute, scale and encode."""
+        rows, width = columns.numbers.shape
+        out = np.zeros((rows, width + sum(self.widths)))
+        self._write_numbers(columns, out[:, :width])
+        codes = self.codes(columns)
+        start = width
+        for position, extra in enumerate(self.widths):
+            code = codes[:, position]
+            if extra == 1:
+                out[:, start] = code  # 0 or 1 already
+            else:
+                some = np.flatnonzero(code > 0)
+                out[some, start + code[some] - 1] = 1.0
+            start += extra
+        return out
+
+    def _write_numbers(self, columns: Columns, out: np.ndarray) -> None:
+        if self._scaled_first:
+            self.scale(columns.numbers, out)
+            out[:] = self._fill(out)
+        else:
+            self.scale(self._fill(columns.numbers), out)

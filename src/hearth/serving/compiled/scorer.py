@@ -1,0 +1,146 @@
+"""The scorer that services use: LightGBM with its features as tables; other models as scikit-learn has them, behind compiled features."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from lightgbm import LGBMClassifier
+from sklearn.pipeline import Pipeline
+
+from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
+from hearth.contracts.record_parser import Columns, RecordParser
+from hearth.modelling.scorer import Scorer, Scores
+from hearth.serving.compiled.preprocessing import CannotCompile, CompiledFeatures
+from hearth.serving.compiled.tree_kernel import Link, walk
+from hearth.serving.compiled.tree_tables import before_scaling, compile_booster, with_categories
+
+_LOGGER = logging.getLogger(__name__)
+_TOLERANCE = 1e-6
+_CHECK_ROWS = 256
+
+Compiled = Callable[[Columns], tuple[np.ndarray, np.ndarray]]
+"""Takes columns; gives the positions of the predicted classes (n,) and the probabilities (n, classes)."""
+
+
+class CompiledScorer(Scorer):
+    """A scorer in compiled form; what cannot be compiled, or then gives other answers, is scored by scikit-learn."""
+
+    def __init__(self, pipeline: Pipeline, contract: Contract, example: pd.DataFrame | None = None) -> None:
+        """Compile, and compare with scikit-learn: on made-up records, and on the example, raw features, if there is one."""
+        super().__init__(pipeline, contract)
+        self.parser = RecordParser(contract)
+        self._compiled: Compiled | None = None
+        try:
+            self._compiled = _compile(pipeline)
+        except CannotCompile as reason:
+            _LOGGER.warning("%s: %s; scikit-learn scores instead", contract.name, reason)
+        if self._compiled is not None and not self._agrees(example):
+            _LOGGER.error("%s: the compiled form gives other probabilities than scikit-learn, which scores instead", contract.name)
+            self._compiled = None
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether scikit-learn's pipeline is bypassed."""
+        return self._compiled is not None
+
+    def score(self, records: Sequence[Mapping[str, object]]) -> Scores:
+        """Score records that have passed the check."""
+        return self.score_columns(self.parser.from_checked(records))
+
+    def score_columns(self, columns: Columns) -> Scores:
+        """Score checked columns."""
+        if self._compiled is None:
+            return self.score_frame(self.parser.frame(columns))
+        if len(columns) == 0:
+            return Scores(np.empty(0, np.intp), np.empty((0, len(self._classes))), self._classes, self._class_codes)
+        return Scores(*self._compiled(columns), self._classes, self._class_codes)
+
+    def records_within(self, seconds: float, most: int) -> int:
+        """Return how many records, up to `most`, are scored within so many seconds on this machine, to within a factor of two."""
+        columns = random_columns(self._contract, most)
+        rows = most
+        while rows:
+            part = columns.rows(slice(rows))
+            if min(self._seconds_for(part) for _ in range(3)) <= seconds:
+                break
+            rows //= 2
+        return rows
+
+    def _seconds_for(self, columns: Columns) -> float:
+        started = time.perf_counter()
+        self.score_columns(columns)
+        return time.perf_counter() - started
+
+    def _agrees(self, example: pd.DataFrame | None) -> bool:
+        """Compare with scikit-learn on the example, and on random records with every pattern of missing values that the contract allows."""
+        probes = [random_columns(self._contract, _CHECK_ROWS), *([] if example is None else [self.parser.from_frame(example)])]
+        return all(self._scores_the_same(columns) for columns in probes)
+
+    def _scores_the_same(self, columns: Columns) -> bool:
+        compiled, original = self.score_columns(columns), self.score_frame(self.parser.frame(columns))
+        close = np.allclose(compiled.probabilities, original.probabilities, rtol=0, atol=_TOLERANCE)
+        return close and np.array_equal(compiled.codes, original.codes)
+
+
+def _compile(pipeline: Pipeline) -> Compiled:
+    """Return the compiled form of a whole pipeline."""
+    if not isinstance(pipeline, Pipeline) or [name for name, _ in pipeline.steps] != ["features", "model"]:
+        raise CannotCompile(f"{type(pipeline).__name__} is no pipeline of features and model")
+    features, model = CompiledFeatures(pipeline["features"]), pipeline["model"]
+    if isinstance(model, LGBMClassifier):
+        return _Boosted(features, model)
+
+    def score(columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+        probabilities = model.predict_proba(features(columns))
+        return probabilities.argmax(axis=1), probabilities
+
+    return score
+
+
+class _Boosted:
+    """LightGBM with its features: records without a missing number need no features, as the tables take them as they come."""
+
+    def __init__(self, features: CompiledFeatures, model: LGBMClassifier) -> None:
+        if list(model.classes_) != list(range(model.n_classes_)):
+            raise CannotCompile(f"the classes are {list(model.classes_)}, not codes from 0")
+        self._features = features
+        self._link = _link(model.booster_.dump_model(num_iteration=1)["objective"], int(model.n_classes_))
+        numbers = model.n_features_in_ - sum(features.widths)
+        self._scaled = with_categories(compile_booster(model.booster_), numbers, features.widths)
+        self._raw = before_scaling(self._scaled, features.scale)
+
+    def __call__(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+        codes = self._features.codes(columns)
+        scored = walk(self._raw, self._link, columns.numbers, codes)
+        if scored is None:  # a number is missing
+            scored = walk(self._scaled, self._link, self._features.numbers(columns), codes)
+        assert scored is not None  # noqa: S101 - the imputer leaves nothing missing
+        return scored
+
+
+def _link(objective: str, classes: int) -> Link:
+    links = {f"multiclass num_class:{classes}": Link.SOFTMAX, "binary sigmoid:1": Link.LOGISTIC}
+    if objective not in links:
+        raise CannotCompile(f"the objective {objective!r} has no compiled form")
+    return links[objective]
+
+
+def random_columns(contract: Contract, rows: int) -> Columns:
+    """Make records that the contract allows, with every pattern of missing values; the same ones each time."""
+    random = np.random.default_rng(0)
+    numbers, codes = [], []
+    for column in contract.feature_columns.values():
+        missing = (random.random(rows) < 0.5) & column.nullable  # noqa: PLR2004 - as often as not
+        if isinstance(column, CategoryColumn):
+            count = len(column.categories)
+            codes.append(np.where(missing, count, random.integers(count, size=rows)))
+        elif isinstance(column, IntegerColumn | NumberColumn):
+            values = random.uniform(column.minimum, column.maximum, rows)
+            numbers.append(np.where(missing, np.nan, np.rint(values) if isinstance(column, IntegerColumn) else values))
+    return Columns(_stacked(numbers, rows, np.float64), _stacked(codes, rows, np.intp))
+
+
+def _stacked(columns: Sequence[np.ndarray], rows: int, kind: type) -> np.ndarray:
+    return np.stack(columns, axis=1).astype(kind) if columns else np.empty((rows, 0), kind)

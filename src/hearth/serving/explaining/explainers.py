@@ -1,0 +1,177 @@
+"""The explainers of a process: one for each version that is explained, and one thread for all of them.
+
+An explanation asks a model hundreds or thousands of times. The thread keeps that from the threads that answer predictions, and one is as
+many as may compute beside them.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+from weakref import WeakKeyDictionary
+
+from hearth.contracts import Contract
+from hearth.contracts.record_parser import Columns
+from hearth.errors import InvalidStatistics, ModelUnavailable, TooBusy, UnknownClass
+from hearth.modelling.scorer import Scores
+from hearth.serving.explaining.background import Background, draw_background
+from hearth.serving.explaining.model import Explanation, explained, raw_values
+from hearth.serving.explaining.permutation_shap import ROUNDS, ROWS_A_ROUND, SampledContributions, warm_up
+from hearth.serving.explaining.tree_shap import TreeContributions
+from hearth.serving.model_follower import LoadedModel, ModelFollower
+
+if TYPE_CHECKING:
+    from hearth.serving.compiled.scorer import CompiledScorer
+
+_LOGGER = logging.getLogger(__name__)
+
+ALL_CLASSES = "all"
+MAX_WAITING = 32
+
+Method = TreeContributions | SampledContributions
+
+
+class Explainers:
+    """Explains records by the model that scores them. Close it when the process ends."""
+
+    def __init__(self, contracts: Mapping[str, Contract], data_dir: Path, max_waiting: int = MAX_WAITING) -> None:
+        self._contracts = dict(contracts)
+        self._data_dir = data_dir
+        self._max_waiting = max_waiting
+        self._backgrounds: dict[str, Background] = {}
+        # an explainer goes with the scorer of its version: it does not hold it
+        self._methods: WeakKeyDictionary[CompiledScorer, Method] = WeakKeyDictionary()
+        self._waiting = 0
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="explainer")
+
+    def check_class(self, dataset: str, class_: str | None) -> None:
+        """Raise UnknownClass unless the data set has the class, or all are meant, or none is named."""
+        classes = self._contracts[dataset].target.classes
+        if class_ is not None and class_ not in classes and class_ != ALL_CLASSES:
+            raise UnknownClass(dataset, class_, [*classes, ALL_CLASSES])
+
+    def method(self, model: LoadedModel) -> str:
+        """Say how a model is explained."""
+        return self._method(model).method
+
+    def submit(
+        self, model: LoadedModel, columns: Columns, class_: str | None = None, top: int | None = None
+    ) -> "Future[list[Explanation]]":
+        """Explain checked records in the thread for that; nobody is waited for.
+
+        Each record gets one explanation, of the named class or of the one that is predicted for it; `ALL_CLASSES` gets one for each class,
+        unless a class is called so. `top` leaves out all but the largest contributions.
+
+        Raises:
+            UnknownClass: the data set has no such class.
+            TooBusy: as many explanations as may wait are waiting.
+        """
+        self.check_class(model.dataset, class_)
+        with self._lock:
+            if self._waiting >= self._max_waiting:
+                raise TooBusy(f"{self._max_waiting} requests for explanations wait already: try again when they are answered.")
+            self._waiting += 1
+        try:
+            future = self._thread.submit(self._explain, model, columns, class_, top)
+        except RuntimeError:
+            self._done(None)
+            raise
+        future.add_done_callback(self._done)
+        return future
+
+    def explain(self, model: LoadedModel, columns: Columns, class_: str | None = None, top: int | None = None) -> list[Explanation]:
+        """Do the same as `submit`, and wait."""
+        return self.submit(model, columns, class_, top).result()
+
+    def warm(self, models: ModelFollower, then: Callable[[], object] = lambda: None) -> None:
+        """Prepare in the background for models that cannot explain themselves; `then` is called there if any is loaded."""
+        self._thread.submit(self._warm, models, then)
+
+    def close(self) -> None:
+        """Explain nothing more. What has begun ends after the record that it is at."""
+        self._closed.set()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _warm(self, models: ModelFollower, then: Callable[[], object]) -> None:
+        for status in models.status().aliases:
+            try:
+                method = self._method(models.get(status.dataset, status.alias))
+            except ModelUnavailable:
+                continue
+            except InvalidStatistics as error:  # whoever asks for an explanation is told
+                _LOGGER.warning("%s", error)
+                continue
+            if isinstance(method, SampledContributions):
+                warm_up()
+                then()
+                return
+
+    def _done(self, _: object) -> None:
+        with self._lock:
+            self._waiting -= 1
+
+    def _explain(self, model: LoadedModel, columns: Columns, class_: str | None, top: int | None) -> list[Explanation]:
+        scores = model.scorer.score_columns(columns)
+        made: list[Explanation] = []
+        for row in range(len(columns)):
+            if self._closed.is_set():
+                raise TooBusy("The service ends.")
+            made += self._explain_record(model, columns.rows(slice(row, row + 1)), scores, row, class_, top)
+        return made
+
+    def _explain_record(  # noqa: PLR0913, PLR0917 - what `submit` was given, and which record
+        self, model: LoadedModel, record: Columns, scores: Scores, row: int, class_: str | None, top: int | None
+    ) -> list[Explanation]:
+        contract, method = self._contracts[model.dataset], self._method(model)
+        attribution = method.attribute(model.scorer, record)
+        values = raw_values(contract, record, 0)
+        predicted = int(scores.codes[row])
+        made = []
+        for code in _chosen(scores.classes, class_, predicted):
+            largest = explained(attribution, 0, code, values, top)
+            total = float(attribution.contributions[0, :, code].sum())
+            made.append(
+                Explanation(
+                    row=row,
+                    code=predicted,
+                    label=scores.classes[predicted],
+                    probabilities=dict(zip(scores.classes, scores.probabilities[row].tolist(), strict=True)),
+                    explained=scores.classes[code],
+                    unit=method.unit,
+                    base_value=float(attribution.base[code]),
+                    score=float(attribution.base[code]) + total,
+                    contributions=largest,
+                    rest=total - sum(part.contribution for part in largest) if len(largest) < len(values) else 0.0,
+                )
+            )
+        return made
+
+    def _method(self, model: LoadedModel) -> Method:
+        method = self._methods.get(model.scorer)
+        if method is None:
+            contract = self._contracts[model.dataset]
+            method = TreeContributions.of(model.scorer.pipeline, contract) or SampledContributions(contract, self._background(contract))
+            self._methods[model.scorer] = method
+        return method
+
+    def _background(self, contract: Contract) -> Background:
+        if contract.name not in self._backgrounds:
+            self._backgrounds[contract.name] = draw_background(contract, self._data_dir, ROUNDS * ROWS_A_ROUND)
+        return self._backgrounds[contract.name]
+
+
+def _chosen(classes: tuple[str, ...], class_: str | None, predicted: int) -> list[int]:
+    if class_ is None:
+        return [predicted]
+    return [classes.index(class_)] if class_ in classes else list(range(len(classes)))

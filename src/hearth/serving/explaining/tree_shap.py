@@ -1,0 +1,85 @@
+"""LightGBM explains itself: its exact TreeSHAP values of the transformed features, added up for each raw column."""
+
+from typing import Self
+
+import numpy as np
+from lightgbm import LGBMClassifier
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from hearth.contracts import Contract
+from hearth.contracts.record_parser import Columns
+from hearth.serving.compiled.scorer import CompiledScorer
+from hearth.serving.explaining.model import Attribution, Unit
+
+_OBJECTIVES = {"binary", "multiclass"}
+
+
+class TreeContributions:
+    """Contributions to the raw score of a class: the log-odds where there are two, what softmax takes where there are more.
+
+    The value that stands in for a missing one is imputed by the pipeline before the trees see it; what it adds is the missing column's.
+    """
+
+    method = "LightGBM's TreeSHAP (pred_contrib), exact"
+    unit = Unit.LOG_ODDS
+
+    def __init__(self, features: ColumnTransformer, model: LGBMClassifier, to_raw: np.ndarray) -> None:
+        self._features = features
+        self._model = model
+        self._to_raw = to_raw  # (transformed features, raw features), 1.0 where one is made of the other
+
+    @classmethod
+    def of(cls, pipeline: object, contract: Contract) -> Self | None:
+        """Make them for a pipeline; None if it is not LightGBM's, or a transformed feature cannot be traced back to one raw column."""
+        if not isinstance(pipeline, Pipeline) or [name for name, _ in pipeline.steps] != ["features", "model"]:
+            return None
+        features, model = pipeline["features"], pipeline["model"]
+        if not isinstance(model, LGBMClassifier) or not isinstance(features, ColumnTransformer):
+            return None
+        if model.objective_ not in _OBJECTIVES or model.get_params().get("sigmoid", 1.0) != 1.0:
+            return None
+        if list(model.classes_) != list(range(model.n_classes_)):
+            return None
+        origins = raw_origins(features)
+        if origins is None or len(origins) != model.n_features_in_:
+            return None
+        names = contract.feature_names
+        return cls(features, model, np.array([[float(origin == name) for name in names] for origin in origins]))
+
+    def attribute(self, scorer: CompiledScorer, columns: Columns) -> Attribution:
+        X = np.asarray(self._features.transform(scorer.parser.frame(columns)), dtype=np.float64)
+        flat = np.asarray(self._model.booster_.predict(X, pred_contrib=True, num_threads=1))
+        # for each class its features and then the base; of two classes the second alone, of which the first is the opposite
+        by_class = flat.reshape(len(X), -1, X.shape[1] + 1)
+        if by_class.shape[1] == 1:
+            by_class = np.concatenate([-by_class, by_class], axis=1)
+        contributions = by_class[:, :, :-1] @ self._to_raw
+        return Attribution(contributions.transpose(0, 2, 1), by_class[0, :, -1])
+
+
+def raw_origins(features: ColumnTransformer) -> list[str] | None:
+    """Return the raw column that each output of a fitted transformer is made of; None if that cannot be told."""
+    origins: list[str] = []
+    for name, part, columns in features.transformers_:
+        width = features.output_indices_[name].stop - features.output_indices_[name].start
+        found = _part_origins(part, list(columns), width)
+        if found is None:
+            return None
+        origins += found
+    return origins
+
+
+def _part_origins(part: object, columns: list[str], width: int) -> list[str] | None:
+    if width == 0:  # what the transformer drops
+        return []
+    last = part.steps[-1][1] if isinstance(part, Pipeline) else part
+    if isinstance(last, OneHotEncoder):
+        if len(last.categories_) != len(columns):
+            return None
+        dropped = last.drop_idx_ if last.drop_idx_ is not None else [None] * len(columns)
+        made = [len(levels) - (gone is not None) for levels, gone in zip(last.categories_, dropped, strict=True)]
+        origins = [column for column, count in zip(columns, made, strict=True) for _ in range(count)]
+        return origins if len(origins) == width else None
+    return columns if width == len(columns) else None

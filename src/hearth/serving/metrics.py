@@ -1,0 +1,197 @@
+"""What a process tells Prometheus.
+
+A process makes one registry, hands it to a class for each subject that it has, and serves it: REST as `GET /metrics`, the others on a port
+of their own. Labels hold what we name ourselves, never what a caller sent. docs/metrics.md lists all.
+"""
+
+from collections import Counter as Counts
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    start_http_server,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from hearth.errors import InvalidSettings
+from hearth.serving.model_follower import FollowerStatus
+from hearth.serving.recording.recorder import RecorderCounts
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+def new_registry() -> CollectorRegistry:
+    """Return a registry that tells of the process: its memory, time, open files and garbage collections."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, with the time of its first sample, which nobody reads
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    return registry
+
+
+@contextmanager
+def serve_metrics(registry: CollectorRegistry, host: str, port: int) -> Iterator[None]:
+    """Answer every GET on a port with the metrics while the context is open; port 0: nothing is served.
+
+    Raises:
+        InvalidSettings: the port is taken.
+    """
+    if port == 0:
+        yield
+        return
+    try:
+        server, thread = start_http_server(port, host, registry)
+    except OSError as error:
+        raise InvalidSettings(
+            f"Metrics cannot be served on {host}:{port}: {error}. Each process needs a metrics port of its own; 0 turns it off."
+        ) from error
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def metrics_text(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+    """Return all metrics and their media type, in the form that the scraper's Accept header asks for."""
+    encoder, media_type = choose_encoder(accept)
+    return encoder(registry), media_type
+
+
+class Errors:
+    """Errors that callers were told of, by code."""
+
+    def __init__(self, registry: CollectorRegistry, protocol: str) -> None:
+        self._protocol = protocol
+        self._errors = Counter("hearth_errors", "Errors that callers were told of.", ["protocol", "code"], registry=registry)
+
+    def count(self, code: str) -> None:
+        self._errors.labels(self._protocol, code).inc()
+
+
+class Requests:
+    """Requests and how long they took; `kind` names the metrics, `by` the labels that tell requests apart, `outcome` how they ended."""
+
+    def __init__(self, registry: CollectorRegistry, kind: str, by: tuple[str, ...], outcome: str) -> None:
+        self._requests = Counter(f"hearth_{kind}s", "Requests that were answered.", [*by, outcome], registry=registry)
+        self._seconds = Histogram(
+            f"hearth_{kind}_seconds", "From the first byte of a request to the last of its answer.", by, registry=registry, buckets=_SECONDS
+        )
+        self._known: dict[tuple[str, ...], tuple[Callable[[], None], Callable[[float], None]]] = {}
+
+    def observe(self, labels: tuple[str, ...], seconds: float) -> None:
+        """Count a request; `labels` are those of `by`, then the outcome."""
+        found = self._known.get(labels)
+        if found is None:  # looking for the series takes longer than counting
+            found = self._known[labels] = (self._requests.labels(*labels).inc, self._seconds.labels(*labels[:-1]).observe)
+        count, time = found
+        count()
+        time(seconds)
+
+
+class _Collected(Collector):
+    """Metrics that are looked up when somebody asks."""
+
+    def __init__(self, collect: Callable[[], Iterator[Metric]]) -> None:
+        self._collect = collect
+
+    def collect(self) -> Iterator[Metric]:
+        return self._collect()
+
+    def describe(self) -> list[Metric]:
+        """Say nothing: asking would look things up."""
+        return []
+
+
+def register_model_metrics(registry: CollectorRegistry, status: Callable[[], FollowerStatus]) -> None:
+    """Tell which versions serve, how the following of the registry goes, and what became of moved aliases."""
+    registry.register(_Collected(lambda: _models(status())))
+
+
+def register_recorder_metrics(registry: CollectorRegistry, counts: Callable[[], RecorderCounts]) -> None:
+    """Tell what was scored, what was stored of it, and how challengers do."""
+    registry.register(_Collected(lambda: _recorder(counts())))
+
+
+def _models(status: FollowerStatus) -> Iterator[Metric]:
+    problem = GaugeMetricFamily("hearth_model_follower_problem", "1 while the registry does not answer or nobody asks it, else 0.")
+    problem.add_metric([], float(bool(status.problem) or not status.following))
+    yield problem
+    look = GaugeMetricFamily("hearth_model_follower_last_look_timestamp_seconds", "When the registry was last asked, since 1970; 0: never.")
+    look.add_metric([], status.last_poll.timestamp() if status.last_poll else 0.0)
+    yield look
+    serving = GaugeMetricFamily("hearth_model_serving", "1 for the version that an alias serves.", labels=["dataset", "alias", "version"])
+    wrong = GaugeMetricFamily(
+        "hearth_model_alias_problem", "1 while an alias does not serve what the registry names, else 0.", labels=["dataset", "alias"]
+    )
+    for alias in status.aliases:
+        if alias.serving:
+            serving.add_metric([alias.dataset, alias.alias, alias.serving], 1.0)
+        if alias.registered or alias.serving:
+            wrong.add_metric([alias.dataset, alias.alias], float(alias.serving != alias.registered))
+    yield serving
+    yield wrong
+    reloads = CounterMetricFamily(
+        "hearth_model_reloads", "Versions that an alias was moved to: swapped, refused or failed.", labels=["dataset", "alias", "outcome"]
+    )
+    for (dataset, alias_name, outcome), count in status.reloads.items():
+        reloads.add_metric([dataset, alias_name, outcome], count)
+    yield reloads
+
+
+def _recorder(counts: RecorderCounts) -> Iterator[Metric]:
+    scored = CounterMetricFamily("hearth_records_scored", "Records that were answered.", labels=["dataset", "alias", "version", "source"])
+    for key, count in counts.scored.items():
+        scored.add_metric(list(key), count)
+    yield scored
+    storing = counts.storing
+    stored = CounterMetricFamily("hearth_predictions_stored", "Predictions that the store has.", labels=["source", "role"])
+    for (source, role), count in storing.stored.items():
+        stored.add_metric([source, role], count)
+    yield stored
+    lost = CounterMetricFamily(
+        "hearth_predictions_not_stored", "Predictions that the store will not have.", labels=["reason", "source", "role"]
+    )
+    for (reason, source, role), count in storing.not_stored.items():
+        lost.add_metric([reason, source, role], count)
+    yield lost
+    waiting = GaugeMetricFamily("hearth_predictions_waiting", "Predictions that wait to be stored.")
+    waiting.add_metric([], storing.waiting)
+    yield waiting
+    problem = GaugeMetricFamily("hearth_predictions_store_problem", "1 while predictions cannot be stored, else 0.")
+    problem.add_metric([], float(bool(storing.problem)))
+    yield problem
+    yield from _challenges(counts)
+
+
+def _challenges(counts: RecorderCounts) -> Iterator[Metric]:
+    pair = ["dataset", "champion_version", "challenger_version"]
+    compared = CounterMetricFamily("hearth_challenger_compared", "Records that the challenger scored too.", labels=pair)
+    agreed = CounterMetricFamily("hearth_challenger_agreed", "Records of which champion and challenger said the same.", labels=pair)
+    classes = CounterMetricFamily("hearth_challenger_classes", "What each of the two said.", labels=[*pair, "role", "class"])
+    skipped = CounterMetricFamily(
+        "hearth_challenger_skipped", "Records that the challenger did not score: behind or failed.", labels=["dataset", "reason"]
+    )
+    not_scored: Counts[tuple[str, str]] = Counts()
+    for report in counts.challenges:
+        labels = [report.dataset, report.champion_version, report.challenger_version]
+        compared.add_metric(labels, report.compared)
+        agreed.add_metric(labels, report.agreed)
+        for role, said in (("champion", report.champion_classes), ("challenger", report.challenger_classes)):
+            for name, count in said.items():
+                classes.add_metric([*labels, role, name], count)
+        for reason, count in report.skipped.items():
+            not_scored[report.dataset, reason] += count
+    for (dataset, reason), count in not_scored.items():
+        skipped.add_metric([dataset, reason], count)
+    yield from (compared, agreed, classes, skipped)

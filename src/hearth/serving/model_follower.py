@@ -1,0 +1,274 @@
+"""The models that a process serves: loaded when an alias moves, never per request.
+
+One thread asks the registry which version each alias carries. A version that an alias has moved to is loaded beside the old one, compiled,
+compared with scikit-learn and so warmed up, and takes its place in one step. A version that must not be loaded is refused, and the old one
+stays. While the registry is away, what is loaded serves.
+"""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Protocol, Self
+
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from hearth.contracts import Contract
+from hearth.contracts.aliases import CHAMPION
+from hearth.contracts.aliases import aliases as possible_aliases
+from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, UnknownAlias, UnknownDataset
+from hearth.registry import RegisteredVersion
+from hearth.serving.compiled.scorer import CompiledScorer
+
+_LOGGER = logging.getLogger(__name__)
+_NOT_ASKED = "the registry has not been asked yet"
+# A process that starts waits so long for the registry, and if that answers, so long for the models. Then it serves what it has.
+_FIRST_ANSWER_SECONDS = 3.0
+_FIRST_MODELS_SECONDS = 10.0
+_CLOSE_SECONDS = 5.0
+_IN_PLACE_SECONDS = 0.002  # other requests may wait so long for one that is scored where it arrives
+_MOST_IN_PLACE = 128
+
+
+class ModelSource(Protocol):
+    """What is needed of a registry."""
+
+    def aliases(self, dataset: str) -> dict[str, str]: ...
+
+    def version(self, dataset: str, name: str) -> RegisteredVersion: ...
+
+    def load_with_example(self, version: RegisteredVersion) -> tuple[Pipeline, pd.DataFrame]: ...
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A version as it is served under an alias."""
+
+    alias: str
+    registered: RegisteredVersion  # what the registry said of the version when it was loaded
+    scorer: CompiledScorer
+    loaded_at: datetime
+    records_in_place: int = 0  # so many are scored faster than a thread could be asked to
+
+    @property
+    def dataset(self) -> str:
+        return self.registered.dataset
+
+    @property
+    def version(self) -> str:
+        return self.registered.version
+
+    @property
+    def family(self) -> str:
+        return self.registered.family
+
+    @property
+    def run_id(self) -> str:
+        return self.registered.run_id
+
+
+@dataclass(frozen=True)
+class AliasStatus:
+    """An alias: the version that serves, if any, the one that the registry names, and what is wrong, if anything."""
+
+    dataset: str
+    alias: str
+    serving: str | None
+    registered: str | None
+    problem: str
+
+
+@dataclass(frozen=True)
+class FollowerStatus:
+    """How the following goes. `problem` is empty while the registry answers; `following` is False before the start and after the end.
+
+    `reloads` counts what became of aliases that moved, since the start: swapped, refused or failed, which is tried again.
+    """
+
+    following: bool
+    last_poll: datetime | None
+    problem: str
+    aliases: tuple[AliasStatus, ...]
+    reloads: Mapping[tuple[str, str, str], int] = field(default_factory=dict)  # by data set, alias and outcome
+
+
+@dataclass(frozen=True)
+class _View:
+    """What is known of one data set. Never changed, only replaced, so that readers need no lock."""
+
+    loaded: Mapping[str, LoadedModel] = field(default_factory=dict)
+    registered: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)  # reason by version; not tried again
+    failed: Mapping[str, str] = field(default_factory=dict)  # reason by version; tried again
+    problem: str = _NOT_ASKED
+
+
+class ModelFollower:
+    """The models of some data sets, by alias. `start` makes it follow the registry; `look` asks once."""
+
+    def __init__(self, registry: ModelSource, contracts: Mapping[str, Contract], poll_seconds: float) -> None:
+        self._registry = registry
+        self._contracts = dict(contracts)
+        self._poll_seconds = poll_seconds
+        self._views = {dataset: _View() for dataset in self._contracts}
+        self._last_poll: datetime | None = None
+        self._reloads: Counter[tuple[str, str, str]] = Counter()
+        self._polling = threading.Lock()
+        self._stop = threading.Event()
+        self._answered = threading.Event()
+        self._polled = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def get(self, dataset: str, alias: str) -> LoadedModel:
+        """Return the model that serves under an alias; asks nobody.
+
+        Raises:
+            UnknownDataset: no contract has this name.
+            UnknownAlias: not an alias that the data set can have.
+            ModelUnavailable: it can have the alias, but nothing is loaded for it; the message says why.
+        """
+        if dataset not in self._views:
+            raise UnknownDataset(dataset, sorted(self._views))
+        known = possible_aliases(self._contracts[dataset])
+        if alias not in known:
+            raise UnknownAlias(dataset, alias, known)
+        view = self._views[dataset]
+        if alias in view.loaded:
+            return view.loaded[alias]
+        raise ModelUnavailable(dataset, alias, _why(view, alias) or "no version carries this alias yet. Run a training first.")
+
+    def poll(self) -> None:
+        """Ask the registry once and load what has moved. Returns when that is done; never raises because of the registry or a model.
+
+        Each alias serves its new version as soon as that is loaded, whatever others still have to.
+        """
+        with self._polling:
+            for contract in self._contracts.values():
+                self._poll_dataset(contract)
+            self._last_poll = datetime.now(UTC)
+            self._answered.set()
+            self._polled.set()
+
+    def status(self) -> FollowerStatus:
+        """Tell what serves and what is wrong, for health pages."""
+        views = dict(self._views)
+        return FollowerStatus(
+            following=self._thread is not None and self._thread.is_alive(),
+            last_poll=self._last_poll,
+            problem=next((view.problem for view in views.values() if view.problem), ""),
+            aliases=tuple(
+                _alias_status(dataset, alias, views[dataset]) for dataset in views for alias in possible_aliases(self._contracts[dataset])
+            ),
+            reloads=dict(self._reloads),
+        )
+
+    def start(self) -> Self:
+        """Follow the registry from now on. Returns when the models are loaded, or soon if the registry does not answer."""
+        if self._thread is not None:
+            raise RuntimeError("Models.start was called before")
+        self._thread = threading.Thread(target=self._follow, name="model-follower", daemon=True)
+        self._thread.start()
+        if self._answered.wait(_FIRST_ANSWER_SECONDS):
+            self._polled.wait(_FIRST_MODELS_SECONDS)
+        return self
+
+    def close(self) -> None:
+        """Stop following. What is loaded stays usable. A look that waits for the registry is not waited for long."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(_CLOSE_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.poll()
+            except Exception:  # whatever it was, what is loaded must keep being followed
+                _LOGGER.exception("a look at the registry failed; it is tried again")
+            self._stop.wait(self._poll_seconds)
+
+    def _poll_dataset(self, contract: Contract) -> None:
+        view = self._views[contract.name]
+        try:
+            aliases = self._registry.aliases(contract.name)
+        except RegistryError as error:
+            if view.problem in {"", _NOT_ASKED}:  # while it is away, what it fails with changes: refused, cut off, not ready yet
+                _LOGGER.warning("%s: %s What is loaded keeps serving.", contract.name, error)
+            self._views[contract.name] = replace(view, problem=str(error))
+            return
+        self._answered.set()
+        if view.problem not in {"", _NOT_ASKED}:
+            _LOGGER.info("%s: the registry answers again", contract.name)
+        registered = {alias: aliases[alias] for alias in possible_aliases(contract) if alias in aliases}
+        self._follow_aliases(contract, view, registered)
+
+    def _follow_aliases(self, contract: Contract, view: _View, registered: Mapping[str, str]) -> None:
+        ready = {model.version: model for model in view.loaded.values()}
+        refused = {version: reason for version, reason in view.refused.items() if version in registered.values()}
+        failed: dict[str, str] = {}
+        loaded = {alias: model for alias, model in view.loaded.items() if alias in registered}
+        self._views[contract.name] = _View(dict(loaded), registered, refused, view.failed, problem="")
+        # Those that nothing serves yet come first, and the champion before the others
+        for alias in sorted(registered, key=lambda alias: (alias in loaded, alias != CHAMPION)):
+            version = registered[alias]
+            if version not in ready | refused | failed:
+                try:
+                    ready[version] = load_version(self._registry, contract, alias, version)
+                except RefusedModel as error:
+                    refused[version] = str(error)
+                    self._reloads[contract.name, alias, "refused"] += 1
+                    _LOGGER.error("%s@%s: %s", contract.name, alias, error)  # noqa: TRY400 - the message says all
+                except (RegistryError, ModelUnavailable) as error:
+                    failed[version] = str(error)
+                    self._reloads[contract.name, alias, "failed"] += 1
+                    if view.failed.get(version) != str(error):
+                        _LOGGER.warning("%s@%s: version %s is not loaded yet: %s", contract.name, alias, version, error)
+            if version in ready and (alias not in loaded or loaded[alias].version != version):
+                self._reloads[contract.name, alias, "swapped"] += 1
+                loaded[alias] = replace(ready[version], alias=alias, loaded_at=datetime.now(UTC))
+                _LOGGER.info("%s@%s: version %s (%s) serves", contract.name, alias, version, ready[version].family)
+            self._views[contract.name] = _View(dict(loaded), registered, dict(refused), dict(failed), problem="")
+
+
+def load_version(registry: ModelSource, contract: Contract, alias: str, number: str) -> LoadedModel:
+    """Load a version as it would serve under an alias.
+
+    Raises:
+        ModelUnavailable: there is no such version.
+        RefusedModel: it must not be loaded, or cannot be served.
+        RegistryError: the registry does not answer.
+    """
+    version = registry.version(contract.name, number)
+    pipeline, example = registry.load_with_example(version)
+    try:
+        scorer = CompiledScorer(pipeline, contract, example)
+        scorer.require_contract(str(version))
+        return LoadedModel(alias, version, scorer, datetime.now(UTC), scorer.records_within(_IN_PLACE_SECONDS, _MOST_IN_PLACE))
+    except RefusedModel:
+        raise
+    except Exception as error:  # a registered model can make libraries raise anything; the follower must live on
+        _LOGGER.exception("%s failed at its first records", version)
+        raise RefusedModel(f"{version} cannot be served ({type(error).__name__}: {error}). Train again.") from error
+
+
+def _why(view: _View, alias: str) -> str:
+    """Say what keeps an alias from serving what the registry names; empty if nothing does."""
+    version = view.registered.get(alias, "")
+    reason = view.refused.get(version, "") or view.failed.get(version, "") or view.problem
+    if not reason and version and (alias not in view.loaded or view.loaded[alias].version != version):
+        reason = f"version {version} is being loaded."
+    return reason
+
+
+def _alias_status(dataset: str, alias: str, view: _View) -> AliasStatus:
+    serving = view.loaded.get(alias)
+    return AliasStatus(dataset, alias, serving.version if serving else None, view.registered.get(alias), _why(view, alias))

@@ -1,0 +1,80 @@
+"""One predictor behind every protocol: it finds the model, chooses where to score, scores, and records the answer.
+
+A protocol reads its own requests and writes its own responses; what lies between is here, once.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from hearth.contracts.record_parser import Columns
+from hearth.modelling.scorer import Scores
+from hearth.serving.model_follower import LoadedModel, ModelFollower
+from hearth.serving.recording.messages import Source
+from hearth.serving.recording.recorder import Recorder
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What one version answered for the records of one request, in their order."""
+
+    model: LoadedModel
+    columns: Columns
+    scores: Scores
+    request_id: str
+
+
+class Predictor:
+    """Scores requests with the models that the registry names. One for the whole process.
+
+    `compute` needs one thread: it scores what would hold up the event loop, and several threads would only take turns with the interpreter.
+    """
+
+    def __init__(self, models: ModelFollower, recorder: Recorder, compute: ThreadPoolExecutor) -> None:
+        self._models, self._recorder, self._compute = models, recorder, compute
+
+    def find(self, dataset: str, alias: str) -> LoadedModel:
+        """Return the model that serves under an alias; asks no server.
+
+        Raises:
+            UnknownDataset: no contract has this name.
+            UnknownAlias: the data set cannot have this alias.
+            ModelUnavailable: nothing is loaded for the alias; the message says why.
+        """
+        return self._models.get(dataset, alias)
+
+    def predict(self, model: LoadedModel, records: Sequence[object], request_id: str, source: Source) -> Predictions:
+        """Check raw records, score them and record the answer, in the calling thread.
+
+        Raises:
+            InvalidRecords: with everything that is wrong, if anything is.
+        """
+        return self.score(model, model.scorer.parser.parse(records), request_id, source)
+
+    def score(self, model: LoadedModel, columns: Columns, request_id: str, source: Source) -> Predictions:
+        """Score checked columns and record the answer, in the calling thread. `request_id` must be unique: see `request_ids`."""
+        scores = model.scorer.score_columns(columns)
+        self._recorder.record(model, columns, scores, request_id, source)
+        return Predictions(model, columns, scores, request_id)
+
+    def record(  # noqa: PLR0913, PLR0917 - what identifies an answer
+        self, model: LoadedModel, columns: Columns, scores: Scores, request_id: str, source: Source, places: np.ndarray
+    ) -> None:
+        """Record a part of an answer that was scored elsewhere; `places`, shape (rows,), are its records' positions in the request."""
+        self._recorder.record(model, columns, scores, request_id, source, places)
+
+    async def dispatch(self, model: LoadedModel, records: int, work: Callable[[], T]) -> T:
+        """Do the work of a request with this many records where it delays other requests least."""
+        if records <= model.records_in_place:
+            return work()
+        return await self.in_compute_thread(work)
+
+    async def in_compute_thread(self, work: Callable[[], T]) -> T:
+        """Do work in the compute thread. A request that is cancelled while it waits for the thread is never worked on."""
+        return await asyncio.get_running_loop().run_in_executor(self._compute, work)

@@ -1,0 +1,91 @@
+"""The process: `python -m hearth.streaming.worker`."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+from hearth.contracts import list_contracts
+from hearth.errors import HearthError
+from hearth.logs import configure_logging
+from hearth.predictions import PredictionStore
+from hearth.predictions.migration import migrate
+from hearth.predictions.retention import Retention
+from hearth.registry import Registry
+from hearth.serving.metrics import new_registry, register_model_metrics, serve_metrics
+from hearth.serving.model_follower import ModelFollower
+from hearth.settings import WorkerSettings
+from hearth.streaming.consumer import StreamConsumer
+from hearth.streaming.retrying import Retrier, Stopped
+from hearth.streaming.worker.reports import Reports
+from hearth.streaming.worker.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+_GIVE_BACK_SECONDS = 10.0  # so long after its time to leave a worker may still take
+_SWITCH_SECONDS = 0.0005  # so that the thread that settles need not wait 5 ms for the one that scores, each time a server has answered
+
+
+def main() -> int:
+    """Work until SIGTERM or SIGINT."""
+    configure_logging("stream_worker")
+    for name in ("alembic", "psycopg.pool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # the worker says once what they say at every try
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        settings = WorkerSettings()
+        threading.Thread(target=_end, args=(stop, settings.stream_leave_seconds + _GIVE_BACK_SECONDS), daemon=True).start()
+        _run(settings, Retrier(stop))
+    except Stopped:
+        pass
+    except HearthError as error:
+        logger.critical("%s", error)
+        return 1
+    logger.info("stopped")
+    return 0
+
+
+def _end(stop: threading.Event, seconds: float) -> None:
+    """End the process so long after it was told to stop, whatever hangs. That is as safe as being killed, which would come next."""
+    stop.wait()
+    time.sleep(seconds)
+    logger.critical("ended by force: a server has not answered")
+    os._exit(1)
+
+
+def _run(settings: WorkerSettings, retrier: Retrier) -> None:
+    contracts = {contract.name: contract for contract in list_contracts(settings.data_dir)}
+    url = settings.predictions_url.get_secret_value()
+    name, group, consumer = settings.stream_name, settings.stream_group, settings.stream_consumer or socket.gethostname()
+    registry = new_registry()
+    with (
+        serve_metrics(registry, settings.worker_metrics_host, settings.worker_metrics_port),
+        StreamConsumer(settings.redis_url.get_secret_value(), name, group, consumer, settings.stream_max_length) as stream,
+        PredictionStore(url, max_connections=2) as store,
+    ):
+        retrier.call(lambda: migrate(url))
+        with (
+            ModelFollower(Registry.from_settings(settings), contracts, settings.alias_poll_seconds) as models,
+            Retention(store, settings.predictions_keep_days),
+        ):
+            register_model_metrics(registry, models.status)
+            logger.info("consumer %s of group %s scores the stream %s", consumer, group, name)
+            Worker(
+                stream=stream,
+                store=store,
+                models=models,
+                contracts=contracts,
+                settings=settings,
+                retrier=retrier,
+                reports=Reports(registry),
+            ).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""An Airflow of its own for tests: a home folder and a migrated SQLite database, away from the one that a stack uses."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from deploy.embedded.temporary_servers import ObjectStore
+
+ROOT = Path(__file__).parents[2]
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """Return the environment of a process that uses this Airflow."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "HEARTH_"))}
+    return inherited | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "airflow" / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "airflow" / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "HEARTH_ENVIRONMENT": "laptop",
+        "HEARTH_DATA_DIR": str(ROOT / "data"),
+        **more,
+    }
+
+
+def storage(store: ObjectStore) -> dict[str, str]:
+    """Return the settings of processes that use this store."""
+    return {
+        "HEARTH_S3_ENDPOINT_URL": store.endpoint_url,
+        "HEARTH_S3_REGION": store.region,
+        "HEARTH_S3_ACCESS_KEY": store.access_key,
+        "HEARTH_S3_SECRET_KEY": store.secret_key,
+        "HEARTH_DATA_BUCKET": "data",
+        "HEARTH_PROCESSED_BUCKET": "processed",
+    }
+
+
+def servers(store: ObjectStore, mlflow_uri: str) -> dict[str, str]:
+    """Return the settings of processes that use these servers."""
+    return {**storage(store), "HEARTH_MLFLOW_TRACKING_URI": mlflow_uri}
+
+
+def run(script: str, *arguments: str, env: dict[str, str]) -> str:
+    """Run one of this folder's scripts in a process of its own; its standard output, or an error with all that it said."""
+    command = [sys.executable, str(ROOT / "tests" / script), *arguments]
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-8000:]}"
+    return done.stdout
+
+
+def migrate(env: dict[str, str]) -> None:
+    """Create the tables of Airflow's database."""
+    airflow = str(Path(sys.executable).with_name("airflow"))
+    subprocess.run([airflow, "db", "migrate"], env=env, cwd=ROOT, check=True, capture_output=True)

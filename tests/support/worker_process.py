@@ -1,0 +1,75 @@
+"""A stream worker as a process of its own, with a model that is slow, and that ends its process when it sees forbidden hours of sleep."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from typing import NoReturn
+
+import numpy as np
+import pandas as pd
+
+from hearth.errors import ModelUnavailable
+from hearth.logs import configure_logging
+from hearth.predictions import PredictionStore
+from hearth.serving.model_follower import ModelFollower
+from hearth.settings import WorkerSettings
+from hearth.streaming.consumer import StreamConsumer
+from hearth.streaming.retrying import Retrier
+from hearth.streaming.worker.worker import Worker
+from tests.support.models import ByDesignation, Shelf, employees, served
+
+DEADLY_SLEEP_HOURS = 6.6666  # made-up records, with which a model is tried when it is loaded, do not have it
+SECONDS_A_BATCH = "TEST_SECONDS_A_BATCH"
+
+
+class SlowAndFragile(ByDesignation):
+    awake = False  # then it is as slow as was asked for
+
+    def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
+        if self.awake:
+            time.sleep(float(os.environ[SECONDS_A_BATCH]))
+        if (frame["Sleep Hours"] == DEADLY_SLEEP_HOURS).any():
+            _die()
+        return super().predict_proba(frame)
+
+
+def _die() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def wait_for(models: ModelFollower, alias: str) -> None:
+    """Return when a model is loaded."""
+    while True:
+        try:
+            models.get("employees", alias)
+        except ModelUnavailable:
+            time.sleep(0.01)
+        else:
+            return
+
+
+def main() -> None:
+    configure_logging("worker")
+    sys.setswitchinterval(0.0005)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    settings = WorkerSettings()
+    url = settings.redis_url.get_secret_value()
+    reader = StreamConsumer(url, settings.stream_name, settings.stream_group, settings.stream_consumer, settings.stream_max_length)
+    model = SlowAndFragile()
+    with (
+        reader as stream,
+        PredictionStore(settings.predictions_url.get_secret_value(), max_connections=1) as store,
+        served(Shelf(model, champion="3")) as models,
+    ):
+        wait_for(models, "champion")
+        model.awake = True
+        contracts = {"employees": employees()}
+        Worker(stream=stream, store=store, models=models, contracts=contracts, settings=settings, retrier=Retrier(stop)).run()
+
+
+if __name__ == "__main__":
+    main()

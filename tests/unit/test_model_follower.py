@@ -1,0 +1,431 @@
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from uuid import uuid4
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline
+
+from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, RegistryUnavailable, UnknownAlias, UnknownDataset
+from hearth.modelling.features import build_features
+from hearth.registry import NewVersion, RegisteredVersion, Registry
+from hearth.serving.model_follower import ModelFollower
+from tests.support.samples import EMPLOYEES, records, sample_rows
+
+
+class Always:
+    """A pipeline that is sure of one class."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+    def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
+        return np.tile(np.eye(3)[self.code], (len(frame), 1))
+
+
+class Slow(Always):
+    """One that takes longer than others may wait."""
+
+    def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
+        time.sleep(0.003)
+        return super().predict_proba(frame)
+
+
+class Raises:
+    """A pipeline that cannot do anything."""
+
+    def predict_proba(self, _: pd.DataFrame) -> np.ndarray:
+        raise ZeroDivisionError
+
+
+@dataclass
+class FakeRegistry:
+    """Aliases and versions in dictionaries; it can be away, and versions can be broken. Counts what it is asked for."""
+
+    carried: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, Exception] = field(default_factory=dict)
+    away: bool = False
+    problem: str = "MLflow does not answer."
+    loads: list[str] = field(default_factory=list)
+    looks: int = 0
+    while_loading: Callable[[], object] = lambda: None
+    made: dict[str, object] = field(default_factory=dict)
+
+    def aliases(self, _dataset: str) -> dict[str, str]:
+        self.looks += 1
+        if self.away:
+            raise RegistryUnavailable(self.problem)
+        return dict(self.carried)
+
+    def version(self, dataset: str, name: str) -> RegisteredVersion:
+        return RegisteredVersion(dataset, name, "knn", "0a1b", f"run-{name}", datetime.now(UTC), {}, {})
+
+    def load_with_example(self, version: RegisteredVersion) -> tuple[Pipeline, pd.DataFrame]:
+        self.loads.append(version.version)
+        self.while_loading()
+        if version.version in self.broken:
+            raise self.broken[version.version]
+        return self.made.get(version.version) or Always(int(version.version) % 3), pd.DataFrame(RECORDS)
+
+
+@pytest.fixture
+def registry() -> FakeRegistry:
+    return FakeRegistry({"knn": "1", "champion": "1"})
+
+
+@pytest.fixture
+def models(registry: FakeRegistry) -> ModelFollower:
+    return ModelFollower(registry, {"employees": EMPLOYEES}, poll_seconds=0.01)
+
+
+RECORDS = records(sample_rows(EMPLOYEES, 4)[0])
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in ten seconds"
+        time.sleep(0.005)
+
+
+class TestGet:
+    def test_an_alias_gives_its_version_with_a_scorer(self, models: ModelFollower) -> None:
+        models.poll()
+
+        model = models.get("employees", "knn")
+
+        assert (model.dataset, model.alias, model.version, model.family, model.run_id) == ("employees", "knn", "1", "knn", "run-1")
+        assert model.scorer.score(RECORDS).codes.tolist() == [1, 1, 1, 1]
+
+    def test_a_data_set_without_contract_is_unknown(self, models: ModelFollower) -> None:
+        with pytest.raises(UnknownDataset, match="there are: employees"):
+            models.get("weather", "knn")
+
+    def test_an_alias_that_the_data_set_cannot_have_is_unknown(self, models: ModelFollower) -> None:
+        models.poll()
+
+        with pytest.raises(UnknownAlias, match="it can have: knn, svm, lightgbm, champion, challenger, previous"):
+            models.get("employees", "tarot")
+
+    @pytest.mark.parametrize("alias", ["svm", "challenger"])
+    def test_an_alias_without_a_version_is_unavailable(self, models: ModelFollower, alias: str) -> None:
+        models.poll()
+
+        with pytest.raises(ModelUnavailable, match="no version carries this alias yet"):
+            models.get("employees", alias)
+
+    def test_with_the_registry_away_and_nothing_loaded_the_reason_is_the_registry(
+        self, models: ModelFollower, registry: FakeRegistry
+    ) -> None:
+        registry.away = True
+        models.poll()
+
+        with pytest.raises(ModelUnavailable, match="MLflow does not answer"):
+            models.get("employees", "knn")
+
+    def test_the_registry_is_never_asked_when_a_model_is_got(self, models: ModelFollower, registry: FakeRegistry) -> None:
+        with pytest.raises(ModelUnavailable, match="the registry has not been asked yet"):
+            models.get("employees", "knn")
+        models.poll()
+        for _ in range(3):
+            models.get("employees", "knn")
+
+        assert (registry.looks, registry.loads) == (1, ["1"])
+
+
+class TestLook:
+    def test_two_aliases_of_one_version_share_what_is_loaded(self, models: ModelFollower, registry: FakeRegistry) -> None:
+        models.poll()
+        registry.carried["previous"] = "1"
+        models.poll()
+
+        assert registry.loads == ["1"]
+        assert (
+            models.get("employees", "knn").scorer
+            is models.get("employees", "champion").scorer
+            is models.get("employees", "previous").scorer
+        )
+
+    def test_a_moved_alias_is_followed_and_the_others_stay(self, models: ModelFollower, registry: FakeRegistry) -> None:
+        models.poll()
+        champion = models.get("employees", "champion")
+        registry.carried["knn"] = "2"
+        models.poll()
+
+        assert models.get("employees", "knn").version == "2"
+        assert models.get("employees", "champion") is champion
+
+    def test_the_old_version_serves_while_the_new_one_loads(self, models: ModelFollower, registry: FakeRegistry) -> None:
+        models.poll()
+        served: list[str] = []
+        registry.while_loading = lambda: served.append(models.get("employees", "knn").version)
+        registry.carried["knn"] = "2"
+
+        models.poll()
+
+        assert served == ["1"]
+        assert models.get("employees", "knn").version == "2"
+
+    def test_an_alias_that_is_taken_away_is_no_longer_served(self, models: ModelFollower, registry: FakeRegistry) -> None:
+        models.poll()
+        del registry.carried["champion"]
+        models.poll()
+
+        with pytest.raises(ModelUnavailable):
+            models.get("employees", "champion")
+        assert models.get("employees", "knn").version == "1"
+
+    def test_aliases_that_the_data_set_cannot_have_are_not_loaded(self, models: ModelFollower, registry: FakeRegistry) -> None:
+        registry.carried["experiment"] = "9"
+        models.poll()
+
+        assert registry.loads == ["1"]
+
+    def test_a_refused_version_is_refused_once_and_the_old_one_stays(
+        self, models: ModelFollower, registry: FakeRegistry, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        models.poll()
+        registry.broken["2"] = RefusedModel("models:/employees/2 holds os.system")
+        registry.carried["knn"] = registry.carried["champion"] = "2"
+        for _ in range(3):
+            models.poll()
+
+        assert models.get("employees", "knn").version == models.get("employees", "champion").version == "1"
+        assert registry.loads == ["1", "2"]
+        assert [line.getMessage() for line in caplog.records if line.levelno == logging.ERROR] == [
+            "employees@champion: models:/employees/2 holds os.system"
+        ]
+        assert {(alias.serving, alias.registered, alias.problem) for alias in models.status().aliases if alias.alias == "knn"} == {
+            ("1", "2", "models:/employees/2 holds os.system")
+        }
+
+    def test_a_version_that_makes_a_library_raise_anything_is_refused_and_the_follower_lives_on(
+        self, models: ModelFollower, registry: FakeRegistry
+    ) -> None:
+        with models:
+            registry.made["2"] = Raises()
+            registry.carried["knn"] = "2"
+            wait_until(lambda: any("ZeroDivisionError" in alias.problem for alias in models.status().aliases))
+            registry.carried["knn"] = "3"
+            wait_until(lambda: models.get("employees", "knn").version == "3")
+
+    def test_a_registry_that_fails_in_a_new_way_does_not_end_the_follower(self, models: ModelFollower, registry: FakeRegistry) -> None:
+        with models:
+            registry.broken["2"] = KeyError("nobody thought of this")
+            registry.carried["knn"] = "2"
+            wait_until(lambda: registry.loads.count("2") > 1)
+            registry.broken.clear()
+            wait_until(lambda: models.get("employees", "knn").version == "2")
+
+    def test_an_alias_serves_as_soon_as_it_is_loaded_and_the_champion_comes_first(
+        self, models: ModelFollower, registry: FakeRegistry
+    ) -> None:
+        registry.carried = {"knn": "1", "svm": "2", "champion": "3"}
+        seen: list[set[str | None]] = []
+        registry.while_loading = lambda: seen.append({alias.alias for alias in models.status().aliases if alias.serving})
+
+        models.poll()
+
+        assert seen == [set(), {"champion"}, {"champion", "knn"}]
+
+    def test_an_alias_whose_version_is_being_loaded_says_so(self, models: ModelFollower, registry: FakeRegistry) -> None:
+        said: list[str] = []
+
+        def ask() -> None:
+            try:
+                models.get("employees", "knn")
+            except ModelUnavailable as error:
+                said.append(str(error))
+
+        registry.while_loading = ask
+        models.poll()
+
+        assert said == ["models:/employees@knn cannot be served: version 1 is being loaded."]
+
+    def test_a_refused_version_with_nothing_before_it_is_unavailable_with_the_reason(
+        self, models: ModelFollower, registry: FakeRegistry
+    ) -> None:
+        registry.broken["1"] = RefusedModel("models:/employees/1 holds os.system")
+        models.poll()
+
+        with pytest.raises(ModelUnavailable, match=r"holds os\.system"):
+            models.get("employees", "knn")
+
+    def test_a_version_of_another_contract_is_refused(self, registry: FakeRegistry) -> None:
+        two = EMPLOYEES.model_copy(update={"target": EMPLOYEES.target.model_copy(update={"classes": ("Low", "High"), "cuts": (0.5,)})})
+        models = ModelFollower(registry, {"employees": two}, poll_seconds=1)
+        models.poll()
+
+        with pytest.raises(ModelUnavailable, match="knows 3 classes"):
+            models.get("employees", "knn")
+
+    def test_a_download_that_fails_is_tried_again_and_holds_up_no_other_alias(
+        self, models: ModelFollower, registry: FakeRegistry, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        registry.broken["2"] = RegistryError("the file is not there")
+        registry.carried |= {"knn": "2", "svm": "3"}
+        models.poll()
+        models.poll()
+
+        assert models.get("employees", "svm").version == "3"
+        assert registry.loads.count("2") == 2
+        assert sum("is not loaded yet: the file is not there" in line.getMessage() for line in caplog.records) == 1
+        with pytest.raises(ModelUnavailable, match="the file is not there"):
+            models.get("employees", "knn")
+
+        registry.broken.clear()
+        models.poll()
+        assert models.get("employees", "knn").version == "2"
+
+    def test_while_the_registry_is_away_what_is_loaded_serves_and_it_is_said_once(
+        self, models: ModelFollower, registry: FakeRegistry, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        models.poll()
+        registry.away = True
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            for _ in range(3):
+                models.poll()
+            assert models.get("employees", "knn").version == "1"
+            assert models.status().problem == "MLflow does not answer."
+            registry.problem = "MLflow has only just started."
+            models.poll()
+            assert models.status().problem == "MLflow has only just started."
+            registry.away = False
+            models.poll()
+
+        assert [line.getMessage() for line in caplog.records] == [
+            "employees: MLflow does not answer. What is loaded keeps serving.",
+            "employees: the registry answers again",
+        ]
+        assert models.status().problem == ""
+
+
+class TestRecordsInPlace:
+    def test_a_fast_model_scores_many_records_where_they_arrive(self, models: ModelFollower) -> None:
+        models.poll()
+
+        assert models.get("employees", "knn").records_in_place > 0
+
+    def test_a_slow_one_scores_none(self, models: ModelFollower, registry: FakeRegistry) -> None:
+        registry.made["1"] = Slow(1)
+        models.poll()
+
+        assert models.get("employees", "knn").records_in_place == 0
+
+
+class TestFollower:
+    def test_models_are_there_when_start_returns(self, models: ModelFollower) -> None:
+        with models:
+            assert models.get("employees", "champion").version == "1"
+            assert models.status().following
+
+    def test_a_moved_alias_is_followed_without_being_asked(self, models: ModelFollower, registry: FakeRegistry) -> None:
+        with models:
+            registry.carried["knn"] = "2"
+            wait_until(lambda: models.get("employees", "knn").version == "2")
+
+    def test_a_registry_that_comes_late_is_found(self, models: ModelFollower, registry: FakeRegistry) -> None:
+        registry.away = True
+        with models:
+            with pytest.raises(ModelUnavailable):
+                models.get("employees", "knn")
+            registry.away = False
+            wait_until(lambda: any(alias.alias == "knn" and alias.serving == "1" for alias in models.status().aliases))
+            assert models.status().problem == ""
+
+    def test_a_registry_that_hangs_does_not_keep_a_process_from_starting(
+        self, models: ModelFollower, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("hearth.serving.model_follower._FIRST_ANSWER_SECONDS", 0.05)
+        answers = threading.Event()
+        monkeypatch.setattr(registry, "aliases", lambda _: {"champion": "1"} if answers.wait(10) else {})
+        with models:
+            with pytest.raises(ModelUnavailable, match="has not been asked yet"):
+                models.get("employees", "champion")
+            answers.set()
+            wait_until(lambda: models.status().last_poll is not None)
+            assert models.get("employees", "champion").version == "1"
+
+    def test_a_download_that_hangs_does_not_either(
+        self, models: ModelFollower, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("hearth.serving.model_follower._FIRST_MODELS_SECONDS", 0.05)
+        answers = threading.Event()
+        registry.while_loading = lambda: answers.wait(10)
+        with models:
+            with pytest.raises(ModelUnavailable, match="version 1 is being loaded"):
+                models.get("employees", "champion")
+            answers.set()
+            wait_until(lambda: models.status().last_poll is not None)
+            assert models.get("employees", "champion").version == "1"
+
+    def test_a_reader_never_sees_a_gap_while_aliases_move(self, models: ModelFollower, registry: FakeRegistry) -> None:
+        with models:
+            done = threading.Event()
+            seen: set[str] = set()
+
+            def read() -> None:
+                while not done.is_set():
+                    seen.add(models.get("employees", "knn").version)
+
+            reader = threading.Thread(target=read)
+            reader.start()
+            for version in ("2", "3", "4"):
+                registry.carried["knn"] = version
+                wait_until(partial(seen.__contains__, version))
+            done.set()
+            reader.join()
+
+        assert seen == {"1", "2", "3", "4"}
+
+    def test_after_close_nobody_asks_the_registry_and_what_is_loaded_still_serves(self, registry: FakeRegistry) -> None:
+        models = ModelFollower(registry, {"employees": EMPLOYEES}, poll_seconds=3600).start()
+        started = time.monotonic()
+        models.close()
+
+        assert time.monotonic() - started < 2  # the long wait between two looks is cut short
+        assert not models.status().following
+        assert models.get("employees", "knn").version == "1"
+        assert registry.looks == 1
+
+
+class TestWithMlflow:
+    def test_aliases_of_a_real_registry_are_followed(self, mlflow_uri: str) -> None:
+        registry = Registry(mlflow_uri, revision="0123")
+        contract = EMPLOYEES.model_copy(update={"name": f"data_{uuid4().hex}"})
+        X, y = sample_rows(contract, 200)
+
+        def register(neighbours: int) -> Pipeline:
+            steps = [("features", build_features(contract)), ("model", KNeighborsClassifier(neighbours))]
+            pipeline = Pipeline(steps).fit(X, y.to_numpy())
+            registry.register(
+                NewVersion(contract.name, "knn", "0a1b", uuid4().hex, pipeline, X.head(2), {"k": neighbours}, {"macro_f1": 0.5}, {})
+            )
+            return pipeline
+
+        with ModelFollower(registry, {contract.name: contract}, poll_seconds=0.05) as models:
+            with pytest.raises(ModelUnavailable, match="no version carries this alias yet"):
+                models.get(contract.name, "champion")
+            for number, neighbours in (("1", 5), ("2", 25)):
+                pipeline = register(neighbours)
+                registry.set_alias(contract.name, "champion", number)
+
+                def serves(number: str = number) -> bool:
+                    return any(alias.serving == number for alias in models.status().aliases)
+
+                wait_until(serves)
+                model = models.get(contract.name, "champion")
+                registered = model.registered
+                assert (registered.params, registered.metrics) == ({"k": str(neighbours)}, {"macro_f1": 0.5})
+                assert (registered.status, registered.digest, registered.version) == ("READY", "0a1b", number)
+                assert registered.source.startswith("models:/")
+                scores = model.scorer.score(records(X))
+                np.testing.assert_array_equal(scores.probabilities, pipeline.predict_proba(X))

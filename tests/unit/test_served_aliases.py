@@ -1,0 +1,50 @@
+"""Which models a sender can ask, as a registry tells that goes away and comes back."""
+
+import logging
+
+import pytest
+
+from hearth.errors import RegistryUnavailable
+from hearth.streaming.producer.served_aliases import ServedAliases
+from tests.support.models import Shelf
+
+
+class Leaving(Shelf):
+    away = False
+
+    def aliases(self, dataset: str) -> dict[str, str]:
+        if self.away:
+            raise RegistryUnavailable("MLflow does not answer.")
+        return super().aliases(dataset)
+
+
+def test_an_alias_is_there_once_a_version_carries_it() -> None:
+    shelf = Leaving(knn="1")
+    carried = ServedAliases(shelf, ["employees", "heart"], 60)
+    assert ("employees", "knn") not in carried, "nobody has asked yet"
+
+    carried.poll()
+    shelf.carried["champion"] = "1"
+
+    assert ("employees", "knn") in carried
+    assert ("employees", "champion") not in carried
+    assert ("heart", "knn") not in carried
+    carried.poll()
+    assert ("employees", "champion") in carried
+
+
+def test_while_the_registry_is_away_what_it_said_last_counts_and_the_log_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    shelf = Leaving(knn="1")
+    carried = ServedAliases(shelf, ["employees"], 60)
+    carried.poll()
+
+    shelf.away = True
+    carried.poll()
+    carried.poll()
+
+    assert ("employees", "knn") in carried
+    assert caplog.messages == ["trained models: employees@knn", "which models there are is not known: MLflow does not answer."]
+    shelf.away, shelf.carried = False, {}
+    carried.poll()
+    assert ("employees", "knn") not in carried
