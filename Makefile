@@ -24,7 +24,7 @@ lock: $(UV) ## compile the requirement files again, from pyproject.toml
 	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) -o dockerfiles/serve/requirements.txt
 	$(COMPILE) pyproject.toml --extra airflow --group dev --group notebook -c dockerfiles/airflow/requirements.txt -o requirements/airflow-dev.txt
 	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) --group dev --group interfaces --group proto --group containers -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
-	$(COMPILE) --group embedded -o requirements/embedded.txt
+	for group in embedded clients docs; do $(COMPILE) --group $$group -o requirements/$$group.txt || exit 1; done
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	for peer in $(BENCH_PEERS); do $(COMPILE) benchmarks/peers/requirements/$$peer.in -o benchmarks/peers/requirements/$$peer.txt || exit 1; done
 
@@ -35,9 +35,9 @@ $(ENVS)/%/.installed: dockerfiles/%/requirements.txt pyproject.toml | $(UV)
 	$(if $(filter airflow serve,$*),$(UV) pip install --quiet --python $(ENVS)/$* --no-deps -e .)
 	@touch $@
 
-$(ENVS)/embedded/.installed: requirements/embedded.txt | $(UV)
-	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/embedded
-	$(UV) pip install --quiet --python $(ENVS)/embedded --require-hashes -r $<
+$(ENVS)/embedded/.installed $(ENVS)/clients/.installed $(ENVS)/docs/.installed: $(ENVS)/%/.installed: requirements/%.txt | $(UV)
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/$*
+	$(UV) pip install --quiet --python $(ENVS)/$* --require-hashes -r $<
 	@touch $@
 
 $(ENVS)/%/.installed-dev: requirements/%-dev.txt $(ENVS)/%/.installed

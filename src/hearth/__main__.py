@@ -1,0 +1,5 @@
+"""`python -m hearth` is the command `hearth`."""
+
+from hearth.cli import main
+
+main()
