@@ -3,7 +3,7 @@
 PYTHON ?= python3
 ENVS := .venvs
 UV := $(ENVS)/uv/bin/uv
-COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+COMPILE = $(UV) pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 SERVE_EXTRAS = --extra api --extra grpc --extra scoring --extra stream --extra ui --extra utils
 
 .DEFAULT_GOAL := help
@@ -18,7 +18,7 @@ $(UV): requirements/uv.txt
 	$(ENVS)/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $(UV)
 
-lock: $(UV) ## compile the requirement files again, from pyproject.toml
+lock: $(UV) ## compile the requirement files again, from pyproject.toml; with the newest versions that it allows: make lock UPGRADE=1
 	$(COMPILE) pyproject.toml --extra airflow -o dockerfiles/airflow/requirements.txt
 	$(COMPILE) pyproject.toml --extra mlflow -o dockerfiles/mlflow/requirements.txt
 	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) -o dockerfiles/serve/requirements.txt
@@ -47,6 +47,14 @@ $(ENVS)/%/.installed-dev: requirements/%-dev.txt $(ENVS)/%/.installed
 setup: $(ENVS)/airflow/.installed $(ENVS)/mlflow/.installed $(ENVS)/serve/.installed $(ENVS)/embedded/.installed ## create the environments that the stack runs in
 
 setup-dev: setup $(ENVS)/airflow/.installed-dev $(ENVS)/serve/.installed-dev ## the same, with what lint, types and test need
+
+.PHONY: docs hooks
+docs: $(ENVS)/docs/.installed ## build the site of docs/ in .hearth/site; a broken link fails
+	$(ENVS)/docs/bin/mkdocs build --quiet --strict
+	@echo "The site is in .hearth/site. To read it while you write: $(ENVS)/docs/bin/mkdocs serve"
+
+hooks: setup-dev ## run the checks of `make lint` at every commit
+	$(SERVE)/pre-commit install
 
 .PHONY: proto
 proto: setup-dev ## generate the code of the gRPC interface again, from grpc_service/v1/prediction.proto
