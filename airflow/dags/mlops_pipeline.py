@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, Param, Variable, task
-from pendulum import datetime, duration
+from pendulum import datetime
 
 from assets import model_asset
-from failures import no_retry_for_wrong_data
 from hearth.contracts import Contract, list_contracts, load_contract
 from hearth.contracts.airflow_names import PIPELINE, dag_id, variable_name
 from hearth.modelling.families import known_families
+from task_defaults import task_defaults
 
 MODEL_PARAMS = Path(__file__).parents[1] / "config" / "model_params.yaml"
 
@@ -33,26 +33,23 @@ MODEL_PARAMS = Path(__file__).parents[1] / "config" / "model_params.yaml"
 def extract_data(dataset: str) -> str:
     from hearth.jobs.provide_raw import provide
 
-    with no_retry_for_wrong_data():
-        return provide(dataset)
+    return provide(dataset)
 
 
 @task
 def preprocess_data(dataset: str, raw_key: str) -> str:
     from hearth.jobs import etl
 
-    with no_retry_for_wrong_data():
-        digest = etl.process(dataset, etl.validate(dataset, raw_key))
-        etl.log(dataset, digest)
-        return digest
+    digest = etl.process(dataset, etl.validate(dataset, raw_key))
+    etl.log(dataset, digest)
+    return digest
 
 
 @task
 def train(dataset: str, family: str, digest: str, params: dict[str, Any], run_id: str) -> str:
     from hearth.jobs import compare_families
 
-    with no_retry_for_wrong_data():
-        return compare_families.train(dataset, family, digest=digest, params_file=MODEL_PARAMS, seed=params["seed"], key=run_id)
+    return compare_families.train(dataset, family, digest=digest, params_file=MODEL_PARAMS, seed=params["seed"], key=run_id)
 
 
 @task
@@ -141,7 +138,7 @@ def pipeline_dag(contract: Contract) -> DAG:
         start_date=datetime(2026, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,
-        default_args={"retries": 2, "retry_delay": duration(seconds=10), "execution_timeout": duration(minutes=30)},
+        default_args=task_defaults(minutes=30),
         params={
             "steps": Param(2, type="integer", minimum=0, maximum=20, title="Steps", description="Rounds of variation, at most."),
             "factors": Param(

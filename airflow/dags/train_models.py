@@ -8,12 +8,13 @@ when the ETL publishes data, and by hand. Both tasks may run again: a training t
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param, task
-from pendulum import datetime, duration
+from pendulum import datetime
 
 from assets import MOST_TRIALS, asked_trials, model_asset, processed_asset
 from hearth.contracts import Contract, list_contracts
 from hearth.contracts.airflow_names import TRAIN, dag_id
 from hearth.modelling.families import known_families
+from task_defaults import task_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
@@ -29,7 +30,7 @@ def training_dag(contract: Contract, family: str) -> DAG:
         start_date=datetime(2026, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,
-        default_args={"retries": 2, "retry_delay": duration(seconds=10), "execution_timeout": duration(minutes=30)},
+        default_args=task_defaults(minutes=30),
         params={
             "trials": Param(10, type="integer", minimum=1, maximum=MOST_TRIALS, title="Trials", description="Sets of parameters to try."),
             "seed": Param(

@@ -70,6 +70,11 @@ class ErrorKind(Enum):
     UNAVAILABLE = "something that is needed is away; later it works"
     INTERNAL = "ours"
 
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same call can succeed later without a change by anybody."""
+        return self in {ErrorKind.TOO_SLOW, ErrorKind.TOO_MANY, ErrorKind.UNAVAILABLE}
+
 
 class HearthError(Exception):
     """Base of all errors that Hearth raises on purpose."""
@@ -211,6 +216,7 @@ class InvalidBatch(IngestError):
     """What the source handed out is no batch of the data set; nothing of it was stored."""
 
     code = "invalid_batch"
+    kind = ErrorKind.UNAVAILABLE  # the next batch may be good
 
 
 class DataUnavailable(IngestError):
