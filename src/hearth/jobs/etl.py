@@ -20,7 +20,7 @@ from hearth.data import csv_validation, processed
 from hearth.data.cleaning import Cleaned, Split, clean, digest, split
 from hearth.data.processed import Manifest, Published
 from hearth.data.profile import Profile, description_table, profile
-from hearth.errors import InvalidRawData, ObjectNotFound
+from hearth.errors import InvalidRawData
 from hearth.registry import Registry
 from hearth.storage import ObjectStore
 
@@ -80,23 +80,21 @@ _REPORT = TypeAdapter(EtlReport)
 
 
 def find_raw(dataset: str, file: str | None = None, *, store: ObjectStore | None = None) -> str:
-    """Return the key of the raw file in the bucket `data`: the contract's `source.file`, or another one beside it.
+    """Return the key of the raw file in the bucket `data`: the contract's `source.file`, or another one beside it. Reads nothing of it.
 
     Raises:
-        InvalidRawData: there is none, or it is empty or no text.
+        InvalidRawData: there is none.
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     key = f"{dataset}/raw/{file or contract.source.file}"
-    try:
-        csv_validation.decode_raw(store.get(store.data_bucket, key), f"s3://{store.data_bucket}/{key}")
-    except ObjectNotFound as error:
+    if not store.exists(store.data_bucket, key):
         loads = isinstance(contract.source, BatchSource)
-        there = ", ".join(sorted(other.rpartition("/")[2] for other in store.keys(store.data_bucket, f"{dataset}/raw/"))) or "nothing"
+        files = ", ".join(sorted(other.rpartition("/")[2] for other in store.keys(store.data_bucket, f"{dataset}/raw/"))) or "nothing"
         raise InvalidRawData(
-            f"{error} In {dataset}/raw/ there is: {there}. "
+            f"s3://{store.data_bucket}/{key} does not exist. In {dataset}/raw/ there is: {files}. "
             + (f"The DAG {dag_id(contract, LOAD)} gathers the rows and puts them there; " if loads else "")
             + f"`python utils/upload_data.py --dataset {dataset}` puts the raw file there: yours, or demo data."
-        ) from error
+        )
     return key
 
 
@@ -107,7 +105,8 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
         The key of the good rows, named after the raw bytes and the contract.
 
     Raises:
-        InvalidRawData: the file is no table of the contract's columns, or more of its rows break the contract than the contract tolerates.
+        InvalidRawData: the file is empty, binary or no table of the contract's columns, or more of its rows break the contract than the
+            contract tolerates.
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     content = store.get(store.data_bucket, raw_key)
