@@ -112,13 +112,18 @@ class TestValidate:
 
     def test_the_raw_file_is_downloaded_once(self, store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
         upload(store, raw_csv(EMPLOYEES, 100))
-        read: list[str] = []
+        keys: list[str] = []
         get = store.get
-        monkeypatch.setattr(store, "get", lambda bucket, key: read.append(key) or get(bucket, key))
+
+        def counted(bucket: str, key: str) -> bytes:
+            keys.append(key)
+            return get(bucket, key)
+
+        monkeypatch.setattr(store, "get", counted)
 
         run(store)
 
-        assert read.count(RAW_KEY) == 1
+        assert keys.count(RAW_KEY) == 1
 
     def test_a_second_run_gives_the_same_key_and_other_bytes_give_another(self, store: ObjectStore) -> None:
         upload(store, raw_csv(EMPLOYEES, 30))

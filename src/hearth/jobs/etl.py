@@ -1,7 +1,7 @@
 """The ETL, one function a DAG task: find the raw file, validate, process, log, publish.
 
 Only keys and digests go from one to the next, and each may run again with the same result. Without a `store` or a `registry` the functions
-connect to those that the environment names.
+connect to those of the environment.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _REASONS_SHOWN = 5
 
 @dataclass(frozen=True)
 class Validation:
-    """What validation found; lies beside the validated rows as `<key>.json`."""
+    """The result of the validation; lies beside the validated rows as `<key>.json`."""
 
     source: str
     rows_in: int
@@ -42,7 +42,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class EtlReport:
-    """How a processed data set came about; `report.json`. Means and standard deviations are of the train set's numbers."""
+    """How a processed data set was made; `report.json`. Means and standard deviations are of the train set's numbers."""
 
     dataset: str
     digest: str
@@ -57,7 +57,7 @@ class EtlReport:
     parameters: Mapping[str, str | float | int]
 
     def metrics(self) -> dict[str, float]:
-        """Return everything that was counted or measured, under names that MLflow accepts."""
+        """Return all counts and measures, under names that MLflow accepts."""
         metrics: dict[str, float] = {
             "rows_in": self.validation.rows_in,
             "columns_in": self.validation.columns_in,
@@ -99,10 +99,10 @@ def find_raw(dataset: str, file: str | None = None, *, store: ObjectStore | None
 
 
 def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) -> str:
-    """Check the raw file against the contract and write the good rows; rows that break it go to `<dataset>/rejected/` with line and reason.
+    """Check the raw file against the contract and write the valid rows; others go to `<dataset>/rejected/` with line and reason.
 
     Returns:
-        The key of the good rows, named after the raw bytes and the contract.
+        The key of the valid rows, named after the raw bytes and the contract.
 
     Raises:
         InvalidRawData: the file is empty, binary or no table of the contract's columns, or more of its rows break the contract than the

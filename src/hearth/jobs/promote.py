@@ -20,7 +20,7 @@ from hearth.contracts.aliases import CHAMPION
 from hearth.data.processed import load_processed
 from hearth.errors import AliasNotMoved, ObjectNotFound, RefusedModel, RegistryError
 from hearth.modelling.evaluation import metric
-from hearth.modelling.gate import Decision, Standing, Verdict, choose_champion, judge, unseen_rows
+from hearth.modelling.gate import Decision, Standing, Verdict, choose_champion, decide, unseen_rows
 from hearth.modelling.scorer import Scorer
 from hearth.registry import RegisteredVersion, Registry, move_aliases, promotion
 from hearth.storage import ObjectStore
@@ -115,7 +115,7 @@ def _pass_gate(
         aliases = registry.aliases(contract.name)
         holder = aliases.get(family)
         standings = bench.standings(version for version in (candidate.version, holder) if version is not None)
-        verdict = judge(family, contract.metric, standings[candidate.version], standings[holder] if holder else None)
+        verdict = decide(family, contract.metric, standings[candidate.version], standings[holder] if holder else None)
         try:
             if verdict.passed:
                 move_aliases(registry, contract.name, promotion(family, candidate.version, aliases), aliases)
