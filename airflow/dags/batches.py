@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from failures import no_retry_for_wrong_data
-
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -29,8 +27,7 @@ class FetchBatches(BaseOperator):
         from hearth.jobs.load_batches import load_batch
 
         params: dict[str, Any] = context["params"]
-        with no_retry_for_wrong_data():
-            progress = load_batch(self.dataset, context["run_id"], params["batches"])
+        progress = load_batch(self.dataset, context["run_id"], params["batches"])
         if not progress.is_done:
             self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=params["wait_seconds"])), method_name=self.go_on.__name__)
         return progress.batches

@@ -7,12 +7,12 @@ begins anew; a source that has handed out all of its batches has to do so too.
 from typing import Any
 
 from airflow.sdk import DAG, Param, task
-from pendulum import datetime, duration
+from pendulum import datetime
 
-from failures import no_retry_for_wrong_data
 from hearth.contracts import Contract, list_contracts
 from hearth.contracts.airflow_names import CLEAR, dag_id
 from hearth.contracts.model import BatchSource
+from task_defaults import task_defaults
 
 
 def clear_dag(contract: Contract, source: BatchSource) -> DAG:
@@ -24,7 +24,7 @@ def clear_dag(contract: Contract, source: BatchSource) -> DAG:
         start_date=datetime(2026, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,
-        default_args={"retries": 2, "retry_delay": duration(seconds=10), "execution_timeout": duration(minutes=15)},
+        default_args=task_defaults(minutes=15),
         params={
             "confirm": Param(
                 "",
@@ -48,8 +48,7 @@ def clear_dag(contract: Contract, source: BatchSource) -> DAG:
         def clear() -> None:
             from hearth.jobs.load_batches import clear as clear_table
 
-            with no_retry_for_wrong_data():
-                clear_table(dataset)
+            clear_table(dataset)
 
         confirm() >> clear()
     return dag

@@ -9,13 +9,13 @@ nothing new.
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param, task
-from pendulum import datetime, duration
+from pendulum import datetime
 
 from assets import asked_trials, later_trials, processed_asset, raw_asset
-from failures import no_retry_for_wrong_data
 from hearth.contracts import Contract, list_contracts
 from hearth.contracts.airflow_names import ETL, dag_id
 from hearth.contracts.model import BatchSource
+from task_defaults import task_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import OutletEventAccessors, TriggeringAssetEventsAccessor
@@ -31,7 +31,7 @@ def etl_dag(contract: Contract) -> DAG:
         start_date=datetime(2026, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,
-        default_args={"retries": 2, "retry_delay": duration(seconds=10), "execution_timeout": duration(minutes=15)},
+        default_args=task_defaults(minutes=15),
         params={
             "file": Param(
                 None,
@@ -51,22 +51,19 @@ def etl_dag(contract: Contract) -> DAG:
         def extract(params: dict[str, Any]) -> str:
             from hearth.jobs import etl
 
-            with no_retry_for_wrong_data():
-                return etl.find_raw(dataset, params["file"])
+            return etl.find_raw(dataset, params["file"])
 
         @task
         def validate(raw_key: str) -> str:
             from hearth.jobs import etl
 
-            with no_retry_for_wrong_data():
-                return etl.validate(dataset, raw_key)
+            return etl.validate(dataset, raw_key)
 
         @task
         def process(validated_key: str) -> str:
             from hearth.jobs import etl
 
-            with no_retry_for_wrong_data():
-                return etl.process(dataset, validated_key)
+            return etl.process(dataset, validated_key)
 
         @task
         def log(digest: str) -> str:

@@ -12,11 +12,11 @@ from pendulum import datetime, duration
 
 from assets import later_trials, raw_asset
 from batches import FetchBatches
-from failures import no_retry_for_wrong_data
 from hearth.contracts import Contract, list_contracts
 from hearth.contracts.airflow_names import LOAD, dag_id
 from hearth.contracts.model import BatchSource
 from hearth.settings import LoadSettings
+from task_defaults import task_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import InletEventsAccessors, OutletEventAccessors
@@ -33,13 +33,9 @@ def load_dag(contract: Contract, settings: LoadSettings) -> DAG:
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=duration(days=1),  # a source that hands out the same batch for ever
-        default_args={
-            # On a busy machine Airflow 3.3 takes a task that has been resumed for one that was killed (apache/airflow#67287, #72716), which
-            # costs a try but no batch: so there are many, soon after one another.
-            "retries": 20,
-            "retry_delay": duration(seconds=15),
-            "execution_timeout": duration(minutes=15),  # of each call; waiting does not count
-        },
+        # On a busy machine Airflow 3.3 takes a resumed task for a killed one (apache/airflow#67287, #72716), which costs a try but no
+        # batch: hence many tries, soon after one another. The time limit is that of one call; waiting does not count.
+        default_args=task_defaults(minutes=15, retries=20, retry_seconds=15),
         params={
             "batches": Param(10, type="integer", minimum=1, maximum=100_000, title="Batches", description="New batches to store, at most."),
             "wait_seconds": Param(
@@ -62,8 +58,7 @@ def load_dag(contract: Contract, settings: LoadSettings) -> DAG:
 
             from hearth.jobs.load_batches import export_table
 
-            with no_retry_for_wrong_data():
-                exported = export_table(dataset)
+            exported = export_table(dataset)
             last = list(inlet_events[raw].ascending(False).limit(1))  # noqa: FBT003 - Airflow's
             if last and (last[-1].extra or {}).get("digest") == exported.digest:
                 raise AirflowSkipException(f"The {exported.rows} rows were there at the last update of {raw.name} already.")

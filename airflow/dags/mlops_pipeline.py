@@ -1,13 +1,13 @@
 """Compare all families of a data set, tune the best, deploy it.
 
-**extract_data** sees to the raw file: the real one if it is there, else a generated one. **preprocess_data** validates, cleans and splits
-it. **train_<family>** trains each family on the folds of the train set with the parameters of `airflow/config/model_params.yaml`,
-**evaluate_<family>** judges it by what it said of the rows held out. **select_best_model** takes the best by the contract's metric,
-**tune_best_model** varies its numbers by the factors and keeps the best variant. **register_model** fits that on the whole train set,
-judges it on the test set, which nothing has seen before, and registers it; **promote_model** is the gate, **deploy_model** waits until
-the REST service answers with it, and **cleanup_old_models** deletes old versions that carry no alias.
+**extract_data** puts a raw file into the bucket: the real one if there is one, else generated rows. **preprocess_data** validates, cleans
+and splits it. **train_<family>** fits each family on the folds of the train set with the parameters of `airflow/config/model_params.yaml`,
+**evaluate_<family>** evaluates its predictions of the rows held out. **select_best_model** selects the best by the contract's metric,
+**tune_best_model** multiplies its numbers by the factors and keeps the best variant. **register_model** fits that on the whole train set,
+evaluates it on the test set, which is used here for the first time, and registers it; **promote_model** is the gate, **deploy_model** waits
+until the REST service serves the version, and **cleanup_old_models** deletes old versions without an alias.
 
-What was found is also in the Airflow Variables `best_model_type`, `best_model_accuracy` (the contract's metric in cross-validation),
+The results are also in the Airflow Variables `best_model_type`, `best_model_accuracy` (the contract's metric in cross-validation),
 `best_model_tuning_label`, `best_model_tuned_params` and `best_model_tuned_accuracy`; their prefix is that of this DAG.
 """
 
@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, Param, Variable, task
-from pendulum import datetime, duration
+from pendulum import datetime
 
 from assets import model_asset
-from failures import no_retry_for_wrong_data
 from hearth.contracts import Contract, list_contracts, load_contract
 from hearth.contracts.airflow_names import PIPELINE, dag_id, variable_name
-from hearth.modelling.families import known_families
+from hearth.modelling.families import catalogued_families
+from task_defaults import task_defaults
 
 MODEL_PARAMS = Path(__file__).parents[1] / "config" / "model_params.yaml"
 
@@ -33,42 +33,39 @@ MODEL_PARAMS = Path(__file__).parents[1] / "config" / "model_params.yaml"
 def extract_data(dataset: str) -> str:
     from hearth.jobs.provide_raw import provide
 
-    with no_retry_for_wrong_data():
-        return provide(dataset)
+    return provide(dataset)
 
 
 @task
 def preprocess_data(dataset: str, raw_key: str) -> str:
     from hearth.jobs import etl
 
-    with no_retry_for_wrong_data():
-        digest = etl.process(dataset, etl.validate(dataset, raw_key))
-        etl.log(dataset, digest)
-        return digest
+    digest = etl.process(dataset, etl.validate(dataset, raw_key))
+    etl.log(dataset, digest)
+    return digest
 
 
 @task
 def train(dataset: str, family: str, digest: str, params: dict[str, Any], run_id: str) -> str:
     from hearth.jobs import compare_families
 
-    with no_retry_for_wrong_data():
-        return compare_families.train(dataset, family, digest=digest, params_file=MODEL_PARAMS, seed=params["seed"], key=run_id)
+    return compare_families.cross_validate_family(dataset, family, digest=digest, params_file=MODEL_PARAMS, seed=params["seed"], key=run_id)
 
 
 @task
 def evaluate(dataset: str, trained: str) -> str:
     from hearth.jobs import compare_families
 
-    return compare_families.evaluate(dataset, trained)
+    return compare_families.evaluate_candidate(dataset, trained)
 
 
 @task
 def select_best_model(dataset: str, judged: list[str]) -> str:
     from hearth.jobs import compare_families
 
-    key = compare_families.select(judged)
-    best = compare_families.read(key)
-    remember(dataset, best_model_type=best.family, best_model_accuracy=f"{best.score:.6f}")
+    key = compare_families.select_best(judged)
+    best = compare_families.read_candidate(key)
+    set_variables(dataset, best_model_type=best.family, best_model_accuracy=f"{best.score:.6f}")
     return key
 
 
@@ -76,9 +73,9 @@ def select_best_model(dataset: str, judged: list[str]) -> str:
 def tune_best_model(dataset: str, judged: str, params: dict[str, Any]) -> str:
     from hearth.jobs import compare_families
 
-    key = compare_families.tune(dataset, judged, steps=params["steps"], factors=params["factors"])
-    tuned = compare_families.read(key)
-    remember(
+    key = compare_families.search_locally(dataset, judged, steps=params["steps"], factors=params["factors"])
+    tuned = compare_families.read_candidate(key)
+    set_variables(
         dataset,
         best_model_tuning_label=tuned.label,
         best_model_tuned_params=json.dumps(dict(tuned.params)),
@@ -91,7 +88,7 @@ def tune_best_model(dataset: str, judged: str, params: dict[str, Any]) -> str:
 def register_model(dataset: str, tuned: str) -> str:
     from hearth.jobs import compare_families
 
-    return compare_families.register(dataset, tuned)
+    return compare_families.register_candidate(dataset, tuned)
 
 
 @task
@@ -101,7 +98,7 @@ def promote_model(dataset: str, version: str, tuned: str) -> dict[str, str]:
     from hearth.jobs import compare_families
     from hearth.jobs.promote import promote
 
-    family = compare_families.read(tuned).family
+    family = compare_families.read_candidate(tuned).family
     decision = promote(dataset, family, version)
     if not decision.passed:
         raise AirflowSkipException(f"The gate refuses: {'; '.join(decision.reasons)}")
@@ -126,9 +123,9 @@ def cleanup_old_models(dataset: str, params: dict[str, Any]) -> list[str]:
     return remove_old_versions(dataset, params["keep"])
 
 
-def remember(dataset: str, **found: str) -> None:
-    """Set Airflow Variables."""
-    for name, value in found.items():
+def set_variables(dataset: str, **values: str) -> None:
+    """Set Airflow Variables of a data set."""
+    for name, value in values.items():
         Variable.set(variable_name(load_contract(dataset), name), value)
 
 
@@ -141,7 +138,7 @@ def pipeline_dag(contract: Contract) -> DAG:
         start_date=datetime(2026, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,
-        default_args={"retries": 2, "retry_delay": duration(seconds=10), "execution_timeout": duration(minutes=30)},
+        default_args=task_defaults(minutes=30),
         params={
             "steps": Param(2, type="integer", minimum=0, maximum=20, title="Steps", description="Rounds of variation, at most."),
             "factors": Param(
@@ -162,7 +159,7 @@ def pipeline_dag(contract: Contract) -> DAG:
     ) as dag:
         digest = preprocess_data(dataset, extract_data(dataset))
         judged = []
-        for family in known_families(contract):
+        for family in catalogued_families(contract):
             trained = train.override(task_id=f"train_{family}")(dataset, family, digest)
             judged.append(evaluate.override(task_id=f"evaluate_{family}")(dataset, trained))
         tuned = tune_best_model(dataset, select_best_model(dataset, judged))

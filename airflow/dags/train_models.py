@@ -1,19 +1,20 @@
 """Train one family of models on a processed data set.
 
-**train** tunes the family by cross-validation on the train set, fits the best, judges it once on the test set and registers it as a
-version. **promote** gives it the family's alias if it is no worse than the version that has it, and makes the best family champion. Runs
-when the ETL publishes data, and by hand. Both tasks may run again: a training that has been registered is not repeated.
+**train** tunes the family by cross-validation on the train set, fits the best parameters, evaluates the model once on the test set and
+registers it as a version. **promote** gives it the family's alias if it is no worse than the version that has it, and makes the best family
+champion. Runs when the ETL publishes data, and by hand. Both tasks may run again: a training whose version is registered is not repeated.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param, task
-from pendulum import datetime, duration
+from pendulum import datetime
 
 from assets import MOST_TRIALS, asked_trials, model_asset, processed_asset
 from hearth.contracts import Contract, list_contracts
 from hearth.contracts.airflow_names import TRAIN, dag_id
-from hearth.modelling.families import known_families
+from hearth.modelling.families import catalogued_families
+from task_defaults import task_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
@@ -24,12 +25,12 @@ def training_dag(contract: Contract, family: str) -> DAG:
     processed = processed_asset(dataset)
     with DAG(
         dag_id=dag_id(contract, TRAIN, family),
-        description=f"{contract.title}: tune, fit, judge and register {family}",
+        description=f"{contract.title}: tune, fit, evaluate and register {family}",
         schedule=[processed],
         start_date=datetime(2026, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,
-        default_args={"retries": 2, "retry_delay": duration(seconds=10), "execution_timeout": duration(minutes=30)},
+        default_args=task_defaults(minutes=30),
         params={
             "trials": Param(10, type="integer", minimum=1, maximum=MOST_TRIALS, title="Trials", description="Sets of parameters to try."),
             "seed": Param(
@@ -54,7 +55,7 @@ def training_dag(contract: Contract, family: str) -> DAG:
             from hearth.storage import ObjectStore
 
             store = ObjectStore.from_settings()
-            events = list(triggering_asset_events.get(processed, ()))  # several publications may have become one run: the last counts
+            events = list(triggering_asset_events.get(processed, ()))  # several publications can become one run: the last counts
             published = events[-1].extra.get("digest") if events else None
             digest = params["digest"] or published or latest_digest(store, dataset)
             trials = asked_trials(events) or params["trials"]
@@ -71,5 +72,5 @@ def training_dag(contract: Contract, family: str) -> DAG:
 
 
 for _contract in list_contracts():
-    for _family in known_families(_contract) if "each_family" in _contract.trainings else ():
+    for _family in catalogued_families(_contract) if "each_family" in _contract.trainings else ():
         globals()[f"{_contract.name}_{_family}"] = training_dag(_contract, _family)

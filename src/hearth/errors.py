@@ -2,49 +2,49 @@
 
     HearthError
     ├── InvalidSettings        a setting is missing or wrong, or production holds a laptop secret
-    ├── InvalidContract        a contract.yaml says something that cannot be
-    ├── InvalidModelParams     a model_params.yaml says something that cannot be
-    ├── InvalidStatistics      a statistics.json cannot be drawn from
-    ├── InvalidDrift           what fake records are asked to change cannot be done
+    ├── InvalidContract        a contract.yaml has a mistake
+    ├── InvalidModelParams     a model_params.yaml has a mistake
+    ├── InvalidStatistics      a statistics.json has a mistake
+    ├── InvalidDrift           a drift of fake records is malformed or impossible
     ├── UnknownDataset         no contract has this name
-    ├── InvalidRecords         records break the contract; carries one problem for each
-    ├── InvalidRawData         a raw file cannot be read, or too much of it breaks the contract
+    ├── InvalidRecords         records break the contract; holds one problem for each
+    ├── InvalidRawData         a raw file cannot be read, or too many of its rows break the contract
     ├── UntrainableData        a class of the data set has too few rows to train on
-    ├── IngestError            batches cannot be taken from their source into the data database
+    ├── IngestError            batches cannot be loaded from their source into the data database
     │   ├── SourceUnavailable  the source does not answer
-    │   ├── SourceRefused      the source answers, but hands out nothing
-    │   ├── InvalidBatch       what the source handed out is no batch of the data set
+    │   ├── SourceRefused      the source answers, but has no batch for us
+    │   ├── InvalidBatch       a batch of the source breaks the contract
     │   ├── DataUnavailable    the data database does not answer
     │   └── TableMismatch      the table in the data database is not the contract's
     ├── StorageError
     │   ├── ObjectNotFound     the bucket holds no such key
     │   └── StorageUnavailable the store does not answer
     ├── UnknownFamily          no family of models has this name
-    ├── UnknownAlias           not an alias that the data set can have
-    ├── ModelUnavailable       the alias carries no version yet, or the registry is away and nothing is loaded
+    ├── UnknownAlias           the data set cannot have this alias
+    ├── ModelUnavailable       no version carries the alias, or nothing is loaded and the registry does not answer
     ├── RegistryError          MLflow refused or failed a request
     │   └── RegistryUnavailable MLflow does not answer
     ├── RefusedModel           a model file that must not be loaded
     │   ├── UntrustedModel     it holds types outside the allow-list
-    │   └── IncompatibleModel  it was made by other library versions
+    │   └── IncompatibleModel  it was trained with other library versions
     ├── PredictionsUnavailable the predictions store does not answer
-    ├── InvalidCursor          a place in the list of predictions that cannot be read
+    ├── InvalidCursor          a cursor of the list of predictions cannot be read
     ├── StreamUnavailable      the Redis server does not answer
-    ├── StreamFull             more messages wait than the bound allows; nothing was queued
-    ├── UnknownMessage         neither stored, nor waiting, nor dead
+    ├── StreamFull             the stream holds as many messages as it may; nothing was queued
+    ├── UnknownMessage         no prediction, waiting message or dead letter has this id
     ├── UnknownVersion         the registry has no such version
-    ├── AliasNotMoved          an alias must not, or cannot, be moved as was asked
-    ├── InvalidKey             no API key, or one that nobody has
-    ├── MissingScope           the key is not for this
-    ├── TooManyRequests        a limit of requests in a time is reached
+    ├── AliasNotMoved          an alias must not move as requested, or has moved meanwhile
+    ├── InvalidKey             a request has no API key, or an unknown one
+    ├── MissingScope           the API key lacks a scope
+    ├── TooManyRequests        a rate limit is reached
     ├── UnknownClass           the data set has no such class
-    ├── InvalidFile            a file to be scored cannot be read as a table with the features of its data set
-    ├── TooBusy                as much of this is being done as may be at once
+    ├── InvalidFile            a file to score cannot be read as a table with the features of its data set
+    ├── TooBusy                a limit of concurrent work is reached
     └── InvalidMessage         a message of the stream cannot be read
 
-`code` is the stable word that clients see. `fault` says whose fault it is; each protocol maps the faults, not the classes, to its own
-status in one file. To add an error: write its class below, with a `code` that no other has and a `fault` (without one it is taken for our
-own failure: logged, and answered as such), and draw it into the tree above. Nothing else has to know of it.
+`code` is the stable word that clients see. `kind` says whose fault the error is and whether it can pass; each protocol maps the kinds, not
+the classes, to its own status in one file, and DAGs retry by them. To add an error: write its class below, with a unique `code` and a
+`kind` (the default is a failure of Hearth itself, which is logged), and draw it into the tree above. Nothing else has to change.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,18 +57,23 @@ _LONGEST_VALUE = 80
 
 
 class ErrorKind(Enum):
-    """Whose fault an error is, which is what a protocol's status says."""
+    """Whose fault an error is; protocols derive their status from it."""
 
-    CALLER = "what was sent is wrong"
-    UNAUTHENTICATED = "the caller has not said, or not proved, who it is"
-    FORBIDDEN = "the caller may not do this"
-    NOT_FOUND = "what was asked for does not exist"
-    CONFLICT = "it cannot be done as things are now"
-    TOO_LARGE = "more was sent than is read"
-    TOO_SLOW = "what was announced did not come in time"
-    TOO_MANY = "the caller asks too often; later it works"
-    UNAVAILABLE = "something that is needed is away; later it works"
-    INTERNAL = "ours"
+    CALLER = "the input is wrong"
+    UNAUTHENTICATED = "the caller is not authenticated"
+    FORBIDDEN = "the caller is not authorized"
+    NOT_FOUND = "it does not exist"
+    CONFLICT = "the present state does not allow it"
+    TOO_LARGE = "the input is larger than the limit"
+    TOO_SLOW = "the input did not arrive in time"
+    TOO_MANY = "the caller exceeds a rate limit; a later call can succeed"
+    UNAVAILABLE = "a server or another resource is not available; a later call can succeed"
+    INTERNAL = "Hearth failed"
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same call can succeed later without a change by anybody."""
+        return self in {ErrorKind.TOO_SLOW, ErrorKind.TOO_MANY, ErrorKind.UNAVAILABLE}
 
 
 class HearthError(Exception):
@@ -76,12 +81,12 @@ class HearthError(Exception):
 
     code: ClassVar[str] = "error"
     kind: ClassVar[ErrorKind] = ErrorKind.INTERNAL
-    retry_seconds: float = 5  # when to try again, for faults that pass; an error may know better
+    retry_seconds: float = 5  # when to try again, if the kind is temporary
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with one record: where, what was given, what was expected."""
+    """A value of a record that breaks the contract: its place, the value, and what was expected."""
 
     row: int
     column: str
@@ -97,19 +102,19 @@ class Problem:
 
 
 def _short(value: object) -> str:
-    """A record can hold anything of any length; a message should not."""
+    """Return a value for a message, cut to a readable length."""
     text = repr(value)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
 
 
 class InvalidSettings(HearthError):
-    """A setting is missing or wrong, or production still holds a laptop secret."""
+    """A setting is missing or wrong, or production holds a laptop secret."""
 
     code = "invalid_settings"
 
 
 class InvalidContract(HearthError):
-    """A contract says something that cannot be."""
+    """A contract has a mistake."""
 
     code = "invalid_contract"
 
@@ -119,7 +124,7 @@ class InvalidContract(HearthError):
 
 
 class InvalidModelParams(HearthError):
-    """The file of parameters that models are trained with says something that cannot be."""
+    """The file of training parameters has a mistake."""
 
     code = "invalid_model_params"
 
@@ -129,7 +134,7 @@ class InvalidModelParams(HearthError):
 
 
 class InvalidStatistics(HearthError):
-    """A statistics.json cannot be drawn from, or does not fit its contract."""
+    """A statistics.json has a mistake, or does not fit its contract."""
 
     code = "invalid_statistics"
 
@@ -139,14 +144,14 @@ class InvalidStatistics(HearthError):
 
 
 class InvalidDrift(HearthError):
-    """What fake records are asked to change cannot be done."""
+    """A drift of fake records is malformed, or impossible for the data set."""
 
     code = "invalid_drift"
     kind = ErrorKind.CALLER
 
     def __init__(self, text: str, reason: str) -> None:
         forms = "COLUMN=AMOUNT/min, COLUMN=AMOUNTsd/min or COLUMN=CATEGORY+SHARE%/min"
-        super().__init__(f"The drift {text!r} cannot be: {reason}. Write {forms}.")
+        super().__init__(f"The drift {text!r} is invalid: {reason}. Write {forms}.")
 
 
 class UnknownDataset(HearthError):
@@ -155,8 +160,8 @@ class UnknownDataset(HearthError):
     code = "unknown_dataset"
     kind = ErrorKind.NOT_FOUND
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        super().__init__(f"There is no data set {name!r}; there are: {', '.join(known) or 'none'}.")
+    def __init__(self, name: str, datasets: Sequence[str]) -> None:
+        super().__init__(f"There is no data set {name!r}; there are: {', '.join(datasets) or 'none'}.")
 
 
 class InvalidRecords(HearthError):
@@ -172,7 +177,7 @@ class InvalidRecords(HearthError):
 
 
 class InvalidRawData(HearthError):
-    """A raw file cannot be read as the data set's table, or too much of it breaks the contract."""
+    """A raw file cannot be read as the data set's table, or too many of its rows break the contract."""
 
     code = "invalid_raw_data"
     kind = ErrorKind.CALLER
@@ -184,12 +189,12 @@ class UntrainableData(HearthError):
     code = "untrainable_data"
 
     def __init__(self, dataset: str, counts: Mapping[str, int], at_least: int) -> None:
-        shown = ", ".join(f"{label}: {count}" for label, count in counts.items())
-        super().__init__(f"{dataset!r} cannot be trained: each class needs {at_least} train rows, there are {shown}. Load more data.")
+        per_class = ", ".join(f"{label}: {count}" for label, count in counts.items())
+        super().__init__(f"{dataset!r} cannot be trained: each class needs {at_least} train rows, there are {per_class}. Load more data.")
 
 
 class IngestError(HearthError):
-    """Batches cannot be taken from their source into the data database."""
+    """Batches cannot be loaded from their source into the data database."""
 
     code = "ingest_error"
 
@@ -202,15 +207,16 @@ class SourceUnavailable(IngestError):
 
 
 class SourceRefused(IngestError):
-    """The source of batches answers, but hands out nothing, and asking again will not help."""
+    """The source of batches answers, but has no batch for us, now or later."""
 
     code = "source_refused"
 
 
 class InvalidBatch(IngestError):
-    """What the source handed out is no batch of the data set; nothing of it was stored."""
+    """A batch of the source breaks the contract; nothing of it was stored."""
 
     code = "invalid_batch"
+    kind = ErrorKind.UNAVAILABLE  # the next batch may be good
 
 
 class DataUnavailable(IngestError):
@@ -221,7 +227,7 @@ class DataUnavailable(IngestError):
 
 
 class TableMismatch(IngestError):
-    """The table in the data database is not the one that the contract makes."""
+    """The table in the data database does not fit the contract."""
 
     code = "table_mismatch"
 
@@ -255,22 +261,22 @@ class UnknownFamily(HearthError):
     code = "unknown_family"
     kind = ErrorKind.NOT_FOUND
 
-    def __init__(self, dataset: str, family: str, known: Sequence[str]) -> None:
-        super().__init__(f"{dataset!r} is not trained with {family!r}; its families are: {', '.join(known)}.")
+    def __init__(self, dataset: str, family: str, families: Sequence[str]) -> None:
+        super().__init__(f"{dataset!r} is not trained with {family!r}; its families are: {', '.join(families)}.")
 
 
 class UnknownAlias(HearthError):
-    """Not an alias that the data set can have."""
+    """The data set cannot have this alias."""
 
     code = "unknown_alias"
     kind = ErrorKind.NOT_FOUND
 
-    def __init__(self, dataset: str, alias: str, known: Sequence[str]) -> None:
-        super().__init__(f"{dataset!r} has no alias {alias!r}; it can have: {', '.join(known)}.")
+    def __init__(self, dataset: str, alias: str, aliases: Sequence[str]) -> None:
+        super().__init__(f"{dataset!r} has no alias {alias!r}; it can have: {', '.join(aliases)}.")
 
 
 class ModelUnavailable(HearthError):
-    """The alias carries no version yet, or the registry cannot be reached and nothing is loaded."""
+    """No version carries the alias, or nothing is loaded and the registry does not answer."""
 
     code = "model_unavailable"
     kind = ErrorKind.UNAVAILABLE
@@ -310,7 +316,7 @@ class UntrustedModel(RefusedModel):
 
 
 class IncompatibleModel(RefusedModel):
-    """A model was made by other library versions than the ones installed here."""
+    """A model was trained with other library versions than are installed here."""
 
     code = "incompatible_model"
 
@@ -328,13 +334,13 @@ class PredictionsUnavailable(HearthError):
 
 
 class InvalidCursor(HearthError):
-    """A place in the list of predictions that nobody has given out."""
+    """A cursor of the list of predictions cannot be read."""
 
     code = "invalid_cursor"
     kind = ErrorKind.CALLER
 
     def __init__(self, text: str) -> None:
-        super().__init__(f"{_short(text)} is no cursor: take the one that came with the page before, or leave it out to begin anew.")
+        super().__init__(f"{_short(text)} is no cursor: send the one of the previous page, or none to start from the beginning.")
 
 
 class StreamUnavailable(HearthError):
@@ -345,28 +351,28 @@ class StreamUnavailable(HearthError):
 
 
 class StreamFull(HearthError):
-    """More messages wait to be scored than the bound allows; nothing was queued."""
+    """The stream holds as many messages as it may; nothing was queued."""
 
     code = "stream_full"
     kind = ErrorKind.TOO_MANY
 
-    def __init__(self, name: str, length: int, given: int, bound: int) -> None:
+    def __init__(self, name: str, length: int, new: int, limit: int) -> None:
         super().__init__(
-            f"The stream {name!r} holds {length} messages that are not scored yet; with {given} more it would hold more than {bound}. "
+            f"The stream {name!r} holds {length} messages that are not scored yet; with {new} more it would exceed its limit of {limit}. "
             "Nothing was queued: send them again when the workers have caught up."
         )
 
 
 class UnknownMessage(HearthError):
-    """Nothing is known of a message: no prediction is stored for it, it does not wait, and it is not among the dead."""
+    """No prediction, waiting message or dead letter has this id."""
 
     code = "unknown_message"
     kind = ErrorKind.NOT_FOUND
 
     def __init__(self, message_id: str) -> None:
         super().__init__(
-            f"Nothing is known of the message {message_id!r}: no prediction is stored for it, it does not wait in the stream, and it is "
-            "not among the dead letters. It may be older than what is kept."
+            f"The message {message_id!r} is unknown: there is no prediction, no waiting message and no dead letter with this id. It may be "
+            "older than the retention period."
         )
 
 
@@ -378,21 +384,21 @@ class UnknownVersion(HearthError):
 
 
 class AliasNotMoved(HearthError):
-    """An alias must not, or cannot, be moved as was asked; the registry is as it was."""
+    """An alias must not move as requested, or has moved meanwhile; the registry is unchanged."""
 
     code = "alias_not_moved"
     kind = ErrorKind.CONFLICT
 
 
 class InvalidKey(HearthError):
-    """A request has no API key, or one that nobody has."""
+    """A request has no API key, or an unknown one."""
 
     code = "invalid_key"
     kind = ErrorKind.UNAUTHENTICATED
 
 
 class MissingScope(HearthError):
-    """The API key of a request is not for what it asks."""
+    """The API key of a request lacks a scope."""
 
     code = "missing_scope"
     kind = ErrorKind.FORBIDDEN
@@ -402,13 +408,13 @@ class MissingScope(HearthError):
 
 
 class TooManyRequests(HearthError):
-    """A limit of requests in a time is reached."""
+    """A rate limit is reached."""
 
     code = "too_many_requests"
     kind = ErrorKind.TOO_MANY
 
     def __init__(self, limit: str, retry_seconds: int) -> None:
-        super().__init__(f"There were more than {limit}: try again in {retry_seconds} s.")
+        super().__init__(f"The limit of {limit} is reached: try again in {retry_seconds} s.")
         self.retry_seconds = retry_seconds
 
 
@@ -418,26 +424,26 @@ class UnknownClass(HearthError):
     code = "unknown_class"
     kind = ErrorKind.CALLER
 
-    def __init__(self, dataset: str, name: str, known: Sequence[str]) -> None:
-        super().__init__(f"{dataset!r} has no class {_short(name)}; expected one of: {', '.join(known)}.")
+    def __init__(self, dataset: str, name: str, classes: Sequence[str]) -> None:
+        super().__init__(f"{dataset!r} has no class {_short(name)}; expected one of: {', '.join(classes)}.")
 
 
 class InvalidFile(HearthError):
-    """A file to be scored cannot be read as a table with the features of its data set; nothing of it was scored."""
+    """A file to score cannot be read as a table with the features of its data set; nothing of it was scored."""
 
     code = "invalid_file"
     kind = ErrorKind.CALLER
 
 
 class TooBusy(HearthError):
-    """As much of this is being done as may be at once."""
+    """A limit of concurrent work is reached."""
 
     code = "too_busy"
     kind = ErrorKind.UNAVAILABLE
 
 
 class InvalidMessage(HearthError):
-    """A message of the stream cannot be read, now or ever."""
+    """A message of the stream cannot be read."""
 
     code = "invalid_message"
     kind = ErrorKind.CALLER

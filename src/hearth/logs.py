@@ -1,4 +1,4 @@
-"""How a Hearth process speaks: one readable line an event, in UTC, on standard error."""
+"""Logging of Hearth processes: one readable line an event, in UTC, on standard error."""
 
 import logging
 import sys
@@ -6,7 +6,7 @@ import time
 
 
 def configure_logging(service: str, level: str = "INFO") -> None:
-    """Set up logging for a whole process; called by `main()` functions, never at import."""
+    """Configure logging of the whole process; called by `main()` functions, never at import."""
     handler = logging.StreamHandler(sys.stderr)
     formatter = logging.Formatter(f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {service} %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
@@ -15,5 +15,5 @@ def configure_logging(service: str, level: str = "INFO") -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.captureWarnings(capture=True)
-    for library in ("urllib3", "httpx"):  # a line for every request and every retry; what matters is said by those who call
+    for library in ("urllib3", "httpx"):  # they log every request and retry; callers log what matters
         logging.getLogger(library).setLevel(logging.ERROR)

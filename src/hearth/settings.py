@@ -1,6 +1,6 @@
-"""What a Hearth process needs to know about where it runs, read from the environment and from `.env` and `.env.local`.
+"""The settings of Hearth processes, read from the environment, `.env` and `.env.local`.
 
-There are no addresses, passwords or paths in code: `.env` holds values for a laptop, and production refuses the secrets among them.
+No address, password or path is in code: `.env` holds values for a laptop, and production refuses its secrets.
 """
 
 from functools import cache
@@ -16,7 +16,7 @@ LAPTOP_SECRET = "changethis"  # noqa: S105 - the marker that every secret in the
 
 
 class Settings(BaseSettings):
-    """Settings that every process shares; each is the environment variable of its name, prefixed with HEARTH_."""
+    """Settings of every process; each is the environment variable of its name with the prefix HEARTH_."""
 
     model_config = SettingsConfigDict(env_prefix="HEARTH_", env_file=(".env", ".env.local"), extra="ignore", frozen=True)
 
@@ -24,16 +24,16 @@ class Settings(BaseSettings):
     data_dir: Path = Field(description="the folder with one folder a data set")
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - a value for each field, which the class checks
-        """Read the environment; `values` win over it. Raises InvalidSettings, which names variables and never shows a value."""
+        """Read the environment; `values` override it. Raises InvalidSettings, which names variables and never shows a value."""
         try:
             super().__init__(**values)
         except ValidationError as error:
-            wrong = []
+            problems = []
             for detail in error.errors(include_url=False, include_input=False):
                 name = str(detail["loc"][0])
                 reason = "is not set" if detail["type"] == "missing" else f"is wrong: {detail['msg']}"
-                wrong.append(f"HEARTH_{name.upper()} ({_described(type(self), name)}) {reason}")
-            raise InvalidSettings(f"{'; '.join(wrong)}. Set it in the environment, in .env or in .env.local.") from None
+                problems.append(f"HEARTH_{name.upper()} ({_described(type(self), name)}) {reason}")
+            raise InvalidSettings(f"{'; '.join(problems)}. Set it in the environment, in .env or in .env.local.") from None
 
     @model_validator(mode="after")
     def _refuse_laptop_secrets(self) -> Self:
@@ -56,7 +56,7 @@ def _revealed(value: object) -> str:
 
 
 class StorageAddressSettings(Settings):
-    """Where the object store is, for those who only ask whether it answers."""
+    """The address of the object store, for processes that only check whether it answers."""
 
     s3_endpoint_url: str = Field(description="any S3 endpoint")
 
@@ -67,12 +67,12 @@ class StorageSettings(StorageAddressSettings):
     s3_region: str = Field(description="its region; any word for a store that has none")
     s3_access_key: SecretStr = Field(description="key id")
     s3_secret_key: SecretStr = Field(description="key secret")
-    data_bucket: str = Field(description="raw files and rejected rows")
-    processed_bucket: str = Field(description="what the ETL publishes")
+    data_bucket: str = Field(description="bucket of raw, validated and rejected rows")
+    processed_bucket: str = Field(description="bucket of processed data sets")
 
 
 class IngestSettings(Settings):
-    """Where batches of data come from, and where they are kept."""
+    """The source of batches of data, and the database that stores them."""
 
     batch_api_url: str = Field(description="the HTTP API that hands out batches; the contract says under which path")
     data_db_url: SecretStr = Field(description="SQLAlchemy URL of the data database: PostgreSQL, MySQL, MariaDB")
@@ -82,40 +82,40 @@ class LoadSettings(Settings):
     """When batches are fetched."""
 
     load_data_schedule: str = Field(min_length=1, description="when load_data runs: a cron expression, a word such as @hourly, or 'none'")
-    load_data_wait_seconds: float = Field(ge=1, description="how long load_data waits before it asks for another batch")
+    load_data_wait_seconds: float = Field(ge=1, description="how long load_data waits between two requests for a batch")
 
 
 class BatchApiSettings(Settings):
-    """How the stand-in for an HTTP API hands out generated batches."""
+    """The local HTTP API that hands out generated batches."""
 
     batch_api_host: str = Field(min_length=1, description="the address that it listens on")
     batch_api_port: int = Field(ge=0, le=65_535, description="its port")
     batch_api_rows: int = Field(ge=1, le=1_000_000, description="rows of a batch")
     batch_api_batches: int = Field(ge=1, le=1_000_000, description="batches of a group; after the last there are no more")
-    batch_api_seconds: float = Field(ge=0, description="a new batch is handed out no sooner than this after the one before")
+    batch_api_seconds: float = Field(ge=0, description="seconds before another batch is handed out")
 
 
 class RegistrySettings(Settings):
     """Where MLflow is."""
 
     mlflow_tracking_uri: str = Field(description="the MLflow server")
-    git_revision: str = Field("", description="the commit that images were built from; in a git checkout it is found without")
+    git_revision: str = Field("", description="the commit of an image; a git checkout needs none")
 
 
 class ServingSettings(RegistrySettings):
-    """How a process that scores follows the registry."""
+    """How a scoring process follows the registry."""
 
-    alias_poll_seconds: float = Field(gt=0, description="how often a moved alias is looked for")
+    alias_poll_seconds: float = Field(gt=0, description="seconds between two polls of the registry's aliases")
 
 
 class DeploymentSettings(Settings):
-    """Where a new version is expected to be served."""
+    """The service that serves new versions."""
 
-    api_url: str = Field("", description="the REST service that DAGs wait for after a version was promoted; empty: they do not wait")
+    api_url: str = Field("", description="the REST service that DAGs wait for after a promotion; empty: they do not wait")
 
 
 class PredictionsSettings(Settings):
-    """Where predictions are kept."""
+    """The predictions store."""
 
     predictions_url: SecretStr = Field(description="PostgreSQL URL of the predictions store")
 
@@ -123,17 +123,17 @@ class PredictionsSettings(Settings):
 class RedisSettings(Settings):
     """Where the Redis-protocol server is."""
 
-    redis_url: SecretStr = Field(description="the Redis-protocol server that holds the stream, and the limits that processes share")
+    redis_url: SecretStr = Field(description="the Redis-protocol server of the stream and of rate limits that processes share")
 
 
 class AccessSettings(RedisSettings):
-    """Who may call, and how often."""
+    """API keys and rate limits."""
 
-    api_admin_key: SecretStr = Field(description="the API key of the name 'admin', for administration and predictions")
+    api_admin_key: SecretStr = Field(description="the API key named 'admin', for administration and predictions")
     api_keys: SecretStr = Field(SecretStr(""), description="further keys: name:scopes:secret, separated by blanks; scopes: admin+predict")
-    api_require_key: bool = Field(default=False, description="predictions need a key with the scope 'predict'")
-    api_rate_limit: str = Field("", description="requests for predictions of one caller, such as 1000/minute; empty: no limit")
-    api_rate_limit_shared: bool = Field(default=False, description="all processes count together, in the Redis server, which costs time")
+    api_require_key: bool = Field(default=False, description="whether predictions need a key with the scope 'predict'")
+    api_rate_limit: str = Field("", description="prediction requests of one caller, such as 1000/minute; empty: no limit")
+    api_rate_limit_shared: bool = Field(default=False, description="whether processes count together, in the Redis server, which is slower")
     api_failed_keys_limit: str = Field("10/minute", description="wrong API keys from one address")
 
 
@@ -142,11 +142,11 @@ class StreamSettings(RedisSettings):
 
     stream_name: str = Field(description="the stream of records to score")
     stream_group: str = Field(description="the consumer group of the workers")
-    stream_max_length: int = Field(ge=1, description="more messages than this may not wait: the producer waits, REST refuses")
+    stream_max_length: int = Field(ge=1, description="waiting messages, at most; above it the producer waits and REST refuses")
 
 
 class RetentionSettings(PredictionsSettings):
-    """How long predictions are kept."""
+    """How long predictions are stored."""
 
     predictions_keep_days: float = Field(ge=0, le=100_000, description="days after which predictions are deleted; 0: never")
 
@@ -155,85 +155,85 @@ class WorkerSettings(StreamSettings, RetentionSettings, ServingSettings):
     """How a worker reads the stream."""
 
     stream_consumer: str = Field("", description="this worker's name in the group; empty: the host's. Two on one host need two names")
-    stream_batch_messages: int = Field(ge=1, le=10_000, description="messages read and scored at once, at most")
-    stream_batch_records: int = Field(ge=1, le=1_000_000, description="records scored and stored at once, at most; a message is not cut")
+    stream_batch_messages: int = Field(ge=1, le=10_000, description="messages read and scored together, at most")
+    stream_batch_records: int = Field(ge=1, le=1_000_000, description="records scored and stored together, at most; messages are not split")
     stream_block_milliseconds: int = Field(ge=1, le=5_000, description="how long a read waits for messages")
-    stream_claim_idle_milliseconds: int = Field(ge=1_000, description="a message that another worker has held this long is taken over")
-    stream_max_deliveries: int = Field(ge=1, description="after so many deliveries a message is dead")
-    stream_leave_seconds: float = Field(ge=0, description="a worker that is told to stop may take so long to finish what is in hand")
-    worker_metrics_host: str = Field("127.0.0.1", min_length=1, description="the address on which Prometheus can ask the worker")
-    worker_metrics_port: int = Field(0, ge=0, le=65_535, description="the port for that; 0: none. Two workers on one host need two")
+    stream_claim_idle_milliseconds: int = Field(ge=1_000, description="a message that another worker holds longer than this is taken over")
+    stream_max_deliveries: int = Field(ge=1, description="deliveries after which a message becomes a dead letter")
+    stream_leave_seconds: float = Field(ge=0, description="seconds in which a stopping worker finishes the messages that it has read")
+    worker_metrics_host: str = Field("127.0.0.1", min_length=1, description="the address of the worker's metrics for Prometheus")
+    worker_metrics_port: int = Field(0, ge=0, le=65_535, description="the port of the metrics; 0: none. Two workers on one host need two")
 
 
 class ProducerSettings(StreamSettings, ServingSettings):
-    """Which fake records are put into the stream, and how fast."""
+    """The fake records that the producer puts into the stream."""
 
-    producer_dataset: str = Field(description="the data sets of the fake records, such as 'employees,heart'; 'all': each with statistics")
+    producer_dataset: str = Field(description="data sets of the fake records, such as 'employees,heart'; 'all': each with statistics")
     producer_records_per_second: float = Field(ge=0, le=1_000_000, description="records a second; 0: as fast as possible")
-    producer_bad_share: float = Field(ge=0, le=1, description="the share of fake records that are bad on purpose")
+    producer_bad_share: float = Field(ge=0, le=1, description="the share of fake records that break the contract on purpose")
 
 
 class RecordingSettings(PredictionsSettings):
-    """Which answers are stored, and how many of them a challenger sees; docs/model-life.md says what each costs."""
+    """Which predictions are stored, and which the challenger scores too; docs/model-life.md has the costs."""
 
-    record_predictions: Literal["all", "sample", "none"] = Field(description="which answers are stored: 'all', 'sample' or 'none'")
+    record_predictions: Literal["all", "sample", "none"] = Field(description="which predictions are stored: 'all', 'sample' or 'none'")
     record_sample_share: float = Field(gt=0, le=1, description="the share of records that 'sample' stores")
-    record_queue_records: int = Field(ge=1, description="records that may wait to be stored; while so many do, what is answered is not")
-    record_most_per_second: int = Field(ge=1, description="records that a process stores in a second, at most; more have to wait")
-    record_drain_seconds: float = Field(ge=0, description="how long a process that stops may take to store what waits")
-    challenger_share: float = Field(ge=0, le=1, description="the share of the champion's requests that a challenger scores too, in shadow")
+    record_queue_records: int = Field(ge=1, description="records that wait to be stored, at most; further ones are not stored")
+    record_most_per_second: int = Field(ge=1, description="records that a process stores in a second, at most; further ones wait")
+    record_drain_seconds: float = Field(ge=0, description="seconds in which a stopping process stores the records that wait")
+    challenger_share: float = Field(ge=0, le=1, description="share of the champion's requests that the challenger scores too, in shadow")
 
 
 class InterfaceSettings(ServingSettings, RecordingSettings):
-    """What all interfaces that answer requests share."""
+    """Settings of all interfaces that answer requests."""
 
-    api_default_dataset: str = Field(description="the data set of a request that names none")
+    api_default_dataset: str = Field(description="the data set of requests that name none")
 
 
 class GrpcSettings(InterfaceSettings):
-    """Where the gRPC service listens and what it accepts."""
+    """Address and limits of the gRPC service."""
 
     grpc_host: str = Field(min_length=1, description="the address that the gRPC service listens on")
     grpc_port: int = Field(ge=0, le=65_535, description="its port; 0: any free one")
     grpc_reuse_port: bool = Field(
-        default=False, description="several processes may listen on the port, and the system shares out connections"
+        default=False, description="whether several processes can listen on the port; the system distributes connections"
     )
     grpc_max_records: int = Field(ge=1, description="records in one message, at most")
     grpc_max_message_bytes: int = Field(ge=1_000, description="bytes of one message, at most")
-    grpc_max_concurrent_calls: int = Field(ge=1, description="open calls, streams among them, at most; more are refused")
-    grpc_grace_seconds: float = Field(ge=0, description="how long open calls may take to end when the service stops")
-    grpc_metrics_port: int = Field(0, ge=0, le=65_535, description="the port that Prometheus asks, on the same address; 0: none")
+    grpc_max_concurrent_calls: int = Field(ge=1, description="open calls, including streams, at most; further ones are refused")
+    grpc_grace_seconds: float = Field(ge=0, description="seconds in which open calls end when the service stops")
+    grpc_metrics_port: int = Field(0, ge=0, le=65_535, description="the port of the metrics, on the same address; 0: none")
 
 
 class GrpcClientSettings(Settings):
-    """Where the gRPC service is, for programs that call it."""
+    """The address of the gRPC service, for its clients."""
 
     grpc_address: str = Field(min_length=1, description="host:port of the gRPC service")
 
 
 class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, AccessSettings):
-    """What the REST service accepts."""
+    """Limits of the REST service."""
 
     api_max_records: int = Field(ge=1, description="records in one request, at most")
     api_max_body_bytes: int = Field(ge=1_000, description="bytes of one request, at most")
-    api_max_file_bytes: int = Field(ge=1_000, description="bytes of a file to be scored, at most; it is kept on disk meanwhile")
-    api_max_files: int = Field(ge=1, description="files that are scored at once, at most")
+    api_max_file_bytes: int = Field(ge=1_000, description="bytes of a file to score, at most; it is stored on disk meanwhile")
+    api_max_files: int = Field(ge=1, description="files that are scored at the same time, at most")
     explain_max_records: int = Field(ge=1, description="records that are explained in one request, at most")
-    api_body_seconds: float = Field(30, gt=0, description="a request must be there within this, however slow its sender is")
-    graphql_max_depth: int = Field(ge=4, description="levels of fields that one GraphQL query may go down")
-    graphql_max_aliases: int = Field(ge=1, description="aliases that one GraphQL query may have")
-    graphql_max_tokens: int = Field(ge=100, description="tokens that one GraphQL query may have; values of variables do not count")
+    api_body_seconds: float = Field(30, gt=0, description="seconds in which the body of a request must arrive")
+    graphql_max_depth: int = Field(ge=4, description="levels of fields in one GraphQL query, at most")
+    graphql_max_aliases: int = Field(ge=1, description="aliases in one GraphQL query, at most")
+    graphql_max_tokens: int = Field(ge=100, description="tokens in one GraphQL query, at most; values of variables do not count")
 
 
 class PageSettings(RegistrySettings):
-    """Whom the page asks, and where it sends people: links are addresses as their browsers know them."""
+    """The servers that the page calls, and its links, which are addresses for browsers."""
 
     api_url: str = Field(pattern="^https?://", description="the REST service")
-    airflow_url: str = Field(pattern="^https?://", description="Airflow, asked how it is")
-    page_grpc_metrics_url: str = Field(pattern="^https?://", description="metrics of the gRPC service, asked to see whether it lives")
-    page_worker_metrics_url: str = Field(pattern="^https?://", description="metrics of the stream worker, asked to see whether it lives")
-    batch_api_url: str = Field(pattern="^https?://", description="the API that batches come from, asked whether it answers")
-    page_api_key: SecretStr = Field(SecretStr(""), description="API key of the page, where predictions need one")
+    airflow_url: str = Field(pattern="^https?://", description="Airflow, for its health")
+    page_grpc_metrics_url: str = Field(pattern="^https?://", description="metrics of the gRPC service, for its health")
+    page_worker_metrics_url: str = Field(pattern="^https?://", description="metrics of the stream worker, for its health")
+    batch_api_url: str = Field(pattern="^https?://", description="the API of batches, for its health")
+    page_api_key: SecretStr = Field(SecretStr(""), description="API key of the page, if predictions need one")
     page_api_link: str = Field(pattern="^https?://", description="link to the REST service")
     page_airflow_link: str = Field(pattern="^https?://", description="link to Airflow")
     page_mlflow_link: str = Field(pattern="^https?://", description="link to MLflow")

@@ -1,4 +1,4 @@
-"""The object store: any S3 endpoint, reached with path-style addresses."""
+"""The object store: any S3 endpoint, with path-style addresses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,14 +32,14 @@ _FIRST_SERVER_ERROR = 500
 
 
 class ObjectStore:
-    """An S3 endpoint and the two buckets that Hearth uses in it.
+    """An S3 endpoint with the two buckets of Hearth.
 
-    The bucket `data` holds raw, validated and rejected rows, `processed` what the ETL publishes.
+    The bucket `data` holds raw, validated and rejected rows, `processed` the processed data sets.
 
-    Every method raises StorageUnavailable when the store does not answer, and StorageError when it refuses.
+    Every method raises StorageUnavailable if the store does not answer, and StorageError if it refuses.
     """
 
-    def __init__(  # noqa: PLR0913 - an address and who asks, all but one by name
+    def __init__(  # noqa: PLR0913 - all but one are named
         self,
         endpoint_url: str,
         *,
@@ -70,7 +70,7 @@ class ObjectStore:
 
     @classmethod
     def from_settings(cls, settings: StorageSettings | None = None) -> Self:
-        """Connect to the store that the environment names."""
+        """Connect to the store of the environment."""
         settings = settings or StorageSettings()
         return cls(
             settings.s3_endpoint_url,
@@ -82,7 +82,7 @@ class ObjectStore:
         )
 
     def ensure_bucket(self, bucket: str) -> None:
-        """Create the bucket unless it is there."""
+        """Create the bucket unless it exists."""
         with self._errors_of(bucket):
             try:
                 self._client.head_bucket(Bucket=bucket)
@@ -101,7 +101,7 @@ class ObjectStore:
         """Write an object, whole or not at all.
 
         Returns:
-            False if `if_absent` is asked for and the key was there already: nothing is written then.
+            False if `if_absent` is set and the key exists: nothing is written then.
         """
         with self._errors_of(bucket, key):
             if not if_absent:
@@ -116,11 +116,11 @@ class ObjectStore:
             return True
 
     def put_file(self, bucket: str, key: str, path: Path) -> None:
-        """Write a file as an object, part by part if it is large, so that it takes little memory. It appears when it is whole."""
+        """Write a file as an object, part by part if it is large, to save memory. The object appears when it is complete."""
         with self._errors_of(bucket, key):
             try:
                 self._client.upload_file(str(path), bucket, key)
-            except S3UploadFailedError as error:  # boto3 hides what the client has said
+            except S3UploadFailedError as error:  # boto3 hides the error of the client
                 raise error.__context__ or error from error
 
     def get(self, bucket: str, key: str) -> bytes:
@@ -193,10 +193,10 @@ class ObjectStore:
 
 
 def ping(endpoint_url: str, seconds: float) -> None:
-    """Return if a store answers; it is asked without a key, so that it may refuse.
+    """Return if a store answers, even with a refusal: the request has no key.
 
     Raises:
-        StorageUnavailable: it does not answer within so many seconds, or only that it failed.
+        StorageUnavailable: it does not answer within `seconds`, or with a server error.
     """
     try:
         with urlopen(endpoint_url, timeout=seconds):  # noqa: S310 - an address from the settings
@@ -212,7 +212,7 @@ def ping(endpoint_url: str, seconds: float) -> None:
 def _unavailable(endpoint_url: str, error: Exception) -> StorageUnavailable:
     return StorageUnavailable(
         f"The object store at {endpoint_url} does not answer ({type(error).__name__}): is it running there? "
-        "HEARTH_S3_ENDPOINT_URL says where it is looked for."
+        "HEARTH_S3_ENDPOINT_URL holds its address."
     )
 
 

@@ -1,11 +1,10 @@
-import importlib.util
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from tests.support.airflow_home import ROOT
+from tests.dags import dag_files
 
 
 @dataclass(frozen=True)
@@ -15,12 +14,7 @@ class Update:
 
 @pytest.fixture(scope="module")
 def assets() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("assets", ROOT / "airflow" / "dags" / "assets.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return dag_files.load("assets")
 
 
 def test_the_last_of_several_publications_says_how_many_trials_are_asked_for(assets: ModuleType) -> None:

@@ -33,5 +33,6 @@ for argument in sys.argv[2:]:
     deferrals.clear()
     run = bag.dags[dag_id].test(run_conf=conf.get(label, {}))
     tasks = {task.task_id: str(task.state) for task in run.get_task_instances()}
-    states[label] = {"run": str(run.state), "tasks": tasks, "deferrals": len(deferrals)}
+    tries = {task.task_id: task.try_number for task in run.get_task_instances()}
+    states[label] = {"run": str(run.state), "tasks": tasks, "tries": tries, "deferrals": len(deferrals)}
 print(json.dumps(states))  # noqa: T201 - the answer

@@ -93,7 +93,7 @@ def test_the_etl_on_the_same_bytes_publishes_the_same_data_and_writes_nothing_ne
     assert sorted(store.keys("processed", "employees/")) == before
 
 
-def test_an_etl_on_a_file_that_is_not_the_data_set_fails_and_keeps_what_was_published(
+def test_an_etl_on_a_file_that_is_not_the_data_set_fails_at_once_and_keeps_what_was_published(
     states: States, env: dict[str, str], store: ObjectStore
 ) -> None:
     assert states
@@ -102,4 +102,6 @@ def test_an_etl_on_a_file_that_is_not_the_data_set_fails_and_keeps_what_was_publ
     store.put("data", f"employees/raw/{contract.source.file}", b"a,b\n1,2\n")
     answer = json.loads(airflow_home.run("e2e/run_dags.py", "{}", "etl_mlflow", env=env).splitlines()[-1])
     assert answer["etl_mlflow"]["run"] == "failed"
+    assert answer["etl_mlflow"]["tasks"]["validate"] == "failed"
+    assert answer["etl_mlflow"]["tries"]["validate"] == 1
     assert sorted(store.keys("processed", "employees/")) == before

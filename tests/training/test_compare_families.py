@@ -46,18 +46,20 @@ class Bench:
     def judged(self, family: str, data: str, params: str = POOR_KNN, key: str = "run-1") -> str:
         path = self.folder / "model_params.yaml"
         path.write_text(f"{self.contract.name}: {params}", "utf-8")
-        trained = compare_families.train(self.contract.name, family, digest=data, params_file=path, seed=1, key=key, store=self.store)
-        return compare_families.evaluate(self.contract.name, trained, store=self.store, registry=self.registry)
+        trained = compare_families.cross_validate_family(
+            self.contract.name, family, digest=data, params_file=path, seed=1, key=key, store=self.store
+        )
+        return compare_families.evaluate_candidate(self.contract.name, trained, store=self.store, registry=self.registry)
 
     def tuned(self, judged: str, steps: int = 1) -> str:
         name = self.contract.name
-        return compare_families.tune(name, judged, steps=steps, factors=[0.5, 1.1], store=self.store, registry=self.registry)
+        return compare_families.search_locally(name, judged, steps=steps, factors=[0.5, 1.1], store=self.store, registry=self.registry)
 
     def registered(self, tuned: str) -> str:
-        return compare_families.register(self.contract.name, tuned, store=self.store, registry=self.registry)
+        return compare_families.register_candidate(self.contract.name, tuned, store=self.store, registry=self.registry)
 
     def read(self, key: str) -> compare_families.Candidate:
-        return compare_families.read(key, store=self.store)
+        return compare_families.read_candidate(key, store=self.store)
 
     def runs(self) -> list[Run]:
         client = MlflowClient(self.registry._connection.uri)
@@ -75,7 +77,7 @@ def test_the_better_family_is_selected_tuned_and_registered_with_what_was_found(
     data = bench.publish(sample_split(bench.contract))
     judged = {family: bench.judged(family, data) for family in ("knn", "svm")}
 
-    best = compare_families.select(list(judged.values()), store=bench.store)
+    best = compare_families.select_best(list(judged.values()), store=bench.store)
     assert best == judged["svm"]
     assert bench.read(best).score > bench.read(judged["knn"]).score
 

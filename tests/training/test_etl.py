@@ -66,15 +66,15 @@ class TestFindRaw:
         with pytest.raises(InvalidRawData, match=r"there is: march\.csv"):
             etl.find_raw("employees", store=store)
 
+
+class TestValidate:
     @pytest.mark.parametrize(("content", "message"), [(b"", "is empty"), (b"\x89PNG\r\n\x1a\n\0\0", "is a binary file")])
     def test_an_empty_or_binary_file_is_refused_before_anything_else(self, store: ObjectStore, content: bytes, message: str) -> None:
         upload(store, content)
 
         with pytest.raises(InvalidRawData, match=f"{RAW_KEY} {message}"):
-            etl.find_raw("employees", store=store)
+            etl.validate("employees", etl.find_raw("employees", store=store), store=store)
 
-
-class TestValidate:
     def test_rejected_rows_are_set_aside_with_line_and_reason(self, store: ObjectStore) -> None:
         rows = raw_rows(EMPLOYEES, 100)
         rows.loc[7, "Gender"] = "?"
@@ -109,6 +109,21 @@ class TestValidate:
         upload(store, rows.to_csv(index=False).encode())
 
         assert len(store.get_frame(store.data_bucket, etl.validate("employees", RAW_KEY, store=store))) == 95
+
+    def test_the_raw_file_is_downloaded_once(self, store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        upload(store, raw_csv(EMPLOYEES, 100))
+        keys: list[str] = []
+        get = store.get
+
+        def counted(bucket: str, key: str) -> bytes:
+            keys.append(key)
+            return get(bucket, key)
+
+        monkeypatch.setattr(store, "get", counted)
+
+        run(store)
+
+        assert keys.count(RAW_KEY) == 1
 
     def test_a_second_run_gives_the_same_key_and_other_bytes_give_another(self, store: ObjectStore) -> None:
         upload(store, raw_csv(EMPLOYEES, 30))

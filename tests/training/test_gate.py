@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.modelling.gate import Standing, choose_champion, judge, unseen_rows
+from hearth.modelling.gate import Standing, choose_champion, decide, unseen_rows
 from tests.support.samples import EMPLOYEES, sample_rows
 
 shares = st.floats(0, 1)
@@ -12,28 +12,28 @@ shares = st.floats(0, 1)
 class TestJudge:
     @given(shares, shares)
     def test_a_version_passes_when_it_is_no_worse_than_the_present_one(self, new: float, old: float) -> None:
-        assert judge("knn", "macro_f1", Standing("2", new), Standing("1", old)).passed == (new >= old)
+        assert decide("knn", "macro_f1", Standing("2", new), Standing("1", old)).passed == (new >= old)
 
     def test_a_free_alias_is_taken(self) -> None:
-        assert judge("knn", "macro_f1", Standing("1", 0.2), None).passed
+        assert decide("knn", "macro_f1", Standing("1", 0.2), None).passed
 
     def test_the_version_that_has_the_alias_keeps_it_when_it_is_judged_again(self) -> None:
-        assert judge("knn", "macro_f1", Standing("1", 0.2), Standing("1", 0.2)).passed
+        assert decide("knn", "macro_f1", Standing("1", 0.2), Standing("1", 0.2)).passed
 
     def test_a_present_version_that_cannot_be_loaded_does_not_stand_in_the_way(self) -> None:
-        verdict = judge("knn", "macro_f1", Standing("2", 0.2), Standing("1", None, "made with scikit-learn 1.0"))
+        verdict = decide("knn", "macro_f1", Standing("2", 0.2), Standing("1", None, "made with scikit-learn 1.0"))
 
         assert verdict.passed
         assert "version 1, which carried 'knn', could not be compared: made with scikit-learn 1.0" in verdict.reason
 
     def test_a_version_that_cannot_be_loaded_never_passes(self) -> None:
-        verdict = judge("knn", "macro_f1", Standing("2", None, "holds os.system"), None)
+        verdict = decide("knn", "macro_f1", Standing("2", None, "holds os.system"), None)
 
         assert not verdict.passed
         assert verdict.reason == "version 2 does not get 'knn': holds os.system"
 
     def test_the_reason_of_a_refusal_has_both_scores(self) -> None:
-        verdict = judge("knn", "macro_f1", Standing("2", 0.81), Standing("1", 0.82))
+        verdict = decide("knn", "macro_f1", Standing("2", 0.81), Standing("1", 0.82))
 
         assert verdict.reason == "version 2 has macro_f1 0.8100; version 1, which carries 'knn', has 0.8200 on the same split: it stays"
 

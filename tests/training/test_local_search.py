@@ -96,7 +96,7 @@ class TestTuneAround:
         poor: dict[str, Param] = {"n_neighbors": 1, "weights": "uniform"}
         seen: list[TrialResult] = []
 
-        varied = local_search(
+        result = local_search(
             EMPLOYEES,
             SPLIT.X_train,
             SPLIT.y_train,
@@ -108,27 +108,27 @@ class TestTuneAround:
             on_trial=seen.append,
         )
 
-        assert seen == list(varied.tuned.trials)
+        assert seen == list(result.tuning.trials)
         assert seen[0].params == poor
-        assert varied.tuned.score == max(trial.score for trial in seen) > seen[0].score
-        assert varied.label.startswith("n_neighbors +300%")
-        assert varied.tuned.params["weights"] == "uniform"
+        assert result.tuning.score == max(trial.score for trial in seen) > seen[0].score
+        assert result.label.startswith("n_neighbors +300%")
+        assert result.tuning.params["weights"] == "uniform"
 
     def test_no_steps_leave_it_as_it_was_trained(self) -> None:
         family = FAMILIES["knn"]
 
-        varied = local_search(EMPLOYEES, SPLIT.X_train, SPLIT.y_train, family, params=family.defaults, steps=0, factors=TEN_PERCENT, seed=1)
+        result = local_search(EMPLOYEES, SPLIT.X_train, SPLIT.y_train, family, params=family.defaults, steps=0, factors=TEN_PERCENT, seed=1)
 
-        assert (varied.label, varied.tuned.params, len(varied.tuned.trials)) == (AS_TRAINED, family.defaults, 1)
+        assert (result.label, result.tuning.params, len(result.tuning.trials)) == (AS_TRAINED, family.defaults, 1)
 
     def test_a_variant_that_the_estimator_refuses_is_left_out(self, caplog: pytest.LogCaptureFixture) -> None:
         """A leaf cannot hold nine tenths of a tree's rows if there is another one; this parameter is in no search space."""
         given = {**FAMILIES["random_forest"].defaults, "n_estimators": 10, "min_weight_fraction_leaf": 0.3}
 
-        varied = local_search(
+        result = local_search(
             EMPLOYEES, SPLIT.X_train, SPLIT.y_train, FAMILIES["random_forest"], params=given, steps=1, factors=(3,), seed=1
         )
 
         assert "min_weight_fraction_leaf +200% is left out" in caplog.text
-        assert len(varied.tuned.trials) > 1
-        assert {trial.params["min_weight_fraction_leaf"] for trial in varied.tuned.trials} == {0.3}
+        assert len(result.tuning.trials) > 1
+        assert {trial.params["min_weight_fraction_leaf"] for trial in result.tuning.trials} == {0.3}

@@ -20,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from hearth.errors import IncompatibleModel, ModelUnavailable, RefusedModel, RegistryError, RegistryUnavailable, UntrustedModel
 from hearth.modelling.families import FAMILIES
-from hearth.modelling.tuning import TrialResult, Tuned, fit
+from hearth.modelling.tuning import TrialResult, TuningResult, fit
 from hearth.registry import NewVersion, RegisteredVersion, Registry
 from tests.support.samples import EMPLOYEES, sample_split
 
@@ -328,7 +328,7 @@ class TestStudy:
         with registry.study(dataset, "knn", digest="00", training_key=dataset, metric="macro_f1", params={"trials": 2}) as study:
             for trial in trials.values():
                 study.log_trial(trial)
-            study.log_best(Tuned({"n_neighbors": 7}, 0.8, tuple(trials.values())))
+            study.log_best(TuningResult({"n_neighbors": 7}, 0.8, tuple(trials.values())))
         return study.run_id
 
     def runs(self, client: MlflowClient, dataset: str) -> dict[str, mlflow.entities.Run]:

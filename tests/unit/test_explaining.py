@@ -299,6 +299,6 @@ class TestAsking:
         future = explainers.submit(model, drawn(200, seed=1)[1])
         waiting = explainers.submit(model, drawn(1, seed=1)[1])
         explainers.close()
-        with pytest.raises(TooBusy, match="ends"):
+        with pytest.raises(TooBusy, match="stopping"):
             future.result(60)
         assert waiting.cancelled()

@@ -216,13 +216,39 @@ class TestLook:
             registry.carried["knn"] = "3"
             wait_until(lambda: models.get("employees", "knn").version == "3")
 
-    def test_a_registry_that_fails_in_a_new_way_does_not_end_the_follower(self, models: ModelFollower, registry: FakeRegistry) -> None:
+    @pytest.mark.parametrize("error", [KeyError("nobody thought of this"), TypeError("isnan"), MemoryError(), RecursionError()])
+    def test_a_version_that_fails_in_a_new_way_is_refused_by_name_for_its_alias_alone(
+        self, models: ModelFollower, registry: FakeRegistry, error: Exception
+    ) -> None:
         with models:
-            registry.broken["2"] = KeyError("nobody thought of this")
-            registry.carried["knn"] = "2"
-            wait_until(lambda: registry.loads.count("2") > 1)
-            registry.broken.clear()
-            wait_until(lambda: models.get("employees", "knn").version == "2")
+            registry.broken["2"] = error
+            registry.carried |= {"knn": "2", "svm": "4"}
+            wait_until(lambda: {alias.serving for alias in models.status().aliases if alias.alias == "svm"} == {"4"})
+            problem = f"models:/employees/2 cannot be served ({type(error).__name__}: {error}). Train again."
+            wait_until(lambda: [alias.problem for alias in models.status().aliases if alias.alias == "knn"] == [problem])
+            assert models.get("employees", "knn").version == "1"
+            registry.carried["knn"] = "3"
+            wait_until(lambda: models.get("employees", "knn").version == "3")
+        assert registry.loads.count("2") == 1
+
+    def test_a_data_set_whose_aliases_cannot_be_read_does_not_stop_the_others(self) -> None:
+        class Partly(FakeRegistry):
+            def aliases(self, dataset: str) -> dict[str, str]:
+                if dataset == "accounts" and "accounts" in self.broken:
+                    raise self.broken["accounts"]
+                return super().aliases(dataset)
+
+        registry = Partly({"knn": "1"}, {"accounts": KeyError("nobody thought of this")})
+        accounts = EMPLOYEES.model_copy(update={"name": "accounts"})
+        models = ModelFollower(registry, {"accounts": accounts, "employees": EMPLOYEES}, poll_seconds=0.01)
+        models.poll()
+
+        assert models.get("employees", "knn").version == "1"
+        with pytest.raises(ModelUnavailable, match=r"the poll of the registry failed .KeyError: 'nobody thought of this'"):
+            models.get("accounts", "knn")
+        registry.broken.clear()
+        models.poll()
+        assert models.get("accounts", "knn").version == "1"
 
     def test_an_alias_serves_as_soon_as_it_is_loaded_and_the_champion_comes_first(
         self, models: ModelFollower, registry: FakeRegistry

@@ -1,4 +1,4 @@
-"""Remove versions that nobody needs any more."""
+"""Delete old versions."""
 
 import logging
 
@@ -9,13 +9,13 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def remove_old_versions(dataset: str, keep: int, *, registry: Registry | None = None) -> list[str]:
-    """Delete all versions of a data set but the latest `keep`, and but those that carry an alias.
+    """Delete all versions of a data set except the latest `keep` and those with an alias.
 
-    The aliases are read again before each: one that another has moved meanwhile protects its version. Runs, with parameters, metrics and
-    pictures, stay.
+    The aliases are read again before each version, so an alias that was moved meanwhile protects its version. Runs, with parameters,
+    metrics and pictures, stay.
 
     Returns:
-        The numbers of the versions that were deleted.
+        The numbers of the deleted versions.
     """
     registry = registry or Registry.from_settings()
     removed = []
@@ -25,7 +25,7 @@ def remove_old_versions(dataset: str, keep: int, *, registry: Registry | None = 
         try:
             registry.remove(version)
         except ModelUnavailable:
-            _LOGGER.info("%s was deleted by another", version)
+            _LOGGER.info("%s was deleted meanwhile", version)
             continue
         removed.append(version.version)
         _LOGGER.info("%s is deleted", version)

@@ -1,7 +1,7 @@
 """Compare all families of a data set by cross-validation, tune the best a little, register it: what the tasks of `mlops_pipeline` call.
 
 A candidate lies in the bucket `processed` as `<dataset>/<digest>/candidates/<run>/<step>/<family>.json`; its key goes from task to task.
-Each function may run again for the same run with the same result. The test set is opened once, by `register`, when the choice is made.
+Each function may run again for the same run with the same result. The test set is read once, by `register_candidate`, after the choice.
 """
 
 import hashlib
@@ -16,9 +16,9 @@ from pydantic import TypeAdapter
 
 from hearth.contracts import Contract, load_contract
 from hearth.data.processed import load_processed, processed_key
-from hearth.jobs import train as training
 from hearth.jobs.model_params import read_model_params
-from hearth.modelling.evaluation import judge
+from hearth.jobs.train import Selection, fit_and_register, require_family
+from hearth.modelling.evaluation import evaluate_probabilities
 from hearth.modelling.families import FAMILIES, Param
 from hearth.modelling.figures import draw
 from hearth.modelling.local_search import AS_TRAINED, cross_validate, local_search
@@ -31,7 +31,7 @@ _KEY_DIGITS = 16
 
 @dataclass(frozen=True)
 class Candidate:
-    """Parameters that may become a version. `key` names the run; `scores` are the contract's metric of each fold, once it is judged."""
+    """A family with parameters that may become a version. `key` names the run; `scores` are the contract's metric of each fold."""
 
     dataset: str
     family: str
@@ -56,10 +56,10 @@ class Candidate:
 _CANDIDATE = TypeAdapter(Candidate)
 
 
-def train(  # noqa: PLR0913 - all but the first two are named
+def cross_validate_family(  # noqa: PLR0913 - all but the first two are named
     dataset: str, family: str, *, digest: str, params_file: Path, seed: int, key: str, store: ObjectStore | None = None
 ) -> str:
-    """Train a family on each fold of the train set, with the parameters of the file, and keep what it says of the rows held out.
+    """Fit a family on each fold of the train set, with the parameters of the file, and store its predictions of the rows held out.
 
     Returns:
         The key of the candidate.
@@ -71,28 +71,28 @@ def train(  # noqa: PLR0913 - all but the first two are named
         UntrainableData: a class has too few rows.
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
-    training.require_family(contract, family)
+    require_family(contract, family)
     params = read_model_params(params_file, contract, family)
     split = load_processed(store, dataset, digest)
-    said = cross_validate(contract, split.X_train, split.y_train, FAMILIES[family], params=params, seed=seed)
-    candidate = Candidate(dataset, family, digest, seed, key, params, said.scores(contract))
-    columns = {f"p{code}": said.probabilities[:, code] for code in range(said.probabilities.shape[1])}
-    frame = pd.DataFrame({"fold": said.fold, "truth": said.truth, **columns})
+    predictions = cross_validate(contract, split.X_train, split.y_train, FAMILIES[family], params=params, seed=seed)
+    candidate = Candidate(dataset, family, digest, seed, key, params, predictions.scores(contract))
+    columns = {f"p{code}": predictions.probabilities[:, code] for code in range(predictions.probabilities.shape[1])}
+    frame = pd.DataFrame({"fold": predictions.fold, "truth": predictions.truth, **columns})
     store.put_frame(store.processed_bucket, f"{candidate.at('trained')}.parquet", frame)
     return _write(store, candidate, "trained")
 
 
-def evaluate(dataset: str, trained_key: str, *, store: ObjectStore | None = None, registry: Registry | None = None) -> str:
-    """Judge what a family said of the rows held out, and log it in experiment `<dataset>_mlops_pipeline`.
+def evaluate_candidate(dataset: str, trained_key: str, *, store: ObjectStore | None = None, registry: Registry | None = None) -> str:
+    """Evaluate the predictions of the rows held out, and log the result in experiment `<dataset>_mlops_pipeline`.
 
     Returns:
-        The key of the judged candidate.
+        The key of the evaluated candidate.
     """
     contract, store, registry = load_contract(dataset), store or ObjectStore.from_settings(), registry or Registry.from_settings()
-    candidate = read(trained_key, store=store)
+    candidate = read_candidate(trained_key, store=store)
     frame = store.get_frame(store.processed_bucket, f"{trained_key}.parquet")
     probabilities = frame.filter(regex=r"^p\d+$").to_numpy()
-    evaluation = judge(contract, frame["truth"].to_numpy(), probabilities)
+    evaluation = evaluate_probabilities(contract, frame["truth"].to_numpy(), probabilities)
     registry.log_candidate(
         _experiment(contract),
         CandidateRun(
@@ -112,40 +112,44 @@ def evaluate(dataset: str, trained_key: str, *, store: ObjectStore | None = None
     return _write(store, candidate, "judged")
 
 
-def select(keys: Sequence[str], *, store: ObjectStore | None = None) -> str:
+def select_best(keys: Sequence[str], *, store: ObjectStore | None = None) -> str:
     """Return the key of the candidate with the best score; among equals the first."""
     store = store or ObjectStore.from_settings()
-    return max(keys, key=lambda key: read(key, store=store).score)
+    return max(keys, key=lambda key: read_candidate(key, store=store).score)
 
 
-def tune(  # noqa: PLR0913 - all but the first two are named
+def search_locally(  # noqa: PLR0913 - all but the first two are named
     dataset: str,
-    judged_key: str,
+    evaluated_key: str,
     *,
     steps: int,
     factors: Sequence[float],
     store: ObjectStore | None = None,
     registry: Registry | None = None,
 ) -> str:
-    """Vary the candidate's numbers by the factors, and keep the best variant; log all of them in experiment `<dataset>_mlops_pipeline`.
+    """Multiply the candidate's numbers by the factors and keep the best variant; log all in experiment `<dataset>_mlops_pipeline`.
 
     Returns:
-        The key of the candidate with the best variant's parameters, which may be those that it had.
+        The key of the candidate with the parameters of the best variant, which may be its own.
     """
     contract, store, registry = load_contract(dataset), store or ObjectStore.from_settings(), registry or Registry.from_settings()
-    candidate = read(judged_key, store=store)
+    candidate = read_candidate(evaluated_key, store=store)
     split = load_processed(store, dataset, candidate.digest)
-    asked: dict[str, str | float] = {"seed": candidate.seed, "steps": steps, "factors": ", ".join(f"{factor:g}" for factor in factors)}
+    settings: dict[str, str | float] = {
+        "seed": candidate.seed,
+        "steps": steps,
+        "factors": ", ".join(f"{factor:g}" for factor in factors),
+    }
     with registry.study(
         dataset,
         candidate.family,
         digest=candidate.digest,
         training_key=f"{_training_key(candidate)}/variants",
         metric=contract.metric,
-        params=asked,
+        params=settings,
         experiment=_experiment(contract),
     ) as study:
-        varied = local_search(
+        result = local_search(
             contract,
             split.X_train,
             split.y_train,
@@ -156,31 +160,31 @@ def tune(  # noqa: PLR0913 - all but the first two are named
             seed=candidate.seed,
             on_trial=study.log_trial,
         )
-        study.log_best(varied.tuned)
-    best = next(trial for trial in varied.tuned.trials if trial.params == varied.tuned.params)
-    _LOGGER.info("%s %s: %s: %s %.4f", dataset, candidate.family, varied.label, contract.metric, best.score)
-    return _write(store, replace(candidate, params=best.params, scores=best.fold_scores, label=varied.label), "tuned")
+        study.log_best(result.tuning)
+    best = next(trial for trial in result.tuning.trials if trial.params == result.tuning.params)
+    _LOGGER.info("%s %s: %s: %s %.4f", dataset, candidate.family, result.label, contract.metric, best.score)
+    return _write(store, replace(candidate, params=best.params, scores=best.fold_scores, label=result.label), "tuned")
 
 
-def register(dataset: str, tuned_key: str, *, store: ObjectStore | None = None, registry: Registry | None = None) -> str:
-    """Fit the candidate on the whole train set, judge it once on the test set, and register it.
+def register_candidate(dataset: str, tuned_key: str, *, store: ObjectStore | None = None, registry: Registry | None = None) -> str:
+    """Fit the candidate on the whole train set, evaluate it once on the test set, and register it.
 
     Returns:
         The number of the version; that of the earlier one if this run has registered one before.
     """
     contract, store, registry = load_contract(dataset), store or ObjectStore.from_settings(), registry or Registry.from_settings()
-    candidate = read(tuned_key, store=store)
+    candidate = read_candidate(tuned_key, store=store)
     training_key = _training_key(candidate)
-    if found := registry.find(dataset, training_key):
-        _LOGGER.info("%s was registered as version %s before", training_key, found.version)
-        return found.version
+    if version := registry.find(dataset, training_key):
+        _LOGGER.info("%s was registered as version %s before", training_key, version.version)
+        return version.version
     split = load_processed(store, dataset, candidate.digest)
     search: dict[str, str | float] = {"seed": candidate.seed, "tuning": candidate.label}
-    chosen = training.Chosen(candidate.family, candidate.params, candidate.digest, candidate.seed, candidate.score, search)
-    return training.register(contract, split, chosen, training_key, registry).version
+    selection = Selection(candidate.family, candidate.params, candidate.digest, candidate.seed, candidate.score, search)
+    return fit_and_register(contract, split, selection, training_key, registry).version
 
 
-def read(key: str, *, store: ObjectStore | None = None) -> Candidate:
+def read_candidate(key: str, *, store: ObjectStore | None = None) -> Candidate:
     """Read a candidate; raises ObjectNotFound without one."""
     store = store or ObjectStore.from_settings()
     return _CANDIDATE.validate_json(store.get(store.processed_bucket, key))

@@ -11,17 +11,17 @@ _SECONDS = 10
 
 
 def has_service(settings: DeploymentSettings | None = None) -> bool:
-    """Tell whether the settings name a REST service."""
+    """Whether the settings name a REST service."""
     return bool((settings or DeploymentSettings()).api_url)
 
 
 def is_served(dataset: str, alias: str, version: str, settings: DeploymentSettings | None = None) -> bool:
-    """Tell whether the REST service answers with this version under the alias; False, and a line in the log, when it does not answer."""
+    """Whether the REST service serves this version under the alias; False, with a line in the log, if it does not answer."""
     url = (settings or DeploymentSettings()).api_url.rstrip("/")
     try:
         answer = httpx.get(f"{url}/{dataset}/model-info", params={"model": alias}, timeout=_SECONDS)
     except httpx.RequestError as error:
-        _LOGGER.warning("%s does not answer (%s: %s). HEARTH_API_URL says where it is looked for.", url, type(error).__name__, error)
+        _LOGGER.warning("%s does not answer (%s: %s). HEARTH_API_URL holds its address.", url, type(error).__name__, error)
         return False
     if not answer.is_success:
         _LOGGER.info("%s serves no %s@%s yet: %d %s", url, dataset, alias, answer.status_code, answer.text)

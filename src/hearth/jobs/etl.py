@@ -1,7 +1,7 @@
 """The ETL, one function a DAG task: find the raw file, validate, process, log, publish.
 
 Only keys and digests go from one to the next, and each may run again with the same result. Without a `store` or a `registry` the functions
-connect to those that the environment names.
+connect to those of the environment.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from hearth.data import csv_validation, processed
 from hearth.data.cleaning import Cleaned, Split, clean, digest, split
 from hearth.data.processed import Manifest, Published
 from hearth.data.profile import Profile, description_table, profile
-from hearth.errors import InvalidRawData, ObjectNotFound
+from hearth.errors import InvalidRawData
 from hearth.registry import Registry
 from hearth.storage import ObjectStore
 
@@ -32,7 +32,7 @@ _REASONS_SHOWN = 5
 
 @dataclass(frozen=True)
 class Validation:
-    """What validation found; lies beside the validated rows as `<key>.json`."""
+    """The result of the validation; lies beside the validated rows as `<key>.json`."""
 
     source: str
     rows_in: int
@@ -42,7 +42,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class EtlReport:
-    """How a processed data set came about; `report.json`. Means and standard deviations are of the train set's numbers."""
+    """How a processed data set was made; `report.json`. Means and standard deviations are of the train set's numbers."""
 
     dataset: str
     digest: str
@@ -57,7 +57,7 @@ class EtlReport:
     parameters: Mapping[str, str | float | int]
 
     def metrics(self) -> dict[str, float]:
-        """Return everything that was counted or measured, under names that MLflow accepts."""
+        """Return all counts and measures, under names that MLflow accepts."""
         metrics: dict[str, float] = {
             "rows_in": self.validation.rows_in,
             "columns_in": self.validation.columns_in,
@@ -80,34 +80,33 @@ _REPORT = TypeAdapter(EtlReport)
 
 
 def find_raw(dataset: str, file: str | None = None, *, store: ObjectStore | None = None) -> str:
-    """Return the key of the raw file in the bucket `data`: the contract's `source.file`, or another one beside it.
+    """Return the key of the raw file in the bucket `data`: the contract's `source.file`, or another one beside it. Reads nothing of it.
 
     Raises:
-        InvalidRawData: there is none, or it is empty or no text.
+        InvalidRawData: there is none.
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     key = f"{dataset}/raw/{file or contract.source.file}"
-    try:
-        csv_validation.decode_raw(store.get(store.data_bucket, key), f"s3://{store.data_bucket}/{key}")
-    except ObjectNotFound as error:
+    if not store.exists(store.data_bucket, key):
         loads = isinstance(contract.source, BatchSource)
-        there = ", ".join(sorted(other.rpartition("/")[2] for other in store.keys(store.data_bucket, f"{dataset}/raw/"))) or "nothing"
+        files = ", ".join(sorted(other.rpartition("/")[2] for other in store.keys(store.data_bucket, f"{dataset}/raw/"))) or "nothing"
         raise InvalidRawData(
-            f"{error} In {dataset}/raw/ there is: {there}. "
+            f"s3://{store.data_bucket}/{key} does not exist. In {dataset}/raw/ there is: {files}. "
             + (f"The DAG {dag_id(contract, LOAD)} gathers the rows and puts them there; " if loads else "")
             + f"`python utils/upload_data.py --dataset {dataset}` puts the raw file there: yours, or demo data."
-        ) from error
+        )
     return key
 
 
 def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) -> str:
-    """Check the raw file against the contract and write the good rows; rows that break it go to `<dataset>/rejected/` with line and reason.
+    """Check the raw file against the contract and write the valid rows; others go to `<dataset>/rejected/` with line and reason.
 
     Returns:
-        The key of the good rows, named after the raw bytes and the contract.
+        The key of the valid rows, named after the raw bytes and the contract.
 
     Raises:
-        InvalidRawData: the file is no table of the contract's columns, or more of its rows break the contract than the contract tolerates.
+        InvalidRawData: the file is empty, binary or no table of the contract's columns, or more of its rows break the contract than the
+            contract tolerates.
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     content = store.get(store.data_bucket, raw_key)

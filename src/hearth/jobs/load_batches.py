@@ -1,7 +1,7 @@
 """From an HTTP API that hands out batches to the raw file of a data set: one function a DAG task.
 
-Each may run again with the same result: what is stored stays as it is, and how far a run has come is counted in the data database. Without
-an `api`, a `table` or a `store` the functions connect to those that the environment names.
+Each may run again with the same result: stored batches stay as they are, and the data database counts how many a run has stored. Without
+an `api`, a `table` or a `store` the functions connect to those of the environment.
 """
 
 import logging
@@ -20,24 +20,24 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Progress:
-    """How many batches a run has stored, and whether it has to ask again."""
+    """How many batches a run has stored, and whether it is complete."""
 
     batches: int
     is_done: bool
 
 
-def load_batch(dataset: str, run: str, wanted: int, *, api: BatchApi | None = None, table: BatchTable | None = None) -> Progress:
-    """Fetch the batch that the source hands out now and store it, unless it is stored already or the run has as many as are `wanted`.
+def load_batch(dataset: str, run: str, limit: int, *, api: BatchApi | None = None, table: BatchTable | None = None) -> Progress:
+    """Fetch the batch that the source hands out now and store it, unless it is stored already or the run has stored `limit` batches.
 
     Raises:
-        SourceUnavailable, DataUnavailable: something is away; nothing was stored, and trying again is safe.
-        SourceRefused: the source hands out nothing, and has not handed out all of it to us either.
+        SourceUnavailable, DataUnavailable: a server does not answer; nothing was stored, and trying again is safe.
+        SourceRefused: the source hands out nothing, although not all of its batches are stored.
         InvalidBatch, TableMismatch: the batch does not fit the contract, or the table does not; nothing was stored.
     """
     contract = load_contract(dataset)
     source, table = batch_source(contract), table or connect_table(contract)
     stored = table.count(run=run)
-    if stored >= wanted:
+    if stored >= limit:
         return Progress(stored, is_done=True)
     answer = (api or _connect_api(contract, source)).fetch()
     if isinstance(answer, Exhausted):
@@ -52,14 +52,14 @@ def load_batch(dataset: str, run: str, wanted: int, *, api: BatchApi | None = No
         stored += 1
         logger.info("%s: %s is stored: %d rows", dataset, answer, len(answer.rows))
     elif table.differs(answer):
-        logger.warning("%s: %s is stored already, with other rows than it has now: those stored first are kept", dataset, answer)
+        logger.warning("%s: %s is stored already, with other rows than it has now: the stored ones stay", dataset, answer)
     else:
         logger.info("%s: %s is stored already", dataset, answer)
-    return Progress(stored, is_done=stored >= wanted)
+    return Progress(stored, is_done=stored >= limit)
 
 
 def export_table(dataset: str, *, table: BatchTable | None = None, store: ObjectStore | None = None) -> Export:
-    """Write all rows of the table as the raw file that the ETL reads, `<dataset>/raw/<source.file>`, unless it holds just them.
+    """Write all rows of the table as the raw file that the ETL reads, `<dataset>/raw/<source.file>`, unless it holds them already.
 
     Raises:
         InvalidRawData: the table has no rows.
@@ -80,7 +80,7 @@ def export_table(dataset: str, *, table: BatchTable | None = None, store: Object
 
 
 def clear(dataset: str, *, table: BatchTable | None = None) -> None:
-    """Remove all rows of the data set's table, and what is known of its batches, in one transaction; the raw file stays."""
+    """Remove all rows of the data set's table and the records of its batches, in one transaction; the raw file stays."""
     contract = load_contract(dataset)
     table = table or connect_table(contract)
     cleared = table.clear()
@@ -88,15 +88,15 @@ def clear(dataset: str, *, table: BatchTable | None = None) -> None:
 
 
 def connect_table(contract: Contract) -> BatchTable:
-    """Return the table of a data set in the database that the environment names."""
+    """Return the table of a data set in the database of the environment."""
     return BatchTable(IngestSettings().data_db_url.get_secret_value(), contract, batch_source(contract).table)
 
 
 def batch_source(contract: Contract) -> BatchSource:
-    """Return the source of a data set whose data come in batches.
+    """Return the source of batches of a data set.
 
     Raises:
-        InvalidContract: they do not.
+        InvalidContract: its data do not come in batches.
     """
     if not isinstance(contract.source, BatchSource):
         raise InvalidContract(contract_path(contract.name), "source.kind", "is not 'batches': there is nothing to load")

@@ -14,28 +14,28 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def read_model_params(path: Path, contract: Contract, family: str) -> Params:
-    """Return the family's defaults with what the file says of this data set and family in their place.
+    """Return the family's defaults, replaced by the parameters of the file for this data set and family.
 
     Raises:
-        InvalidModelParams: the file is not there or is no YAML, or names a family or a parameter that there is not.
+        InvalidModelParams: the file does not exist or is no YAML, or names an unknown family or parameter.
     """
-    found = _section(path, _read(path), contract.name)
-    for name in found:
+    families = _section(path, _read(path), contract.name)
+    for name in families:
         if name not in contract.families:
             listed = ", ".join(contract.families)
             raise InvalidModelParams(path, f"{contract.name}.{name}", f"is no family of this data set; those are: {listed}")
-    written = _section(path, found, family, contract.name)
+    params = _section(path, families, family, contract.name)
     defaults = FAMILIES[family].defaults
-    known = FAMILIES[family].build_for_tuning(defaults, 0).get_params()
+    allowed = FAMILIES[family].build_for_tuning(defaults, 0).get_params()
     checked: dict[str, Param] = {}
-    for name, value in written.items():
+    for name, value in params.items():
         where = f"{contract.name}.{family}.{name}"
-        if name not in known:
-            raise InvalidModelParams(path, where, f"is no parameter of this family; those are: {', '.join(known)}")
+        if name not in allowed:
+            raise InvalidModelParams(path, where, f"is no parameter of this family; those are: {', '.join(allowed)}")
         if not isinstance(value, bool | int | float | str) or (isinstance(value, float) and not math.isfinite(value)):
             raise InvalidModelParams(path, where, f"must be a number, a word, true or false, got {value!r}")
         checked[name] = value
-    _LOGGER.info("%s %s: %d of its parameters are those of %s", contract.name, family, len(checked), path)
+    _LOGGER.info("%s %s: %d of its parameters are from %s", contract.name, family, len(checked), path)
     return {**defaults, **checked}
 
 
@@ -50,10 +50,10 @@ def _read(path: Path) -> dict[str, object]:
 
 
 def _section(path: Path, content: dict[str, object], name: str, above: str = "") -> dict[str, object]:
-    """Return what a key holds; nothing if it is not there or is empty."""
-    found = content.get(name)
-    if found is None:
+    """Return the mapping of a key; an empty one if the key is missing or empty."""
+    section = content.get(name)
+    if section is None:
         return {}
-    if not isinstance(found, dict):
-        raise InvalidModelParams(path, f"{above}.{name}" if above else name, f"must be a mapping of names, got {found!r}")
-    return {str(key): value for key, value in found.items()}
+    if not isinstance(section, dict):
+        raise InvalidModelParams(path, f"{above}.{name}" if above else name, f"must be a mapping of names, got {section!r}")
+    return {str(key): value for key, value in section.items()}

@@ -1,12 +1,12 @@
 """Pass the gate, move the aliases. Trainings of several families may do this at the same time.
 
-MLflow cannot move an alias on a condition, so this reads the aliases again right before each move, and after a move it looks again, until
-it finds nothing to move.
+A move is made only if the aliases still are as they were decided about, and then everything is decided again, until there is nothing to
+move.
 
-What that guarantees: once every promotion that was started has come to its end, `champion` is the best of the family aliases as they then
-are. An interrupted promotion does no harm, because each move leaves every alias on a version that passed; the next promotion, or the same
-one run again, finishes it. What it does not guarantee: `previous` can be a version that was champion for a moment only, and an alias that a
-person moves in the same instant may be moved back.
+Guaranteed: when all promotions that were started have ended, `champion` is the best of the family aliases. An interrupted promotion does
+no harm, because after each move every alias is on a version that passed; the next promotion, or the same one run again, finishes it. Not
+guaranteed: `previous` can be a version that was champion only for a moment, and an alias that a person moves in the same instant can be
+moved back.
 """
 
 import logging
@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 
 from hearth.contracts import Contract, load_contract
-from hearth.contracts.aliases import CHAMPION, PREVIOUS
+from hearth.contracts.aliases import CHAMPION
 from hearth.data.processed import load_processed
-from hearth.errors import ObjectNotFound, RefusedModel, RegistryError
+from hearth.errors import AliasNotMoved, ObjectNotFound, RefusedModel, RegistryError
 from hearth.modelling.evaluation import metric
-from hearth.modelling.gate import Decision, Standing, Verdict, choose_champion, judge, unseen_rows
+from hearth.modelling.gate import Decision, Standing, Verdict, choose_champion, decide, unseen_rows
 from hearth.modelling.scorer import Scorer
-from hearth.registry import RegisteredVersion, Registry
+from hearth.registry import RegisteredVersion, Registry, move_aliases, promotion
 from hearth.storage import ObjectStore
 
 _LOGGER = logging.getLogger(__name__)
@@ -112,33 +112,33 @@ def _pass_gate(
     contract: Contract, registry: Registry, bench: _Bench, family: str, candidate: RegisteredVersion
 ) -> tuple[Verdict, float | None]:
     for _ in range(_ATTEMPTS):
-        holder = registry.aliases(contract.name).get(family)
+        aliases = registry.aliases(contract.name)
+        holder = aliases.get(family)
         standings = bench.standings(version for version in (candidate.version, holder) if version is not None)
-        verdict = judge(family, contract.metric, standings[candidate.version], standings[holder] if holder else None)
-        score = standings[candidate.version].score
-        if not verdict.passed or holder == candidate.version:
-            return verdict, score
-        if registry.aliases(contract.name).get(family) == holder:
-            registry.set_alias(contract.name, family, candidate.version)
-            return verdict, score
-    raise RegistryError(f"The alias {family!r} of {contract.name!r} moved {_ATTEMPTS} times while it was decided about. Run this again.")
+        verdict = decide(family, contract.metric, standings[candidate.version], standings[holder] if holder else None)
+        try:
+            if verdict.passed:
+                move_aliases(registry, contract.name, promotion(family, candidate.version, aliases), aliases)
+        except AliasNotMoved:
+            continue
+        return verdict, standings[candidate.version].score
+    raise RegistryError(f"The aliases of {contract.name!r} moved {_ATTEMPTS} times while {family!r} was decided about. Run this again.")
 
 
 def _settle_champion(contract: Contract, registry: Registry, bench: _Bench) -> tuple[str | None, str]:
-    """Move `champion` until a fresh look at the aliases finds nothing to move; return the champion and the reason for it."""
+    """Move `champion` until there is nothing left to move; return the champion and the reason for it."""
     moved = ""
     for _ in range(_ATTEMPTS):
-        seen = registry.aliases(contract.name)
-        families = {family: seen[family] for family in contract.families if family in seen}
-        champion = seen.get(CHAMPION)
+        aliases = registry.aliases(contract.name)
+        families = {family: aliases[family] for family in contract.families if family in aliases}
+        champion = aliases.get(CHAMPION)
         chosen, reason = _choose(contract, bench, families, champion)
-        if registry.aliases(contract.name) != seen:
+        try:
+            moves = promotion(CHAMPION, chosen, aliases) if chosen else {}
+            if not move_aliases(registry, contract.name, moves, aliases):
+                return chosen, moved or reason
+        except AliasNotMoved:
             continue  # another training moved one meanwhile
-        if chosen is None or chosen == champion:
-            return chosen, moved or reason
-        if champion is not None:
-            registry.set_alias(contract.name, PREVIOUS, champion)  # first: after a crash here it is the champion itself
-        registry.set_alias(contract.name, CHAMPION, chosen)
         moved = reason
     raise RegistryError(f"The aliases of {contract.name!r} moved {_ATTEMPTS} times while the champion was chosen. Run this again.")
 

@@ -1,4 +1,4 @@
-"""See to it that there is a raw file."""
+"""Put a raw file into the bucket."""
 
 import logging
 
@@ -11,13 +11,13 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def provide(dataset: str, *, store: ObjectStore | None = None) -> str:
-    """Put the real file into the bucket if it lies in the data set's folder; else what is in the bucket stays; else generate rows.
+    """Put the real file into the bucket if it lies in the data set's folder; without one, generate rows unless the bucket has a file.
 
     Returns:
         The key of the raw file.
 
     Raises:
-        InvalidStatistics: rows have to be generated, and the statistics for them have a mistake.
+        InvalidStatistics: rows have to be generated, and their statistics have a mistake.
     """
     contract, store, data_dir = load_contract(dataset), store or ObjectStore.from_settings(), get_settings().data_dir
     bucket, key = store.data_bucket, f"{dataset}/raw/{contract.source.file}"

@@ -1,4 +1,4 @@
-"""Training, in two steps that may each run again with the same result: train a version and register it, then decide about its aliases."""
+"""Training: tune a family, fit it, evaluate it once on the test set and register it. May run again with the same result."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from hearth.errors import UnknownFamily
 from hearth.modelling.evaluation import evaluate
 from hearth.modelling.families import FAMILIES, Params
 from hearth.modelling.figures import draw
-from hearth.modelling.tuning import TrialResult, Tuned, fit, tune
+from hearth.modelling.tuning import TrialResult, TuningResult, fit, tune
 from hearth.registry import NewVersion, RegisteredVersion, Registry
 from hearth.storage import ObjectStore
 
@@ -20,10 +20,10 @@ _EXAMPLE_ROWS = 5
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """Parameters that a version shall be trained with, and how they were found.
+class Selection:
+    """The parameters of a version, and the search that selected them.
 
-    `cv_score` is the contract's metric in cross-validation, `search` what the search was told, for the record.
+    `cv_score` is the contract's metric in cross-validation; `search` holds the settings of the search, which are logged with the version.
     """
 
     family: str
@@ -35,8 +35,8 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Search:
-    """How parameters are searched: on which data, so many trials, so many of them at the same time."""
+class SearchPlan:
+    """How parameters are searched: the digest of the data, the number of trials, the seed, and how many trials run at the same time."""
 
     digest: str
     trials: int
@@ -55,10 +55,10 @@ def train(  # noqa: PLR0913 - all but the first two are named
     store: ObjectStore | None = None,
     registry: Registry | None = None,
 ) -> str:
-    """Tune on the train set, fit, judge once on the test set, register.
+    """Tune on the train set, fit, evaluate once on the test set, register.
 
-    `key` names the occasion, for example the run of a DAG. A second call for the same occasion returns the version that the first one has
-    registered; of one that was interrupted before that, it deletes what is there and starts again.
+    `key` names the training, for example by the run of a DAG. A second call with the same key returns the version that the first one
+    registered. What a call left that was interrupted before that is deleted, and the training starts again.
 
     Returns:
         The number of the version.
@@ -72,35 +72,35 @@ def train(  # noqa: PLR0913 - all but the first two are named
     require_family(contract, family)
     store, registry = store or ObjectStore.from_settings(), registry or Registry.from_settings()
     training_key = f"{dataset}/{family}/{key}"
-    if found := registry.find(dataset, training_key):
-        _LOGGER.info("%s was registered as version %s before", training_key, found.version)
-        return found.version
+    if version := registry.find(dataset, training_key):
+        _LOGGER.info("%s was registered as version %s before", training_key, version.version)
+        return version.version
     split = load_processed(store, dataset, digest)
-    tuned = search(contract, family, split, Search(digest, trials, seed), training_key, registry)
-    searched: dict[str, str | float] = {"trials": trials, "seed": seed}
-    return register(contract, split, Chosen(family, tuned.params, digest, seed, tuned.score, searched), training_key, registry).version
+    tuned = tune_family(contract, family, split, SearchPlan(digest, trials, seed), training_key, registry)
+    selection = Selection(family, tuned.params, digest, seed, tuned.score, {"trials": trials, "seed": seed})
+    return fit_and_register(contract, split, selection, training_key, registry).version
 
 
-def search(  # noqa: PLR0913, PLR0917 - what is searched, on what, how, and where it is kept
+def tune_family(  # noqa: PLR0913, PLR0917 - what is tuned, on what, how, and where it is logged
     contract: Contract,
     family: str,
     split: Split,
-    asked: Search,
+    plan: SearchPlan,
     training_key: str,
     registry: Registry,
     on_trial: Callable[[TrialResult], None] = lambda _: None,
-) -> Tuned:
-    """Tune a family on the train set; trials are runs in experiment `<family>_optuna`, below one that has the outcome.
+) -> TuningResult:
+    """Tune a family on the train set; each trial is a run in experiment `<family>_optuna`, below the run that has the result.
 
     Raises:
         UntrainableData: a class has too few rows.
     """
-    searched: dict[str, str | float] = {"trials": asked.trials, "seed": asked.seed, "digest": asked.digest}
+    params: dict[str, str | float] = {"trials": plan.trials, "seed": plan.seed, "digest": plan.digest}
     with registry.study(
-        contract.name, family, digest=asked.digest, training_key=training_key, metric=contract.metric, params=searched
+        contract.name, family, digest=plan.digest, training_key=training_key, metric=contract.metric, params=params
     ) as study:
 
-        def keep(trial: TrialResult) -> None:
+        def log(trial: TrialResult) -> None:
             study.log_trial(trial)
             on_trial(trial)
 
@@ -109,39 +109,39 @@ def search(  # noqa: PLR0913, PLR0917 - what is searched, on what, how, and wher
             split.X_train,
             split.y_train,
             FAMILIES[family],
-            trials=asked.trials,
-            seed=asked.seed,
-            jobs=asked.jobs,
-            on_trial=keep,
+            trials=plan.trials,
+            seed=plan.seed,
+            jobs=plan.jobs,
+            on_trial=log,
         )
         study.log_best(tuned)
     return tuned
 
 
-def register(contract: Contract, split: Split, chosen: Chosen, training_key: str, registry: Registry) -> RegisteredVersion:
-    """Fit on the train set, judge once on the test set, and register the outcome as a version.
+def fit_and_register(contract: Contract, split: Split, selection: Selection, training_key: str, registry: Registry) -> RegisteredVersion:
+    """Fit on the train set, evaluate once on the test set, and register the result as a version.
 
     Raises:
         UntrainableData: a class has too few rows.
     """
-    pipeline = fit(contract, split.X_train, split.y_train, FAMILIES[chosen.family], params=chosen.params, seed=chosen.seed)
+    pipeline = fit(contract, split.X_train, split.y_train, FAMILIES[selection.family], params=selection.params, seed=selection.seed)
     evaluation = evaluate(contract, pipeline, split.X_test, split.y_test)
     version = registry.register(
         NewVersion(
             dataset=contract.name,
-            family=chosen.family,
-            digest=chosen.digest,
+            family=selection.family,
+            digest=selection.digest,
             training_key=training_key,
             pipeline=pipeline,
             example=split.X_test.head(_EXAMPLE_ROWS),
-            params={**chosen.params, **chosen.search, "digest": chosen.digest},
+            params={**selection.params, **selection.search, "digest": selection.digest},
             metrics={
                 **evaluation.metrics,
-                f"cv_{contract.metric}": chosen.cv_score,
+                f"cv_{contract.metric}": selection.cv_score,
                 "train_rows": len(split.X_train),
                 "test_rows": len(split.X_test),
             },
-            pictures=draw(evaluation, f"{contract.name}, {chosen.family}, test set of data {chosen.digest}"),
+            pictures=draw(evaluation, f"{contract.name}, {selection.family}, test set of data {selection.digest}"),
         )
     )
     _LOGGER.info("%s is version %s with %s %.4f", training_key, version.version, contract.metric, evaluation.metrics[contract.metric])
@@ -150,6 +150,6 @@ def register(contract: Contract, split: Split, chosen: Chosen, training_key: str
 
 def require_family(contract: Contract, family: str) -> None:
     """Raise UnknownFamily if the data set is not trained with this family."""
-    known = [name for name in contract.families if name in FAMILIES]
-    if family not in known:
-        raise UnknownFamily(contract.name, family, known)
+    families = [name for name in contract.families if name in FAMILIES]
+    if family not in families:
+        raise UnknownFamily(contract.name, family, families)

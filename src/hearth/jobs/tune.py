@@ -1,7 +1,8 @@
 """Search the parameters of a family outside Airflow: `python -m hearth.jobs.tune heart --family random_forest --trials 50 --jobs 2`.
 
-The search is that of the training DAGs: cross-validation on the train set of the data that the ETL has published last. Trials go to
-MLflow's experiment `<family>_optuna`. Nothing is registered: what was found is printed as `airflow/config/model_params.yaml` takes it.
+The search is that of the training DAGs: cross-validation on the train set of the data that the ETL published last. Trials are logged in
+MLflow's experiment `<family>_optuna`. Nothing is registered: the best parameters are printed in the form of
+`airflow/config/model_params.yaml`.
 """
 
 import argparse
@@ -16,14 +17,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hearth.contracts import Contract, load_contract
 from hearth.data.processed import latest_digest, load_processed
 from hearth.errors import HearthError
-from hearth.jobs.train import Search, require_family, search
+from hearth.jobs.train import SearchPlan, require_family, tune_family
 from hearth.logs import configure_logging
-from hearth.modelling.tuning import TrialResult, Tuned
+from hearth.modelling.tuning import TrialResult, TuningResult
 from hearth.registry import Registry
 from hearth.settings import RegistrySettings
 from hearth.storage import ObjectStore
 
-_INTERRUPTED = 130  # as shells say it
+_INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 _MOST_TRIALS, _MOST_JOBS = 10_000, 256
 
 
@@ -31,27 +32,27 @@ def main() -> int:
     """Search and print the best; 0 if there is one."""
     options = _parser().parse_args()
     console = Console(stderr=True)
-    configure_logging("tune", "WARNING" if console.is_terminal else "INFO")  # on a terminal the bar says it
+    configure_logging("tune", "WARNING" if console.is_terminal else "INFO")  # on a terminal the bar shows it
     try:
         contract = load_contract(options.dataset)
         require_family(contract, options.family)
         store, registry = ObjectStore.from_settings(), Registry.from_settings()
-        asked = Search(options.digest or latest_digest(store, contract.name), options.trials, options.seed, options.jobs)
-        tuned = _search(contract, options.family, asked, store, registry, console)
+        plan = SearchPlan(options.digest or latest_digest(store, contract.name), options.trials, options.seed, options.jobs)
+        result = _tune(contract, options.family, plan, store, registry, console)
     except HearthError as error:
         console.print(str(error), style="red", highlight=False, markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
-        console.print(f"Stopped. The trials that were done are in MLflow's experiment {options.family}_optuna.")
+        console.print(f"Stopped. Finished trials are in MLflow's experiment {options.family}_optuna.")
         return _INTERRUPTED
-    _print(contract, options.family, asked, tuned)
+    _print(contract, options.family, plan, result)
     return 0
 
 
-def _search(  # noqa: PLR0913, PLR0917 - what is searched, how, and where it is kept and shown
-    contract: Contract, family: str, asked: Search, store: ObjectStore, registry: Registry, console: Console
-) -> Tuned:
-    split = load_processed(store, contract.name, asked.digest)
+def _tune(  # noqa: PLR0913, PLR0917 - what is tuned, how, and where it is logged and shown
+    contract: Contract, family: str, plan: SearchPlan, store: ObjectStore, registry: Registry, console: Console
+) -> TuningResult:
+    split = load_processed(store, contract.name, plan.digest)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -61,7 +62,7 @@ def _search(  # noqa: PLR0913, PLR0917 - what is searched, how, and where it is 
         TextColumn("{task.fields[best]}"),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(f"{contract.name} {family}", total=asked.trials, best="")
+        task = progress.add_task(f"{contract.name} {family}", total=plan.trials, best="")
         scores: list[float] = []
 
         def show(trial: TrialResult) -> None:
@@ -69,15 +70,15 @@ def _search(  # noqa: PLR0913, PLR0917 - what is searched, how, and where it is 
                 scores.append(trial.score)
             progress.update(task, advance=1, best=f"best {contract.metric} {max(scores):.4f}" if scores else "")
 
-        return search(contract, family, split, asked, f"{contract.name}/{family}/tune {uuid4()}", registry, show)
+        return tune_family(contract, family, split, plan, f"{contract.name}/{family}/tune {uuid4()}", registry, show)
 
 
-def _print(contract: Contract, family: str, asked: Search, tuned: Tuned) -> None:
-    defaults, pruned = tuned.trials[0], sum(trial.pruned for trial in tuned.trials)
-    print(f"{contract.name} {family}, data {asked.digest}: {len(tuned.trials)} trials, {pruned} of them cut short")  # noqa: T201 - a program for people
-    print(f"best {contract.metric} in cross-validation: {tuned.score:.4f} (defaults: {defaults.score:.4f})")  # noqa: T201
+def _print(contract: Contract, family: str, plan: SearchPlan, result: TuningResult) -> None:
+    defaults, pruned = result.trials[0], sum(trial.pruned for trial in result.trials)
+    print(f"{contract.name} {family}, data {plan.digest}: {len(result.trials)} trials, {pruned} of them cut short")  # noqa: T201 - a program for people
+    print(f"best {contract.metric} in cross-validation: {result.score:.4f} (defaults: {defaults.score:.4f})")  # noqa: T201
     print(f"trials: {RegistrySettings().mlflow_tracking_uri}, experiment {family}_optuna")  # noqa: T201
-    print(yaml.safe_dump({contract.name: {family: dict(tuned.params)}}, default_flow_style=None, sort_keys=False).rstrip())  # noqa: T201
+    print(yaml.safe_dump({contract.name: {family: dict(result.params)}}, default_flow_style=None, sort_keys=False).rstrip())  # noqa: T201
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         help="trials at the same time, each on one core (default: 1). With more, the same seed no longer gives the same trials",
     )
     parser.add_argument("--seed", type=_whole(0, 2**31 - 1), default=42)
-    parser.add_argument("--digest", help="of the processed data (default: what the ETL has published last)")
+    parser.add_argument("--digest", help="of the processed data (default: the one that the ETL published last)")
     return parser
 
 

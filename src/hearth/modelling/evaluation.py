@@ -1,4 +1,4 @@
-"""Judge a fitted pipeline. What is judged is what is served: the class of the highest probability."""
+"""Evaluate a fitted pipeline by the class that it serves: the one of the highest probability."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ CALIBRATION_BINS = 10
 
 @dataclass(frozen=True)
 class ClassScores:
-    """How one class was found."""
+    """How well one class is predicted."""
 
     label: str
     precision: float
@@ -27,9 +27,10 @@ class ClassScores:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the test set says.
+    """Metrics of predictions for which the truth is known.
 
-    `confusion` holds counts, true classes down and predicted classes across. `truth` has shape (rows,), `probabilities` (rows, classes).
+    `confusion` has shape (classes, classes) and holds counts, true classes down and predicted classes across. `truth` has shape (rows,),
+    `probabilities` (rows, classes).
     """
 
     metrics: Mapping[str, float]
@@ -41,7 +42,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Predictions of about the same confidence, and how many of them were right."""
+    """Predictions of similar confidence, the share of them that is right, and their number."""
 
     confidence: float
     accuracy: float
@@ -49,7 +50,7 @@ class ReliabilityBin:
 
 
 def macro_f1(classes: int, truth: np.ndarray, codes: np.ndarray) -> float:
-    """Mean F1 over all classes of the contract; one that is neither there nor predicted counts as 0."""
+    """Mean F1 over all classes of the contract; a class that is neither present nor predicted counts as 0."""
     _, _, f1, _ = _per_class(classes, truth, codes)
     return float(np.mean(f1))
 
@@ -72,12 +73,12 @@ def score(contract: Contract, pipeline: Pipeline, X: pd.DataFrame, y: pd.Series)
 
 
 def evaluate(contract: Contract, pipeline: Pipeline, X_test: pd.DataFrame, y_test: pd.Series) -> Evaluation:
-    """Judge a pipeline on rows that it has not seen."""
-    return judge(contract, y_test.to_numpy(), np.asarray(pipeline.predict_proba(X_test), dtype=np.float64))
+    """Evaluate a pipeline on rows that it was not fitted on."""
+    return evaluate_probabilities(contract, y_test.to_numpy(), np.asarray(pipeline.predict_proba(X_test), dtype=np.float64))
 
 
-def judge(contract: Contract, truth: np.ndarray, probabilities: np.ndarray) -> Evaluation:
-    """Judge probabilities of shape (rows, classes) by the true classes, shape (rows,)."""
+def evaluate_probabilities(contract: Contract, truth: np.ndarray, probabilities: np.ndarray) -> Evaluation:
+    """Evaluate probabilities of shape (rows, classes) against the codes of the true classes, shape (rows,)."""
     labels = contract.target.classes
     codes = probabilities.argmax(axis=1)
     precision, recall, f1, support = _per_class(len(labels), truth, codes)
@@ -106,12 +107,12 @@ def reliability(truth: np.ndarray, probabilities: np.ndarray, bins: int = CALIBR
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
     bin_of_row = np.minimum((confidence * bins).astype(int), bins - 1)
-    found = []
+    reliabilities = []
     for bin_ in range(bins):
         rows = bin_of_row == bin_
         if rows.any():
-            found.append(ReliabilityBin(float(confidence[rows].mean()), float(right[rows].mean()), int(rows.sum())))
-    return tuple(found)
+            reliabilities.append(ReliabilityBin(float(confidence[rows].mean()), float(right[rows].mean()), int(rows.sum())))
+    return tuple(reliabilities)
 
 
 def calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:

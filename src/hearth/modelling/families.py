@@ -20,7 +20,7 @@ Params = Mapping[str, Param]
 
 
 class Trial(Protocol):
-    """What a search space needs of an Optuna trial."""
+    """The part of an Optuna trial that a search space uses."""
 
     def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int: ...
 
@@ -33,12 +33,12 @@ class Trial(Protocol):
 class Family:
     """One kind of model: its search space, a good first guess, and how to make its estimators.
 
-    Parameters are keywords of the estimator, so more than those of the search space can be given; they win over what `build` would take.
-    `build` makes the estimator that is registered: it has `predict_proba`. `build_for_tuning` makes the one that trials score, which only
-    needs `predict` and may be cheaper. `trusted_types` are the types of a fitted estimator that skops does not trust by itself. Trials see
-    at most `tuning_rows` rows; the final model is fitted on all. `weighs_rows` says whether `fit` takes `sample_weight`, by which a
-    contract's `imbalance: class_weights` works; other families see the rows as they are. A family whose estimator is another one for few
-    rows has `build_for_few`, which `final` takes below `few_rows` rows.
+    Parameters are keywords of the estimator, also such as are not in the search space; they override those that `build` sets. `build`
+    makes the estimator that is registered: it has `predict_proba`. `build_for_tuning` makes the one that trials score, which only needs
+    `predict` and may be cheaper. `trusted_types` are the types of a fitted estimator that skops does not trust by itself. Trials use at
+    most `tuning_rows` rows; the final model is fitted on all. `weighs_rows` is true if `fit` takes `sample_weight`, which a contract's
+    `imbalance: class_weights` needs; other families ignore it. `build_for_few`, if there is one, makes the estimator for fewer than
+    `few_rows` rows.
     """
 
     suggest: Callable[[Trial], dict[str, Param]]
@@ -53,21 +53,21 @@ class Family:
 
     def bounds(self) -> dict[str, tuple[float, float]]:
         """Return the lowest and the highest value of each number in the search space."""
-        seen = _Bounds()
-        self.suggest(seen)
-        return seen.found
+        trial = _BoundsTrial()
+        self.suggest(trial)
+        return trial.bounds
 
     def final(self, params: Params, seed: int, rows: int) -> "ClassifierMixin":
-        """Make the estimator that is registered, for so many train rows."""
+        """Make the estimator that is registered, for this number of train rows."""
         build = self.build if self.build_for_few is None or rows >= self.few_rows else self.build_for_few
         return build(params, seed)
 
 
-def known_families(contract: Contract) -> tuple[str, ...]:
+def catalogued_families(contract: Contract) -> tuple[str, ...]:
     """Return the families of a data set, in contract order.
 
     Raises:
-        InvalidContract: it names one that is not in the catalogue.
+        InvalidContract: a family is not in the catalogue.
     """
     for family in contract.families:
         if family not in FAMILIES:
@@ -75,18 +75,18 @@ def known_families(contract: Contract) -> tuple[str, ...]:
     return contract.families
 
 
-class _Bounds:
-    """A trial that takes the lowest of everything, and remembers the bounds."""
+class _BoundsTrial:
+    """A trial that suggests the lowest values, and records the bounds."""
 
     def __init__(self) -> None:
-        self.found: dict[str, tuple[float, float]] = {}
+        self.bounds: dict[str, tuple[float, float]] = {}
 
     def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:  # noqa: ARG002 - as Trial has it
-        self.found[name] = low, high
+        self.bounds[name] = low, high
         return low
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:  # noqa: ARG002 - as Trial has it
-        self.found[name] = low, high
+        self.bounds[name] = low, high
         return low
 
     def suggest_categorical(self, name: str, choices: Sequence[str]) -> str:  # noqa: ARG002 - as Trial has it

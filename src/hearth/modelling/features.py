@@ -1,8 +1,8 @@
 """The part of every pipeline that turns raw records into numbers: imputation, scaling, one-hot.
 
 It is fitted on train only and stored with the model. The iterative imputer (`mice`) runs at most `features.imputer_iterations` rounds and
-stops before that once its values settle; on the employees extract they settle after three. If they do not settle at all, scikit-learn says
-so with a ConvergenceWarning, and nothing here hides it: the contract asks for too few rounds, or the data are too few to impute from.
+stops earlier when its values converge; on the employees extract they converge after three. If they do not converge, scikit-learn warns with
+a ConvergenceWarning: the contract has too few rounds, or the data are too few to impute from.
 """
 
 from typing import TYPE_CHECKING

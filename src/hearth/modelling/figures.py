@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 from hearth.modelling.evaluation import Evaluation, calibration_error, reliability
 
 _DOTS_PER_INCH = 130
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#666666")  # told apart by colour-blind eyes too
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#666666")  # distinct for colour-blind eyes too
 _GRID_COLOUR = "#dddddd"
 
 
@@ -17,7 +17,7 @@ def draw(evaluation: Evaluation, title: str) -> dict[str, bytes]:
     """Draw all pictures.
 
     Returns:
-        PNG files by name. `title` says whose they are and stands under each picture's own title.
+        PNG files by name. `title` names the model and stands under each picture's own title.
     """
     return {
         "confusion_matrix.png": _png(confusion_matrix(evaluation, title)),
@@ -69,7 +69,7 @@ def precision_recall(evaluation: Evaluation, title: str) -> Figure:
 
 
 def reliability_diagram(evaluation: Evaluation, title: str) -> Figure:
-    """How often the model is right when it is so sure; below, how many rows it is so sure of."""
+    """The share of right predictions by confidence; below, the number of rows by confidence."""
     bins = reliability(evaluation.truth, evaluation.probabilities)
     confidence, accuracy, counts = ([getattr(bin_, field) for bin_ in bins] for field in ("confidence", "accuracy", "count"))
     figure = Figure(figsize=(6.2, 6.2), layout="constrained")

@@ -1,4 +1,4 @@
-"""The train set, cut for cross-validation: everything that is fitted sees the fitting part of a fold only."""
+"""The train set in folds for cross-validation: everything that is fitted uses the fitting part of a fold only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ def make_folds(  # noqa: PLR0913 - all but the data are named
 
 
 def row_weights(contract: Contract, family: Family, codes: np.ndarray) -> dict[str, np.ndarray]:
-    """Return what `fit` takes so that all classes of these rows count alike, each row of a class the same; nothing if it is not wanted."""
+    """Return the keywords of `fit` by which all classes of these rows weigh the same; none if the contract or family has no weights."""
     if contract.imbalance == "none" or not family.weighs_rows:
         return {}
     return {"sample_weight": compute_sample_weight("balanced", codes)}

@@ -1,6 +1,6 @@
-"""Who carries which alias. Pure: scores in, decisions out; the metric is the contract's and higher is better.
+"""Which version gets which alias. Pure: scores in, decisions out; the metric is the contract's and higher is better.
 
-All scores that meet here were measured on the same test split. A version whose model cannot be loaded has no score.
+All scores of a decision are from the same test split. A version whose model cannot be loaded has no score.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Standing:
-    """A version and what it scored; `refused` says why it could not be loaded, and then there is no score."""
+    """A version with its score, or with the reason in `refused` why it could not be loaded."""
 
     version: str
     score: float | None
@@ -29,7 +29,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Decision:
-    """What came of promoting a version: whether it has its family's alias, who is champion now, and why."""
+    """The result of promoting a version: whether it has its family's alias, which version is champion, and why."""
 
     dataset: str
     family: str
@@ -41,10 +41,10 @@ class Decision:
 
 
 def unseen_rows(X_test: pd.DataFrame, train_sets: Iterable[pd.DataFrame]) -> np.ndarray:
-    """Find the rows that none of the train sets holds, as a mask of shape (rows,).
+    """Return a mask of shape (rows,) of the test rows that are in none of the train sets.
 
-    A version of earlier data may have been fitted on rows that are test rows now. A nearest-neighbour model would know those by heart, and
-    no new version could ever be as good.
+    A version of earlier data may have been fitted on rows that are test rows now. A nearest-neighbour model would know them by heart, and
+    no new version could be as good.
     """
     rows = _row_hashes(X_test, X_test.columns)
     unseen = np.ones(len(rows), dtype=bool)
@@ -53,7 +53,7 @@ def unseen_rows(X_test: pd.DataFrame, train_sets: Iterable[pd.DataFrame]) -> np.
     return unseen
 
 
-def judge(alias: str, metric: str, candidate: Standing, incumbent: Standing | None) -> Verdict:
+def decide(alias: str, metric: str, candidate: Standing, incumbent: Standing | None) -> Verdict:
     """Decide whether the candidate takes a family's alias from its present version: it must be no worse."""
     if candidate.score is None:
         return Verdict(passed=False, reason=f"version {candidate.version} does not get {alias!r}: {candidate.refused}")
@@ -78,22 +78,22 @@ def choose_champion(metric: str, families: Mapping[str, Standing], champion: Sta
     The present champion stays unless one is better: in a tie nothing moves. Families that tie are taken in alphabetical order.
 
     Returns:
-        The version that shall be champion, None if no family has a version that can be loaded; and why.
+        The version for the alias `champion`, None if no family has a version that can be loaded; and why.
     """
     able = {name: standing.score for name, standing in sorted(families.items()) if standing.score is not None}
     if not able:
         return (champion.version if champion else None), "no family has a version that can be scored"
     best = max(able, key=lambda name: able[name])
-    found = f"{best} version {families[best].version} is the best family with {metric} {able[best]:.4f}"
+    leader = f"{best} version {families[best].version} is the best family with {metric} {able[best]:.4f}"
     if champion is None:
-        return families[best].version, f"{found}; there was no champion"
+        return families[best].version, f"{leader}; there was no champion"
     if champion.version == families[best].version:
-        return champion.version, f"{found}; it is the champion"
+        return champion.version, f"{leader}; it is the champion"
     if champion.score is None:
-        return families[best].version, f"{found}; champion version {champion.version} could not be compared: {champion.refused}"
+        return families[best].version, f"{leader}; champion version {champion.version} could not be compared: {champion.refused}"
     if able[best] > champion.score:
-        return families[best].version, f"{found}; champion version {champion.version} has {champion.score:.4f}"
-    return champion.version, f"{found}, no better than champion version {champion.version} with {champion.score:.4f}, which stays"
+        return families[best].version, f"{leader}; champion version {champion.version} has {champion.score:.4f}"
+    return champion.version, f"{leader}, no better than champion version {champion.version} with {champion.score:.4f}, which stays"
 
 
 def _row_hashes(frame: pd.DataFrame, columns: pd.Index) -> np.ndarray:

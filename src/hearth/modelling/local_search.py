@@ -1,4 +1,4 @@
-"""Judge parameters by cross-validation, and vary them a little: what `mlops_pipeline` chooses a family by, and how it tunes the best."""
+"""Cross-validate parameters and vary them a little: how `mlops_pipeline` compares families, and how it tunes the best."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from hearth.contracts import Contract
 from hearth.modelling.evaluation import metric
 from hearth.modelling.families import Family, Param, Params
 from hearth.modelling.folds import FOLDS, Fold, make_folds
-from hearth.modelling.tuning import TrialResult, Tuned
+from hearth.modelling.tuning import TrialResult, TuningResult
 
 _LOGGER = logging.getLogger(__name__)
 _SEEDS = {"seed", "random_state"}
@@ -21,10 +21,10 @@ AS_TRAINED = "as trained"
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What models said of train rows that they were not fitted on, in the order of the folds.
+    """Predictions of train rows by models that were not fitted on them, in the order of the folds.
 
     `fold`, `row` (the position in the train set) and `truth` have shape (rows,), `probabilities` (rows, classes). A family that is tuned
-    on a sample is asked about the rows of the sample only.
+    on a sample predicts the rows of the sample only.
     """
 
     fold: np.ndarray
@@ -40,7 +40,7 @@ class OutOfFold:
 
 @dataclass(frozen=True)
 class Variant:
-    """Parameters that were varied, and how."""
+    """Changed parameters, and the name of the change."""
 
     label: str
     params: Params
@@ -48,16 +48,16 @@ class Variant:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The best variant and what was tried; the first trial is what was varied."""
+    """The name of the best variant, and all trials; the first has the parameters that the search started from."""
 
     label: str
-    tuned: Tuned
+    tuning: TuningResult
 
 
 def cross_validate(  # noqa: PLR0913 - all but the data are named
     contract: Contract, X: pd.DataFrame, y: pd.Series, family: Family, *, params: Params, seed: int, folds: int = FOLDS
 ) -> OutOfFold:
-    """Fit the estimator that would be registered on each fold, and let it predict what was held out.
+    """Fit the estimator that would be registered on each fold, and predict the rows held out.
 
     Raises:
         UntrainableData: a class has fewer rows than there are folds.
@@ -78,7 +78,7 @@ def local_search(  # noqa: PLR0913 - all but the data are named
     seed: int,
     on_trial: Callable[[TrialResult], None] = lambda _: None,
 ) -> SearchResult:
-    """Vary the numbers among the parameters and keep the best; go on from there, so many steps at most, while it gets better.
+    """Vary the numbers among the parameters and keep the best; continue from there while it gets better, for at most `steps` rounds.
 
     A variant whose values the estimator refuses is left out.
 
@@ -89,46 +89,46 @@ def local_search(  # noqa: PLR0913 - all but the data are named
         parts = make_folds(contract, X, y, family, folds=FOLDS, seed=seed)
         results: list[TrialResult] = []
 
-        def judged(variant: Variant) -> TrialResult:
+        def evaluate(variant: Variant) -> TrialResult:
             scores = _out_of_fold(parts, family, variant.params, seed).scores(contract)
             results.append(TrialResult(len(results), variant.params, scores, pruned=False))
             _LOGGER.info("%s: %s %.4f %s", variant.label, contract.metric, results[-1].score, dict(variant.params))
             on_trial(results[-1])
             return results[-1]
 
-        label, best = AS_TRAINED, judged(Variant(AS_TRAINED, params))
+        label, best = AS_TRAINED, evaluate(Variant(AS_TRAINED, params))
         for _ in range(steps):
             before, improved = best, ""
             for variant in neighbours(before.params, family.bounds(), factors):
-                if any(variant.params == result.params for result in results):
+                if any(variant.params == earlier.params for earlier in results):
                     continue
                 try:
-                    found = judged(variant)
+                    result = evaluate(variant)
                 except ValueError as error:
                     _LOGGER.warning("%s is left out: %s", variant.label, error)
                     continue
-                if found.score > best.score:
-                    best, improved = found, variant.label
+                if result.score > best.score:
+                    best, improved = result, variant.label
             if best is before:
                 break
             label = improved if label == AS_TRAINED else f"{label}, then {improved}"
-    return SearchResult(label, Tuned(best.params, best.score, tuple(results)))
+    return SearchResult(label, TuningResult(best.params, best.score, tuple(results)))
 
 
 def neighbours(params: Params, bounds: Mapping[str, tuple[float, float]], factors: Sequence[float]) -> list[Variant]:
     """Multiply each number by each factor, one at a time, and then all together.
 
-    Booleans, words and seeds stay. A number stays within its bounds (those of the family's search space, or the number itself where it
-    lies outside); a whole number stays whole and moves by 1 at least. What does not differ from `params` is left out.
+    Booleans, words and seeds stay. A number stays within its bounds (those of the family's search space, or the number itself if it lies
+    outside); a whole number stays whole and moves by at least 1. Variants equal to `params` are left out.
     """
     numbers = [name for name, value in params.items() if name not in _SEEDS and not isinstance(value, bool | str)]
-    found: list[Variant] = []
+    variants: list[Variant] = []
     for names, title in [*(((name,), name) for name in numbers), *([(tuple(numbers), "all")] if len(numbers) > 1 else [])]:
         for factor in factors:
             changed = {name: _times(params[name], factor, bounds.get(name)) for name in names}
             if any(changed[name] != params[name] for name in names):
-                found.append(Variant(f"{title} {factor - 1:+.0%}", {**params, **changed}))
-    return found
+                variants.append(Variant(f"{title} {factor - 1:+.0%}", {**params, **changed}))
+    return variants
 
 
 def _times(value: Param, factor: float, bounds: tuple[float, float] | None) -> Param:

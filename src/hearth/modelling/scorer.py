@@ -1,4 +1,4 @@
-"""Score raw records with a fitted pipeline: what all protocols share."""
+"""Score raw records with a fitted pipeline, for all protocols."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Scores:
 
 
 class Scorer:
-    """A fitted pipeline with the contract that its records keep. Threads may share one: scoring changes nothing in it."""
+    """A fitted pipeline with the contract of its records. Threads may share one: scoring changes nothing in it."""
 
     def __init__(self, pipeline: Pipeline, contract: Contract) -> None:
         self._pipeline = pipeline
@@ -52,7 +52,7 @@ class Scorer:
         return self._pipeline
 
     def score(self, records: Sequence[Mapping[str, object]]) -> Scores:
-        """Score records that `check_records` has accepted: each holds every feature, and None where a value is missing."""
+        """Score valid records: each has every feature, and None where a value is missing."""
         return self.score_frame(self._frame(records))
 
     def score_frame(self, frame: pd.DataFrame) -> Scores:
@@ -64,10 +64,10 @@ class Scorer:
         return Scores(probabilities.argmax(axis=1), probabilities, self._classes, self._class_codes)
 
     def require_contract(self, where: str) -> None:
-        """Score made-up records that have every category and missing value that the contract allows; `where` names the model in errors.
+        """Score examples of every category and missing value that the contract allows; `where` names the model in errors.
 
         Raises:
-            RefusedModel: the pipeline cannot score them: it was trained under another contract.
+            RefusedModel: the pipeline cannot score them, because it was trained with another contract.
         """
         records = _probe(self._contract)
         try:

@@ -1,4 +1,4 @@
-"""Tune a family by cross-validation on the train set, then fit the model that is registered. The test set never comes here."""
+"""Tune a family by cross-validation on the train set, then fit the model that is registered. The test set is not used here."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -17,12 +17,12 @@ from hearth.modelling.features import build_features
 from hearth.modelling.folds import FOLDS, make_folds, require_rows, row_weights
 
 _LOGGER = logging.getLogger(__name__)
-_STARTUP_TRIALS = 3  # trials that are never pruned: the median needs something to stand on
+_STARTUP_TRIALS = 3  # trials that are never pruned: the median needs a few
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """One try: its parameters and the metric of each fold that was run; a pruned trial has run fewer than all folds."""
+    """A trial: its parameters and the metric of each fold; a pruned trial has run only some of the folds."""
 
     number: int
     params: Mapping[str, Param]
@@ -31,12 +31,12 @@ class TrialResult:
 
     @property
     def score(self) -> float:
-        """Mean metric over the folds that were run."""
+        """Mean metric of its folds."""
         return float(np.mean(self.fold_scores))
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TuningResult:
     """The best trial's parameters and cross-validated metric, and all trials in order."""
 
     params: Mapping[str, Param]
@@ -55,12 +55,12 @@ def tune(  # noqa: PLR0913 - all but the data are named
     folds: int = FOLDS,
     jobs: int = 1,
     on_trial: Callable[[TrialResult], None] = lambda _: None,
-) -> Tuned:
-    """Search the family's parameters with Optuna; the first trial takes the family's defaults.
+) -> TuningResult:
+    """Search the family's parameters with Optuna; the first trial has the family's defaults.
 
-    Features are fitted on the fitting part of each fold only. They do not depend on what is tuned, so each fold's are made once and shared
-    by all trials. Above `family.tuning_rows` rows a stratified sample stands for all. The same arguments give the same result, unless
-    several `jobs` (threads) try at the same time: then a trial knows those that happen to be done.
+    Features are fitted on the fitting part of each fold only. They do not depend on the parameters, so each fold's are made once for all
+    trials. Above `family.tuning_rows` rows a stratified sample stands for all. The same arguments give the same result, unless several
+    `jobs` (threads) run trials at the same time: then a trial depends on those that have ended before it.
 
     Raises:
         UntrainableData: a class has fewer rows than there are folds.
@@ -96,13 +96,13 @@ def tune(  # noqa: PLR0913 - all but the data are named
         study.enqueue_trial(dict(family.defaults))
         study.optimize(objective, n_trials=trials, n_jobs=jobs)
     best = max((result for result in results if not result.pruned), key=lambda result: (result.score, -result.number))
-    return Tuned(best.params, best.score, tuple(sorted(results, key=lambda result: result.number)))
+    return TuningResult(best.params, best.score, tuple(sorted(results, key=lambda result: result.number)))
 
 
 def fit(  # noqa: PLR0913 - all but the data are named
     contract: Contract, X: pd.DataFrame, y: pd.Series, family: Family, *, params: Mapping[str, Param], seed: int
 ) -> Pipeline:
-    """Fit the pipeline that is registered: raw features in, class codes and probabilities out, one column for each class of the contract.
+    """Fit the pipeline that is registered: raw features in, class codes and probabilities of shape (rows, classes) out.
 
     Raises:
         UntrainableData: a class has no or too few rows.

@@ -1,4 +1,4 @@
-"""The connection to MLflow: patience, errors, experiments and runs. Nothing here uses MLflow's global state of an active run."""
+"""The connection to MLflow: timeouts, errors, experiments and runs. MLflow's global state of an active run is not used."""
 
 import os
 import re
@@ -28,9 +28,8 @@ ALREADY_EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
 NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 _SERVER_FAILED = {ErrorCode.Name(INTERNAL_ERROR), ErrorCode.Name(TEMPORARILY_UNAVAILABLE)}
 
-# MLflow's own variables. Its defaults have more patience: with them a call to a server that is away takes four minutes to fail.
-# What the environment says wins.
-_PATIENCE = {
+# MLflow's own variables: with its defaults a call to a server that does not answer takes four minutes to fail. The environment overrides.
+_TIMEOUTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -39,15 +38,15 @@ _PATIENCE = {
 }
 
 
-_SYSTEM_SAID = re.compile(r"\[Errno -?\d+\] ([\w ]+)")
-_CLIENT_SAID = re.compile(r"\('([\w ]+)'\)")
+_SYSTEM_REASON = re.compile(r"\[Errno -?\d+\] ([\w ]+)")
+_CLIENT_REASON = re.compile(r"\('([\w ]+)'\)")
 
 
 class Connection:
-    """One MLflow server. Making a connection asks nothing of the server; it sets MLflow's variables for timeouts unless they are set."""
+    """One MLflow server. Making a connection sends no request; it sets MLflow's variables for timeouts unless they are set."""
 
     def __init__(self, tracking_uri: str) -> None:
-        for name, value in _PATIENCE.items():
+        for name, value in _TIMEOUTS.items():
             os.environ.setdefault(name, value)
         self.uri = tracking_uri
         self.client = MlflowClient(tracking_uri, tracking_uri)
@@ -67,7 +66,7 @@ class Connection:
             raise RegistryError(f"A file for or from MLflow at {self.uri} could not be written or read here: {error}") from error
 
     def ping(self, seconds: float) -> None:
-        """Ask the server for something small, once and without patience."""
+        """Send one small request, without a retry."""
         with self.errors():
             http_request_safe(  # type: ignore[no-untyped-call]
                 get_default_host_creds(self.uri),  # type: ignore[no-untyped-call]
@@ -79,11 +78,11 @@ class Connection:
             )
 
     def experiment_id(self, name: str) -> str:
-        """Find an experiment, or create it."""
-        if found := self.client.get_experiment_by_name(name):
-            if found.lifecycle_stage != "active":
+        """Return the id of an experiment, which is created if there is none."""
+        if experiment := self.client.get_experiment_by_name(name):
+            if experiment.lifecycle_stage != "active":
                 raise RegistryError(f"The MLflow experiment {name!r} at {self.uri} is deleted: restore it or delete it for good.")
-            return str(found.experiment_id)
+            return str(experiment.experiment_id)
         try:
             return self.client.create_experiment(name)
         except RestException as error:
@@ -97,7 +96,7 @@ class Connection:
 
     @contextmanager
     def run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-        """Give the id of a new run, which is FINISHED when the block is done and FAILED when it raises."""
+        """Yield the id of a new run, which is FINISHED when the block ends and FAILED if it raises."""
         run_id = self.start_run(experiment_id, name, tags)
         try:
             yield run_id
@@ -107,13 +106,13 @@ class Connection:
         self.client.set_terminated(run_id)
 
     def log(self, run_id: str, params: Mapping[str, str | float], metrics: Mapping[str, float], *, model_id: str | None = None) -> None:
-        """Write parameters and metrics to a run in one request; with a model id the metrics are the model's too."""
+        """Write parameters and metrics to a run in one request; with a model id the metrics are also the model's."""
         self.log_series(run_id, params, {name: (value,) for name, value in metrics.items()}, model_id=model_id)
 
     def log_series(
         self, run_id: str, params: Mapping[str, str | float], series: Mapping[str, Sequence[float]], *, model_id: str | None = None
     ) -> None:
-        """Write parameters and metrics that have a value a step."""
+        """Write parameters and metrics with one value a step."""
         now = int(time.time() * 1000)
         self.client.log_batch(
             run_id,
@@ -148,15 +147,15 @@ class Connection:
 
 
 def _reason(error: Exception) -> str:
-    """Return what the system said, where MLflow goes on for lines about a connection that could not be made."""
+    """Return the system's reason for a failed connection, which is the last part of MLflow's long message."""
     text = str(error)
     _, _, cause = text.partition("(Caused by ")
-    said = _SYSTEM_SAID.findall(cause) or _CLIENT_SAID.findall(cause)
-    return str(said[-1]) if said else text
+    reasons = _SYSTEM_REASON.findall(cause) or _CLIENT_REASON.findall(cause)
+    return str(reasons[-1]) if reasons else text
 
 
 def _unquoted(value: str) -> str:
-    """Return a value that can stand between quotes in a filter, which has no escapes."""
+    """Return a value for between the quotes of a filter, which has no escapes; raises ValueError if it holds a quote."""
     if "'" in value:
         message = f"a value to search for cannot hold a quote: {value!r}"
         raise ValueError(message)

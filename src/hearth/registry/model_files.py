@@ -1,6 +1,6 @@
 """Model files: written and read by skops with an allow-list that is ours. Nothing is ever unpickled.
 
-MLflow's own loader takes the list of trusted types from the model that it loads, so it is not used.
+MLflow's own loader reads the list of trusted types from the model itself, so it is not used.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import skops.io
 from mlflow.models import Model, infer_signature
+from mlflow.types import DataType
 from sklearn.pipeline import Pipeline
 
 from hearth.errors import IncompatibleModel, RefusedModel, UntrustedModel
@@ -19,7 +20,7 @@ from hearth.modelling.families import FAMILIES
 from hearth.modelling.features import TRUSTED_TYPES as FEATURES_TRUSTED_TYPES
 from hearth.registry.provenance import LIBRARIES, MUST_MATCH, library_versions
 
-# The types that our pipelines hold beyond those that skops trusts by itself.
+# The types of our pipelines that skops does not trust by itself.
 TRUSTED_TYPES: tuple[str, ...] = (
     *FEATURES_TRUSTED_TYPES,
     *sorted({name for family in FAMILIES.values() for name in family.trusted_types}),
@@ -31,7 +32,7 @@ _TOLERANCE = 1e-6
 
 
 def save(folder: Path, pipeline: Pipeline, example: pd.DataFrame, model_id: str, run_id: str) -> None:
-    """Write a pipeline in MLflow's model format; its probabilities for the example are written beside it, for `load` to compare.
+    """Write a pipeline in MLflow's model format, with an example and its probabilities, which `load` compares.
 
     Raises:
         UntrustedModel: the pipeline holds types that `load` would refuse.
@@ -53,7 +54,7 @@ def save(folder: Path, pipeline: Pipeline, example: pd.DataFrame, model_id: str,
 
 
 def require_compatible(where: str, made_with: Mapping[str, str]) -> None:
-    """Raise IncompatibleModel at the first library that a model depends on and that is installed in another version here."""
+    """Raise IncompatibleModel at the first library of a model that is installed in another version here."""
     installed = library_versions()
     for library in MUST_MATCH:
         stored = made_with.get(library, "of an unknown version")
@@ -62,16 +63,16 @@ def require_compatible(where: str, made_with: Mapping[str, str]) -> None:
 
 
 def load(folder: Path, where: str) -> tuple[Pipeline, pd.DataFrame]:
-    """Read the model in MLflow's format that lies in the folder, with the example that it was saved with; `where` names it in errors.
+    """Read the model and its example from a folder in MLflow's format; `where` names the model in errors.
 
     Raises:
-        UntrustedModel: it holds types that are not on our list; nothing of it has been built.
+        UntrustedModel: it holds types outside our allow-list; no object of it was built.
         RefusedModel: it is no skops file, no pipeline, or does not give the probabilities that it gave when it was saved.
     """
     path = folder / _FILE
     if not path.is_file():
-        found = ", ".join(sorted(file.name for file in folder.iterdir())) or "nothing"
-        raise RefusedModel(f"{where} has no {_FILE}, and nothing else is loaded (it holds: {found}). Train again.")
+        files = ", ".join(sorted(file.name for file in folder.iterdir())) or "nothing"
+        raise RefusedModel(f"{where} has no {_FILE}, and nothing else is loaded (it holds: {files}). Train again.")
     content = path.read_bytes()
     _refuse_untrusted(content, where)
     with _broken_file_is_refused(where):
@@ -92,20 +93,22 @@ def _refuse_untrusted(content: bytes, where: str) -> None:
 def _broken_file_is_refused(where: str) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # there is no telling what a broken file makes zipfile, json, numpy or LightGBM raise
+    except Exception as error:  # a broken file can make zipfile, json, numpy or LightGBM raise anything
         raise RefusedModel(f"{where} cannot be read as a skops file ({type(error).__name__}: {error}). Train again.") from error
 
 
 def _example(folder: Path, pipeline: Pipeline, where: str) -> pd.DataFrame:
-    """Return the example, for which the pipeline must give the probabilities that it gave when it was saved."""
+    """Return the example, for which the pipeline must predict the probabilities that were saved with it."""
     model = Model.load(str(folder))
     stored = (model.metadata or {}).get(_EXAMPLE_PROBABILITIES)
     saved = model.load_input_example(str(folder))
-    if stored is None or saved is None:
+    if stored is None or saved is None or model.signature is None:
         raise RefusedModel(f"{where} carries no example to check it by. Train again.")
-    example = pd.DataFrame(saved)
-    given = np.asarray(pipeline.predict_proba(example))
-    if given.shape != np.shape(stored) or not np.allclose(given, stored, rtol=0, atol=_TOLERANCE):
+    # MLflow reads a text column without a value as numbers; its signature calls the type Any
+    texts = [column.name for column in model.signature.inputs if column.type is not DataType.double]
+    example = pd.DataFrame(saved).astype(dict.fromkeys(texts, "str"))
+    probabilities = np.asarray(pipeline.predict_proba(example))
+    if probabilities.shape != np.shape(stored) or not np.allclose(probabilities, stored, rtol=0, atol=_TOLERANCE):
         raise RefusedModel(f"{where} does not give the probabilities for its example that it gave when it was saved. Train again.")
     return example
 

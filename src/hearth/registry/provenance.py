@@ -1,4 +1,4 @@
-"""What a model was made with: libraries and source revision."""
+"""The libraries and the source revision that a model was made with."""
 
 import platform
 import subprocess
@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 LIBRARIES = ("scikit-learn", "lightgbm", "skops", "numpy", "pandas")
-# A model file holds the insides of these; another version of them may read it wrongly without noticing.
+# A model file holds internal state of these; another version of them may read it wrongly without an error.
 MUST_MATCH = ("scikit-learn", "lightgbm", "skops")
 
 _UNKNOWN = "unknown"
@@ -21,7 +21,7 @@ def library_versions() -> dict[str, str]:
 def git_revision() -> str:
     """Return the commit of the checkout that this file is part of, with `-dirty` behind it if files were changed, or `unknown`."""
     here = Path(__file__)
-    # An installed package may lie inside the checkout of something else: that commit would say nothing about us.
+    # An installed package may lie inside the checkout of another project, whose commit is not ours.
     if not _git(here.parent, "ls-files", here.name):
         return _UNKNOWN
     return _git(here.parent, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or _UNKNOWN
@@ -30,7 +30,7 @@ def git_revision() -> str:
 def _git(folder: Path, *arguments: str) -> str:
     try:
         # The arguments are fixed, and `git` is whichever the user runs.
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=_GIT_SECONDS, check=True)  # noqa: S603, S607
+        process = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=_GIT_SECONDS, check=True)  # noqa: S603, S607
     except (OSError, subprocess.SubprocessError):
         return ""
-    return done.stdout.strip()
+    return process.stdout.strip()

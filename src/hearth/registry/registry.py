@@ -1,4 +1,4 @@
-"""The registry: runs go in, versions and aliases come out."""
+"""The registry: final runs, versions and aliases."""
 
 import tempfile
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ FINAL_EXPERIMENT = "optimized_models"  # the final runs of all families and data
 
 @dataclass(frozen=True)
 class NewVersion:
-    """What a training hands over. `example` holds a few raw rows; `training_key` names the training, so that a repeated one is found."""
+    """The result of a training. `example` holds a few raw rows; `training_key` names the training, so that it is registered once."""
 
     dataset: str
     family: str
@@ -38,10 +38,10 @@ class NewVersion:
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A version as the registry knows it.
+    """A version in the registry.
 
-    `digest` names the processed data that it was trained on and judged by, `params` are those of its run, `status` is MLflow's word for how
-    far its registration got, and `source` says where its files are.
+    `digest` names the processed data that it was trained and evaluated on, `params` are those of its run, `status` is MLflow's for its
+    registration, and `source` is the address of its files.
     """
 
     dataset: str
@@ -68,7 +68,7 @@ class RegisteredVersion:
 class Registry(Tracking):
     """An MLflow server, for tracking and as the registry. The registered model of a data set has the data set's name.
 
-    Every method raises RegistryUnavailable when MLflow does not answer, and RegistryError when it refuses. Threads may share one.
+    Every method raises RegistryUnavailable if MLflow does not answer, and RegistryError if it refuses. Threads may share one.
     """
 
     # Versions
@@ -76,12 +76,12 @@ class Registry(Tracking):
     def register(self, new: NewVersion) -> RegisteredVersion:
         """Log the final run of a training with its model, and register the model as a version of the data set.
 
-        Nothing that a caller can find by alias exists before all of it is stored.
+        The version exists only after all of it is stored.
 
         Raises:
             UntrustedModel: the pipeline holds types outside our allow-list.
         """
-        tags = {DATASET: new.dataset, FAMILY: new.family, DIGEST: new.digest, KEY: new.training_key, **self._made_with()}
+        tags = {DATASET: new.dataset, FAMILY: new.family, DIGEST: new.digest, KEY: new.training_key, **self._provenance()}
         with self._connection.errors():
             experiment_id = self._connection.experiment_id(FINAL_EXPERIMENT)
             self._discard(experiment_id, new.training_key)
@@ -100,10 +100,10 @@ class Registry(Tracking):
         return self._version(created, params, new.metrics)
 
     def find(self, dataset: str, training_key: str) -> RegisteredVersion | None:
-        """Return the version that a training has registered, if it has come so far."""
+        """Return the version that a training has registered, None if there is none."""
         with self._connection.errors():
-            found = [version for version in self._model_versions(dataset) if version.tags.get(KEY) == training_key]
-            return self._described(found[-1]) if found else None
+            versions = [version for version in self._model_versions(dataset) if version.tags.get(KEY) == training_key]
+            return self._with_run(versions[-1]) if versions else None
 
     def version(self, dataset: str, name: str) -> RegisteredVersion:
         """Return the version that carries an alias, or that has this number.
@@ -116,25 +116,25 @@ class Registry(Tracking):
             if number is None:
                 raise ModelUnavailable(dataset, name, "no version carries this alias yet. Run a training first.")
             try:
-                found = self._client.get_model_version(dataset, number)
+                version = self._client.get_model_version(dataset, number)
             except MlflowException as error:
                 if error.error_code != NOT_FOUND:
                     raise
                 raise ModelUnavailable(dataset, name, f"version {number} is not in the registry.") from error
-            return self._described(found)
+            return self._with_run(version)
 
     def versions(self, dataset: str) -> list[RegisteredVersion]:
-        """Return all versions of a data set, the latest first. One question after their runs, however many there are."""
+        """Return all versions of a data set, the latest first. Their runs are read in one search, however many there are."""
         with self._connection.errors():
-            found = self._model_versions(dataset)
-            experiment = self._client.get_experiment_by_name(FINAL_EXPERIMENT) if found else None
+            versions = self._model_versions(dataset)
+            experiment = self._client.get_experiment_by_name(FINAL_EXPERIMENT) if versions else None
             runs = self._connection.runs(experiment.experiment_id, DATASET, dataset) if experiment else ()
             data = {run.info.run_id: run.data for run in runs}
             return [
                 self._version(version, data[version.run_id].params, data[version.run_id].metrics)
                 if version.run_id in data
-                else self._described(version)  # made elsewhere, or its run was deleted
-                for version in found
+                else self._with_run(version)  # of another experiment, or its run was deleted
+                for version in versions
             ]
 
     def load(self, version: RegisteredVersion) -> Pipeline:
@@ -142,12 +142,12 @@ class Registry(Tracking):
         return self.load_with_example(version)[0]
 
     def load_with_example(self, version: RegisteredVersion) -> tuple[Pipeline, pd.DataFrame]:
-        """Download a version's model and read it with our own allow-list; the raw records that it was saved with come with it.
+        """Download a version's model and read it with our own allow-list; returns it with the raw records of its example.
 
         Raises:
-            IncompatibleModel: it was made by other library versions; nothing is downloaded.
-            UntrustedModel: it holds types that are not on the list; nothing of it is built.
-            RefusedModel: its file is not one that we wrote, or gives other answers than when it was saved.
+            IncompatibleModel: it was trained with other library versions; nothing is downloaded.
+            UntrustedModel: it holds types outside the list; no object of it is built.
+            RefusedModel: its file is not one that we wrote, or predicts other probabilities than when it was saved.
         """
         model_files.require_compatible(str(version), version.libraries)
         with tempfile.TemporaryDirectory() as folder:
@@ -158,7 +158,7 @@ class Registry(Tracking):
             return model_files.load(Path(path), str(version))
 
     def annotate(self, version: RegisteredVersion, tags: Mapping[str, str], description: str | None = None) -> None:
-        """Write tags and a description onto a version; without a description the one that it has stays."""
+        """Write tags and a description onto a version; without a description the present one stays."""
         with self._connection.errors():
             for name, value in tags.items():
                 self._client.set_model_version_tag(version.dataset, version.version, name, value)
@@ -169,12 +169,12 @@ class Registry(Tracking):
         """Delete a version and its model; its run stays, with parameters, metrics and pictures.
 
         Raises:
-            RegistryError: an alias is on it.
+            RegistryError: it has an alias.
         """
         with self._connection.errors():
-            carried = [alias for alias, number in self._aliases(version.dataset).items() if number == version.version]
-            if carried:
-                raise RegistryError(f"{version} carries {', '.join(carried)} and cannot be deleted.")
+            aliases = [alias for alias, number in self._aliases(version.dataset).items() if number == version.version]
+            if aliases:
+                raise RegistryError(f"{version} carries {', '.join(aliases)} and cannot be deleted.")
             model_id = self._client.get_model_version(version.dataset, version.version).model_id
             self._client.delete_model_version(version.dataset, version.version)
             if model_id:
@@ -194,51 +194,51 @@ class Registry(Tracking):
 
     def _aliases(self, dataset: str) -> dict[str, str]:
         try:
-            found = self._client.get_registered_model(dataset).aliases
+            aliases = self._client.get_registered_model(dataset).aliases
         except MlflowException as error:
             if error.error_code != NOT_FOUND:
                 raise
             return {}
-        return {alias: str(version) for alias, version in found.items()}
+        return {alias: str(version) for alias, version in aliases.items()}
 
     def _model_versions(self, dataset: str) -> list[ModelVersion]:
-        found: list[ModelVersion] = []
+        versions: list[ModelVersion] = []
         token = None
         while True:
             page = self._client.search_model_versions(f"name = '{dataset}'", page_token=token)
-            found.extend(page)
+            versions.extend(page)
             if not (token := page.token):
-                return sorted(found, key=lambda version: int(version.version), reverse=True)
+                return sorted(versions, key=lambda version: int(version.version), reverse=True)
 
-    def _version(self, found: ModelVersion, params: Mapping[str, str], metrics: Mapping[str, float]) -> RegisteredVersion:
+    def _version(self, version: ModelVersion, params: Mapping[str, str], metrics: Mapping[str, float]) -> RegisteredVersion:
         return RegisteredVersion(
-            dataset=found.name,
-            version=str(found.version),
-            family=found.tags.get(FAMILY, ""),
-            digest=found.tags.get(DIGEST, ""),
-            run_id=found.run_id or "",
-            created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
+            dataset=version.name,
+            version=str(version.version),
+            family=version.tags.get(FAMILY, ""),
+            digest=version.tags.get(DIGEST, ""),
+            run_id=version.run_id or "",
+            created=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
             metrics=dict(metrics),
-            tags=dict(found.tags),
+            tags=dict(version.tags),
             params=dict(params),
-            status=str(found.status),
-            source=str(found.source or ""),
+            status=str(version.status),
+            source=str(version.source or ""),
         )
 
-    def _described(self, found: ModelVersion) -> RegisteredVersion:
-        """Ask for the run of a version too."""
-        if not found.run_id:
-            return self._version(found, {}, {})
+    def _with_run(self, version: ModelVersion) -> RegisteredVersion:
+        """Read the run of a version too."""
+        if not version.run_id:
+            return self._version(version, {}, {})
         try:
-            run = self._client.get_run(found.run_id)
+            run = self._client.get_run(version.run_id)
         except MlflowException as error:
             if error.error_code != NOT_FOUND:  # a version outlives a run that was deleted for good
                 raise
-            return self._version(found, {}, {})
-        return self._version(found, run.data.params, run.data.metrics)
+            return self._version(version, {}, {})
+        return self._version(version, run.data.params, run.data.metrics)
 
     def _discard(self, experiment_id: str, training_key: str) -> None:
-        """Delete what a training of the same key left when it was interrupted before it had registered a version."""
+        """Delete runs and models of a training of the same key that was interrupted before it registered a version."""
         for run in self._connection.runs(experiment_id, KEY, training_key):
             for output in run.outputs.model_outputs if run.outputs else ():
                 self._client.delete_logged_model(output.model_id)

@@ -1,4 +1,4 @@
-"""A hyperparameter search as MLflow keeps it: a parent run, and one child run a trial."""
+"""A search of parameters in MLflow: a parent run, and one child run a trial."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from hearth.registry.connection import Connection
 
 if TYPE_CHECKING:
-    from hearth.modelling.tuning import TrialResult, Tuned  # Optuna is not where models are served
+    from hearth.modelling.tuning import TrialResult, TuningResult  # Optuna is not installed where models are served
 
 
 class Study:
@@ -22,7 +22,7 @@ class Study:
         self._tags = {**tags, MLFLOW_PARENT_RUN_ID: run_id}
 
     def log_trial(self, trial: "TrialResult") -> None:
-        """Keep one trial: its parameters, the metric of each fold as steps, and their mean."""
+        """Log one trial: its parameters, the metric of each fold as steps, and their mean."""
         with self._connection.errors():
             name, status = f"trial {trial.number}", "KILLED" if trial.pruned else "FINISHED"
             run_id = self._connection.start_run(self._experiment_id, name, {**self._tags, "hearth.pruned": str(trial.pruned).lower()})
@@ -30,8 +30,8 @@ class Study:
             self._connection.log_series(run_id, trial.params, series)
             self._connection.client.set_terminated(run_id, status)
 
-    def log_best(self, tuned: "Tuned") -> None:
-        """Keep the outcome on the parent run."""
+    def log_best(self, tuned: "TuningResult") -> None:
+        """Log the result on the parent run."""
         with self._connection.errors():
             pruned = sum(trial.pruned for trial in tuned.trials)
             best = {f"best_{name}": value for name, value in tuned.params.items()}

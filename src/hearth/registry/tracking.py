@@ -1,4 +1,4 @@
-"""Tracking: what was done, and what came of it, as runs."""
+"""Tracking: jobs and their results, as MLflow runs."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ REVISION, LIBRARY = "hearth.git_revision", "hearth.library."
 
 @dataclass(frozen=True)
 class CandidateRun:
-    """Parameters that were judged by cross-validation; `training_key` names the occasion."""
+    """Parameters with the metrics of their cross-validation; `training_key` names the training."""
 
     dataset: str
     family: str
@@ -34,9 +34,9 @@ class CandidateRun:
 
 
 class Tracking:
-    """An MLflow server as the record of what was run.
+    """An MLflow server as the record of runs.
 
-    Every method raises RegistryUnavailable when MLflow does not answer, and RegistryError when it refuses. Threads may share one.
+    Every method raises RegistryUnavailable if MLflow does not answer, and RegistryError if it refuses. Threads may share one.
     """
 
     def __init__(self, tracking_uri: str, *, revision: str = "") -> None:
@@ -46,12 +46,12 @@ class Tracking:
 
     @classmethod
     def from_settings(cls, settings: RegistrySettings | None = None) -> Self:
-        """Make the one that the environment names; asks nothing of the server."""
+        """Make the one of the environment; sends no request."""
         settings = settings or RegistrySettings()
         return cls(settings.mlflow_tracking_uri, revision=settings.git_revision)
 
     def ping(self, seconds: float) -> None:
-        """Return if MLflow answers within so many seconds."""
+        """Return if MLflow answers within `seconds`."""
         self._connection.ping(seconds)
 
     def log_etl(  # noqa: PLR0913 - all but the first are named
@@ -65,19 +65,19 @@ class Tracking:
         digest: str,
         source: str,
     ) -> str:
-        """Log what an ETL did, once for each digest; the frame's schema and profile are logged as the run's data set, not its rows.
+        """Log an ETL, once for each digest; of the frame its schema and profile are logged as the run's data set, not its rows.
 
         Returns:
-            The id of the run; that of the earlier one if this digest has been logged.
+            The id of the run, which is an earlier one if this digest was logged before.
         """
         with self._connection.errors():
             experiment_id = self._connection.experiment_id(experiment)
             runs = list(self._connection.runs(experiment_id, DIGEST, digest))
             if finished := [run for run in runs if run.info.status == "FINISHED"]:
                 return str(finished[-1].info.run_id)
-            for run in runs:  # what an interrupted task has left
+            for run in runs:  # left by an interrupted task
                 self._client.delete_run(run.info.run_id)
-            with self._connection.run(experiment_id, digest, {DIGEST: digest, **self._made_with()}) as run_id:
+            with self._connection.run(experiment_id, digest, {DIGEST: digest, **self._provenance()}) as run_id:
                 numbers = frame.select_dtypes("number").columns  # as float64: MLflow warns that whole numbers cannot be missing
                 dataset = from_pandas(frame.astype(dict.fromkeys(numbers, np.float64)), source=source, name=experiment, digest=digest)
                 entity = dataset._to_mlflow_entity()  # noqa: SLF001 - the fluent log_input, which needs an active run, does the same
@@ -100,17 +100,17 @@ class Tracking:
     ) -> Iterator[Study]:
         """Open the parent run of a search, in experiment `<family>_optuna` if none is named.
 
-        What an interrupted training of the same key left there is deleted.
+        Runs that an interrupted training of the same key left there are deleted.
         """
         tags = {DATASET: dataset, FAMILY: family, DIGEST: digest, KEY: training_key}
         with self._connection.errors():
             experiment_id = self._connection.experiment_id(experiment or f"{family}_optuna")
-            with self._anew(experiment_id, f"{dataset} {family}", tags) as run_id:
+            with self._new_run(experiment_id, f"{dataset} {family}", tags) as run_id:
                 self._connection.log(run_id, params, {})
                 yield Study(self._connection, experiment_id, run_id, metric, tags)
 
     def log_candidate(self, experiment: str, candidate: CandidateRun) -> str:
-        """Log what cross-validation said of parameters that may become a version, instead of an earlier try of the same training.
+        """Log the cross-validation of parameters that may become a version; it replaces that of an earlier try of the same training.
 
         Returns:
             The id of the run.
@@ -118,19 +118,19 @@ class Tracking:
         tags = {DATASET: candidate.dataset, FAMILY: candidate.family, DIGEST: candidate.digest, KEY: candidate.training_key}
         with self._connection.errors():
             experiment_id = self._connection.experiment_id(experiment)
-            with self._anew(experiment_id, f"{candidate.dataset} {candidate.family}", tags) as run_id:
+            with self._new_run(experiment_id, f"{candidate.dataset} {candidate.family}", tags) as run_id:
                 self._connection.log(run_id, candidate.params, candidate.metrics)
                 self._connection.log_files(run_id, {f"figures/{name}": content for name, content in candidate.pictures.items()})
             return run_id
 
     @contextmanager
-    def _anew(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-        """Give the id of a new run; the runs and the trials of the same training that are there are deleted."""
+    def _new_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+        """Yield the id of a new run; earlier runs and trials of the same training are deleted."""
         for run in self._connection.runs(experiment_id, KEY, tags[KEY]):
             self._client.delete_run(run.info.run_id)
-        with self._connection.run(experiment_id, name, {**tags, **self._made_with()}) as run_id:
+        with self._connection.run(experiment_id, name, {**tags, **self._provenance()}) as run_id:
             yield run_id
 
-    def _made_with(self) -> dict[str, str]:
+    def _provenance(self) -> dict[str, str]:
         libraries = {f"{LIBRARY}{library}": version for library, version in library_versions().items()}
         return {**libraries, REVISION: self._revision or git_revision()}

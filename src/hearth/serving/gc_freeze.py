@@ -1,4 +1,4 @@
-"""The garbage collector, and the hundreds of thousands of objects of imported libraries that live as long as their process."""
+"""Keep the garbage collector away from the many objects of imported libraries, which live as long as the process."""
 
 import gc
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def freeze_after_import() -> Iterator[None]:
-    """Look for no garbage meanwhile, and later not among what is there at the end of it.
+    """Collect no garbage in the block, and exclude all objects that exist at its end from later collections.
 
-    To look through what stays again and again takes a fifth of the time of the imports, and later a third of a second of some request's.
+    Collections would take a fifth of the time of imports, and later a third of a second in some request.
     """
     gc.disable()
     try:
@@ -20,10 +20,10 @@ def freeze_after_import() -> Iterator[None]:
 
 
 def freeze_now() -> None:
-    """Look for garbage once more, and from now on not among what is left: what a process has when it is ready stays until its end.
+    """Collect garbage, and exclude the objects that remain from later collections; for a process that is ready.
 
-    That is what clients of other servers and the first models import when they are first used. Objects that die later by their last
-    reference are freed as ever; only rings of them stay, once.
+    By then clients of other servers and the first models have imported what they need. Excluded objects are freed with their last
+    reference, as always; only cycles among them stay.
     """
     gc.collect()
     gc.freeze()

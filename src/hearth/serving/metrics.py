@@ -1,7 +1,7 @@
-"""What a process tells Prometheus.
+"""Metrics of a process for Prometheus.
 
-A process makes one registry, hands it to a class for each subject that it has, and serves it: REST as `GET /metrics`, the others on a port
-of their own. Labels hold what we name ourselves, never what a caller sent. docs/metrics.md lists all.
+A process makes one registry, passes it to a class for each of its subjects, and serves it: REST as `GET /metrics`, the others on a port of
+their own. Label values are names of ours, never input of a caller. docs/metrics.md lists all metrics.
 """
 
 from collections import Counter as Counts
@@ -30,8 +30,8 @@ _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 
 
 def new_registry() -> CollectorRegistry:
-    """Return a registry that tells of the process: its memory, time, open files and garbage collections."""
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, with the time of its first sample, which nobody reads
+    """Return a registry with metrics of the process: memory, processor time, open files and garbage collections."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # else each has a second series, with the time of its first sample
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
@@ -40,7 +40,7 @@ def new_registry() -> CollectorRegistry:
 
 @contextmanager
 def serve_metrics(registry: CollectorRegistry, host: str, port: int) -> Iterator[None]:
-    """Answer every GET on a port with the metrics while the context is open; port 0: nothing is served.
+    """Answer every GET on a port with the metrics while the context is open; port 0 serves nothing.
 
     Raises:
         InvalidSettings: the port is taken.
@@ -63,44 +63,48 @@ def serve_metrics(registry: CollectorRegistry, host: str, port: int) -> Iterator
 
 
 def metrics_text(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
-    """Return all metrics and their media type, in the form that the scraper's Accept header asks for."""
+    """Return all metrics and their media type, in the format of the scraper's Accept header."""
     encoder, media_type = choose_encoder(accept)
     return encoder(registry), media_type
 
 
 class Errors:
-    """Errors that callers were told of, by code."""
+    """Errors that were answered to callers, by code."""
 
     def __init__(self, registry: CollectorRegistry, protocol: str) -> None:
         self._protocol = protocol
-        self._errors = Counter("hearth_errors", "Errors that callers were told of.", ["protocol", "code"], registry=registry)
+        self._errors = Counter("hearth_errors", "Errors that were answered to callers.", ["protocol", "code"], registry=registry)
 
     def count(self, code: str) -> None:
         self._errors.labels(self._protocol, code).inc()
 
 
 class Requests:
-    """Requests and how long they took; `kind` names the metrics, `by` the labels that tell requests apart, `outcome` how they ended."""
+    """Requests and their durations; `kind` names the metrics, `by` the labels of requests, `outcome` the label of their result."""
 
     def __init__(self, registry: CollectorRegistry, kind: str, by: tuple[str, ...], outcome: str) -> None:
         self._requests = Counter(f"hearth_{kind}s", "Requests that were answered.", [*by, outcome], registry=registry)
         self._seconds = Histogram(
-            f"hearth_{kind}_seconds", "From the first byte of a request to the last of its answer.", by, registry=registry, buckets=_SECONDS
+            f"hearth_{kind}_seconds",
+            "Seconds from the first byte of a request to the last byte of its answer.",
+            by,
+            registry=registry,
+            buckets=_SECONDS,
         )
-        self._known: dict[tuple[str, ...], tuple[Callable[[], None], Callable[[float], None]]] = {}
+        self._series: dict[tuple[str, ...], tuple[Callable[[], None], Callable[[float], None]]] = {}
 
     def observe(self, labels: tuple[str, ...], seconds: float) -> None:
-        """Count a request; `labels` are those of `by`, then the outcome."""
-        found = self._known.get(labels)
-        if found is None:  # looking for the series takes longer than counting
-            found = self._known[labels] = (self._requests.labels(*labels).inc, self._seconds.labels(*labels[:-1]).observe)
-        count, time = found
+        """Count a request; `labels` are the values of `by`, then the outcome."""
+        series = self._series.get(labels)
+        if series is None:  # prometheus_client's lookup takes longer than counting
+            series = self._series[labels] = (self._requests.labels(*labels).inc, self._seconds.labels(*labels[:-1]).observe)
+        count, time = series
         count()
         time(seconds)
 
 
 class _Collected(Collector):
-    """Metrics that are looked up when somebody asks."""
+    """Metrics that are computed when they are scraped."""
 
     def __init__(self, collect: Callable[[], Iterator[Metric]]) -> None:
         self._collect = collect
@@ -109,40 +113,44 @@ class _Collected(Collector):
         return self._collect()
 
     def describe(self) -> list[Metric]:
-        """Say nothing: asking would look things up."""
+        """Return nothing: a description would compute the metrics."""
         return []
 
 
 def register_model_metrics(registry: CollectorRegistry, status: Callable[[], FollowerStatus]) -> None:
-    """Tell which versions serve, how the following of the registry goes, and what became of moved aliases."""
+    """Register metrics of served versions, of the poll of the registry, and of moved aliases."""
     registry.register(_Collected(lambda: _models(status())))
 
 
 def register_recorder_metrics(registry: CollectorRegistry, counts: Callable[[], RecorderCounts]) -> None:
-    """Tell what was scored, what was stored of it, and how challengers do."""
+    """Register metrics of scored and stored records, and of challengers."""
     registry.register(_Collected(lambda: _recorder(counts())))
 
 
 def _models(status: FollowerStatus) -> Iterator[Metric]:
-    problem = GaugeMetricFamily("hearth_model_follower_problem", "1 while the registry does not answer or nobody asks it, else 0.")
+    problem = GaugeMetricFamily("hearth_model_follower_problem", "1 while the registry does not answer or is not polled, else 0.")
     problem.add_metric([], float(bool(status.problem) or not status.following))
     yield problem
-    look = GaugeMetricFamily("hearth_model_follower_last_look_timestamp_seconds", "When the registry was last asked, since 1970; 0: never.")
-    look.add_metric([], status.last_poll.timestamp() if status.last_poll else 0.0)
-    yield look
+    last_poll = GaugeMetricFamily(
+        "hearth_model_follower_last_look_timestamp_seconds", "Time of the last poll of the registry, in seconds since 1970; 0: never."
+    )
+    last_poll.add_metric([], status.last_poll.timestamp() if status.last_poll else 0.0)
+    yield last_poll
     serving = GaugeMetricFamily("hearth_model_serving", "1 for the version that an alias serves.", labels=["dataset", "alias", "version"])
-    wrong = GaugeMetricFamily(
-        "hearth_model_alias_problem", "1 while an alias does not serve what the registry names, else 0.", labels=["dataset", "alias"]
+    differing = GaugeMetricFamily(
+        "hearth_model_alias_problem", "1 while an alias does not serve its version in the registry, else 0.", labels=["dataset", "alias"]
     )
     for alias in status.aliases:
         if alias.serving:
             serving.add_metric([alias.dataset, alias.alias, alias.serving], 1.0)
         if alias.registered or alias.serving:
-            wrong.add_metric([alias.dataset, alias.alias], float(alias.serving != alias.registered))
+            differing.add_metric([alias.dataset, alias.alias], float(alias.serving != alias.registered))
     yield serving
-    yield wrong
+    yield differing
     reloads = CounterMetricFamily(
-        "hearth_model_reloads", "Versions that an alias was moved to: swapped, refused or failed.", labels=["dataset", "alias", "outcome"]
+        "hearth_model_reloads",
+        "Versions that an alias was moved to, by outcome: swapped, refused or failed.",
+        labels=["dataset", "alias", "outcome"],
     )
     for (dataset, alias_name, outcome), count in status.reloads.items():
         reloads.add_metric([dataset, alias_name, outcome], count)
@@ -150,18 +158,18 @@ def _models(status: FollowerStatus) -> Iterator[Metric]:
 
 
 def _recorder(counts: RecorderCounts) -> Iterator[Metric]:
-    scored = CounterMetricFamily("hearth_records_scored", "Records that were answered.", labels=["dataset", "alias", "version", "source"])
+    scored = CounterMetricFamily(
+        "hearth_records_scored", "Records that were scored for an answer.", labels=["dataset", "alias", "version", "source"]
+    )
     for key, count in counts.scored.items():
         scored.add_metric(list(key), count)
     yield scored
     storing = counts.storing
-    stored = CounterMetricFamily("hearth_predictions_stored", "Predictions that the store has.", labels=["source", "role"])
+    stored = CounterMetricFamily("hearth_predictions_stored", "Predictions that were stored.", labels=["source", "role"])
     for (source, role), count in storing.stored.items():
         stored.add_metric([source, role], count)
     yield stored
-    lost = CounterMetricFamily(
-        "hearth_predictions_not_stored", "Predictions that the store will not have.", labels=["reason", "source", "role"]
-    )
+    lost = CounterMetricFamily("hearth_predictions_not_stored", "Predictions that were not stored.", labels=["reason", "source", "role"])
     for (reason, source, role), count in storing.not_stored.items():
         lost.add_metric([reason, source, role], count)
     yield lost
@@ -177,8 +185,10 @@ def _recorder(counts: RecorderCounts) -> Iterator[Metric]:
 def _challenges(counts: RecorderCounts) -> Iterator[Metric]:
     pair = ["dataset", "champion_version", "challenger_version"]
     compared = CounterMetricFamily("hearth_challenger_compared", "Records that the challenger scored too.", labels=pair)
-    agreed = CounterMetricFamily("hearth_challenger_agreed", "Records of which champion and challenger said the same.", labels=pair)
-    classes = CounterMetricFamily("hearth_challenger_classes", "What each of the two said.", labels=[*pair, "role", "class"])
+    agreed = CounterMetricFamily("hearth_challenger_agreed", "Records with the same prediction of champion and challenger.", labels=pair)
+    classes = CounterMetricFamily(
+        "hearth_challenger_classes", "Predictions of champion and challenger, by class.", labels=[*pair, "role", "class"]
+    )
     skipped = CounterMetricFamily(
         "hearth_challenger_skipped", "Records that the challenger did not score: behind or failed.", labels=["dataset", "reason"]
     )
@@ -187,8 +197,8 @@ def _challenges(counts: RecorderCounts) -> Iterator[Metric]:
         labels = [report.dataset, report.champion_version, report.challenger_version]
         compared.add_metric(labels, report.compared)
         agreed.add_metric(labels, report.agreed)
-        for role, said in (("champion", report.champion_classes), ("challenger", report.challenger_classes)):
-            for name, count in said.items():
+        for role, predicted in (("champion", report.champion_classes), ("challenger", report.challenger_classes)):
+            for name, count in predicted.items():
                 classes.add_metric([*labels, role, name], count)
         for reason, count in report.skipped.items():
             not_scored[report.dataset, reason] += count

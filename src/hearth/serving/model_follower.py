@@ -1,8 +1,9 @@
 """The models that a process serves: loaded when an alias moves, never per request.
 
-One thread asks the registry which version each alias carries. A version that an alias has moved to is loaded beside the old one, compiled,
-compared with scikit-learn and so warmed up, and takes its place in one step. A version that must not be loaded is refused, and the old one
-stays. While the registry is away, what is loaded serves.
+One thread polls the registry for the version of each alias. A new version is loaded beside the old one, compiled, compared with
+scikit-learn, which also warms it up, and replaces the old one in one step. A version that cannot be loaded, for whatever reason, is refused
+for its alias by name; the old version stays, and all other aliases and data sets are followed as before. While the registry does not
+answer, the loaded models serve.
 """
 
 import logging
@@ -25,17 +26,17 @@ from hearth.registry import RegisteredVersion
 from hearth.serving.compiled.scorer import CompiledScorer
 
 _LOGGER = logging.getLogger(__name__)
-_NOT_ASKED = "the registry has not been asked yet"
-# A process that starts waits so long for the registry, and if that answers, so long for the models. Then it serves what it has.
+_NOT_POLLED = "the registry has not been asked yet"
+# A starting process waits this long for the registry, and if that answers, this long for the models. Then it serves what is loaded.
 _FIRST_ANSWER_SECONDS = 3.0
 _FIRST_MODELS_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
-_IN_PLACE_SECONDS = 0.002  # other requests may wait so long for one that is scored where it arrives
+_IN_PLACE_SECONDS = 0.002  # other requests wait this long, at most, for one that the event loop scores
 _MOST_IN_PLACE = 128
 
 
 class ModelSource(Protocol):
-    """What is needed of a registry."""
+    """The part of a registry that loads models."""
 
     def aliases(self, dataset: str) -> dict[str, str]: ...
 
@@ -46,13 +47,13 @@ class ModelSource(Protocol):
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A version as it is served under an alias."""
+    """A version that an alias serves."""
 
     alias: str
-    registered: RegisteredVersion  # what the registry said of the version when it was loaded
+    registered: RegisteredVersion  # the registry's entry at the time of loading
     scorer: CompiledScorer
     loaded_at: datetime
-    records_in_place: int = 0  # so many are scored faster than a thread could be asked to
+    records_in_place: int = 0  # up to this many are scored faster than a thread takes over
 
     @property
     def dataset(self) -> str:
@@ -73,7 +74,7 @@ class LoadedModel:
 
 @dataclass(frozen=True)
 class AliasStatus:
-    """An alias: the version that serves, if any, the one that the registry names, and what is wrong, if anything."""
+    """An alias with the version that serves, the version in the registry, and the problem if they differ."""
 
     dataset: str
     alias: str
@@ -84,9 +85,9 @@ class AliasStatus:
 
 @dataclass(frozen=True)
 class FollowerStatus:
-    """How the following goes. `problem` is empty while the registry answers; `following` is False before the start and after the end.
+    """The state of a follower. `problem` is empty while the registry answers; `following` is False before the start and after the end.
 
-    `reloads` counts what became of aliases that moved, since the start: swapped, refused or failed, which is tried again.
+    `reloads` counts moves of aliases since the start by their outcome: swapped, refused, or failed, which is tried again.
     """
 
     following: bool
@@ -98,17 +99,17 @@ class FollowerStatus:
 
 @dataclass(frozen=True)
 class _View:
-    """What is known of one data set. Never changed, only replaced, so that readers need no lock."""
+    """The state of one data set. Never changed, only replaced, so that readers need no lock."""
 
     loaded: Mapping[str, LoadedModel] = field(default_factory=dict)
     registered: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)  # reason by version; not tried again
     failed: Mapping[str, str] = field(default_factory=dict)  # reason by version; tried again
-    problem: str = _NOT_ASKED
+    problem: str = _NOT_POLLED
 
 
 class ModelFollower:
-    """The models of some data sets, by alias. `start` makes it follow the registry; `look` asks once."""
+    """The models of data sets, by alias. `start` follows the registry; `poll` reads it once."""
 
     def __init__(self, registry: ModelSource, contracts: Mapping[str, Contract], poll_seconds: float) -> None:
         self._registry = registry
@@ -124,37 +125,42 @@ class ModelFollower:
         self._thread: threading.Thread | None = None
 
     def get(self, dataset: str, alias: str) -> LoadedModel:
-        """Return the model that serves under an alias; asks nobody.
+        """Return the model that serves under an alias, without a request to the registry.
 
         Raises:
             UnknownDataset: no contract has this name.
-            UnknownAlias: not an alias that the data set can have.
-            ModelUnavailable: it can have the alias, but nothing is loaded for it; the message says why.
+            UnknownAlias: the data set cannot have this alias.
+            ModelUnavailable: no model is loaded for the alias; the message says why.
         """
         if dataset not in self._views:
             raise UnknownDataset(dataset, sorted(self._views))
-        known = possible_aliases(self._contracts[dataset])
-        if alias not in known:
-            raise UnknownAlias(dataset, alias, known)
+        possible = possible_aliases(self._contracts[dataset])
+        if alias not in possible:
+            raise UnknownAlias(dataset, alias, possible)
         view = self._views[dataset]
         if alias in view.loaded:
             return view.loaded[alias]
         raise ModelUnavailable(dataset, alias, _why(view, alias) or "no version carries this alias yet. Run a training first.")
 
     def poll(self) -> None:
-        """Ask the registry once and load what has moved. Returns when that is done; never raises because of the registry or a model.
+        """Read the registry once and load the versions of moved aliases; never raises because of the registry or a model.
 
-        Each alias serves its new version as soon as that is loaded, whatever others still have to.
+        Each alias serves its new version as soon as that is loaded.
         """
         with self._polling:
             for contract in self._contracts.values():
-                self._poll_dataset(contract)
+                try:
+                    self._poll_dataset(contract)
+                except Exception as error:  # one data set must not stop the others
+                    _LOGGER.exception("%s: the poll of the registry failed; it is repeated", contract.name)
+                    problem = f"the poll of the registry failed ({type(error).__name__}: {error})"
+                    self._views[contract.name] = replace(self._views[contract.name], problem=problem)
             self._last_poll = datetime.now(UTC)
             self._answered.set()
             self._polled.set()
 
     def status(self) -> FollowerStatus:
-        """Tell what serves and what is wrong, for health pages."""
+        """Return what serves and what is wrong, for health pages."""
         views = dict(self._views)
         return FollowerStatus(
             following=self._thread is not None and self._thread.is_alive(),
@@ -167,9 +173,9 @@ class ModelFollower:
         )
 
     def start(self) -> Self:
-        """Follow the registry from now on. Returns when the models are loaded, or soon if the registry does not answer."""
+        """Start to follow the registry. Returns when the models are loaded, or after 3 s if the registry does not answer."""
         if self._thread is not None:
-            raise RuntimeError("Models.start was called before")
+            raise RuntimeError("ModelFollower.start was called before")
         self._thread = threading.Thread(target=self._follow, name="model-follower", daemon=True)
         self._thread.start()
         if self._answered.wait(_FIRST_ANSWER_SECONDS):
@@ -177,7 +183,7 @@ class ModelFollower:
         return self
 
     def close(self) -> None:
-        """Stop following. What is loaded stays usable. A look that waits for the registry is not waited for long."""
+        """Stop following, after at most 5 s; loaded models stay usable."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(_CLOSE_SECONDS)
@@ -190,10 +196,7 @@ class ModelFollower:
 
     def _follow(self) -> None:
         while not self._stop.is_set():
-            try:
-                self.poll()
-            except Exception:  # whatever it was, what is loaded must keep being followed
-                _LOGGER.exception("a look at the registry failed; it is tried again")
+            self.poll()
             self._stop.wait(self._poll_seconds)
 
     def _poll_dataset(self, contract: Contract) -> None:
@@ -201,12 +204,12 @@ class ModelFollower:
         try:
             aliases = self._registry.aliases(contract.name)
         except RegistryError as error:
-            if view.problem in {"", _NOT_ASKED}:  # while it is away, what it fails with changes: refused, cut off, not ready yet
+            if view.problem in {"", _NOT_POLLED}:  # logged once: while MLflow starts or stops, the error changes from poll to poll
                 _LOGGER.warning("%s: %s What is loaded keeps serving.", contract.name, error)
             self._views[contract.name] = replace(view, problem=str(error))
             return
         self._answered.set()
-        if view.problem not in {"", _NOT_ASKED}:
+        if view.problem not in {"", _NOT_POLLED}:
             _LOGGER.info("%s: the registry answers again", contract.name)
         registered = {alias: aliases[alias] for alias in possible_aliases(contract) if alias in aliases}
         self._follow_aliases(contract, view, registered)
@@ -217,7 +220,7 @@ class ModelFollower:
         failed: dict[str, str] = {}
         loaded = {alias: model for alias, model in view.loaded.items() if alias in registered}
         self._views[contract.name] = _View(dict(loaded), registered, refused, view.failed, problem="")
-        # Those that nothing serves yet come first, and the champion before the others
+        # Aliases without a model come first, and among them the champion
         for alias in sorted(registered, key=lambda alias: (alias in loaded, alias != CHAMPION)):
             version = registered[alias]
             if version not in ready | refused | failed:
@@ -240,28 +243,29 @@ class ModelFollower:
 
 
 def load_version(registry: ModelSource, contract: Contract, alias: str, number: str) -> LoadedModel:
-    """Load a version as it would serve under an alias.
+    """Load a version for an alias.
 
     Raises:
         ModelUnavailable: there is no such version.
-        RefusedModel: it must not be loaded, or cannot be served.
+        RefusedModel: it must not be loaded, or cannot be served; any unexpected error of the version becomes this.
         RegistryError: the registry does not answer.
     """
-    version = registry.version(contract.name, number)
-    pipeline, example = registry.load_with_example(version)
+    where = f"models:/{contract.name}/{number}"
     try:
+        version = registry.version(contract.name, number)
+        pipeline, example = registry.load_with_example(version)
         scorer = CompiledScorer(pipeline, contract, example)
-        scorer.require_contract(str(version))
+        scorer.require_contract(where)
         return LoadedModel(alias, version, scorer, datetime.now(UTC), scorer.records_within(_IN_PLACE_SECONDS, _MOST_IN_PLACE))
-    except RefusedModel:
+    except (ModelUnavailable, RefusedModel, RegistryError):
         raise
-    except Exception as error:  # a registered model can make libraries raise anything; the follower must live on
-        _LOGGER.exception("%s failed at its first records", version)
-        raise RefusedModel(f"{version} cannot be served ({type(error).__name__}: {error}). Train again.") from error
+    except Exception as error:  # a registered model can make libraries raise anything
+        _LOGGER.exception("%s cannot be loaded", where)
+        raise RefusedModel(f"{where} cannot be served ({type(error).__name__}: {error}). Train again.") from error
 
 
 def _why(view: _View, alias: str) -> str:
-    """Say what keeps an alias from serving what the registry names; empty if nothing does."""
+    """Return why an alias does not serve its version in the registry; empty if it does."""
     version = view.registered.get(alias, "")
     reason = view.refused.get(version, "") or view.failed.get(version, "") or view.problem
     if not reason and version and (alias not in view.loaded or view.loaded[alias].version != version):

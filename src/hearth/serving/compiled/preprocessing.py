@@ -1,4 +1,4 @@
-"""The fitted feature transformer as a few numpy operations on columns: the same numbers as scikit-learn, without its cost per call."""
+"""The fitted feature transformer as a few numpy operations on columns: the same results as scikit-learn, without its cost per call."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from hearth.contracts.record_parser import Columns
 
 Numbers = Callable[[np.ndarray], np.ndarray]
-"""Fills what is missing; gives back its argument if nothing is."""
+"""Fills missing numbers; returns its argument if none is missing."""
 Scale = Callable[[np.ndarray, np.ndarray], None]
 """Writes the scaled numbers of the first array into the second."""
 
@@ -25,7 +25,7 @@ class CannotCompile(Exception):
 
 @dataclass(frozen=True)
 class _Regression:
-    """One step of the imputer's sequence: the missing values of a column from a linear model of the others, clipped to what was seen."""
+    """One step of the imputer: missing values of a column from a linear model of the others, clipped to the fitted range."""
 
     column: int
     others: np.ndarray
@@ -59,7 +59,7 @@ def _leave(numbers: np.ndarray, out: np.ndarray) -> None:
 
 
 class _Sequence:
-    """The iterative imputer: a first guess for each column, then the regressions that it has fitted, in their order."""
+    """The iterative imputer: an initial value for each column, then its fitted regressions, in their order."""
 
     def __init__(self, imputer: IterativeImputer) -> None:
         if imputer.sample_posterior or imputer.add_indicator:
@@ -75,16 +75,16 @@ class _Sequence:
             )
 
     def __call__(self, numbers: np.ndarray) -> np.ndarray:
-        """Replay the sequence on the rows that miss something; regressions for columns that nobody misses change nothing."""
+        """Replay the sequence on rows with missing numbers; regressions of complete columns are left out."""
         missing = np.isnan(numbers)
         if not missing.any():
             return numbers
         rows = np.flatnonzero(missing.any(axis=1))
         holes = missing[rows]
         part = np.where(holes, self._fill, numbers[rows])
-        wanted = np.asarray(holes.any(axis=0))
+        incomplete = np.asarray(holes.any(axis=0))
         for step in self._regressions:
-            if wanted[step.column]:
+            if incomplete[step.column]:
                 here = holes[:, step.column]
                 guess = part[np.ix_(here, step.others)] @ step.weights + step.intercept
                 part[here, step.column] = np.clip(guess, step.low, step.high)
@@ -105,10 +105,10 @@ class _Fixed:
 
 
 class _Neighbours:
-    """The mean of the nearest train rows. Scikit-learn looks for them, and only for the rows that miss something.
+    """The mean of the nearest train rows, by scikit-learn itself, and only for rows with missing numbers.
 
-    That costs milliseconds a row, most of it the distances to all train rows, so a form of our own would save little. And of rows that
-    are equally near it might choose others.
+    That costs milliseconds a row, most of it the distances to all train rows, so a compiled form would save little, and it might choose
+    others among equally near rows.
     """
 
     def __init__(self, imputer: KNNImputer) -> None:
@@ -126,7 +126,7 @@ class _Neighbours:
 
 
 class _Codes:
-    """The one-hot encoder: how many columns each feature becomes, and the code that a missing value gets."""
+    """The one-hot encoder: the number of columns of each feature, and the code of a missing value."""
 
     def __init__(self, part: object) -> None:
         fill: list[object] | None = None
@@ -139,7 +139,7 @@ class _Codes:
         levels = [categories.tolist() for categories in part.categories_]
         self.widths = [len(categories) - 1 for categories in levels]
         self._counts = np.array([len(categories) for categories in levels])
-        self._fill = None if fill is None else np.array([known.index(value) for known, value in zip(levels, fill, strict=True)])
+        self._fill = None if fill is None else np.array([categories.index(value) for categories, value in zip(levels, fill, strict=True)])
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         """Return the codes with those of missing values replaced, if a missing value is no category of its own."""
@@ -154,7 +154,7 @@ def _statistics(imputer: SimpleImputer) -> np.ndarray:
 
 
 def _read_numbers(part: object) -> tuple[Numbers, Scale, bool]:
-    """Return what fills, what scales, and whether it is scaled first."""
+    """Return the imputer, the scaler, and whether the scaler comes first."""
     names = [name for name, _ in part.steps] if isinstance(part, Pipeline) else []
     if sorted(names) != ["impute", "scale"]:
         raise CannotCompile(f"the numbers go through {part}, expected an imputer and a scaler")
@@ -169,8 +169,8 @@ class CompiledFeatures:
     """Callable: columns in, (n, m) float64 out, in the column order of the transformer: the numbers, then the encoded categories.
 
     Attributes:
-        widths: how many columns each categorical feature becomes; code k sets the k-th of them, and code 0 none.
-        scale: what the numbers are scaled with.
+        widths: number of columns of each categorical feature; code k sets the k-th of them, and code 0 none.
+        scale: the scaler of the numbers.
     """
 
     def __init__(self, transformer: ColumnTransformer) -> None:
@@ -178,7 +178,7 @@ class CompiledFeatures:
         numbers, categories = parts.pop("numbers", None), parts.pop("categories", None)
         if parts:
             raise CannotCompile(f"the transformer has unknown parts: {', '.join(parts)}")
-        self._fill: Numbers = lambda given: given
+        self._fill: Numbers = lambda numbers: numbers
         self.scale: Scale = _leave
         self._scaled_first = False
         if numbers is not None:

@@ -1,4 +1,4 @@
-"""The scorer that services use: LightGBM with its features as tables; other models as scikit-learn has them, behind compiled features."""
+"""The scorer of services: LightGBM and its features as tables; other models by scikit-learn, behind compiled features."""
 
 import logging
 import time
@@ -21,14 +21,14 @@ _TOLERANCE = 1e-6
 _CHECK_ROWS = 256
 
 Compiled = Callable[[Columns], tuple[np.ndarray, np.ndarray]]
-"""Takes columns; gives the positions of the predicted classes (n,) and the probabilities (n, classes)."""
+"""From columns to the positions of the predicted classes (n,) and the probabilities (n, classes)."""
 
 
 class CompiledScorer(Scorer):
-    """A scorer in compiled form; what cannot be compiled, or then gives other answers, is scored by scikit-learn."""
+    """A scorer in compiled form; a pipeline that cannot be compiled, or differs when compiled, is scored by scikit-learn."""
 
     def __init__(self, pipeline: Pipeline, contract: Contract, example: pd.DataFrame | None = None) -> None:
-        """Compile, and compare with scikit-learn: on made-up records, and on the example, raw features, if there is one."""
+        """Compile, and compare with scikit-learn on random records and on the example (raw features), if there is one."""
         super().__init__(pipeline, contract)
         self.parser = RecordParser(contract)
         self._compiled: Compiled | None = None
@@ -46,7 +46,7 @@ class CompiledScorer(Scorer):
         return self._compiled is not None
 
     def score(self, records: Sequence[Mapping[str, object]]) -> Scores:
-        """Score records that have passed the check."""
+        """Score valid records."""
         return self.score_columns(self.parser.from_checked(records))
 
     def score_columns(self, columns: Columns) -> Scores:
@@ -58,7 +58,7 @@ class CompiledScorer(Scorer):
         return Scores(*self._compiled(columns), self._classes, self._class_codes)
 
     def records_within(self, seconds: float, most: int) -> int:
-        """Return how many records, up to `most`, are scored within so many seconds on this machine, to within a factor of two."""
+        """Return the number of records, at most `most`, that this machine scores within `seconds`, to within a factor of two."""
         columns = random_columns(self._contract, most)
         rows = most
         while rows:
@@ -100,7 +100,7 @@ def _compile(pipeline: Pipeline) -> Compiled:
 
 
 class _Boosted:
-    """LightGBM with its features: records without a missing number need no features, as the tables take them as they come."""
+    """LightGBM with its features: the tables take raw records, unless a number is missing."""
 
     def __init__(self, features: CompiledFeatures, model: LGBMClassifier) -> None:
         if list(model.classes_) != list(range(model.n_classes_)):
@@ -128,7 +128,7 @@ def _link(objective: str, classes: int) -> Link:
 
 
 def random_columns(contract: Contract, rows: int) -> Columns:
-    """Make records that the contract allows, with every pattern of missing values; the same ones each time."""
+    """Return random records that the contract allows, with every pattern of missing values; the same ones in every call."""
     random = np.random.default_rng(0)
     numbers, codes = [], []
     for column in contract.feature_columns.values():

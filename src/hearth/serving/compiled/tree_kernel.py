@@ -1,7 +1,7 @@
 """The loop over the tables of trees, as machine code: from columns to classes and probabilities in one call.
 
-One call, because beside a busy server every piece of code and table that a record touches has to come back into the processor's caches
-first: what takes a microsecond in a loop of its own takes five between two requests.
+One call, because beside a busy server all code and tables that a record touches have left the processor's caches: a microsecond in a tight
+loop is five between two requests.
 """
 
 from collections.abc import Callable
@@ -31,13 +31,13 @@ def walk(tables: TreeTables, link: Link, numbers: np.ndarray, codes: np.ndarray)
 
     Args:
         tables: of the trees.
-        link: without one the sums of leaf values (n, outputs) stand in place of probabilities, and the classes are all 0.
+        link: with NONE the sums of leaf values (n, outputs) are returned as probabilities, and all classes are 0.
         numbers: (n, p) float64.
         codes: (n, c) intp.
     """
     out = np.empty((len(numbers), 2 if link is Link.LOGISTIC else tables.outputs))
     chosen = np.zeros(len(numbers), np.intp)
-    done = _machine_code()(
+    complete = _machine_code()(
         numbers,
         codes,
         tables.thresholds,
@@ -50,22 +50,22 @@ def walk(tables: TreeTables, link: Link, numbers: np.ndarray, codes: np.ndarray)
         out,
         chosen,
     )
-    return (chosen, out) if done else None
+    return (chosen, out) if complete else None
 
 
 @cache
 def _machine_code() -> Callable[..., bool]:
-    """Return the machine code of `_walk`; it is kept beside this file, or where numba keeps such things, if that can be written."""
+    """Return the machine code of `_walk`; it is cached beside this file, or in numba's own folder, if that is writable."""
     try:
         compiled: Callable[..., bool] = njit(nogil=True, cache=True)(_walk)
-    except RuntimeError:  # a read-only file system: each process takes its second to compile
+    except RuntimeError:  # a read-only file system: each process compiles for a second
         compiled = njit(nogil=True)(_walk)
     return compiled
 
 
 @intrinsic
 def _lowest_bit(_: Any, word: Any) -> Any:  # noqa: ANN401 - numba's types
-    """The position of the lowest bit that is set, which is one instruction; there must be one."""
+    """The position of the lowest set bit, which must exist; one instruction."""
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - as above
         return context.cast(builder, builder.cttz(arguments[0], true_bit), word, types.uint64)

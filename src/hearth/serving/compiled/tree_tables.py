@@ -1,4 +1,4 @@
-"""LightGBM's trees as tables of bit masks: the leaf that a record reaches in a tree is found without walking the tree.
+"""LightGBM's trees as tables of bit masks, which find the leaf of a record without a walk through the tree.
 
 Each tree's leaves are numbered from left to right. A node whose test fails rules out the leaves of its left side; the leaf that a record
 reaches is the lowest one that no failed node rules out. Whether a node fails depends only on how many of its feature's thresholds lie
@@ -37,12 +37,12 @@ class TreeTables:
 
     Attributes:
         thresholds: all numbers' thresholds, rising within each; float64.
-        first_threshold: (numbers + 1,) where each number's begin.
+        first_threshold: (numbers + 1,) the start of each number's thresholds.
         masks: (rows, trees) uint32, or uint64 where a tree has more than 32 leaves; bit l of a mask is set while leaf l is possible. A
             number has a row for each count of thresholds that lie below it, a category one for each code.
-        first_mask: (numbers + categories,) where the rows of each begin.
+        first_mask: (numbers + categories,) the start of each one's rows.
         leaf_values: (trees, leaves) float64.
-        outputs: raw scores a record has: 1 for two classes, else the number of classes; tree t adds to output t modulo this.
+        outputs: raw scores of a record: 1 for two classes, else the number of classes; tree t adds to output t modulo this.
     """
 
     thresholds: np.ndarray
@@ -98,7 +98,7 @@ def compile_booster(booster: Booster) -> TreeTables:
 def with_categories(tables: TreeTables, numbers: int, widths: Sequence[int]) -> TreeTables:
     """Return tables that take a code instead of each group of one-hot columns behind the first `numbers` columns.
 
-    Of each group, code 0 sets no column and code k the k-th of `widths` many.
+    Code 0 of a group sets no column, code k the k-th of its `widths` columns.
     """
     rows = [tables.masks[: tables.first_mask[numbers] if widths else len(tables.masks)]]
     first_mask = list(tables.first_mask[:numbers])
@@ -124,8 +124,8 @@ def with_categories(tables: TreeTables, numbers: int, widths: Sequence[int]) -> 
 def before_scaling(tables: TreeTables, scale: Scale) -> TreeTables:
     """Return tables that take numbers as they are before `scale`, which must keep their order, and find the same leaves.
 
-    A scaled number is above a threshold exactly if the number is above the largest one that is scaled to at most the threshold. That is
-    found by halving among all floats, so rounding in `scale` can move no record to another leaf.
+    A scaled number is above a threshold exactly if the number is above the largest one that is scaled to at most the threshold. A binary
+    search among all floats finds that one, so rounding in `scale` cannot move a record to another leaf.
     """
     counts = np.diff(tables.first_threshold)
     thresholds = np.full((max(counts, default=0), len(counts)), np.inf)
@@ -139,8 +139,8 @@ def before_scaling(tables: TreeTables, scale: Scale) -> TreeTables:
             scale(_of_rank(middle), scaled)
             fits = scaled <= thresholds
             low, high = np.where(fits, middle, low), np.where(fits, high, middle - 1)
-    found = [_of_rank(low[:count, column]) for column, count in enumerate(counts)]
-    return replace(tables, thresholds=np.concatenate(found) if found else tables.thresholds)
+    unscaled = [_of_rank(low[:count, column]) for column, count in enumerate(counts)]
+    return replace(tables, thresholds=np.concatenate(unscaled) if unscaled else tables.thresholds)
 
 
 def _rank(floats: np.ndarray) -> np.ndarray:

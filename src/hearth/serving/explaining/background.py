@@ -1,8 +1,8 @@
-"""The records that stand for "nothing is known of this column": what a column adds is told against them.
+"""Background records of explanations: the values of a column whose own value is taken as unknown.
 
-They have to be at hand where serving runs, which does not have the data that a model was trained on. So they are fake records, drawn from
-the data set's measured statistics: each column has the values, and goes together with the others, as in the real file. A data set without
-statistics gets records drawn evenly over what its contract allows, and the answer says so.
+Services do not have the train data of a model. So the background is fake records, drawn from the data set's measured statistics, with the
+values and correlations of the real file. For a data set without statistics, records are drawn evenly over the contract's ranges, and the
+answer says so.
 """
 
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ _SEED = 20_261_121
 
 @dataclass(frozen=True)
 class Background:
-    """`origin` says where the records come from."""
+    """Background records; `origin` describes their source."""
 
     columns: Columns
     origin: str
 
 
 def draw_background(contract: Contract, data_dir: Path, rows: int) -> Background:
-    """Draw the background of a data set; the same each time.
+    """Draw the background of a data set; the same in every call.
 
     Raises:
-        InvalidStatistics: there are statistics, and they have a mistake.
+        InvalidStatistics: the statistics have a mistake.
     """
     if (data_dir / contract.name / FILE_NAME).is_file():
         records = FakeRecords.load(contract, data_dir).records(rows, _SEED)

@@ -1,7 +1,6 @@
-"""The explainers of a process: one for each version that is explained, and one thread for all of them.
+"""The explainers of a process: one for each explained version, and one thread for all of them.
 
-An explanation asks a model hundreds or thousands of times. The thread keeps that from the threads that answer predictions, and one is as
-many as may compute beside them.
+An explanation scores hundreds or thousands of records. It has one thread, so that it does not delay the threads that answer predictions.
 """
 
 import logging
@@ -35,14 +34,14 @@ Method = TreeContributions | SampledContributions
 
 
 class Explainers:
-    """Explains records by the model that scores them. Close it when the process ends."""
+    """Explains records by the model that scores them; must be closed."""
 
     def __init__(self, contracts: Mapping[str, Contract], data_dir: Path, max_waiting: int = MAX_WAITING) -> None:
         self._contracts = dict(contracts)
         self._data_dir = data_dir
         self._max_waiting = max_waiting
         self._backgrounds: dict[str, Background] = {}
-        # an explainer goes with the scorer of its version: it does not hold it
+        # an explainer lives as long as the scorer of its version, and does not keep it alive
         self._methods: WeakKeyDictionary[CompiledScorer, Method] = WeakKeyDictionary()
         self._waiting = 0
         self._lock = threading.Lock()
@@ -50,26 +49,26 @@ class Explainers:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="explainer")
 
     def check_class(self, dataset: str, class_: str | None) -> None:
-        """Raise UnknownClass unless the data set has the class, or all are meant, or none is named."""
+        """Raise UnknownClass if the data set has no such class; None and `ALL_CLASSES` are allowed."""
         classes = self._contracts[dataset].target.classes
         if class_ is not None and class_ not in classes and class_ != ALL_CLASSES:
             raise UnknownClass(dataset, class_, [*classes, ALL_CLASSES])
 
     def method(self, model: LoadedModel) -> str:
-        """Say how a model is explained."""
+        """Return the description of the method that explains a model."""
         return self._method(model).method
 
     def submit(
         self, model: LoadedModel, columns: Columns, class_: str | None = None, top: int | None = None
     ) -> "Future[list[Explanation]]":
-        """Explain checked records in the thread for that; nobody is waited for.
+        """Explain valid records in the explainers' thread; returns at once.
 
-        Each record gets one explanation, of the named class or of the one that is predicted for it; `ALL_CLASSES` gets one for each class,
-        unless a class is called so. `top` leaves out all but the largest contributions.
+        Each record gets one explanation, of the named class or of the predicted one; `ALL_CLASSES` gets one for each class, unless a class
+        has that name. `top` is the number of largest contributions to return.
 
         Raises:
             UnknownClass: the data set has no such class.
-            TooBusy: as many explanations as may wait are waiting.
+            TooBusy: the maximum of requests waits already.
         """
         self.check_class(model.dataset, class_)
         with self._lock:
@@ -79,21 +78,21 @@ class Explainers:
         try:
             future = self._thread.submit(self._explain, model, columns, class_, top)
         except RuntimeError:
-            self._done(None)
+            self._release(None)
             raise
-        future.add_done_callback(self._done)
+        future.add_done_callback(self._release)
         return future
 
     def explain(self, model: LoadedModel, columns: Columns, class_: str | None = None, top: int | None = None) -> list[Explanation]:
-        """Do the same as `submit`, and wait."""
+        """Do the same as `submit`, and wait for the result."""
         return self.submit(model, columns, class_, top).result()
 
     def warm(self, models: ModelFollower, then: Callable[[], object] = lambda: None) -> None:
-        """Prepare in the background for models that cannot explain themselves; `then` is called there if any is loaded."""
+        """Prepare sampled explanations in the background; `then` is called there if a loaded model needs them."""
         self._thread.submit(self._warm, models, then)
 
     def close(self) -> None:
-        """Explain nothing more. What has begun ends after the record that it is at."""
+        """Stop: a running explanation ends after its present record."""
         self._closed.set()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -109,7 +108,7 @@ class Explainers:
                 method = self._method(models.get(status.dataset, status.alias))
             except ModelUnavailable:
                 continue
-            except InvalidStatistics as error:  # whoever asks for an explanation is told
+            except InvalidStatistics as error:  # a request for an explanation gets the error
                 _LOGGER.warning("%s", error)
                 continue
             if isinstance(method, SampledContributions):
@@ -117,31 +116,31 @@ class Explainers:
                 then()
                 return
 
-    def _done(self, _: object) -> None:
+    def _release(self, _: object) -> None:
         with self._lock:
             self._waiting -= 1
 
     def _explain(self, model: LoadedModel, columns: Columns, class_: str | None, top: int | None) -> list[Explanation]:
         scores = model.scorer.score_columns(columns)
-        made: list[Explanation] = []
+        explanations: list[Explanation] = []
         for row in range(len(columns)):
             if self._closed.is_set():
-                raise TooBusy("The service ends.")
-            made += self._explain_record(model, columns.rows(slice(row, row + 1)), scores, row, class_, top)
-        return made
+                raise TooBusy("The service is stopping.")
+            explanations += self._explain_record(model, columns.rows(slice(row, row + 1)), scores, row, class_, top)
+        return explanations
 
-    def _explain_record(  # noqa: PLR0913, PLR0917 - what `submit` was given, and which record
+    def _explain_record(  # noqa: PLR0913, PLR0917 - the arguments of `submit`, and the record
         self, model: LoadedModel, record: Columns, scores: Scores, row: int, class_: str | None, top: int | None
     ) -> list[Explanation]:
         contract, method = self._contracts[model.dataset], self._method(model)
         attribution = method.attribute(model.scorer, record)
         values = raw_values(contract, record, 0)
         predicted = int(scores.codes[row])
-        made = []
+        explanations = []
         for code in _chosen(scores.classes, class_, predicted):
             largest = explained(attribution, 0, code, values, top)
             total = float(attribution.contributions[0, :, code].sum())
-            made.append(
+            explanations.append(
                 Explanation(
                     row=row,
                     code=predicted,
@@ -155,7 +154,7 @@ class Explainers:
                     rest=total - sum(part.contribution for part in largest) if len(largest) < len(values) else 0.0,
                 )
             )
-        return made
+        return explanations
 
     def _method(self, model: LoadedModel) -> Method:
         method = self._methods.get(model.scorer)

@@ -1,4 +1,4 @@
-"""The words of an explanation."""
+"""Explanations and their parts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Value = float | int | str | None
 
 
 class Unit(StrEnum):
-    """What contributions are counted in."""
+    """The unit of contributions."""
 
     LOG_ODDS = "log-odds"
     PROBABILITY = "probability"
@@ -22,12 +22,12 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True)
 class Attribution:
-    """What a method finds for n records.
+    """The result of a method for n records.
 
     Attributes:
         contributions: (n, features, classes) float64, features in contract order.
-        base: (classes,) float64: the score of a record of which nothing is known. With the contributions of a record and a class it adds
-            up to the score of that class.
+        base: (classes,) float64: the score without any column. With the contributions of a record to a class it adds up to the record's
+            score of that class.
     """
 
     contributions: np.ndarray
@@ -36,7 +36,7 @@ class Attribution:
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one column of a record adds to the score; below 0 it speaks against the class."""
+    """What one column of a record adds to the score of the class; negative values lower it."""
 
     column: str
     value: Value
@@ -45,10 +45,10 @@ class Contribution:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why one record has the score that it has for one class.
+    """The explanation of the score of one record for one class.
 
-    `row` is the record's position, `code` and `label` say what was predicted for it. `base_value` and all contributions add up to `score`;
-    `contributions` holds the largest, by size, and `rest` is the sum of those that were left out.
+    `row` is the record's position, `code` and `label` are its predicted class. `base_value` and all contributions add up to `score`;
+    `contributions` holds the largest, by size, and `rest` is the sum of the others.
     """
 
     row: int
@@ -72,7 +72,7 @@ def explained(attribution: Attribution, record: int, class_: int, values: Mappin
 
 
 def raw_values(contract: Contract, columns: Columns, row: int) -> dict[str, Value]:
-    """Return the features of a record as a person knows them, in contract order; None where a value is missing."""
+    """Return the raw features of a record, in contract order; None where a value is missing."""
     values: dict[str, Value] = {}
     numbers, codes = iter(columns.numbers[row].tolist()), iter(columns.codes[row].tolist())
     for name, column in contract.feature_columns.items():

@@ -1,10 +1,10 @@
-"""Any model, asked from outside: Shapley values of its probabilities, sampled by shap's permutation explainer.
+"""Shapley values of the probabilities of any model, sampled by shap's permutation explainer.
 
-shap sees no values. For it a record is all zeros and row b of the background is all b + 1; each number says whose value a column takes. So
-numbers, categories and missing values need no code of their own, and nothing that shap compares is only nearly equal.
+shap gets no values. Its record is all zeros and row b of its background is all b + 1: each number names the record whose value a column
+takes. So numbers, categories and missing values are handled alike, and shap compares whole numbers only.
 
-A round walks one random order of the columns forth and back, and at each step asks the model about every row of the background. Each round
-has a background of its own: at the same cost the error is half of that with one background for all rounds.
+A round goes through one random order of the columns forth and back, and at each step scores every row of the background. Each round has a
+background of its own, which halves the error of one background for all rounds, at the same cost.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ ROWS_A_ROUND = 50
 
 
 class SampledContributions:
-    """Contributions to the probability of a class. The same record has the same ones each time."""
+    """Contributions to the probability of a class; the same record has the same ones in every call."""
 
     unit = Unit.PROBABILITY
 
@@ -34,8 +34,8 @@ class SampledContributions:
 
     def attribute(self, scorer: CompiledScorer, columns: Columns) -> Attribution:
         """Explain the records one after the other."""
-        found = [self._explain(scorer, columns.rows(slice(row, row + 1))) for row in range(len(columns))]
-        return Attribution(np.stack([contributions for contributions, _ in found])[:, self._order], found[0][1])
+        results = [self._explain(scorer, columns.rows(slice(row, row + 1))) for row in range(len(columns))]
+        return Attribution(np.stack([contributions for contributions, _ in results])[:, self._order], results[0][1])
 
     def _explain(self, scorer: CompiledScorer, record: Columns) -> tuple[np.ndarray, np.ndarray]:
         rounds = []
@@ -47,7 +47,7 @@ class SampledContributions:
 
 
 def warm_up() -> None:
-    """Import shap and let numba compile what it uses: some seconds that else the first explanation of a process would take longer."""
+    """Import shap and let numba compile its functions, which would delay the first explanation of a process by seconds."""
     _shapley(lambda owners: np.stack([owners[:, 0], owners[:, 1]], axis=1), features=2, rows=2, seed=0)
 
 
@@ -63,15 +63,15 @@ def _round(scorer: CompiledScorer, record: Columns, background: Columns, seed: i
     return _shapley(probabilities, count + codes.shape[1], len(background), seed)
 
 
-def _shapley(ask: Callable[[np.ndarray], np.ndarray], features: int, rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Let shap ask about matrices that say of each column whose value it has."""
+def _shapley(score: Callable[[np.ndarray], np.ndarray], features: int, rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Run shap on matrices of the owners of values: 0 is the record, b + 1 is row b of the background."""
     import shap  # noqa: PLC0415 - takes a while, and a process that only serves LightGBM does without
 
     owners = np.repeat(np.arange(1.0, rows + 1)[:, None], features, axis=1)
     with _own_random_state():
-        explainer = shap.explainers.Permutation(ask, shap.maskers.Independent(owners, max_samples=rows), seed=seed)
-        found = explainer(np.zeros((1, features)), max_evals=2 * features + 1, silent=True)
-    return np.asarray(found.values[0], dtype=np.float64), np.asarray(found.base_values[0], dtype=np.float64)
+        explainer = shap.explainers.Permutation(score, shap.maskers.Independent(owners, max_samples=rows), seed=seed)
+        explanation = explainer(np.zeros((1, features)), max_evals=2 * features + 1, silent=True)
+    return np.asarray(explanation.values[0], dtype=np.float64), np.asarray(explanation.base_values[0], dtype=np.float64)
 
 
 @contextmanager

@@ -1,0 +1,30 @@
+"""Models in files: what is written is read back, whatever the example rows hold."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hearth.modelling.families import FAMILIES
+from hearth.modelling.tuning import fit
+from hearth.registry import model_files
+from tests.support.samples import EMPLOYEES, sample_rows
+
+NULLABLE = EMPLOYEES.model_copy(
+    update={"columns": {**EMPLOYEES.columns, "Gender": EMPLOYEES.columns["Gender"].model_copy(update={"nullable": True})}}
+)
+
+
+@pytest.mark.parametrize("missing", [0, 3, 5])
+def test_an_example_keeps_its_types_however_many_of_its_categories_are_missing(tmp_path: Path, missing: int) -> None:
+    X, y = sample_rows(NULLABLE, 60)
+    X.loc[: missing - 1, "Gender"] = None
+    family = FAMILIES["logistic_regression"]
+    pipeline = fit(NULLABLE, X, y, family, params=family.defaults, seed=1)
+    model_files.save(tmp_path / "model", pipeline, X.head(5), "m-1", "run-1")
+
+    loaded, example = model_files.load(tmp_path / "model", "the model")
+
+    pd.testing.assert_frame_equal(example, X.head(5), check_column_type=False)
+    assert np.array_equal(loaded.predict_proba(X), pipeline.predict_proba(X))
