@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hearth.errors import ModelUnavailable
 from hearth.serving.model_follower import LoadedModel
 from hearth.streaming.client import Entry
-from hearth.streaming.messages import encode, most_records
+from hearth.streaming.messages import encode, max_records
 from hearth.streaming.worker.scoring import by_address, chunks, score
 from tests.support.models import Shelf, employees, good_record, served
 
@@ -39,9 +39,9 @@ def test_chunks_keep_the_order_and_hold_one_message_or_no_more_records_than_allo
     made = chunks(entries, most)
 
     assert [one for chunk in made for one in chunk] == entries
-    assert all(len(chunk) == 1 or sum(map(most_records, chunk)) <= most for chunk in made)
+    assert all(len(chunk) == 1 or sum(map(max_records, chunk)) <= most for chunk in made)
     pairs = pairwise(made)
-    assert all(sum(map(most_records, [*chunk, following[0]])) > most for chunk, following in pairs), "cut earlier than needed"
+    assert all(sum(map(max_records, [*chunk, following[0]])) > most for chunk, following in pairs), "cut earlier than needed"
 
 
 def test_messages_are_grouped_by_whom_they_ask_and_those_that_ask_nobody_are_buried() -> None:
@@ -100,4 +100,4 @@ def test_the_letter_of_a_message_with_thousands_of_bad_records_is_short(model: L
 
 @given(st.lists(st.dictionaries(st.text(max_size=5), st.none() | st.text(max_size=5), max_size=3), min_size=1, max_size=5))
 def test_no_message_is_thought_to_hold_fewer_records_than_it_does(records: list[dict[str, object]]) -> None:
-    assert most_records(entry(1, *records)) >= len(records)
+    assert max_records(entry(1, *records)) >= len(records)

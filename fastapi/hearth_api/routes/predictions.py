@@ -58,7 +58,7 @@ async def list_predictions(  # noqa: PLR0913, PLR0917 - what one may choose by
 @router.get("/predictions/{message_id}", summary="What became of a message", responses={404: {"model": ErrorBody}})
 async def find_prediction(service: Service, opened: Opened, message_id: str) -> MessageOutcome:
     """Its predictions if they are stored, why its records are dead if some are, or that it still waits."""
-    outcome = await to_thread.run_sync(opened.outcomes.of, message_id, limiter=opened.store_threads)
+    outcome = await to_thread.run_sync(opened.outcomes.find, message_id, limiter=opened.store_threads)
     return _outcome(service.contracts, outcome)
 
 

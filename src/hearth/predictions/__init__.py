@@ -1,4 +1,4 @@
-"""What was predicted, for which record, by which version: one PostgreSQL table, keyed by message, row and role."""
+"""The predictions store: one PostgreSQL table of predictions, keyed by message, row and role."""
 
 from hearth.predictions.prediction import Cursor, Prediction
 from hearth.predictions.rows import PredictionBlock
