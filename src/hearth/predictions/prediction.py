@@ -1,4 +1,5 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Self
@@ -6,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from hearth.contracts import Contract
 from hearth.errors import InvalidCursor
 
 
@@ -40,6 +42,16 @@ class Prediction:
 
 # PostgreSQL stores no NUL in texts
 _POSITION = TypeAdapter(tuple[AwareDatetime, Annotated[str, Field(pattern=r"^[^\x00]*$")], Annotated[int, Field(ge=0, lt=2**31)]])
+
+
+def class_values(prediction: Prediction, contract: Contract | None) -> tuple[int | str, Sequence[str]]:
+    """Return the predicted class as the column of the data set holds it, and the names of all classes.
+
+    Without a contract, or if the contract now has another number of classes, codes and positions are returned instead.
+    """
+    if contract and len(contract.target.classes) == len(prediction.probabilities):
+        return contract.class_codes[prediction.code], contract.target.classes
+    return prediction.code, [str(position) for position in range(len(prediction.probabilities))]
 
 
 @dataclass(frozen=True, slots=True)
