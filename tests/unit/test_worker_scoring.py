@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_core import to_json
 
 from hearth.errors import ModelUnavailable
 from hearth.serving.model_follower import LoadedModel
@@ -73,6 +74,22 @@ def test_good_records_are_scored_whatever_is_beside_them_and_each_bad_message_ha
     assert "not JSON" in reasons["2-0"]
     assert "row 0" in reasons["3-0"]
     assert "row 1, 'Designation': got 9" in reasons["3-0"]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_json_does_not_have_costs_its_record_alone(model: LoadedModel, number: str) -> None:
+    names = CONTRACT.feature_columns
+    nullable = next(name for name, column in names.items() if column.nullable)
+    for column in ("Designation", nullable):
+        good = to_json({**GOOD, "Designation": 5}).decode()
+        bad = to_json({**GOOD, column: "a number"}).decode().replace('"a number"', number)
+
+        scored = score(model, CONTRACT, [Entry("1-0", {b"dataset": b"employees", b"records": f"[{good}, {bad}, {good}]".encode()})])
+
+        assert list(zip(scored.block.message_ids, scored.block.rows, strict=True)) == [("1-0", 0), ("1-0", 2)]
+        [letter] = scored.letters
+        assert (letter.error, letter.reason.count("row ")) == ("invalid_records", 1)
+        assert letter.reason.startswith(f"row 1, '{column}': got {float(number)}")
 
 
 def test_what_is_stored_of_a_record_are_the_features_of_the_contract_missing_ones_too(model: LoadedModel) -> None:
