@@ -276,6 +276,21 @@ def test_a_message_of_thousands_of_fields_is_buried_too(bench: Bench) -> None:
     assert len(letter) > 1_000
 
 
+def test_a_message_with_a_field_that_is_there_twice_goes_back_with_both_values(bench: Bench) -> None:
+    id_ = bench.redis.execute_command("XADD", bench.name, "*", "alias", "svm", "alias", "knn", "record", "{bad}", "record", "{}").decode()
+    with StreamConsumer(bench.url, bench.name, "workers", "one", 1_000) as reader:
+        reader.join()
+        [entry] = reader.read(10, 1)
+        reader.acknowledge([id_], [DeadLetter(entry, "invalid_message", "twice", "2026-11-21T12:00:00+00:00")])
+
+    assert bench.run("--all", "--set", "alias=champion").stdout == "1 messages are back on the stream.\n"
+
+    with StreamConsumer(bench.url, bench.name, "workers", "one", 1_000) as reader:
+        [entry] = reader.read(10, 1)
+    assert entry.fields == {b"alias": b"champion", b"record": b"{}", b"replay_of": id_.encode()}
+    assert entry.repeated == ((b"record", b"{bad}"),)
+
+
 def test_put_back_messages_are_scored_once_under_their_first_id(bench: Bench, fresh_database: str) -> None:
     """One asks for an alias that nobody has, one holds a bad record beside a good one: of both, each good record has one row in the end."""
     migrate(fresh_database)

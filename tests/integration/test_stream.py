@@ -13,6 +13,7 @@ from deploy.embedded import temporary_servers
 from hearth.errors import StreamUnavailable
 from hearth.streaming.client import Entry, StreamWriter
 from hearth.streaming.consumer import DeadLetter, PendingEntry, StreamConsumer, StreamState
+from hearth.streaming.dead_letters import DeadLetters
 
 Readers = Callable[[str], StreamConsumer]
 
@@ -50,6 +51,24 @@ def readers(valkey_url: str, name: str) -> Iterator[Readers]:
 
 def send(writer: StreamWriter, count: int) -> list[str]:
     return writer.send([{b"number": str(number).encode()} for number in range(count)])
+
+
+def test_fields_that_are_there_twice_are_read_claimed_and_buried_with_both_values(
+    writer: StreamWriter, readers: Readers, redis: Any, name: str, valkey_url: str
+) -> None:
+    id_ = redis.execute_command("XADD", name, "*", "record", "1", "dataset", "d", "record", "2", "record", "3").decode()
+    [one] = send(writer, 1)
+    repeated = ((b"record", b"1"), (b"record", b"2"))
+    expected = Entry(id_, {b"record": b"3", b"dataset": b"d"}, repeated)
+    reader = readers("one")
+
+    assert reader.read(10, 1) == [expected, Entry(one, {b"number": b"0"})]
+    assert reader.claim(reader.own_pending("0-0", 1)) == [expected]
+    reader.acknowledge([id_], [DeadLetter(expected, "invalid_message", "twice", "2026-11-21T12:00:00+00:00")])
+
+    with DeadLetters(valkey_url, name) as letters:
+        [letter] = letters.list()
+    assert (letter.message_id, letter.fields, letter.repeated) == (id_, expected.fields, repeated)
 
 
 def test_a_group_that_comes_late_gets_what_was_sent_before(writer: StreamWriter, readers: Readers) -> None:

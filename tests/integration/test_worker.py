@@ -9,6 +9,7 @@ import pytest
 
 from hearth.errors import PredictionsUnavailable
 from hearth.predictions import PredictionStore
+from hearth.streaming.dead_letters import DeadLetters
 from hearth.streaming.messages import encode
 from tests.support.models import Shelf
 from tests.support.waiting import until
@@ -78,6 +79,20 @@ def test_a_bad_record_costs_no_good_one_beside_it(bench: Bench) -> None:
     assert "row 2" in letter["reason"]
     assert json.loads(letter["original.records"])[1]["Gender"] == "nobody"
     assert bench.settled()
+
+
+def test_a_message_with_a_field_that_is_there_twice_is_a_dead_letter_that_names_it_and_holds_both_values(bench: Bench) -> None:
+    bad, good = json.dumps(record("two")), json.dumps(record())
+    bench.redis.execute_command("XADD", bench.name, "*", "dataset", "employees", "record", bad, "record", good)
+    bench.send(record())
+
+    with bench.working(Shelf(champion="3")):
+        until(lambda: bench.settled() and bench.count() == 1)
+
+    with DeadLetters(bench.valkey_url, bench.name) as letters:
+        [letter] = letters.list()
+    assert (letter.error, letter.reason) == ("invalid_message", "a field may occur only once; these occur more often: 'record'")
+    assert [*letter.repeated, (b"record", letter.fields[b"record"])] == [(b"record", bad.encode()), (b"record", good.encode())]
 
 
 def test_what_can_never_be_scored_is_buried_with_its_reason_and_holds_up_nothing(bench: Bench) -> None:

@@ -56,6 +56,13 @@ def test_an_unreadable_message_says_what_is_wrong(fields: dict[bytes, bytes], re
     assert len(str(caught.value)) < 500
 
 
+def test_a_field_that_is_there_twice_is_named() -> None:
+    entry = Entry("1-0", {b"dataset": b"employees", b"record": b"{}"}, repeated=((b"record", b"{bad}"), (b"record", b"[]")))
+
+    with pytest.raises(InvalidMessage, match="only once; these occur more often: 'record'"):
+        decode(entry)
+
+
 def test_the_time_that_a_message_came_in_is_part_of_its_id() -> None:
     assert enqueued_at("1763726400123-4") == datetime(2025, 11, 21, 12, 0, 0, 123_000, tzinfo=UTC)
     assert enqueued_at("18446744073709551615-0") is None

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from redis import Redis
@@ -41,10 +41,14 @@ return ids
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One message of the stream; `fields` is empty if the message was trimmed away."""
+    """One message of the stream; `fields` is empty if the message was trimmed away.
+
+    `repeated` are further fields with a name that is in `fields`: a stream allows them, a message of ours does not.
+    """
 
     id: str
     fields: Fields
+    repeated: tuple[tuple[bytes, bytes], ...] = ()
 
     @property
     def key(self) -> str:
@@ -64,6 +68,9 @@ class StreamClient:
         self._redis = Redis.from_url(
             url, socket_timeout=_SOCKET_SECONDS, socket_connect_timeout=_CONNECT_SECONDS, retry=Retry(NoBackoff(), 0)
         )
+        for command in ("XRANGE", "XREVRANGE"):  # the driver's own parsers drop repeated fields
+            self._redis.set_response_callback(command, _parse_entries)
+        self._redis.set_response_callback("XREADGROUP", _parse_read)
 
     def __enter__(self) -> Self:
         return self
@@ -126,16 +133,29 @@ class StreamWriter(StreamClient):
             return int(self._redis.xlen(self._name))
 
 
-def parse_entries(answer: Sequence[tuple[bytes, Fields | None]]) -> list[Entry]:
-    """Return the messages of a response, in its order."""
-    return [Entry(id_.decode(), fields or {}) for id_, fields in answer]
-
-
-def id_parts(id_: bytes) -> tuple[int, int]:
+def id_parts(id_: str | bytes) -> tuple[int, int]:
     """Return the two numbers of a message id, milliseconds and sequence; ids are ordered by this pair."""
-    milliseconds, _, sequence = id_.decode().partition("-")
+    milliseconds, _, sequence = (id_ if isinstance(id_, str) else id_.decode()).partition("-")
     return int(milliseconds), int(sequence)
 
 
 def _encodable(fields: Fields) -> dict[EncodableT, EncodableT]:
     return dict(fields)  # type: ignore[arg-type]  # redis types the keys invariantly
+
+
+def _parse_entries(response: Sequence[tuple[bytes, Sequence[bytes]]], **_: object) -> list[Entry]:
+    return [_entry(id_.decode(), list(zip(values[::2], values[1::2], strict=True))) for id_, values in response]
+
+
+def _parse_read(response: Mapping[bytes, Any] | Sequence[tuple[bytes, Any]] | None, **_: object) -> list[Entry]:
+    """Parse the response to a read of one stream; RESP3 has a map of streams, RESP2 a list, and both have nothing after a time-out."""
+    streams = response.items() if isinstance(response, Mapping) else response or ()
+    return [entry for _, entries in streams for entry in _parse_entries(entries)]
+
+
+def _entry(id_: str, pairs: Sequence[tuple[bytes, bytes]]) -> Entry:
+    fields = dict(pairs)
+    if len(fields) == len(pairs):
+        return Entry(id_, fields)
+    last = {name: index for index, (name, _) in enumerate(pairs)}
+    return Entry(id_, fields, tuple(pair for index, pair in enumerate(pairs) if last[pair[0]] != index))

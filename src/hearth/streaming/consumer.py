@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from redis.exceptions import ResponseError
 
-from hearth.streaming.client import Entry, Fields, StreamClient, id_parts, parse_entries
+from hearth.streaming.client import Entry, StreamClient, id_parts
 
 _NO_GROUP = ("NOGROUP", "no such key")
 _MAX_FIELDS = 3_000  # fields of a message that its letter holds: Lua unpacks at most 8,000 values
@@ -88,14 +88,14 @@ class StreamConsumer(StreamClient):
 
     def read(self, count: int, block_milliseconds: int) -> list[Entry]:
         """Return at most `count` messages that no consumer has read; wait up to `block_milliseconds` for the first."""
-        answer = self._in_group(
+        entries: list[Entry] | None = self._in_group(
             lambda: self._redis.xreadgroup(self._group, self._consumer, {self._name: ">"}, count=count, block=block_milliseconds)
         )
-        return parse_entries(answer[0][1]) if answer else []
+        return entries or []
 
     def own_pending(self, after: str, count: int) -> list[PendingEntry]:
         """Return this consumer's pending messages after an id, those of an earlier process included; oldest first."""
-        return self._pending("{}-{}".format(*_after(id_parts(after.encode()))), count, consumername=self._consumer)
+        return self._pending("{}-{}".format(*_after(id_parts(after))), count, consumername=self._consumer)
 
     def idle_pending(self, idle_milliseconds: int, count: int) -> list[PendingEntry]:
         """Return messages that have been pending for any consumer for at least this time, oldest first."""
@@ -110,7 +110,7 @@ class StreamConsumer(StreamClient):
             for message in pending:
                 pipeline.xrange(self._name, message.id, message.id)
             responses = pipeline.execute()
-        entries = [parse_entries(one)[0] if one else Entry(message.id, {}) for message, one in zip(pending, responses, strict=True)]
+        entries = [one[0] if one else Entry(message.id, {}) for message, one in zip(pending, responses, strict=True)]
         claimed: set[bytes] = set()
         for deliveries in {message.deliveries for message in pending}:
             ids = [entry.id for message, entry in zip(pending, entries, strict=True) if entry.fields and message.deliveries == deliveries]
@@ -132,7 +132,7 @@ class StreamConsumer(StreamClient):
         dead = {letter.entry.id for letter in letters}
         with self._translate_errors(), self._redis.pipeline(transaction=False) as pipeline:
             for letter in letters:
-                arguments = (part for field in _letter_fields(letter).items() for part in field)
+                arguments = (part for field in _letter_fields(letter) for part in field)
                 pipeline.eval(_ACKNOWLEDGE_DEAD, 2, self._name, self.dead_name, self._group, letter.entry.id, self._max_dead, *arguments)
             if others := [id_ for id_ in ids if id_ not in dead]:
                 pipeline.xack(self._name, self._group, *others)
@@ -171,7 +171,7 @@ class StreamConsumer(StreamClient):
             length=length,
             lag=lag,
             pending=pending,
-            oldest_seconds=_age(id_parts(first[0][0])[0], now) if has_unsettled else 0.0,
+            oldest_seconds=_age(id_parts(first[0].id)[0], now) if has_unsettled else 0.0,
             newest_seconds=_age(last, now) if last else None,
             dead=dead,
         )
@@ -204,7 +204,8 @@ def _after(id_: tuple[int, int]) -> tuple[int, int]:
     return id_[0], id_[1] + 1
 
 
-def _letter_fields(letter: DeadLetter) -> Fields:
-    fields = {"message_id": letter.entry.key, "error": letter.error, "reason": letter.reason, "time": letter.time}
-    original = {b"original." + name: value for name, value in islice(letter.entry.fields.items(), _MAX_FIELDS)}
-    return {name.encode(): text.encode() for name, text in fields.items()} | original
+def _letter_fields(letter: DeadLetter) -> list[tuple[bytes, bytes]]:
+    entry = letter.entry
+    texts = {"message_id": entry.key, "error": letter.error, "reason": letter.reason, "time": letter.time}
+    original = islice(chain(entry.repeated, entry.fields.items()), _MAX_FIELDS)
+    return [*((name.encode(), text.encode()) for name, text in texts.items()), *((b"original." + name, value) for name, value in original)]

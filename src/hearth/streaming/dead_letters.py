@@ -1,10 +1,10 @@
 """Reads the dead-letter stream: messages, or records of messages, that can never be scored, and the reasons."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hearth.streaming.client import Entry, Fields, StreamClient, id_parts, parse_entries
+from hearth.streaming.client import Entry, Fields, StreamClient, id_parts
 from hearth.streaming.messages import enqueued_at
 from hearth.streaming.pending import is_message_id
 
@@ -14,7 +14,7 @@ _ORIGINAL = b"original."
 
 @dataclass(frozen=True, slots=True)
 class StoredLetter:
-    """A dead letter of the stream. `id` is its own id, `message_id` that of its message; `fields` are those of the message."""
+    """A dead letter. `id` is its own id, `message_id` that of its message; `fields` and `repeated` are those of the message."""
 
     id: str
     message_id: str
@@ -22,6 +22,7 @@ class StoredLetter:
     reason: str
     time: str
     fields: Fields
+    repeated: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class DeadLetters(StreamClient):
@@ -53,7 +54,7 @@ class DeadLetters(StreamClient):
             StreamUnavailable: the server does not answer.
         """
         for letter in self._from("-"):
-            if id_parts(letter.id.encode()) > id_parts(end.encode()):
+            if id_parts(letter.id) > id_parts(end):
                 return
             yield letter
 
@@ -64,8 +65,8 @@ class DeadLetters(StreamClient):
             StreamUnavailable: the server does not answer.
         """
         with self._translate_errors():
-            response = self._redis.xrevrange(self._name, count=count)
-        return [_letter(entry) for entry in parse_entries(response)]  # type: ignore[arg-type]  # redis types every response as anything
+            entries: list[Entry] = self._redis.xrevrange(self._name, count=count)  # type: ignore[assignment]  # parsed by our own callback
+        return [_letter(entry) for entry in entries]
 
     def list(self, after: str = "", count: int = _PAGE_ENTRIES) -> Sequence[StoredLetter]:
         """Return at most `count` letters after the id `after`, or the first ones.
@@ -84,8 +85,8 @@ class DeadLetters(StreamClient):
 
     def _range(self, start: str, count: int) -> Sequence[StoredLetter]:
         with self._translate_errors():
-            response = self._redis.xrange(self._name, min=start, count=count)
-        return [_letter(entry) for entry in parse_entries(response)]  # type: ignore[arg-type]  # redis types every response as anything
+            entries: list[Entry] = self._redis.xrange(self._name, min=start, count=count)  # type: ignore[assignment]  # parsed by our own callback
+        return [_letter(entry) for entry in entries]
 
 
 def _start(message_id: str) -> str:
@@ -98,10 +99,19 @@ def _start(message_id: str) -> str:
 
 def _letter(entry: Entry) -> StoredLetter:
     fields = entry.fields
-    original = {name.removeprefix(_ORIGINAL): value for name, value in fields.items() if name.startswith(_ORIGINAL)}
     return StoredLetter(
-        entry.id, _text(fields, b"message_id"), _text(fields, b"error"), _text(fields, b"reason"), _text(fields, b"time"), original
+        id=entry.id,
+        message_id=_text(fields, b"message_id"),
+        error=_text(fields, b"error"),
+        reason=_text(fields, b"reason"),
+        time=_text(fields, b"time"),
+        fields=dict(_original(fields.items())),
+        repeated=tuple(_original(entry.repeated)),
     )
+
+
+def _original(fields: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    return ((name.removeprefix(_ORIGINAL), value) for name, value in fields if name.startswith(_ORIGINAL))
 
 
 def _text(fields: Fields, name: bytes) -> str:

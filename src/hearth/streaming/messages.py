@@ -40,6 +40,8 @@ def read_address(entry: Entry) -> tuple[str, str]:
     fields = entry.fields
     if not fields:
         raise InvalidMessage("the stream was trimmed before the message was scored")
+    if entry.repeated:
+        raise InvalidMessage(f"a field may occur only once; these occur more often: {_field_names(dict(entry.repeated))}")
     if REPLAY_OF in fields and not MESSAGE_ID.fullmatch(fields[REPLAY_OF]):
         raise InvalidMessage(f"{REPLAY_OF.decode()!r} must be the id of a message, got {fields[REPLAY_OF][:_EXCERPT_LENGTH]!r}")
     return _text(fields, b"dataset"), _text(fields, b"alias") if b"alias" in fields else DEFAULT_ALIAS

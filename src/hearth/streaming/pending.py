@@ -31,7 +31,7 @@ class PendingMessages(StreamClient):
             if not self._redis.xrange(self._name, min=message_id, max=message_id):
                 return None
             groups = [(group["name"], id_parts(group["last-delivered-id"])) for group in self._redis.xinfo_groups(self._name)]
-            position = id_parts(message_id.encode())
+            position = id_parts(message_id)
             if not groups or any(position > delivered for _, delivered in groups):
                 return PendingState.QUEUED
             pending = any(self._redis.xpending_range(self._name, name, message_id, message_id, 1) for name, _ in groups)
@@ -40,4 +40,4 @@ class PendingMessages(StreamClient):
 
 def is_message_id(text: str) -> bool:
     """Whether the text is a valid message id, which the server requires."""
-    return _ID.fullmatch(text) is not None and max(id_parts(text.encode())) < _PAST_LARGEST
+    return _ID.fullmatch(text) is not None and max(id_parts(text)) < _PAST_LARGEST

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 
 from hearth.errors import HearthError
 from hearth.logs import configure_logging
@@ -77,7 +77,8 @@ class Replay(DeadLetters):
         with self._translate_errors(), self._redis.pipeline(transaction=False) as pipeline:
             for letter in letters:
                 fields = {**letter.fields, **overrides, REPLAY_OF: letter.message_id.encode()}
-                arguments = (part for pair in fields.items() for part in pair)
+                repeated = (pair for pair in letter.repeated if pair[0] not in overrides and pair[0] != REPLAY_OF)
+                arguments = (part for pair in chain(repeated, fields.items()) for part in pair)
                 pipeline.eval(_PUT_BACK, 2, self._stream, self._name, letter.id, *arguments)
             return [id_.decode() for id_ in pipeline.execute() if id_]
 
