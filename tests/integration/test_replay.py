@@ -276,6 +276,16 @@ def test_a_message_of_thousands_of_fields_is_buried_too(bench: Bench) -> None:
     assert len(letter) > 1_000
 
 
+def test_a_new_alias_takes_the_place_of_model_too(bench: Bench) -> None:
+    id_ = bench.bury({b"dataset": b"employees", b"model": b"knnn", b"record": b"{}"})
+
+    assert bench.run("--all", "--set", "alias=knn").stdout == "1 messages are back on the stream.\n"
+
+    with StreamConsumer(bench.url, bench.name, "workers", "one", 1_000) as reader:
+        [entry] = reader.read(10, 1)
+    assert entry.fields == {b"dataset": b"employees", b"record": b"{}", b"alias": b"knn", b"replay_of": id_.encode()}
+
+
 def test_a_message_with_a_field_that_is_there_twice_goes_back_with_both_values(bench: Bench) -> None:
     id_ = bench.redis.execute_command("XADD", bench.name, "*", "alias", "svm", "alias", "knn", "record", "{bad}", "record", "{}").decode()
     with StreamConsumer(bench.url, bench.name, "workers", "one", 1_000) as reader:

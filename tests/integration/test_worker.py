@@ -95,6 +95,22 @@ def test_a_message_with_a_field_that_is_there_twice_is_a_dead_letter_that_names_
     assert [*letter.repeated, (b"record", letter.fields[b"record"])] == [(b"record", bad.encode()), (b"record", good.encode())]
 
 
+def test_a_field_that_nobody_reads_is_refused_by_name_and_model_stands_for_alias(bench: Bench) -> None:
+    fields = {b"dataset": b"employees", b"record": json.dumps(record()).encode()}
+    unread, both, model = bench.writer.send(
+        [{**fields, b"version": b"1"}, {**fields, b"alias": b"knn", b"model": b"knn"}, {**fields, b"model": b"knn"}]
+    )
+
+    with bench.working(Shelf(champion="3", knn="2")):
+        until(lambda: bench.settled() and bench.count() == 1)
+
+    assert [(found.message_id, found.alias) for found in bench.stored()] == [(model, "knn")]
+    reasons = {letter["message_id"]: letter["reason"] for letter in bench.dead()}
+    assert reasons.keys() == {unread, both}
+    assert reasons[unread].startswith("unknown fields: 'version'; expected ")
+    assert "either 'alias' or 'model'" in reasons[both]
+
+
 def test_what_can_never_be_scored_is_buried_with_its_reason_and_holds_up_nothing(bench: Bench) -> None:
     bench.writer.send([{b"dataset": b"employees", b"records": b"{not json"}, {b"what": b"\xff"}])
     bench.send(record(), dataset="strangers")

@@ -1,7 +1,8 @@
 """The format of a message of the stream.
 
-Fields: `dataset`; `alias`, by default champion; and either `records`, a JSON list, or `record`, one JSON object. A message that was put
-back from the dead letters also has `replay_of`, the id of the original message, under which its predictions are stored.
+Fields: `dataset`; `alias` or, as in REST, `model`, by default champion; and either `records`, a JSON list, or `record`, one JSON object. A
+message that was put back from the dead letters also has `replay_of`, the id of the original message, under which its predictions are
+stored. Any other field is an error.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,8 @@ from hearth.errors import InvalidMessage
 from hearth.streaming.client import MESSAGE_ID, REPLAY_OF, Entry, Fields
 
 DEFAULT_ALIAS = "champion"
+ALIAS_FIELDS = (b"alias", b"model")
+_FIELDS = frozenset((b"dataset", *ALIAS_FIELDS, b"records", b"record", REPLAY_OF))
 _EXCERPT_LENGTH = 100
 
 
@@ -44,7 +47,14 @@ def read_address(entry: Entry) -> tuple[str, str]:
         raise InvalidMessage(f"a field may occur only once; these occur more often: {_field_names(dict(entry.repeated))}")
     if REPLAY_OF in fields and not MESSAGE_ID.fullmatch(fields[REPLAY_OF]):
         raise InvalidMessage(f"{REPLAY_OF.decode()!r} must be the id of a message, got {fields[REPLAY_OF][:_EXCERPT_LENGTH]!r}")
-    return _text(fields, b"dataset"), _text(fields, b"alias") if b"alias" in fields else DEFAULT_ALIAS
+    if unknown := {name: value for name, value in fields.items() if name not in _FIELDS}:
+        raise InvalidMessage(
+            f"unknown fields: {_field_names(unknown)}; expected 'dataset', 'alias' (or 'model'), and 'records' or 'record'"
+        )
+    alias_fields = [name for name in ALIAS_FIELDS if name in fields]
+    if len(alias_fields) > 1:
+        raise InvalidMessage("expected either 'alias' or 'model', got both")
+    return _text(fields, b"dataset"), _text(fields, alias_fields[0]) if alias_fields else DEFAULT_ALIAS
 
 
 def read_records(entry: Entry) -> Sequence[object]:

@@ -21,7 +21,7 @@ from hearth.moments import parse_moment
 from hearth.settings import StreamSettings
 from hearth.streaming.client import REPLAY_OF, StreamWriter
 from hearth.streaming.dead_letters import DeadLetters, StoredLetter
-from hearth.streaming.messages import enqueued_at
+from hearth.streaming.messages import ALIAS_FIELDS, enqueued_at
 from hearth.streaming.retrying import Retrier, Stopped, wait_while_full
 
 _AT_ONCE = 100
@@ -74,11 +74,12 @@ class Replay(DeadLetters):
             StreamUnavailable: some messages may have been put back; retrying is safe.
         """
         overrides = {name.encode(): value.encode() for name, value in (changes or {}).items()}
+        removed = {*overrides, REPLAY_OF, *(ALIAS_FIELDS if b"alias" in overrides else ())}
         with self._translate_errors(), self._redis.pipeline(transaction=False) as pipeline:
             for letter in letters:
-                fields = {**letter.fields, **overrides, REPLAY_OF: letter.message_id.encode()}
-                repeated = (pair for pair in letter.repeated if pair[0] not in overrides and pair[0] != REPLAY_OF)
-                arguments = (part for pair in chain(repeated, fields.items()) for part in pair)
+                original = (pair for pair in chain(letter.repeated, letter.fields.items()) if pair[0] not in removed)
+                fields = chain(original, overrides.items(), [(REPLAY_OF, letter.message_id.encode())])
+                arguments = (part for field in fields for part in field)
                 pipeline.eval(_PUT_BACK, 2, self._stream, self._name, letter.id, *arguments)
             return [id_.decode() for id_ in pipeline.execute() if id_]
 
@@ -120,7 +121,7 @@ def _list(letters: Iterator[StoredLetter]) -> None:
     for letter in letters:
         counts[letter.error] += 1
         reason = letter.reason if len(letter.reason) <= _LONGEST_REASON else letter.reason[: _LONGEST_REASON - 1] + "…"
-        asked = f"{field_text(letter, b'dataset') or '?'}@{field_text(letter, b'alias') or '?'}"
+        asked = f"{field_text(letter, b'dataset') or '?'}@{field_text(letter, *ALIAS_FIELDS) or '?'}"
         print(f"{letter.time[:19]}  {letter.message_id:<20} {asked:<24} {letter.error}: {reason}")  # noqa: T201
     each = ", ".join(f"{count} {error}" for error, count in counts.most_common())
     print(f"{counts.total()} dead letters{': ' if each else ''}{each}.")  # noqa: T201
@@ -147,8 +148,9 @@ def _put_back(  # noqa: PLR0913, PLR0917 - what is chosen and how
         print(f"{gone} are not: their messages had been trimmed from the stream before anybody read them.")  # noqa: T201
 
 
-def field_text(letter: StoredLetter, name: bytes) -> str:
-    """Return a field of the message of a letter; empty if it has none."""
+def field_text(letter: StoredLetter, *names: bytes) -> str:
+    """Return the first of these fields that the message of a letter has; empty if it has none."""
+    name = next((name for name in names if name in letter.fields), b"")
     return letter.fields.get(name, b"").decode(errors="replace")
 
 
