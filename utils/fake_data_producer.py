@@ -88,7 +88,7 @@ def produce(  # noqa: PLR0913, PLR0917 - what is sent, how fast, and what for
     """
     sent, since_start, start = 0, 0, time.monotonic()
     try:
-        while not retrier.ended:
+        while not retrier.stopping:
             if _wait_for(has_models, retrier) | wait_while_full(writer.length, max_length, retrier):
                 since_start, start = 0, time.monotonic()  # what was not sent meanwhile is not made up for
                 continue
@@ -111,12 +111,12 @@ def produce(  # noqa: PLR0913, PLR0917 - what is sent, how fast, and what for
 def _wait_for(has_models: Callable[[], bool], retrier: Retrier) -> bool:
     """Return when there is a model to be asked, or the end has come; tell whether that had to be waited for."""
     waited = False
-    while not retrier.ended and not has_models():
+    while not retrier.stopping and not has_models():
         if not waited:
             logger.warning("waiting: none of these data sets has a model yet. Run a training first.")
             waited = True
         retrier.sleep(_UNTRAINED_SECONDS)
-    if waited and not retrier.ended:
+    if waited and not retrier.stopping:
         logger.info("going on: there is a model")
     return waited
 

@@ -22,7 +22,7 @@ from hearth.registry import Registry
 from hearth.serving.compiled.scorer import CompiledScorer
 from hearth.streaming.client import StreamWriter
 from hearth.streaming.consumer import StreamConsumer
-from hearth.streaming.messages import records_of
+from hearth.streaming.messages import read_records
 
 SEND, READ, PREDICT_PROBA, PYFUNC, ONE, LOAD = "send", "read", "predict_proba", "pyfunc", "one", "load"
 _AT_ONCE = 500
@@ -66,8 +66,8 @@ def _read(reader: StreamConsumer, messages: int, at_once: int, score: Score) -> 
     done, began = 0, time.perf_counter()
     while done < messages:
         entries = reader.read(at_once, 1_000)
-        score([record for entry in entries for record in records_of(entry)])
-        reader.settle([entry.id for entry in entries])
+        score([record for entry in entries for record in read_records(entry)])
+        reader.acknowledge([entry.id for entry in entries])
         done += len(entries)
     return time.perf_counter() - began
 

@@ -19,7 +19,7 @@ from deploy.embedded import temporary_servers
 from hearth.contracts.records import split_records
 from hearth.errors import InvalidMessage
 from hearth.streaming.client import Entry, StreamWriter
-from hearth.streaming.messages import Message, address, decode
+from hearth.streaming.messages import Message, decode, read_address
 from hearth.streaming.producer.fake_messages import FakeMessage
 from hearth.streaming.retrying import Retrier
 from tests.support.models import DATA, carry, employees
@@ -109,7 +109,7 @@ def asked(url: str, name: str) -> set[tuple[str, str]]:
     """Return the data sets and aliases that messages ask."""
     with Redis.from_url(url) as redis:
         entries: Any = redis.xrange(name)
-        return {address(Entry(id_.decode(), fields)) for id_, fields in entries}
+        return {read_address(Entry(id_.decode(), fields)) for id_, fields in entries}
 
 
 def mean_of(column: str, good: list[dict[int, dict[str, object]]]) -> float:

@@ -55,7 +55,7 @@ class Bench:
         with StreamConsumer(self.url, self.name, "workers", "one", 1_000) as reader:
             reader.join()
             entries = reader.read(10, 1)
-            reader.settle([id_], [DeadLetter(entry, error, reason, datetime.now(UTC).isoformat()) for entry in entries])
+            reader.acknowledge([id_], [DeadLetter(entry, error, reason, datetime.now(UTC).isoformat()) for entry in entries])
             reader.trim()
         return id_
 
@@ -207,7 +207,7 @@ def test_a_message_that_was_trimmed_unread_cannot_go_back_and_keeps_its_letter(b
     with StreamConsumer(bench.url, bench.name, "workers", "one", 1_000) as reader:
         reader.join()
         reader.read(10, 1)
-        reader.settle([id_], [DeadLetter(Entry(id_, {}), "invalid_message", "trimmed", "2026-11-21T12:00:00+00:00")])
+        reader.acknowledge([id_], [DeadLetter(Entry(id_, {}), "invalid_message", "trimmed", "2026-11-21T12:00:00+00:00")])
 
     done = bench.run("--all")
 
@@ -251,7 +251,7 @@ def test_a_letter_is_written_once_however_often_its_message_is_settled(bench: Be
         [entry] = one.read(10, 1)
         letter = DeadLetter(entry, "unknown_alias", "no such alias", "2026-11-21T12:00:00+00:00")
         for reader in (one, two, one):
-            reader.settle([id_], [letter])
+            reader.acknowledge([id_], [letter])
 
     assert [found["message_id"] for found in bench.dead()] == [id_]
 
@@ -263,7 +263,7 @@ def test_a_message_is_not_settled_if_its_letter_cannot_be_written(bench: Bench) 
         reader.join()
         [entry] = reader.read(10, 1)
         with pytest.raises(Exception, match="WRONGTYPE"):
-            reader.settle([id_], [DeadLetter(entry, "unknown_alias", "", "2026-11-21T12:00:00+00:00")])
+            reader.acknowledge([id_], [DeadLetter(entry, "unknown_alias", "", "2026-11-21T12:00:00+00:00")])
 
         assert bench.redis.xpending(bench.name, "workers")["pending"] == 1
 
@@ -274,6 +274,31 @@ def test_a_message_of_thousands_of_fields_is_buried_too(bench: Bench) -> None:
     [letter] = bench.dead()
     assert letter["message_id"] == id_
     assert len(letter) > 1_000
+
+
+def test_a_new_alias_takes_the_place_of_model_too(bench: Bench) -> None:
+    id_ = bench.bury({b"dataset": b"employees", b"model": b"knnn", b"record": b"{}"})
+
+    assert bench.run("--all", "--set", "alias=knn").stdout == "1 messages are back on the stream.\n"
+
+    with StreamConsumer(bench.url, bench.name, "workers", "one", 1_000) as reader:
+        [entry] = reader.read(10, 1)
+    assert entry.fields == {b"dataset": b"employees", b"record": b"{}", b"alias": b"knn", b"replay_of": id_.encode()}
+
+
+def test_a_message_with_a_field_that_is_there_twice_goes_back_with_both_values(bench: Bench) -> None:
+    id_ = bench.redis.execute_command("XADD", bench.name, "*", "alias", "svm", "alias", "knn", "record", "{bad}", "record", "{}").decode()
+    with StreamConsumer(bench.url, bench.name, "workers", "one", 1_000) as reader:
+        reader.join()
+        [entry] = reader.read(10, 1)
+        reader.acknowledge([id_], [DeadLetter(entry, "invalid_message", "twice", "2026-11-21T12:00:00+00:00")])
+
+    assert bench.run("--all", "--set", "alias=champion").stdout == "1 messages are back on the stream.\n"
+
+    with StreamConsumer(bench.url, bench.name, "workers", "one", 1_000) as reader:
+        [entry] = reader.read(10, 1)
+    assert entry.fields == {b"alias": b"champion", b"record": b"{}", b"replay_of": id_.encode()}
+    assert entry.repeated == ((b"record", b"{bad}"),)
 
 
 def test_put_back_messages_are_scored_once_under_their_first_id(bench: Bench, fresh_database: str) -> None:

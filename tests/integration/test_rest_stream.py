@@ -334,7 +334,7 @@ class TestOutcome:
         [message_id] = site.queued(record(0))
         with StreamConsumer(site.valkey_url, site.name, "workers", "one", BOUND) as reader:
             reader.join()
-            reader.settle([entry.id for entry in reader.read(1, 1_000)])
+            reader.acknowledge([entry.id for entry in reader.read(1, 1_000)])
         refused(site.client.get(f"/predictions/{message_id}"), 404, "unknown_message")
 
     def test_while_the_store_is_away_that_is_said(self, valkey_url: str) -> None:
@@ -478,10 +478,10 @@ def test_what_nobody_can_be_asked_about_is_not_called_unknown(database_url: str)
     with PredictionStore(database_url) as store, PendingMessages(away, "s") as room, DeadLetters(away, "s") as letters:
         outcomes = MessageStatuses(room, letters, store)
         with pytest.raises(StreamUnavailable):
-            outcomes.of("1-1")
+            outcomes.find("1-1")
         with pytest.raises(UnknownMessage):
-            outcomes.of("a-request-of-rest")
+            outcomes.find("a-request-of-rest")
         store.put([prediction(77, START)])
-        found = outcomes.of("77-0")
+        found = outcomes.find("77-0")
     assert found.status == "scored"
     assert "does not answer" in found.problem

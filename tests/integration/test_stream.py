@@ -12,7 +12,8 @@ from redis import Redis
 from deploy.embedded import temporary_servers
 from hearth.errors import StreamUnavailable
 from hearth.streaming.client import Entry, StreamWriter
-from hearth.streaming.consumer import DeadLetter, StreamConsumer, StreamState, Unsettled
+from hearth.streaming.consumer import DeadLetter, PendingEntry, StreamConsumer, StreamState
+from hearth.streaming.dead_letters import DeadLetters
 
 Readers = Callable[[str], StreamConsumer]
 
@@ -52,6 +53,24 @@ def send(writer: StreamWriter, count: int) -> list[str]:
     return writer.send([{b"number": str(number).encode()} for number in range(count)])
 
 
+def test_fields_that_are_there_twice_are_read_claimed_and_buried_with_both_values(
+    writer: StreamWriter, readers: Readers, redis: Any, name: str, valkey_url: str
+) -> None:
+    id_ = redis.execute_command("XADD", name, "*", "record", "1", "dataset", "d", "record", "2", "record", "3").decode()
+    [one] = send(writer, 1)
+    repeated = ((b"record", b"1"), (b"record", b"2"))
+    expected = Entry(id_, {b"record": b"3", b"dataset": b"d"}, repeated)
+    reader = readers("one")
+
+    assert reader.read(10, 1) == [expected, Entry(one, {b"number": b"0"})]
+    assert reader.claim(reader.own_pending("0-0", 1)) == [expected]
+    reader.acknowledge([id_], [DeadLetter(expected, "invalid_message", "twice", "2026-11-21T12:00:00+00:00")])
+
+    with DeadLetters(valkey_url, name) as letters:
+        [letter] = letters.list()
+    assert (letter.message_id, letter.fields, letter.repeated) == (id_, expected.fields, repeated)
+
+
 def test_a_group_that_comes_late_gets_what_was_sent_before(writer: StreamWriter, readers: Readers) -> None:
     ids = send(writer, 3)
 
@@ -80,15 +99,15 @@ def test_what_a_consumer_did_not_settle_is_its_own_when_it_comes_back(writer: St
     readers("one").read(10, 1)
 
     reader = readers("one")
-    reader.settle([ids[0]])
+    reader.acknowledge([ids[0]])
 
-    own = reader.unsettled_own("0-0", 10)
-    assert own == [Unsettled(ids[1], 1), Unsettled(ids[2], 1)]
-    assert reader.unsettled_own("0-0", 1) == own[:1]
-    assert reader.unsettled_own(ids[1], 10) == own[1:]
-    assert readers("two").unsettled_own("0-0", 10) == []
-    assert reader.take(own[:1]) == [Entry(ids[1], {b"number": b"1"})]
-    assert reader.unsettled_own("0-0", 10) == [Unsettled(ids[1], 2), Unsettled(ids[2], 1)]
+    own = reader.own_pending("0-0", 10)
+    assert own == [PendingEntry(ids[1], 1), PendingEntry(ids[2], 1)]
+    assert reader.own_pending("0-0", 1) == own[:1]
+    assert reader.own_pending(ids[1], 10) == own[1:]
+    assert readers("two").own_pending("0-0", 10) == []
+    assert reader.claim(own[:1]) == [Entry(ids[1], {b"number": b"1"})]
+    assert reader.own_pending("0-0", 10) == [PendingEntry(ids[1], 2), PendingEntry(ids[2], 1)]
 
 
 def test_messages_are_taken_over_only_after_the_idle_time_and_by_one_consumer_only(writer: StreamWriter, readers: Readers) -> None:
@@ -96,25 +115,25 @@ def test_messages_are_taken_over_only_after_the_idle_time_and_by_one_consumer_on
     readers("one").read(10, 1)
     two, three = readers("two"), readers("three")
 
-    assert two.unsettled_idle(60_000, 10) == []
+    assert two.idle_pending(60_000, 10) == []
     time.sleep(0.15)
-    found = two.unsettled_idle(100, 10)
-    assert found == three.unsettled_idle(100, 10) == [Unsettled(id_, 1) for id_ in ids]
+    found = two.idle_pending(100, 10)
+    assert found == three.idle_pending(100, 10) == [PendingEntry(id_, 1) for id_ in ids]
 
-    assert [entry.id for entry in two.take(found[:2], 100)] == ids[:2]
-    assert [entry.id for entry in three.take(found, 100)] == ids[2:]
-    assert two.unsettled_own("0-0", 10) == [Unsettled(id_, 2) for id_ in ids[:2]]
+    assert [entry.id for entry in two.claim(found[:2], 100)] == ids[:2]
+    assert [entry.id for entry in three.claim(found, 100)] == ids[2:]
+    assert two.own_pending("0-0", 10) == [PendingEntry(id_, 2) for id_ in ids[:2]]
 
 
 def test_messages_of_different_pasts_are_taken_together(writer: StreamWriter, readers: Readers) -> None:
     ids = send(writer, 3)
     reader = readers("one")
     reader.read(10, 1)
-    reader.take([Unsettled(ids[1], 1)])
+    reader.claim([PendingEntry(ids[1], 1)])
 
-    assert [entry.id for entry in reader.take(reader.unsettled_own("0-0", 10))] == ids
+    assert [entry.id for entry in reader.claim(reader.own_pending("0-0", 10))] == ids
 
-    assert [found.deliveries for found in reader.unsettled_own("0-0", 10)] == [2, 3, 2]
+    assert [found.deliveries for found in reader.own_pending("0-0", 10)] == [2, 3, 2]
 
 
 def test_what_waits_long_is_found_behind_any_number_that_does_not(writer: StreamWriter, readers: Readers) -> None:
@@ -122,9 +141,9 @@ def test_what_waits_long_is_found_behind_any_number_that_does_not(writer: Stream
     one, two = readers("one"), readers("two")
     one.read(50, 1)
     time.sleep(0.2)
-    one.keep(ids[:49])
+    one.renew(ids[:49])
 
-    assert two.unsettled_idle(150, 1) == [Unsettled(ids[49], 1)]
+    assert two.idle_pending(150, 1) == [PendingEntry(ids[49], 1)]
 
 
 def test_a_message_that_was_trimmed_before_it_was_settled_comes_without_fields_and_can_be_buried_once(
@@ -135,13 +154,13 @@ def test_a_message_that_was_trimmed_before_it_was_settled_comes_without_fields_a
     one.read(10, 1)
     redis.xtrim(name, maxlen=0, approximate=False)
 
-    found = two.unsettled_idle(0, 10)
-    assert two.take(found) == one.take(found) == [Entry(id_, {})]
+    found = two.idle_pending(0, 10)
+    assert two.claim(found) == one.claim(found) == [Entry(id_, {})]
     for reader in (one, two):
-        reader.settle([id_], [DeadLetter(Entry(id_, {}), "invalid_message", "trimmed", "2026-11-21T12:00:00+00:00")])
+        reader.acknowledge([id_], [DeadLetter(Entry(id_, {}), "invalid_message", "trimmed", "2026-11-21T12:00:00+00:00")])
 
     assert redis.xlen(f"{name}_dead") == 1
-    assert two.unsettled_idle(0, 10) == []
+    assert two.idle_pending(0, 10) == []
 
 
 def test_a_message_that_is_kept_is_not_taken_over_and_no_delivery_is_counted(writer: StreamWriter, readers: Readers) -> None:
@@ -150,10 +169,10 @@ def test_a_message_that_is_kept_is_not_taken_over_and_no_delivery_is_counted(wri
     one.read(10, 1)
     time.sleep(0.2)
 
-    one.keep([id_])
+    one.renew([id_])
 
-    assert two.unsettled_idle(150, 10) == []
-    assert one.unsettled_own("0-0", 10) == [Unsettled(id_, 1)]
+    assert two.idle_pending(150, 10) == []
+    assert one.own_pending("0-0", 10) == [PendingEntry(id_, 1)]
 
 
 def test_a_message_that_is_given_back_goes_to_the_next_who_looks_as_if_never_delivered(writer: StreamWriter, readers: Readers) -> None:
@@ -161,12 +180,12 @@ def test_a_message_that_is_given_back_goes_to_the_next_who_looks_as_if_never_del
     one, two = readers("one"), readers("two")
     one.read(10, 1)
 
-    one.give_back([id_], 60_000)
+    one.release([id_], 60_000)
 
-    found = two.unsettled_idle(60_000, 10)
-    assert found == [Unsettled(id_, 0)]
-    assert [entry.id for entry in two.take(found, 60_000)] == [id_]
-    assert two.unsettled_own("0-0", 10) == [Unsettled(id_, 1)]
+    found = two.idle_pending(60_000, 10)
+    assert found == [PendingEntry(id_, 0)]
+    assert [entry.id for entry in two.claim(found, 60_000)] == [id_]
+    assert two.own_pending("0-0", 10) == [PendingEntry(id_, 1)]
 
 
 def test_consumers_that_are_gone_are_forgotten_unless_they_hold_something(
@@ -178,12 +197,12 @@ def test_consumers_that_are_gone_are_forgotten_unless_they_hold_something(
     time.sleep(0.2)
     readers("here").read(1, 1)
 
-    readers("here").forget_consumers(60_000)
+    readers("here").remove_idle_consumers(60_000)
     assert len(redis.xinfo_consumers(name, "workers")) == 3
-    readers("here").forget_consumers(150)
+    readers("here").remove_idle_consumers(150)
 
     assert {consumer["name"] for consumer in redis.xinfo_consumers(name, "workers")} == {b"holding", b"here"}
-    assert [found.deliveries for found in readers("holding").unsettled_own("0-0", 10)] == [1]
+    assert [found.deliveries for found in readers("holding").own_pending("0-0", 10)] == [1]
 
 
 def test_the_state_of_the_stream_tells_what_waits_and_how_long(writer: StreamWriter, readers: Readers, redis: Any, name: str) -> None:
@@ -199,8 +218,8 @@ def test_the_state_of_the_stream_tells_what_waits_and_how_long(writer: StreamWri
     assert state.newest_seconds is not None
     assert 0.04 < state.newest_seconds <= state.oldest_seconds
 
-    reader.settle(ids[:2], [DeadLetter(entries[0], "invalid_message", "no dataset", "2026-11-21T12:00:00+00:00")])
-    reader.settle([entry.id for entry in reader.read(2, 1)])
+    reader.acknowledge(ids[:2], [DeadLetter(entries[0], "invalid_message", "no dataset", "2026-11-21T12:00:00+00:00")])
+    reader.acknowledge([entry.id for entry in reader.read(2, 1)])
     settled = reader.state()
     assert settled.newest_seconds is not None
     assert settled.newest_seconds > state.newest_seconds
@@ -216,9 +235,9 @@ def test_a_dead_message_is_buried_with_its_reason_and_settled(writer: StreamWrit
     reader = readers("one")
     [entry] = reader.read(10, 1)
 
-    reader.settle([id_], [DeadLetter(entry, "invalid_message", "no dataset", "2026-11-21T12:00:00+00:00")])
+    reader.acknowledge([id_], [DeadLetter(entry, "invalid_message", "no dataset", "2026-11-21T12:00:00+00:00")])
 
-    assert reader.unsettled_own("0-0", 10) == []
+    assert reader.own_pending("0-0", 10) == []
     [(_, fields)] = redis.xrange(f"{name}_dead")
     assert fields == {
         b"message_id": id_.encode(),
@@ -235,7 +254,7 @@ def test_only_what_every_group_has_settled_is_trimmed(writer: StreamWriter, read
     redis.xgroup_create(name, "others", id="0")
 
     reader.read(3, 1)
-    reader.settle([ids[0], ids[2]])
+    reader.acknowledge([ids[0], ids[2]])
     reader.trim()
     assert writer.length() == 4  # the other group has read nothing
 
@@ -243,7 +262,7 @@ def test_only_what_every_group_has_settled_is_trimmed(writer: StreamWriter, read
     reader.trim()
     assert [id_.decode() for id_, _ in redis.xrange(name)] == ids[1:]  # the second is not settled
 
-    reader.settle([ids[1]])
+    reader.acknowledge([ids[1]])
     reader.trim()
     assert [id_.decode() for id_, _ in redis.xrange(name)] == ids[3:]  # the fourth was not read
 
@@ -254,13 +273,13 @@ def test_a_server_that_has_forgotten_everything_gets_the_group_again(writer: Str
     reader = readers("one")
     for forgetful in (
         lambda: reader.read(1, 1),
-        lambda: reader.unsettled_own("0-0", 1),
-        lambda: reader.unsettled_idle(0, 1),
-        lambda: reader.take([Unsettled("1-1", 1)]),
+        lambda: reader.own_pending("0-0", 1),
+        lambda: reader.idle_pending(0, 1),
+        lambda: reader.claim([PendingEntry("1-1", 1)]),
         reader.state,
         reader.trim,
-        lambda: reader.keep(["1-1"]),
-        lambda: reader.forget_consumers(1),
+        lambda: reader.renew(["1-1"]),
+        lambda: reader.remove_idle_consumers(1),
     ):
         redis.delete(name)
         forgetful()

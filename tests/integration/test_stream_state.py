@@ -54,7 +54,7 @@ def test_what_waits_what_is_being_scored_and_what_has_died_is_counted(client: ht
         first, second, _ = reader.read(3, 1_000)
         time = datetime.now(UTC).isoformat()
         for entry, reason in ((first, "the first"), (second, "the second")):
-            reader.settle([entry.id], [DeadLetter(entry, "invalid_records", reason, time)])
+            reader.acknowledge([entry.id], [DeadLetter(entry, "invalid_records", reason, time)])
 
         state = client.get("/stream").json()
 

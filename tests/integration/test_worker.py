@@ -9,6 +9,7 @@ import pytest
 
 from hearth.errors import PredictionsUnavailable
 from hearth.predictions import PredictionStore
+from hearth.streaming.dead_letters import DeadLetters
 from hearth.streaming.messages import encode
 from tests.support.models import Shelf
 from tests.support.waiting import until
@@ -78,6 +79,36 @@ def test_a_bad_record_costs_no_good_one_beside_it(bench: Bench) -> None:
     assert "row 2" in letter["reason"]
     assert json.loads(letter["original.records"])[1]["Gender"] == "nobody"
     assert bench.settled()
+
+
+def test_a_message_with_a_field_that_is_there_twice_is_a_dead_letter_that_names_it_and_holds_both_values(bench: Bench) -> None:
+    bad, good = json.dumps(record("two")), json.dumps(record())
+    bench.redis.execute_command("XADD", bench.name, "*", "dataset", "employees", "record", bad, "record", good)
+    bench.send(record())
+
+    with bench.working(Shelf(champion="3")):
+        until(lambda: bench.settled() and bench.count() == 1)
+
+    with DeadLetters(bench.valkey_url, bench.name) as letters:
+        [letter] = letters.list()
+    assert (letter.error, letter.reason) == ("invalid_message", "a field may occur only once; these occur more often: 'record'")
+    assert [*letter.repeated, (b"record", letter.fields[b"record"])] == [(b"record", bad.encode()), (b"record", good.encode())]
+
+
+def test_a_field_that_nobody_reads_is_refused_by_name_and_model_stands_for_alias(bench: Bench) -> None:
+    fields = {b"dataset": b"employees", b"record": json.dumps(record()).encode()}
+    unread, both, model = bench.writer.send(
+        [{**fields, b"version": b"1"}, {**fields, b"alias": b"knn", b"model": b"knn"}, {**fields, b"model": b"knn"}]
+    )
+
+    with bench.working(Shelf(champion="3", knn="2")):
+        until(lambda: bench.settled() and bench.count() == 1)
+
+    assert [(found.message_id, found.alias) for found in bench.stored()] == [(model, "knn")]
+    reasons = {letter["message_id"]: letter["reason"] for letter in bench.dead()}
+    assert reasons.keys() == {unread, both}
+    assert reasons[unread].startswith("unknown fields: 'version'; expected ")
+    assert "either 'alias' or 'model'" in reasons[both]
 
 
 def test_what_can_never_be_scored_is_buried_with_its_reason_and_holds_up_nothing(bench: Bench) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from hearth.predictions import PredictionStore
-from hearth.streaming.consumer import StreamConsumer, Unsettled
+from hearth.streaming.consumer import PendingEntry, StreamConsumer
 from hearth.streaming.messages import encode
 from tests.support.models import Shelf
 from tests.support.waiting import LIMIT_SECONDS, until
@@ -59,7 +59,7 @@ def test_what_an_earlier_life_left_is_finished_together_at_first_and_one_by_one_
     with StreamConsumer(bench.valkey_url, bench.name, "workers", "one", 1_000) as reader:
         reader.join()
         reader.read(100, 1)
-        reader.take([Unsettled(id_, 1) for id_ in twice])
+        reader.claim([PendingEntry(id_, 1) for id_ in twice])
 
     with Watched(bench.database_url) as store, bench.working(Shelf(champion="3"), store):
         until(bench.settled)

@@ -43,9 +43,14 @@ def test_a_single_record_and_the_default_alias() -> None:
         ({b"dataset": b"\xff", b"record": b"{}"}, "not UTF-8"),
         ({b"dataset": b"employees"}, "either 'records' or 'record'"),
         ({b"dataset": b"employees", b"record": b"{}", b"records": b"[]"}, "either 'records' or 'record'"),
+        (
+            {b"dataset": b"employees", b"record": b"{}", b"Alias": b"knn", b"x\xff": b""},
+            "unknown fields: 'Alias', 'x�'; expected 'dataset'",
+        ),
+        ({b"dataset": b"employees", b"record": b"{}", b"alias": b"knn", b"model": b"knn"}, "either 'alias' or 'model'"),
         ({b"dataset": b"employees", b"records": b"[]"}, "at least one"),
         ({b"dataset": b"employees", b"records": b"{}"}, "list"),
-        ({b"dataset": b"employees", b"records": b"[NaN]"}, "not JSON"),
+        ({b"dataset": b"employees", b"records": b"[{]"}, "not JSON"),
         ({b"dataset": b"employees", b"record": b"[" * 100_000}, "not JSON"),
     ],
 )
@@ -54,6 +59,17 @@ def test_an_unreadable_message_says_what_is_wrong(fields: dict[bytes, bytes], re
         decode(Entry("1-0", fields))
 
     assert len(str(caught.value)) < 500
+
+
+def test_the_alias_may_have_the_name_that_it_has_in_rest() -> None:
+    assert decode(Entry("1-0", {b"dataset": b"employees", b"model": b"knn", b"record": b"{}"})) == Message("employees", "knn", [{}])
+
+
+def test_a_field_that_is_there_twice_is_named() -> None:
+    entry = Entry("1-0", {b"dataset": b"employees", b"record": b"{}"}, repeated=((b"record", b"{bad}"), (b"record", b"[]")))
+
+    with pytest.raises(InvalidMessage, match="only once; these occur more often: 'record'"):
+        decode(entry)
 
 
 def test_the_time_that_a_message_came_in_is_part_of_its_id() -> None:

@@ -19,9 +19,9 @@ from hearth.serving.metrics import (
     serve_metrics,
 )
 from hearth.serving.model_follower import AliasStatus, FollowerStatus
-from hearth.serving.recording.challenger import ChallengeReport
+from hearth.serving.recording.agreement import ChallengeReport
 from hearth.serving.recording.recorder import RecorderCounts
-from hearth.serving.recording.store_queue import StoringCounts
+from hearth.serving.recording.store_queue import StoreCounts
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -115,7 +115,7 @@ def test_what_was_scored_stored_and_compared_is_told() -> None:
     pairs = tuple(
         ChallengeReport("employees", "3", version, 10, 7, {"Low": 6, "High": 4}, {"Low": 3, "High": 7}, {"behind": 5}) for version in "45"
     )
-    storing = StoringCounts({("rest", "answer"): 90}, {("store_away", "rest", "answer"): 8}, waiting=2, problem="away")
+    storing = StoreCounts({("rest", "answer"): 90}, {("store_away", "rest", "answer"): 8}, waiting=2, problem="away")
     register_recorder_metrics(registry, lambda: RecorderCounts({("employees", "champion", "3", "rest"): 100}, storing, pairs))
 
     found = told(registry)

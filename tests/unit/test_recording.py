@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearth.serving.model_follower import LoadedModel
-from hearth.serving.recording.challenger import ChallengeReport
+from hearth.serving.recording.agreement import ChallengeReport
 from hearth.serving.recording.recorder import Recorder
 from hearth.serving.recording.request_ids import unique_id
 from tests.support.recording import CONTRACTS, Always, Loaded, loaded, scored, settings, wait_until
@@ -118,7 +118,7 @@ class TestChallenger:
             answer(recorder, 2)
             wait_until(lambda: scored_by_challenger(recorder) == 2)
             models.models["employees", "challenger"] = loaded("challenger", "3", Always(0))
-            wait_until(lambda: recorder._challenger._wanted["employees"].version == "3")
+            wait_until(lambda: recorder._challenger._challengers["employees"].version == "3")
             answer(recorder, 4)
             wait_until(lambda: report_of(recorder).challenger_version == "3")
 

@@ -14,9 +14,9 @@ from hearth.predictions import PredictionBlock
 from hearth.streaming.client import Entry
 from hearth.streaming.consumer import DeadLetter, StreamState
 from hearth.streaming.retrying import Retrier
-from hearth.streaming.worker.committer import Batch, CommittedBatch
+from hearth.streaming.worker.committer import CommittedBatch, ScoredBatch
 from hearth.streaming.worker.reports import Reports
-from hearth.streaming.worker.scoring import Scored
+from hearth.streaming.worker.scoring import ScoredGroup
 
 CAME_IN = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FIRST = f"{int(CAME_IN.timestamp() * 1000)}"
@@ -39,9 +39,9 @@ def settled(records: int = 6, letters: int = 1, new: int | None = None) -> Commi
         probabilities=np.tile([0.25, 0.75], (records, 1)),
     )
     dead = [DeadLetter(entry, "invalid_records", "row 0: bad", "now") for entry in entries[records:]]
-    batch = Batch(entries, [Scored(block, dead)], list(block.lines()), dead, began=0.0)
+    batch = ScoredBatch(entries, [ScoredGroup(block, dead)], list(block.lines()), dead, began=0.0)
     stored = records if new is None else new
-    return CommittedBatch(batch, stored, CAME_IN + timedelta(seconds=0.2), store_seconds=0.5, settle_seconds=0.25)
+    return CommittedBatch(batch, stored, CAME_IN + timedelta(seconds=0.2), store_seconds=0.5, acknowledge_seconds=0.25)
 
 
 class Stream:
@@ -56,12 +56,12 @@ class Stream:
 
 def test_every_figure_is_a_metric() -> None:
     registry = CollectorRegistry()
-    told = Reports(registry)
+    reports = Reports(registry)
 
-    told.scored(2.0, 1.0)
-    told.settled(settled(records=6, letters=1, new=4))
-    told.came_again(3)
-    told.look(Stream(), Retrier(threading.Event()))  # type: ignore[arg-type]  # has what is asked for
+    reports.add_scoring_time(2.0, 1.0)
+    reports.count_batch(settled(records=6, letters=1, new=4))
+    reports.count_redelivered(3)
+    reports.poll(Stream(), Retrier(threading.Event()))  # type: ignore[arg-type]  # has what is asked for
 
     def value(name: str, **labels: str) -> float | None:
         return registry.get_sample_value(f"hearth_{name}", labels)
@@ -85,7 +85,7 @@ def test_every_figure_is_a_metric() -> None:
 def test_a_lag_that_the_server_does_not_know_is_no_number() -> None:
     registry = CollectorRegistry()
 
-    Reports(registry).look(Stream(lag=None), Retrier(threading.Event()))  # type: ignore[arg-type]
+    Reports(registry).poll(Stream(lag=None), Retrier(threading.Event()))  # type: ignore[arg-type]
 
     assert b"hearth_stream_lag NaN" in generate_latest(registry)
 
@@ -143,7 +143,7 @@ def test_threads_that_wait_for_the_same_server_say_it_once(caplog: pytest.LogCap
 def test_a_batch_is_one_line_for_each_model_and_one_for_each_dead_letter(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
 
-    Reports().settled(settled(records=6, letters=1))
+    Reports().count_batch(settled(records=6, letters=1))
 
     line, dead = caplog.messages
     assert line.startswith("6 records of employees@champion v3 in ")
@@ -157,18 +157,18 @@ def test_a_minute_with_traffic_is_one_line_and_one_without_is_none(
     caplog.set_level(logging.INFO)
     now = [1_000.0]
     monkeypatch.setattr("hearth.streaming.worker.reports.time", SimpleNamespace(monotonic=lambda: now[0]))
-    told, retrier = Reports(), Retrier(threading.Event())
+    reports, retrier = Reports(), Retrier(threading.Event())
 
     def minutes(count: int) -> list[str]:
         caplog.clear()
         for _ in range(12 * count):
-            told.look(Stream(), retrier)  # type: ignore[arg-type]
+            reports.poll(Stream(), retrier)  # type: ignore[arg-type]
             now[0] += 5
         return [line for line in caplog.messages if line.startswith("in ")]
 
     assert minutes(2) == []
-    told.scored(2.0, 1.0)
-    told.settled(settled(records=6, letters=1))
+    reports.add_scoring_time(2.0, 1.0)
+    reports.count_batch(settled(records=6, letters=1))
     [line] = minutes(3)
     assert line == (
         "in 60 s: 7 messages, 6 records (0.1/s), 7 messages a batch, 1 dead; score 2.0 s, write 1.0 s, store 0.5 s, settle 0.2 s; "

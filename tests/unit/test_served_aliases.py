@@ -44,7 +44,7 @@ def test_while_the_registry_is_away_what_it_said_last_counts_and_the_log_says_so
     carried.poll()
 
     assert ("employees", "knn") in carried
-    assert caplog.messages == ["trained models: employees@knn", "which models there are is not known: MLflow does not answer."]
+    assert caplog.messages == ["trained models: employees@knn", "the registry cannot tell which models exist: MLflow does not answer."]
     shelf.away, shelf.carried = False, {}
     carried.poll()
     assert ("employees", "knn") not in carried

@@ -6,11 +6,12 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_core import to_json
 
 from hearth.errors import ModelUnavailable
 from hearth.serving.model_follower import LoadedModel
 from hearth.streaming.client import Entry
-from hearth.streaming.messages import encode, most_records
+from hearth.streaming.messages import encode, max_records
 from hearth.streaming.worker.scoring import by_address, chunks, score
 from tests.support.models import Shelf, employees, good_record, served
 
@@ -39,9 +40,9 @@ def test_chunks_keep_the_order_and_hold_one_message_or_no_more_records_than_allo
     made = chunks(entries, most)
 
     assert [one for chunk in made for one in chunk] == entries
-    assert all(len(chunk) == 1 or sum(map(most_records, chunk)) <= most for chunk in made)
+    assert all(len(chunk) == 1 or sum(map(max_records, chunk)) <= most for chunk in made)
     pairs = pairwise(made)
-    assert all(sum(map(most_records, [*chunk, following[0]])) > most for chunk, following in pairs), "cut earlier than needed"
+    assert all(sum(map(max_records, [*chunk, following[0]])) > most for chunk, following in pairs), "cut earlier than needed"
 
 
 def test_messages_are_grouped_by_whom_they_ask_and_those_that_ask_nobody_are_buried() -> None:
@@ -75,6 +76,22 @@ def test_good_records_are_scored_whatever_is_beside_them_and_each_bad_message_ha
     assert "row 1, 'Designation': got 9" in reasons["3-0"]
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_json_does_not_have_costs_its_record_alone(model: LoadedModel, number: str) -> None:
+    names = CONTRACT.feature_columns
+    nullable = next(name for name, column in names.items() if column.nullable)
+    for column in ("Designation", nullable):
+        good = to_json({**GOOD, "Designation": 5}).decode()
+        bad = to_json({**GOOD, column: "a number"}).decode().replace('"a number"', number)
+
+        scored = score(model, CONTRACT, [Entry("1-0", {b"dataset": b"employees", b"records": f"[{good}, {bad}, {good}]".encode()})])
+
+        assert list(zip(scored.block.message_ids, scored.block.rows, strict=True)) == [("1-0", 0), ("1-0", 2)]
+        [letter] = scored.letters
+        assert (letter.error, letter.reason.count("row ")) == ("invalid_records", 1)
+        assert letter.reason.startswith(f"row 1, '{column}': got {float(number)}")
+
+
 def test_what_is_stored_of_a_record_are_the_features_of_the_contract_missing_ones_too(model: LoadedModel) -> None:
     dropped = next(name for name in CONTRACT.columns if name not in CONTRACT.feature_names and name != CONTRACT.target.column)
     nullable = next(name for name, column in CONTRACT.feature_columns.items() if column.nullable)
@@ -100,4 +117,4 @@ def test_the_letter_of_a_message_with_thousands_of_bad_records_is_short(model: L
 
 @given(st.lists(st.dictionaries(st.text(max_size=5), st.none() | st.text(max_size=5), max_size=3), min_size=1, max_size=5))
 def test_no_message_is_thought_to_hold_fewer_records_than_it_does(records: list[dict[str, object]]) -> None:
-    assert most_records(entry(1, *records)) >= len(records)
+    assert max_records(entry(1, *records)) >= len(records)

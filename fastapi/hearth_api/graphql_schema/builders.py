@@ -7,7 +7,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from hearth.contracts import Contract
 from hearth.contracts.column_types import field_name
-from hearth.predictions import Cursor, Prediction
+from hearth.predictions import Cursor, Prediction, class_values
 from hearth.serving.explaining import Contribution, Explanation
 from hearth.serving.predictor import Predictions
 from hearth_api.graphql_schema import types
@@ -74,9 +74,7 @@ def explanation_of(explanation: Explanation, contract: Contract) -> types.Explan
 
 def stored_of(given: Prediction, contracts: Mapping[str, Contract]) -> types.StoredPrediction:
     """Return a stored prediction. Its data set may be gone, or have other classes now: then positions stand for names and codes."""
-    contract = contracts.get(given.dataset)
-    fits = contract is not None and len(contract.target.classes) == len(given.probabilities)
-    names = contract.target.classes if contract and fits else [str(code) for code in range(len(given.probabilities))]
+    value, names = class_values(given, contracts.get(given.dataset))
     return types.StoredPrediction(
         message_id=given.message_id,  # type: ignore[arg-type]  # an ID is a text
         row=given.row,
@@ -84,7 +82,7 @@ def stored_of(given: Prediction, contracts: Mapping[str, Contract]) -> types.Sto
         alias=given.alias,
         version=given.version,
         family=given.family,
-        prediction=types.Code(contract.class_codes[given.code] if contract and fits else given.code),
+        prediction=types.Code(value),
         label=given.label,
         probabilities=_probabilities(names, given.probabilities),
         record=JSON(given.record),

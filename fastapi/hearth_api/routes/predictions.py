@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime
 
 from hearth.contracts import Contract
-from hearth.predictions import Cursor, Prediction
+from hearth.predictions import Cursor, Prediction, class_values
 from hearth.streaming.message_status import MessageStatus
 from hearth_api.resources import Opened
 from hearth_api.schemas.errors import ErrorBody
@@ -58,7 +58,7 @@ async def list_predictions(  # noqa: PLR0913, PLR0917 - what one may choose by
 @router.get("/predictions/{message_id}", summary="What became of a message", responses={404: {"model": ErrorBody}})
 async def find_prediction(service: Service, opened: Opened, message_id: str) -> MessageOutcome:
     """Its predictions if they are stored, why its records are dead if some are, or that it still waits."""
-    outcome = await to_thread.run_sync(opened.outcomes.of, message_id, limiter=opened.store_threads)
+    outcome = await to_thread.run_sync(opened.outcomes.find, message_id, limiter=opened.store_threads)
     return _outcome(service.contracts, outcome)
 
 
@@ -74,11 +74,7 @@ def _outcome(contracts: Mapping[str, Contract], outcome: MessageStatus) -> Messa
 
 
 def _stored(contracts: Mapping[str, Contract], given: Prediction) -> StoredPrediction:
-    # A data set may be gone, or have had other classes, since this was stored: then positions stand for both.
-    contract = contracts.get(given.dataset)
-    classes = contract.target.classes if contract else ()
-    fits = contract is not None and len(classes) == len(given.probabilities)
-    names = classes if fits else [str(code) for code in range(len(given.probabilities))]
+    value, names = class_values(given, contracts.get(given.dataset))
     return StoredPrediction(
         message_id=given.message_id,
         row=given.row,
@@ -86,7 +82,7 @@ def _stored(contracts: Mapping[str, Contract], given: Prediction) -> StoredPredi
         alias=given.alias,
         version=given.version,
         family=given.family,
-        prediction=contract.class_codes[given.code] if contract and fits else given.code,
+        prediction=value,
         label=given.label,
         probabilities=dict(zip(names, given.probabilities, strict=True)),
         record=given.record,

@@ -7,7 +7,7 @@ from hearth.contracts.aliases import aliases
 from hearth.contracts.column_types import Column, DateColumn
 from hearth.serving.alias_admin import VersionState
 from hearth.serving.model_follower import AliasStatus, LoadedModel
-from hearth.serving.recording.challenger import ChallengeReport
+from hearth.serving.recording.agreement import ChallengeReport
 from hearth_api.documentation import example_record
 from hearth_api.schemas.models import (
     AliasInfo,

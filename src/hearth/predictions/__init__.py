@@ -1,7 +1,7 @@
-"""What was predicted, for which record, by which version: one PostgreSQL table, keyed by message, row and role."""
+"""The predictions store: one PostgreSQL table of predictions, keyed by message, row and role."""
 
-from hearth.predictions.prediction import Cursor, Prediction
+from hearth.predictions.prediction import Cursor, Prediction, class_values
 from hearth.predictions.rows import PredictionBlock
 from hearth.predictions.store import PredictionStore
 
-__all__ = ["Cursor", "Prediction", "PredictionBlock", "PredictionStore"]
+__all__ = ["Cursor", "Prediction", "PredictionBlock", "PredictionStore", "class_values"]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hearth.errors import HearthError
 from hearth.moments import parse_moment
 from hearth.predictions.csv_export import write_csv
-from hearth.predictions.export import Chosen, Format, export, require_output
+from hearth.predictions.export import Format, PredictionFilter, export, require_output
 from hearth.predictions.migration import migrate
 from hearth.predictions.retention import prune
 from hearth.predictions.store import PredictionStore
@@ -40,9 +40,9 @@ def _run(options: argparse.Namespace) -> None:
             before = options.before or datetime.now(UTC) - timedelta(days=options.older_than_days)
             print(f"{prune(store, before)} predictions of before {before:%Y-%m-%d %H:%M:%S} UTC are deleted.")  # noqa: T201
         else:
-            chosen = Chosen(options.dataset, options.since, options.until)
+            selection = PredictionFilter(options.dataset, options.since, options.until)
             output = options.output or f"predicciones.{options.format}"
-            count = export(store, chosen, options.format, output, settings.data_dir)
+            count = export(store, selection, options.format, output, settings.data_dir)
             print(f"{count} predictions are in {output}.")  # noqa: T201
 
 

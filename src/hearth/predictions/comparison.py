@@ -1,8 +1,8 @@
-"""Champion and challenger, side by side in the store."""
+"""Predictions of champion and challenger for the same records, counted by the store."""
 
 from dataclasses import dataclass
 
-COMPARED = """
+LABEL_PAIRS = """
     SELECT answer.version AS champion_version, challenger.version AS challenger_version,
            answer.label AS champion_label, challenger.label AS challenger_label, count(*) AS records
     FROM predictions AS challenger
@@ -15,8 +15,8 @@ COMPARED = """
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """So many records of which the champion said this and the challenger that."""
+class LabelPair:
+    """The number of records to which the champion gave one label and the challenger the other."""
 
     champion_version: str
     challenger_version: str

@@ -1,4 +1,4 @@
-"""Predictions as the CSV file that people know: timestamp, model, prediction, data."""
+"""Predictions as CSV: timestamp, model, prediction, data."""
 
 import csv
 from collections.abc import Iterable
@@ -13,11 +13,11 @@ HEADER = ("timestamp", "model", "prediction", "data")
 
 
 def write_csv(predictions: Iterable[Prediction], file: TextIO) -> int:
-    """Write the header and one line a prediction; return the number of predictions."""
+    """Write a header and a line for each prediction; return the number of predictions."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(HEADER)
     count = 0
-    for count, given in enumerate(predictions, start=1):  # noqa: B007 - counts what an iterator gives
-        model = f"{given.dataset}@{given.alias} v{given.version}"
-        writer.writerow((given.scored_at.astimezone(UTC).isoformat(), model, given.label, to_json(given.record).decode()))
+    for count, prediction in enumerate(predictions, start=1):  # noqa: B007 - counts the items of an iterator
+        model = f"{prediction.dataset}@{prediction.alias} v{prediction.version}"
+        writer.writerow((prediction.scored_at.astimezone(UTC).isoformat(), model, prediction.label, to_json(prediction.record).decode()))
     return count

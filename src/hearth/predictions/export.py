@@ -1,4 +1,4 @@
-"""Predictions into a file, here or in the object store; it appears when it is whole, under its own name."""
+"""Exports predictions to a local file or the object store. The file appears under its name when it is complete."""
 
 import tempfile
 from collections.abc import Iterator
@@ -19,42 +19,42 @@ _S3 = "s3://"
 
 
 class Format(StrEnum):
-    """What kind of file."""
+    """The format of the file."""
 
     CSV = "csv"
     PARQUET = "parquet"
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """Which predictions: of one data set or of all, from `since` on, before `until`."""
+class PredictionFilter:
+    """Selects predictions of one data set or of all, with since <= scored_at < until."""
 
     dataset: str | None = None
     since: datetime | None = None
     until: datetime | None = None
 
 
-def export(store: PredictionStore, chosen: Chosen, format_: Format, output: str, data_dir: Path) -> int:
-    """Write predictions to a path, or to `s3://bucket/key`, oldest first, and return how many there are.
+def export(store: PredictionStore, selection: PredictionFilter, format_: Format, output: str, data_dir: Path) -> int:
+    """Write predictions to a path or to `s3://bucket/key`, oldest first, and return their number.
 
     Raises:
         PredictionsUnavailable: the predictions store does not answer.
         StorageUnavailable: the object store does not answer.
         InvalidRecords: a record does not fit the column types of the Parquet file.
     """
-    predictions = store.since(chosen.since, chosen.dataset, chosen.until)
+    predictions = store.since(selection.since, selection.dataset, selection.until)
     with _destination(output) as path:
         if format_ is Format.PARQUET:
-            return write_parquet(predictions, path, _contract(chosen.dataset, data_dir))
+            return write_parquet(predictions, path, _contract(selection.dataset, data_dir))
         with path.open("w", encoding="utf-8", newline="") as file:
             return write_csv(predictions, file)
 
 
 def require_output(text: str) -> str:
-    """Return an output that can be written to.
+    """Return the output unchanged.
 
     Raises:
-        ValueError: it begins like an address of the object store and is none.
+        ValueError: it starts with s3:// and has no bucket or no key.
     """
     bucket, _, key = text.removeprefix(_S3).partition("/")
     if text.startswith(_S3) and not (bucket and key):
@@ -65,13 +65,13 @@ def require_output(text: str) -> str:
 def _contract(dataset: str | None, data_dir: Path) -> Contract | None:
     try:
         return load_contract(dataset, data_dir) if dataset else None
-    except UnknownDataset:  # its predictions are there still
+    except UnknownDataset:  # predictions can outlive their contract
         return None
 
 
 @contextmanager
 def _destination(output: str) -> Iterator[Path]:
-    """Yield where to write; what is there goes to its place if all went well, and away if not."""
+    """Yield a temporary path; move the file to its destination on success and delete it on failure."""
     if output.startswith(_S3):
         bucket, _, key = output.removeprefix(_S3).partition("/")
         store = ObjectStore.from_settings()
@@ -82,7 +82,7 @@ def _destination(output: str) -> Iterator[Path]:
         target = Path(output)
         with _temporary(target.parent) as path:
             yield path
-            path.chmod(0o644)  # temporary files are for their owner alone
+            path.chmod(0o644)  # temporary files are readable by their owner only
             path.replace(target)
 
 

@@ -1,4 +1,4 @@
-"""Bring the predictions store up to the schema that this version of the package works with."""
+"""Migrates the predictions store to the schema of this version of the package."""
 
 from alembic import command
 from alembic.config import Config
@@ -6,14 +6,14 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, exc, make_url, text
 from sqlalchemy.pool import NullPool
 
-from hearth.predictions.store import CONNECT_SECONDS, described, unavailable
+from hearth.predictions.store import CONNECT_SECONDS, describe, unavailable
 
 VERSION_TABLE = "predictions_version"
-_LOCK = 0x68656172  # any number that is ours
+_LOCK = 0x68656172  # any number
 
 
 def migrate(url: str) -> str:
-    """Apply the migrations that are missing and return the revision reached. Processes that start together wait for one another.
+    """Apply missing migrations and return the revision. Processes that start together wait for each other.
 
     Raises:
         PredictionsUnavailable: the store does not answer.
@@ -31,4 +31,4 @@ def migrate(url: str) -> str:
             context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
             return context.get_current_revision() or ""
     except exc.OperationalError as error:
-        raise unavailable(described(url), error.orig or error) from error
+        raise unavailable(describe(url), error.orig or error) from error

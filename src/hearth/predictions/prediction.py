@@ -1,4 +1,5 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Self
@@ -6,16 +7,21 @@ from typing import Annotated, Self
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from hearth.contracts import Contract
 from hearth.errors import InvalidCursor
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What one version said about one record.
+    """The prediction of one version for one record.
 
-    `row` is the record's place in its message. `version` is of the registered model that has the data set's name. `probabilities`
-    follow the order of the contract's classes. `enqueued_at` is None where nobody knows it. `source` is the protocol that asked: stream,
-    rest, graphql, grpc or file. `role` is answer for what was answered, challenger for what another version would have answered.
+    Attributes:
+        row: index of the record in its message or request.
+        version: version of the registered model of the data set.
+        probabilities: in the order of the contract's classes.
+        enqueued_at: when the message was added to the stream; None if unknown.
+        source: protocol of the request: stream, rest, graphql, grpc or file.
+        role: answer, or challenger for a prediction in shadow.
     """
 
     message_id: str
@@ -34,13 +40,23 @@ class Prediction:
     role: str = "answer"
 
 
-# What PostgreSQL can compare: its texts hold no NUL
-_PLACE = TypeAdapter(tuple[AwareDatetime, Annotated[str, Field(pattern=r"^[^\x00]*$")], Annotated[int, Field(ge=0, lt=2**31)]])
+# PostgreSQL stores no NUL in texts
+_POSITION = TypeAdapter(tuple[AwareDatetime, Annotated[str, Field(pattern=r"^[^\x00]*$")], Annotated[int, Field(ge=0, lt=2**31)]])
+
+
+def class_values(prediction: Prediction, contract: Contract | None) -> tuple[int | str, Sequence[str]]:
+    """Return the predicted class as the column of the data set holds it, and the names of all classes.
+
+    Without a contract, or if the contract now has another number of classes, codes and positions are returned instead.
+    """
+    if contract and len(contract.target.classes) == len(prediction.probabilities):
+        return contract.class_codes[prediction.code], contract.target.classes
+    return prediction.code, [str(position) for position in range(len(prediction.probabilities))]
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The last prediction of a page: the next page begins behind it, whatever has come in since."""
+    """The last prediction of a page; the next page follows it, independent of new predictions."""
 
     scored_at: datetime
     message_id: str
@@ -52,17 +68,17 @@ class Cursor:
         return cls(last.scored_at, last.message_id, last.row)
 
     def encode(self) -> str:
-        """Return the cursor as text that fits into a URL and that nobody needs to understand."""
+        """Return the cursor as an opaque text for URLs."""
         return urlsafe_b64encode(to_json((self.scored_at, self.message_id, self.row))).decode().rstrip("=")
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """Read what `encode` has written.
+        """Read a text that `encode` has written.
 
         Raises:
-            InvalidCursor: it has not.
+            InvalidCursor: the text is not a cursor.
         """
         try:
-            return cls(*_PLACE.validate_json(urlsafe_b64decode(text + "=" * (-len(text) % 4)), strict=False))
+            return cls(*_POSITION.validate_json(urlsafe_b64decode(text + "=" * (-len(text) % 4)), strict=False))
         except (ValidationError, ValueError) as error:
             raise InvalidCursor(text) from error

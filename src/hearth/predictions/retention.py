@@ -1,4 +1,4 @@
-"""Predictions are kept for a number of days, and then deleted bit by bit, so that nobody waits for it."""
+"""Deletes predictions after a number of days, in small steps that do not block other users of the table."""
 
 import logging
 import threading
@@ -10,26 +10,26 @@ from hearth.predictions.store import PredictionStore
 
 logger = logging.getLogger(__name__)
 
-_ROWS_AT_ONCE = 5_000
-_LOOK_SECONDS = 60.0
+_STEP_ROWS = 5_000
+_POLL_SECONDS = 60.0
 _PAUSE_SECONDS = 0.1
-_LEAVE_SECONDS = 5.0
+_JOIN_SECONDS = 5.0
 
 
 def prune(store: PredictionStore, older_than: datetime) -> int:
-    """Delete what was scored before a moment and return how much that was; nothing, if another process is about it.
+    """Delete predictions that were scored before a moment and return their number; none while another process deletes.
 
     Raises:
-        PredictionsUnavailable: the store does not answer; some may be deleted already.
+        PredictionsUnavailable: the store does not answer; some rows may be deleted.
     """
     deleted = 0
-    while found := store.delete_before(older_than, _ROWS_AT_ONCE):
-        deleted += found
+    while rows := store.delete_before(older_than, _STEP_ROWS):
+        deleted += rows
     return deleted
 
 
 class Retention:
-    """Deletes what is older than so many days, in a thread, once a minute; zero days: nothing, ever. Many processes may do so at once."""
+    """A thread that deletes predictions older than `keep_days`, once a minute; 0 keeps them for ever. Several processes may run one."""
 
     def __init__(self, store: PredictionStore, keep_days: float) -> None:
         self._store, self._keep = store, timedelta(days=keep_days)
@@ -44,21 +44,21 @@ class Retention:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         if self._keep:
-            self._thread.join(_LEAVE_SECONDS)
+            self._thread.join(_JOIN_SECONDS)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             deleted = self._prune()
             if deleted:
                 logger.info("%d predictions of more than %g days ago are deleted", deleted, self._keep / timedelta(days=1))
-            self._stop.wait(_LOOK_SECONDS)
+            self._stop.wait(_POLL_SECONDS)
 
     def _prune(self) -> int:
         deleted = 0
         try:
-            while not self._stop.is_set() and (found := self._store.delete_before(datetime.now(UTC) - self._keep, _ROWS_AT_ONCE)):
-                deleted += found
+            while not self._stop.is_set() and (rows := self._store.delete_before(datetime.now(UTC) - self._keep, _STEP_ROWS)):
+                deleted += rows
                 self._stop.wait(_PAUSE_SECONDS)
         except PredictionsUnavailable:
-            pass  # whoever stores predictions says so; the next look is in a minute
+            pass  # logged by the code that stores predictions; retried in a minute
         return deleted

@@ -1,4 +1,4 @@
-"""Predictions as lines of PostgreSQL's COPY, which takes them five times as fast as INSERT does.
+"""Predictions as lines for PostgreSQL's COPY, which is five times as fast as INSERT.
 
 A line begins with the key, so sorted lines are in the order of their keys.
 """
@@ -19,10 +19,10 @@ _SPECIAL = ((b"\\", rb"\\"), (b"\t", rb"\t"), (b"\n", rb"\n"), (b"\r", rb"\r"))
 
 @dataclass(frozen=True, slots=True)
 class PredictionBlock:
-    """What one version said about many records: as many predictions, in columns.
+    """Predictions of one version for n records, in columns.
 
-    `message_ids`, `rows`, `enqueued_at` and `records` have an item for each record, `codes` and `probabilities` a row; `classes` names the
-    codes. The rest is the same for all.
+    `message_ids`, `rows`, `enqueued_at` and `records` have n items. `codes` has the shape (n,), `probabilities` (n, classes); `classes` are
+    the labels of the codes. The other fields apply to all records.
     """
 
     dataset: str
@@ -48,33 +48,33 @@ class PredictionBlock:
         if not self.rows:
             return
         model = b"\t".join(map(_text, (self.dataset, self.alias, self.version, self.family)))
-        said = [b"%d\t%b" % (code, _text(label)) for code, label in enumerate(self.classes)]
+        labels = [b"%d\t%b" % (code, _text(label)) for code, label in enumerate(self.classes)]
         tail = b"\t".join(map(_text, (self.scored_at.isoformat(), self.source, self.role)))
         # All probabilities become text in one call: [[0.1,0.9],[0.2,0.8]] without the outer brackets, cut between the inner ones
         probabilities = to_json(self.probabilities.tolist(), inf_nan_mode="constants")[2:-2].split(b"],[")
         times: dict[datetime | None, bytes] = {}
         columns = (self.message_ids, self.rows, self.enqueued_at, self.records, self.codes.tolist(), probabilities)
-        for message_id, row, enqueued_at, record, code, chances in zip(*columns, strict=True):
+        for message_id, row, enqueued_at, record, code, values in zip(*columns, strict=True):
             if enqueued_at not in times:
                 times[enqueued_at] = _time(enqueued_at)
-            values = _text(message_id), row, model, said[code], chances, _json(record), times[enqueued_at], tail
-            yield b"%b\t%d\t%b\t%b\t{%b}\t%b\t%b\t%b\n" % values
+            line_fields = _text(message_id), row, model, labels[code], values, _json(record), times[enqueued_at], tail
+            yield b"%b\t%d\t%b\t%b\t{%b}\t%b\t%b\t%b\n" % line_fields
 
 
-def line(given: Prediction) -> bytes:
+def line(prediction: Prediction) -> bytes:
     """Return the line of one prediction."""
-    chances = to_json(given.probabilities, inf_nan_mode="constants")[1:-1]
-    named = (given.dataset, given.alias, given.version, given.family)
-    last = (given.scored_at.isoformat(), given.source, given.role)
+    probabilities = to_json(prediction.probabilities, inf_nan_mode="constants")[1:-1]
+    model = (prediction.dataset, prediction.alias, prediction.version, prediction.family)
+    last = (prediction.scored_at.isoformat(), prediction.source, prediction.role)
     return b"%b\t%d\t%b\t%d\t%b\t{%b}\t%b\t%b\t%b\n" % (
-        _text(given.message_id),
-        given.row,
-        b"\t".join(map(_text, named)),
-        given.code,
-        _text(given.label),
-        chances,
-        _json(given.record),
-        _time(given.enqueued_at),
+        _text(prediction.message_id),
+        prediction.row,
+        b"\t".join(map(_text, model)),
+        prediction.code,
+        _text(prediction.label),
+        probabilities,
+        _json(prediction.record),
+        _time(prediction.enqueued_at),
         b"\t".join(map(_text, last)),
     )
 

@@ -9,32 +9,32 @@ from psycopg.rows import class_row, kwargs_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from hearth.errors import PredictionsUnavailable
-from hearth.predictions.comparison import COMPARED, Compared
+from hearth.predictions.comparison import LABEL_PAIRS, LabelPair
 from hearth.predictions.prediction import Cursor, Prediction
 from hearth.predictions.rows import COLUMNS, line
 
 CONNECT_SECONDS = 5
 _FETCH_ROWS = 2_000
 _SILENCE_SECONDS = 15
-# What is wrong with the server, its state or our rights in it, and can be put right there: read-only is an InternalError, for example
-_NOT_THE_DATA = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, psycopg.ProgrammingError)
+# Errors of the server, its state or our permissions, which can be fixed there; read-only is an InternalError, for example
+_SERVER_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, psycopg.ProgrammingError)
 _NAMES = ", ".join(COLUMNS)
 _COPY = f"COPY predictions ({_NAMES}) FROM STDIN"
-_COPY_ASIDE = f"COPY given ({_NAMES}) FROM STDIN"
-_INSERT_NEW = f"INSERT INTO predictions ({_NAMES}) SELECT {_NAMES} FROM given ON CONFLICT (message_id, row, role) DO NOTHING"  # noqa: S608 - constants
+_COPY_INCOMING = f"COPY incoming ({_NAMES}) FROM STDIN"
+_INSERT_NEW = f"INSERT INTO predictions ({_NAMES}) SELECT {_NAMES} FROM incoming ON CONFLICT (message_id, row, role) DO NOTHING"  # noqa: S608 - constants
 _DELETE_OLDEST = (
     "DELETE FROM predictions WHERE ctid = ANY (ARRAY("
     "SELECT ctid FROM predictions WHERE scored_at < %(moment)s ORDER BY scored_at LIMIT %(rows)s))"
 )
-_DELETING = 0x70727565  # any number that is ours, and not that of the migration
+_DELETE_LOCK = 0x70727565  # any number that differs from the lock of the migration
 _SELECT = f"SELECT {_NAMES} FROM predictions"  # noqa: S608 - constants
 
 
 class PredictionStore:
-    """The table `predictions`. Threads may share one store; it connects on first use, and again after the server was away."""
+    """The table `predictions`. Thread-safe; it connects on first use, and again after an outage of the server."""
 
     def __init__(self, url: str, max_connections: int = 4) -> None:
-        self.place = described(url)
+        self.place = describe(url)
         self._url = url
         self._pool = ConnectionPool(
             url,
@@ -42,13 +42,13 @@ class PredictionStore:
             max_size=max_connections,
             open=False,
             timeout=CONNECT_SECONDS,
-            reconnect_timeout=CONNECT_SECONDS,  # then the next caller begins anew: the pool's own tries come further and further apart
+            reconnect_timeout=CONNECT_SECONDS,  # then the next caller tries again: the pause between the pool's own retries grows
             check=ConnectionPool.check_connection,
             kwargs={
-                "autocommit": True,  # two fewer round trips for whatever is one statement, as nearly all is
+                "autocommit": True,  # saves two round trips for a single statement, which most calls are
                 "connect_timeout": CONNECT_SECONDS,
                 "application_name": "hearth",
-                "tcp_user_timeout": _SILENCE_SECONDS * 1000,  # a server that vanished without a word is away too
+                "tcp_user_timeout": _SILENCE_SECONDS * 1000,  # detects a server that vanished without closing the connection
                 "keepalives_idle": _SILENCE_SECONDS,
             },
         )
@@ -61,31 +61,31 @@ class PredictionStore:
         self._pool.close()
 
     def ping(self) -> None:
-        """Return if the store answers and has its table.
+        """Check that the store answers and has its table.
 
         Raises:
-            PredictionsUnavailable: it does not.
+            PredictionsUnavailable: it does not answer, or has no table.
         """
         with self._connection() as connection:
             connection.execute("SELECT 1 FROM predictions LIMIT 1")
 
     def put(self, predictions: Sequence[Prediction]) -> int:
-        """Store all of them in one transaction and return how many were new: what is there already stays as it is.
+        """Store predictions in one transaction and return how many were new; existing keys stay as they are.
 
         Raises:
-            PredictionsUnavailable: nothing was stored, or nobody knows; putting the same again is safe.
+            PredictionsUnavailable: the predictions may or may not be stored; retrying is safe.
         """
-        return self.put_lines([line(given) for given in predictions])
+        return self.put_lines([line(prediction) for prediction in predictions])
 
     def put_lines(self, lines: Sequence[bytes]) -> int:
-        """Store predictions that are written as lines already; otherwise as `put` does.
+        """Store predictions in the form of lines, as `put` does.
 
         Raises:
-            PredictionsUnavailable: nothing was stored, or nobody knows; putting the same again is safe.
+            PredictionsUnavailable: the predictions may or may not be stored; retrying is safe.
         """
         if not lines:
             return 0
-        ordered = sorted(lines)  # two writers of the same keys never deadlock
+        ordered = sorted(lines)  # so that two writers of the same keys do not deadlock
         data = b"".join(ordered)
         with self._connection() as connection:
             try:
@@ -101,7 +101,7 @@ class PredictionStore:
         """
         return self.page(limit, dataset=dataset)
 
-    def page(  # noqa: PLR0913 - what one may choose by
+    def page(  # noqa: PLR0913 - the filters
         self,
         limit: int,
         before: Cursor | None = None,
@@ -111,22 +111,22 @@ class PredictionStore:
         role: str = "answer",
         source: str | None = None,
     ) -> list[Prediction]:
-        """Return a page of what was predicted, newest first; it begins behind `before`, the last prediction of the page before.
+        """Return at most `limit` predictions, newest first, that follow the cursor `before`.
 
         Raises:
             PredictionsUnavailable: the store does not answer.
         """
-        wanted = {"dataset": dataset, "alias": alias, "role": role, "source": source}
-        conditions = [f"{name} = %({name})s" for name, value in wanted.items() if value is not None]
+        filters = {"dataset": dataset, "alias": alias, "role": role, "source": source}
+        conditions = [f"{name} = %({name})s" for name, value in filters.items() if value is not None]
         if before is not None:
             conditions.append("(scored_at, message_id, row) < (%(scored_at)s, %(message_id)s, %(before_row)s)")
         query = f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY scored_at DESC, message_id DESC, row DESC LIMIT %(limit)s"
-        place = {"scored_at": before.scored_at, "message_id": before.message_id, "before_row": before.row} if before else {}
+        position = {"scored_at": before.scored_at, "message_id": before.message_id, "before_row": before.row} if before else {}
         with self._connection() as connection, connection.cursor(row_factory=kwargs_row(_prediction)) as cursor:
-            return cursor.execute(query.encode(), {**wanted, **place, "limit": limit}).fetchall()
+            return cursor.execute(query.encode(), {**filters, **position, "limit": limit}).fetchall()
 
     def of_message(self, message_id: str) -> list[Prediction]:
-        """Return what was predicted for one message or request, answers and challenger's, by row.
+        """Return the predictions for one message or request, in the order of rows, with those of the challenger.
 
         Raises:
             PredictionsUnavailable: the store does not answer.
@@ -136,10 +136,10 @@ class PredictionStore:
             return cursor.execute(query.encode(), {"message_id": message_id}).fetchall()
 
     def since(self, moment: datetime | None = None, dataset: str | None = None, until: datetime | None = None) -> Iterator[Prediction]:
-        """Yield answers, oldest first, fetched bit by bit however many there are; `until` is the first moment that is too late.
+        """Yield the answers that were scored in since <= scored_at < until, oldest first, in constant memory.
 
         Raises:
-            PredictionsUnavailable: the store does not answer, or no longer does.
+            PredictionsUnavailable: the store does not answer, at the start or later.
         """
         conditions = ["role = 'answer'"]
         if dataset is not None:
@@ -149,29 +149,29 @@ class PredictionStore:
         if until is not None:
             conditions.append("scored_at < %(until)s")
         query = f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY scored_at, message_id, row"
-        make = kwargs_row(_prediction)
-        with self._connection() as connection, connection.transaction(), connection.cursor("export", row_factory=make) as cursor:
+        rows = kwargs_row(_prediction)
+        with self._connection() as connection, connection.transaction(), connection.cursor("export", row_factory=rows) as cursor:
             cursor.itersize = _FETCH_ROWS
             yield from cursor.execute(query.encode(), {"dataset": dataset, "since": moment, "until": until})
 
-    def compared(self, dataset: str, since: datetime | None = None) -> list[Compared]:
-        """Return how often which versions said what of the same record, one as the answer and the other as the challenger.
+    def label_pairs(self, dataset: str, since: datetime | None = None) -> list[LabelPair]:
+        """Return the numbers of records by versions and labels of champion and challenger, ordered by version.
 
         Raises:
             PredictionsUnavailable: the store does not answer.
         """
-        with self._connection() as connection, connection.cursor(row_factory=class_row(Compared)) as cursor:
-            return cursor.execute(COMPARED, {"dataset": dataset, "since": since}).fetchall()
+        with self._connection() as connection, connection.cursor(row_factory=class_row(LabelPair)) as cursor:
+            return cursor.execute(LABEL_PAIRS, {"dataset": dataset, "since": since}).fetchall()
 
     def delete_before(self, moment: datetime, rows: int) -> int:
-        """Delete the oldest of what was scored before a moment, so many rows at most, and return how many; none, if others are about it.
+        """Delete the oldest `rows` predictions that were scored before a moment, and return how many; none while another process does.
 
         Raises:
-            PredictionsUnavailable: nothing was deleted, or nobody knows.
+            PredictionsUnavailable: the rows may or may not be deleted.
         """
         with self._connection() as connection, connection.transaction():
-            (mine,) = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [_DELETING]).fetchone() or (False,)
-            return connection.execute(_DELETE_OLDEST, {"moment": moment, "rows": rows}).rowcount if mine else 0
+            (is_locked,) = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [_DELETE_LOCK]).fetchone() or (False,)
+            return connection.execute(_DELETE_OLDEST, {"moment": moment, "rows": rows}).rowcount if is_locked else 0
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection]:
@@ -183,12 +183,12 @@ class PredictionStore:
                 f"The predictions store {self.place} is not ready: run `python -m hearth.predictions migrate`."
             ) from error
         except PoolTimeout as error:
-            raise unavailable(self.place, self._why() or error) from error
-        except _NOT_THE_DATA as error:
+            raise unavailable(self.place, self._connection_error() or error) from error
+        except _SERVER_ERRORS as error:
             raise unavailable(self.place, error) from error
 
-    def _why(self) -> Exception | None:
-        """Connect without the pool, which keeps the reason of a failure to itself."""
+    def _connection_error(self) -> Exception | None:
+        """Return the error of a connection without the pool, which does not report the cause of a failure."""
         try:
             psycopg.connect(self._url, connect_timeout=CONNECT_SECONDS).close()
         except psycopg.OperationalError as error:
@@ -197,7 +197,7 @@ class PredictionStore:
 
 
 def _copy(connection: psycopg.Connection, data: bytes) -> int:
-    """Write straight into the table, in one statement: the fastest way, open as long as no key is there already."""
+    """Write into the table in one statement, the fastest way; fails if one of the keys exists."""
     with connection.cursor() as cursor:
         with cursor.copy(_COPY) as copy:
             copy.write(data)
@@ -205,22 +205,22 @@ def _copy(connection: psycopg.Connection, data: bytes) -> int:
 
 
 def _copy_new(connection: psycopg.Connection, data: bytes) -> int:
-    """Write what is not there yet: what comes a second time, after a worker or a connection was lost."""
+    """Write the rows whose keys do not exist: after a worker or a connection was lost, rows are written again."""
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute("CREATE TEMPORARY TABLE given (LIKE predictions) ON COMMIT DROP")
-        with cursor.copy(_COPY_ASIDE) as copy:
+        cursor.execute("CREATE TEMPORARY TABLE incoming (LIKE predictions) ON COMMIT DROP")
+        with cursor.copy(_COPY_INCOMING) as copy:
             copy.write(data)
         return cursor.execute(_INSERT_NEW).rowcount
 
 
-def described(url: str) -> str:
-    """Return where a PostgreSQL URL points to, without user and password."""
+def describe(url: str) -> str:
+    """Return host, port and database of a PostgreSQL URL, without user and password."""
     parts = urlsplit(url)
     return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
 
 
 def unavailable(place: str, error: Exception) -> PredictionsUnavailable:
-    """Return our error for one of the driver's."""
+    """Return the error to raise for an error of the driver."""
     reason = " ".join(str(error).split()) or type(error).__name__
     return PredictionsUnavailable(f"The predictions store {place} cannot be used: {reason}")
 

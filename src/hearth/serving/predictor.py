@@ -1,6 +1,6 @@
-"""One predictor behind every protocol: it finds the model, chooses where to score, scores, and records the answer.
+"""The predictor behind REST, GraphQL and gRPC: finds the model, selects the thread, scores, and records the answer.
 
-A protocol reads its own requests and writes its own responses; what lies between is here, once.
+A protocol only reads its requests and writes its responses.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What one version answered for the records of one request, in their order."""
+    """The predictions of one version for the records of one request, in their order."""
 
     model: LoadedModel
     columns: Columns
@@ -31,21 +31,21 @@ class Predictions:
 
 
 class Predictor:
-    """Scores requests with the models that the registry names. One for the whole process.
+    """Scores requests with the models of the registry. One instance for the process.
 
-    `compute` needs one thread: it scores what would hold up the event loop, and several threads would only take turns with the interpreter.
+    `compute` needs one thread, for requests that would block the event loop; more threads would only compete for the interpreter lock.
     """
 
     def __init__(self, models: ModelFollower, recorder: Recorder, compute: ThreadPoolExecutor) -> None:
         self._models, self._recorder, self._compute = models, recorder, compute
 
     def find(self, dataset: str, alias: str) -> LoadedModel:
-        """Return the model that serves under an alias; asks no server.
+        """Return the model that serves under an alias, without I/O.
 
         Raises:
             UnknownDataset: no contract has this name.
             UnknownAlias: the data set cannot have this alias.
-            ModelUnavailable: nothing is loaded for the alias; the message says why.
+            ModelUnavailable: no model is loaded for the alias; the message has the reason.
         """
         return self._models.get(dataset, alias)
 
@@ -53,7 +53,7 @@ class Predictor:
         """Check raw records, score them and record the answer, in the calling thread.
 
         Raises:
-            InvalidRecords: with everything that is wrong, if anything is.
+            InvalidRecords: with every problem of the records.
         """
         return self.score(model, model.scorer.parser.parse(records), request_id, source)
 
@@ -63,18 +63,18 @@ class Predictor:
         self._recorder.record(model, columns, scores, request_id, source)
         return Predictions(model, columns, scores, request_id)
 
-    def record(  # noqa: PLR0913, PLR0917 - what identifies an answer
+    def record(  # noqa: PLR0913, PLR0917 - the parts of an answer
         self, model: LoadedModel, columns: Columns, scores: Scores, request_id: str, source: Source, places: np.ndarray
     ) -> None:
-        """Record a part of an answer that was scored elsewhere; `places`, shape (rows,), are its records' positions in the request."""
+        """Record a part of an answer that the caller scored; `places`, shape (n,), are the positions of its records in the request."""
         self._recorder.record(model, columns, scores, request_id, source, places)
 
     async def dispatch(self, model: LoadedModel, records: int, work: Callable[[], T]) -> T:
-        """Do the work of a request with this many records where it delays other requests least."""
+        """Run the work of a request with this many records: a small one in the event loop, others in the compute thread."""
         if records <= model.records_in_place:
             return work()
         return await self.in_compute_thread(work)
 
     async def in_compute_thread(self, work: Callable[[], T]) -> T:
-        """Do work in the compute thread. A request that is cancelled while it waits for the thread is never worked on."""
+        """Run work in the compute thread. Work of a request that is cancelled before it starts is skipped."""
         return await asyncio.get_running_loop().run_in_executor(self._compute, work)

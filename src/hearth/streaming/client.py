@@ -1,10 +1,10 @@
-"""The one module that speaks to the Redis-protocol server; its errors leave here as StreamUnavailable."""
+"""The connection to the Redis-protocol server. Errors of the driver are raised as StreamUnavailable."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from redis import Redis
@@ -17,13 +17,13 @@ from hearth.errors import StreamFull, StreamUnavailable
 
 Fields = Mapping[bytes, bytes]
 
-REPLAY_OF = b"replay_of"  # the field of a message that was put back from the dead letters; it holds the first message's id
+REPLAY_OF = b"replay_of"  # the id of the original message, in a message that was put back from the dead letters
 MESSAGE_ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
 
 _SOCKET_SECONDS = 10  # above the longest blocking read that the settings allow
 _CONNECT_SECONDS = 5
-# Arguments: the bound, how many messages there are, and for each how many arguments it has, and those. One script is one step: nobody adds
-# anything between the look at the length and the last message.
+# Arguments: the bound, the number of messages, and for each message the number of its arguments and the arguments. A script runs as one
+# step, so no other client adds messages between the check and the last XADD.
 _SEND_WITHIN = """
 local length, bound, messages = redis.call('XLEN', KEYS[1]), tonumber(ARGV[1]), tonumber(ARGV[2])
 if length + messages > bound then
@@ -41,29 +41,36 @@ return ids
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One message as the stream holds it; `fields` is empty if the stream was trimmed past it."""
+    """One message of the stream; `fields` is empty if the message was trimmed away.
+
+    `repeated` are further fields with a name that is in `fields`: a stream allows them, a message of ours does not.
+    """
 
     id: str
     fields: Fields
+    repeated: tuple[tuple[bytes, bytes], ...] = ()
 
     @property
     def key(self) -> str:
-        """What its predictions and its dead letter are known by: its id, or that of the dead message that was put back as this one."""
+        """The id under which predictions and dead letters are stored: for a replayed message that of the original, else its own."""
         origin = self.fields.get(REPLAY_OF)
         return origin.decode() if origin and MESSAGE_ID.fullmatch(origin) else self.id
 
 
 class StreamClient:
-    """A connection to the server, for the stream of this name; closed at the end of the `with` block."""
+    """A connection to the server for one stream. A context manager: leaving it closes the connection."""
 
     def __init__(self, url: str, name: str) -> None:
         parts = urlsplit(url)
         self.place = f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
         self._name = name
-        # No hidden retries: those who call know what may be repeated and how long to wait.
+        # No retries in the driver: the caller knows which commands may be repeated, and for how long.
         self._redis = Redis.from_url(
             url, socket_timeout=_SOCKET_SECONDS, socket_connect_timeout=_CONNECT_SECONDS, retry=Retry(NoBackoff(), 0)
         )
+        for command in ("XRANGE", "XREVRANGE"):  # the driver's own parsers drop repeated fields
+            self._redis.set_response_callback(command, _parse_entries)
+        self._redis.set_response_callback("XREADGROUP", _parse_read)
 
     def __enter__(self) -> Self:
         return self
@@ -72,12 +79,16 @@ class StreamClient:
         self._redis.close()
 
     def ping(self) -> None:
-        """Return if the server answers."""
-        with self._answering():
+        """Check the connection.
+
+        Raises:
+            StreamUnavailable: the server does not answer.
+        """
+        with self._translate_errors():
             self._redis.ping()
 
     @contextmanager
-    def _answering(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except RedisError as error:
@@ -85,53 +96,66 @@ class StreamClient:
 
 
 class StreamWriter(StreamClient):
-    """Puts messages into a stream."""
+    """Adds messages to a stream."""
 
     def send(self, messages: Sequence[Fields]) -> list[str]:
         """Add messages and return their ids.
 
         Raises:
-            StreamUnavailable: some of them may have been added nevertheless.
+            StreamUnavailable: some messages may have been added.
         """
-        with self._answering(), self._redis.pipeline(transaction=False) as pipeline:
+        with self._translate_errors(), self._redis.pipeline(transaction=False) as pipeline:
             for fields in messages:
-                pipeline.xadd(self._name, _sendable(fields))
+                pipeline.xadd(self._name, _encodable(fields))
             return [id_.decode() for id_ in pipeline.execute()]
 
     def send_within(self, bound: int, messages: Sequence[Fields]) -> list[str]:
-        """Add all messages and return their ids, or none of them if the stream would then hold more than the bound, whoever else adds.
+        """Add all messages and return their ids; add none if the stream would exceed the bound, other clients' messages included.
 
         Raises:
             StreamFull: nothing was added.
-            StreamUnavailable: all of them may have been added nevertheless, or none.
+            StreamUnavailable: either all messages were added or none.
         """
         arguments: list[EncodableT] = [bound, len(messages)]
         for fields in messages:
             arguments.append(2 * len(fields))
             for name, value in fields.items():
                 arguments += [name, value]
-        with self._answering():
+        with self._translate_errors():
             answer = self._redis.register_script(_SEND_WITHIN)([self._name], arguments)
         if isinstance(answer, int):
             raise StreamFull(self._name, answer, len(messages), bound)
         return [id_.decode() for id_ in answer]
 
     def length(self) -> int:
-        """Return how many messages the stream holds."""
-        with self._answering():
+        """Return the number of messages in the stream."""
+        with self._translate_errors():
             return int(self._redis.xlen(self._name))
 
 
-def entries_of(answer: Sequence[tuple[bytes, Fields | None]]) -> list[Entry]:
-    """Return what the server has answered as messages, in its order."""
-    return [Entry(id_.decode(), fields or {}) for id_, fields in answer]
-
-
-def id_parts(id_: bytes) -> tuple[int, int]:
-    """Return the milliseconds and the number of a message's id; ids are in the order of these pairs."""
-    milliseconds, _, sequence = id_.decode().partition("-")
+def id_parts(id_: str | bytes) -> tuple[int, int]:
+    """Return the two numbers of a message id, milliseconds and sequence; ids are ordered by this pair."""
+    milliseconds, _, sequence = (id_ if isinstance(id_, str) else id_.decode()).partition("-")
     return int(milliseconds), int(sequence)
 
 
-def _sendable(fields: Fields) -> dict[EncodableT, EncodableT]:
-    return dict(fields)  # type: ignore[arg-type]  # redis asks for keys of exactly its own union
+def _encodable(fields: Fields) -> dict[EncodableT, EncodableT]:
+    return dict(fields)  # type: ignore[arg-type]  # redis types the keys invariantly
+
+
+def _parse_entries(response: Sequence[tuple[bytes, Sequence[bytes]]], **_: object) -> list[Entry]:
+    return [_entry(id_.decode(), list(zip(values[::2], values[1::2], strict=True))) for id_, values in response]
+
+
+def _parse_read(response: Mapping[bytes, Any] | Sequence[tuple[bytes, Any]] | None, **_: object) -> list[Entry]:
+    """Parse the response to a read of one stream; RESP3 has a map of streams, RESP2 a list, and both have nothing after a time-out."""
+    streams = response.items() if isinstance(response, Mapping) else response or ()
+    return [entry for _, entries in streams for entry in _parse_entries(entries)]
+
+
+def _entry(id_: str, pairs: Sequence[tuple[bytes, bytes]]) -> Entry:
+    fields = dict(pairs)
+    if len(fields) == len(pairs):
+        return Entry(id_, fields)
+    last = {name: index for index, (name, _) in enumerate(pairs)}
+    return Entry(id_, fields, tuple(pair for index, pair in enumerate(pairs) if last[pair[0]] != index))

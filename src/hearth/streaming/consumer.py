@@ -1,30 +1,30 @@
-"""One consumer of a group: what it reads, holds, settles and buries."""
+"""One consumer of a consumer group: reads messages, claims them from others, acknowledges them and writes their dead letters."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from redis.exceptions import ResponseError
 
-from hearth.streaming.client import Entry, Fields, StreamClient, entries_of, id_parts
+from hearth.streaming.client import Entry, StreamClient, id_parts
 
 _NO_GROUP = ("NOGROUP", "no such key")
-_MOST_FIELDS = 3_000  # of a message that a letter keeps: Lua passes on no more than 8,000 values
-# Whoever acknowledges a message writes its letter: a second worker, or a second try after an answer that was lost, finds nothing to do.
-_BURY = """
+_MAX_FIELDS = 3_000  # fields of a message that its letter holds: Lua unpacks at most 8,000 values
+# The letter is written in the step that acknowledges its message, so a second worker, or a retry after a lost response, writes none.
+_ACKNOWLEDGE_DEAD = """
 if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1) == 1 then
     redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, 4))
     redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 end
 """
-# Deleting a consumer drops what it holds, so looking and deleting are one step.
-_FORGET = """
+# Deleting a consumer drops its pending messages, so the check and the deletion are one step.
+_REMOVE_IDLE = """
 for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
-    local told = {}
-    for i = 1, #consumer, 2 do told[consumer[i]] = consumer[i + 1] end
-    if told.pending == 0 and told.idle > tonumber(ARGV[2]) then
-        redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], told.name)
+    local info = {}
+    for i = 1, #consumer, 2 do info[consumer[i]] = consumer[i + 1] end
+    if info.pending == 0 and info.idle > tonumber(ARGV[2]) then
+        redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], info.name)
     end
 end
 """
@@ -32,10 +32,15 @@ end
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """How a stream is, for one group. `lag` is None if the server cannot tell.
+    """The state of a stream for one group.
 
-    `oldest_seconds` is the age of the oldest message that is not settled, 0 if there is none; `newest_seconds` is the age of the last one
-    that ever came, settled or not, None before the first; `dead` counts letters that are kept.
+    Attributes:
+        length: messages in the stream.
+        lag: messages that no consumer of the group has read; None if the server cannot tell.
+        pending: messages that were read and are not acknowledged.
+        oldest_seconds: age of the oldest message that is not settled; 0 if there is none.
+        newest_seconds: age of the latest message, settled or not; None before the first.
+        dead: letters in the dead-letter stream.
     """
 
     length: int
@@ -47,8 +52,8 @@ class StreamState:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsettled:
-    """A message that a consumer holds, and how often one was handed it."""
+class PendingEntry:
+    """A message that was read and is not acknowledged, and how often it was delivered."""
 
     id: str
     deliveries: int
@@ -56,7 +61,7 @@ class Unsettled:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Why a message, or some of its records, can never be scored."""
+    """The reason why a message, or some of its records, can never be scored."""
 
     entry: Entry
     error: str
@@ -65,7 +70,7 @@ class DeadLetter:
 
 
 class StreamConsumer(StreamClient):
-    """One consumer of a group. What it reads is its own until it is settled, or until another consumer takes it over."""
+    """One consumer of a group. A message that it reads is pending for it until it is acknowledged or another consumer claims it."""
 
     def __init__(self, url: str, name: str, group: str, consumer: str, max_dead: int) -> None:
         super().__init__(url, name)
@@ -73,8 +78,8 @@ class StreamConsumer(StreamClient):
         self.dead_name = f"{name}_dead"
 
     def join(self) -> None:
-        """Make the group, from the stream's beginning, unless it is there."""
-        with self._answering():
+        """Create the group, from the beginning of the stream, if it does not exist."""
+        with self._translate_errors():
             try:
                 self._redis.xgroup_create(self._name, self._group, id="0", mkstream=True)
             except ResponseError as error:
@@ -82,75 +87,75 @@ class StreamConsumer(StreamClient):
                     raise
 
     def read(self, count: int, block_milliseconds: int) -> list[Entry]:
-        """Return messages that nobody has read yet, after waiting for the first one."""
-        answer = self._in_group(
+        """Return at most `count` messages that no consumer has read; wait up to `block_milliseconds` for the first."""
+        entries: list[Entry] | None = self._in_group(
             lambda: self._redis.xreadgroup(self._group, self._consumer, {self._name: ">"}, count=count, block=block_milliseconds)
         )
-        return entries_of(answer[0][1]) if answer else []
+        return entries or []
 
-    def unsettled_own(self, after: str, count: int) -> list[Unsettled]:
-        """Return messages after this one that this consumer has read, perhaps in an earlier life, and not settled; oldest first."""
-        return self._pending("{}-{}".format(*_after(id_parts(after.encode()))), count, consumername=self._consumer)
+    def own_pending(self, after: str, count: int) -> list[PendingEntry]:
+        """Return this consumer's pending messages after an id, those of an earlier process included; oldest first."""
+        return self._pending("{}-{}".format(*_after(id_parts(after))), count, consumername=self._consumer)
 
-    def unsettled_idle(self, idle_milliseconds: int, count: int) -> list[Unsettled]:
-        """Return messages that any consumer has held for so long without settling them, oldest first."""
+    def idle_pending(self, idle_milliseconds: int, count: int) -> list[PendingEntry]:
+        """Return messages that have been pending for any consumer for at least this time, oldest first."""
         return self._pending("-", count, idle=idle_milliseconds)
 
-    def take(self, wanted: Sequence[Unsettled], idle_milliseconds: int = 0) -> list[Entry]:
-        """Make messages this consumer's own and count a delivery, but for those that another one has taken meanwhile.
+    def claim(self, pending: Sequence[PendingEntry], idle_milliseconds: int = 0) -> list[Entry]:
+        """Claim messages for this consumer, count a delivery, and return them, except those that another consumer has claimed meanwhile.
 
-        A message that was trimmed away comes back without fields.
+        A message that was trimmed away is returned without fields.
         """
-        with self._answering(), self._redis.pipeline(transaction=False) as pipeline:
-            for one in wanted:
-                pipeline.xrange(self._name, one.id, one.id)
-            found = pipeline.execute()
-        entries = [entries_of(answer)[0] if answer else Entry(one.id, {}) for one, answer in zip(wanted, found, strict=True)]
-        mine: set[bytes] = set()
-        for deliveries in {one.deliveries for one in wanted}:
-            alive = [entry.id for one, entry in zip(wanted, entries, strict=True) if entry.fields and one.deliveries == deliveries]
-            if alive:
-                mine.update(self._claim(alive, deliveries + 1, idle_milliseconds))
-        return [entry for entry in entries if not entry.fields or entry.id.encode() in mine]
+        with self._translate_errors(), self._redis.pipeline(transaction=False) as pipeline:
+            for message in pending:
+                pipeline.xrange(self._name, message.id, message.id)
+            responses = pipeline.execute()
+        entries = [one[0] if one else Entry(message.id, {}) for message, one in zip(pending, responses, strict=True)]
+        claimed: set[bytes] = set()
+        for deliveries in {message.deliveries for message in pending}:
+            ids = [entry.id for message, entry in zip(pending, entries, strict=True) if entry.fields and message.deliveries == deliveries]
+            if ids:
+                claimed.update(self._claim(ids, deliveries + 1, idle_milliseconds))
+        return [entry for entry in entries if not entry.fields or entry.id.encode() in claimed]
 
-    def keep(self, ids: Sequence[str]) -> None:
-        """Hold messages longer, without counting a delivery."""
+    def renew(self, ids: Sequence[str]) -> None:
+        """Reset the idle time of messages that this consumer holds; no delivery is counted."""
         self._in_group(lambda: self._redis.xclaim(self._name, self._group, self._consumer, 0, list(ids), justid=True))
 
-    def give_back(self, ids: Sequence[str], idle_milliseconds: int) -> None:
-        """Leave messages to the next one who looks, as if they had never been delivered."""
-        mine = self._name, self._group, self._consumer
-        self._in_group(lambda: self._redis.xclaim(*mine, 0, list(ids), idle=idle_milliseconds, retrycount=0, justid=True))
+    def release(self, ids: Sequence[str], idle_milliseconds: int) -> None:
+        """Make messages available to any consumer that claims after `idle_milliseconds`, with a delivery count of 0."""
+        key = self._name, self._group, self._consumer
+        self._in_group(lambda: self._redis.xclaim(*key, 0, list(ids), idle=idle_milliseconds, retrycount=0, justid=True))
 
-    def settle(self, ids: Sequence[str], dead: Sequence[DeadLetter] = ()) -> None:
-        """Acknowledge messages; those that are dead are buried in one step with that, once however often this is tried."""
-        buried = {letter.entry.id for letter in dead}
-        with self._answering(), self._redis.pipeline(transaction=False) as pipeline:
-            for letter in dead:
-                said = (part for field in _letter_fields(letter).items() for part in field)
-                pipeline.eval(_BURY, 2, self._name, self.dead_name, self._group, letter.entry.id, self._max_dead, *said)
-            if living := [id_ for id_ in ids if id_ not in buried]:
-                pipeline.xack(self._name, self._group, *living)
+    def acknowledge(self, ids: Sequence[str], letters: Sequence[DeadLetter] = ()) -> None:
+        """Acknowledge messages. A letter is written in one step with the acknowledgement of its message; retrying writes no second one."""
+        dead = {letter.entry.id for letter in letters}
+        with self._translate_errors(), self._redis.pipeline(transaction=False) as pipeline:
+            for letter in letters:
+                arguments = (part for field in _letter_fields(letter) for part in field)
+                pipeline.eval(_ACKNOWLEDGE_DEAD, 2, self._name, self.dead_name, self._group, letter.entry.id, self._max_dead, *arguments)
+            if others := [id_ for id_ in ids if id_ not in dead]:
+                pipeline.xack(self._name, self._group, *others)
             pipeline.execute()
 
     def trim(self) -> None:
-        """Remove what every group has settled."""
+        """Remove the messages that every group has acknowledged."""
         bounds = []
         for group in self._in_group(lambda: self._redis.xinfo_groups(self._name)) or []:
-            with self._answering():
+            with self._translate_errors():
                 first_pending = self._redis.xpending(self._name, group["name"])["min"]
             bounds.append(id_parts(first_pending) if first_pending else _after(id_parts(group["last-delivered-id"])))
         if bounds:
-            with self._answering():
+            with self._translate_errors():
                 self._redis.xtrim(self._name, minid="{}-{}".format(*min(bounds)), approximate=False)
 
-    def forget_consumers(self, idle_milliseconds: int) -> None:
-        """Remove the names of consumers that hold nothing and have not asked for so long: each new container brings a new name."""
-        self._in_group(lambda: self._redis.eval(_FORGET, 1, self._name, self._group, idle_milliseconds))
+    def remove_idle_consumers(self, idle_milliseconds: int) -> None:
+        """Remove consumers without pending messages that have been idle for longer than this: each new container brings a new name."""
+        self._in_group(lambda: self._redis.eval(_REMOVE_IDLE, 1, self._name, self._group, idle_milliseconds))
 
     def state(self) -> StreamState:
-        """Tell how the stream is."""
-        with self._answering(), self._redis.pipeline(transaction=False) as pipeline:
+        """Return the state of the stream for this group."""
+        with self._translate_errors(), self._redis.pipeline(transaction=False) as pipeline:
             pipeline.xlen(self._name)
             pipeline.xlen(self.dead_name)
             pipeline.time()
@@ -159,29 +164,29 @@ class StreamConsumer(StreamClient):
         groups = self._in_group(lambda: self._redis.xinfo_groups(self._name)) or []
         lag, pending = next(((group["lag"], group["pending"]) for group in groups if group["name"].decode() == self._group), (None, 0))
         now = seconds + microseconds / 1e6
-        waits = first and (pending or lag != 0)
-        info = self._in_group(lambda: self._redis.xinfo_stream(self._name))  # what was trimmed away was there too
+        has_unsettled = first and (pending or lag != 0)
+        info = self._in_group(lambda: self._redis.xinfo_stream(self._name))  # its last id outlives trimming
         last, _ = id_parts(info["last-generated-id"]) if info else (0, 0)
         return StreamState(
             length=length,
             lag=lag,
             pending=pending,
-            oldest_seconds=_age(id_parts(first[0][0])[0], now) if waits else 0.0,
+            oldest_seconds=_age(id_parts(first[0].id)[0], now) if has_unsettled else 0.0,
             newest_seconds=_age(last, now) if last else None,
             dead=dead,
         )
 
-    def _pending(self, start: str, count: int, **which: Any) -> list[Unsettled]:  # noqa: ANN401 - arguments of redis
-        found = self._in_group(lambda: self._redis.xpending_range(self._name, self._group, start, "+", count, **which))
-        return [Unsettled(one["message_id"].decode(), int(one["times_delivered"])) for one in found or ()]
+    def _pending(self, start: str, count: int, **condition: Any) -> list[PendingEntry]:  # noqa: ANN401 - arguments of redis
+        response = self._in_group(lambda: self._redis.xpending_range(self._name, self._group, start, "+", count, **condition))
+        return [PendingEntry(item["message_id"].decode(), int(item["times_delivered"])) for item in response or ()]
 
     def _claim(self, ids: Sequence[str], deliveries: int, idle_milliseconds: int) -> list[bytes]:
-        to_me = self._name, self._group, self._consumer, idle_milliseconds
-        return self._in_group(lambda: self._redis.xclaim(*to_me, list(ids), retrycount=deliveries, justid=True)) or []
+        target = self._name, self._group, self._consumer, idle_milliseconds
+        return self._in_group(lambda: self._redis.xclaim(*target, list(ids), retrycount=deliveries, justid=True)) or []
 
-    def _in_group(self, command: Callable[[], Any]) -> Any:  # noqa: ANN401 - redis types every answer as anything
-        """Return the answer to a command; None if the server has forgotten the group, which is then made anew."""
-        with self._answering():
+    def _in_group(self, command: Callable[[], Any]) -> Any:  # noqa: ANN401 - redis types every response as anything
+        """Return the response to a command; None if the server has lost the group, which is then created again."""
+        with self._translate_errors():
             try:
                 return command()
             except ResponseError as error:
@@ -199,7 +204,8 @@ def _after(id_: tuple[int, int]) -> tuple[int, int]:
     return id_[0], id_[1] + 1
 
 
-def _letter_fields(letter: DeadLetter) -> Fields:
-    said = {"message_id": letter.entry.key, "error": letter.error, "reason": letter.reason, "time": letter.time}
-    original = {b"original." + name: value for name, value in islice(letter.entry.fields.items(), _MOST_FIELDS)}
-    return {name.encode(): text.encode() for name, text in said.items()} | original
+def _letter_fields(letter: DeadLetter) -> list[tuple[bytes, bytes]]:
+    entry = letter.entry
+    texts = {"message_id": entry.key, "error": letter.error, "reason": letter.reason, "time": letter.time}
+    original = islice(chain(entry.repeated, entry.fields.items()), _MAX_FIELDS)
+    return [*((name.encode(), text.encode()) for name, text in texts.items()), *((b"original." + name, value) for name, value in original)]

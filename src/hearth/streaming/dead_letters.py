@@ -1,10 +1,10 @@
-"""The dead-letter stream, read: which messages, or records of messages, could never be scored, and why."""
+"""Reads the dead-letter stream: messages, or records of messages, that can never be scored, and the reasons."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hearth.streaming.client import Entry, Fields, StreamClient, entries_of, id_parts
+from hearth.streaming.client import Entry, Fields, StreamClient, id_parts
 from hearth.streaming.messages import enqueued_at
 from hearth.streaming.pending import is_message_id
 
@@ -14,7 +14,7 @@ _ORIGINAL = b"original."
 
 @dataclass(frozen=True, slots=True)
 class StoredLetter:
-    """A dead letter as the stream holds it. `id` is its own, `message_id` that of the message, `fields` are what the message said."""
+    """A dead letter. `id` is its own id, `message_id` that of its message; `fields` and `repeated` are those of the message."""
 
     id: str
     message_id: str
@@ -22,53 +22,54 @@ class StoredLetter:
     reason: str
     time: str
     fields: Fields
+    repeated: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class DeadLetters(StreamClient):
-    """The dead letters of a stream, oldest first; `name` is that of the stream whose messages died."""
+    """The dead letters of the stream `name`, oldest first."""
 
     def __init__(self, url: str, name: str) -> None:
         super().__init__(url, f"{name}_dead")
 
     def find(self, message_id: str) -> StoredLetter | None:
-        """Return the letter of a message, the latest if it has died more than once; None if there is none.
+        """Return the latest letter of a message; None if there is none.
 
-        Letters have ids of their own, so this reads all that were added since the message was.
+        Letters have ids of their own, so this reads all letters that are younger than the message.
 
         Raises:
             StreamUnavailable: the server does not answer.
         """
-        found = None
+        latest = None
         if not is_message_id(message_id):
             return None
         for letter in self._from(_start(message_id)):
             if letter.message_id == message_id:
-                found = letter
-        return found
+                latest = letter
+        return latest
 
     def until(self, end: str) -> Iterator[StoredLetter]:
-        """Yield all letters up to the one whose own id is `end`, page by page: what dies meanwhile has a later one.
+        """Yield all letters up to the id `end`, page by page; letters that are added meanwhile have later ids.
 
         Raises:
             StreamUnavailable: the server does not answer.
         """
         for letter in self._from("-"):
-            if id_parts(letter.id.encode()) > id_parts(end.encode()):
+            if id_parts(letter.id) > id_parts(end):
                 return
             yield letter
 
     def latest(self, count: int) -> Sequence[StoredLetter]:
-        """Return the last letters, the latest first.
+        """Return at most `count` of the latest letters, latest first.
 
         Raises:
             StreamUnavailable: the server does not answer.
         """
-        with self._answering():
-            answer = self._redis.xrevrange(self._name, count=count)
-        return [_letter(entry) for entry in entries_of(answer)]  # type: ignore[arg-type]  # redis types every answer as anything
+        with self._translate_errors():
+            entries: list[Entry] = self._redis.xrevrange(self._name, count=count)  # type: ignore[assignment]  # parsed by our own callback
+        return [_letter(entry) for entry in entries]
 
     def list(self, after: str = "", count: int = _PAGE_ENTRIES) -> Sequence[StoredLetter]:
-        """Return the letters that follow the one whose own id is `after`, or the first ones.
+        """Return at most `count` letters after the id `after`, or the first ones.
 
         Raises:
             StreamUnavailable: the server does not answer.
@@ -83,25 +84,34 @@ class DeadLetters(StreamClient):
             start = f"({page[-1].id}"
 
     def _range(self, start: str, count: int) -> Sequence[StoredLetter]:
-        with self._answering():
-            answer = self._redis.xrange(self._name, min=start, count=count)
-        return [_letter(entry) for entry in entries_of(answer)]  # type: ignore[arg-type]  # redis types every answer as anything
+        with self._translate_errors():
+            entries: list[Entry] = self._redis.xrange(self._name, min=start, count=count)  # type: ignore[assignment]  # parsed by our own callback
+        return [_letter(entry) for entry in entries]
 
 
 def _start(message_id: str) -> str:
-    """Return the first id that a message's letter can have: it is younger than the message, unless the sender has chosen that one's id."""
-    came_in = enqueued_at(message_id)
-    if came_in is None or came_in > datetime.now(UTC):
+    """Return the first id that the letter of a message can have: a letter is younger than its message, unless the sender chose the id."""
+    message_time = enqueued_at(message_id)
+    if message_time is None or message_time > datetime.now(UTC):
         return "-"
-    return str(max(0, int(came_in.timestamp() * 1000) - 1))
+    return str(max(0, int(message_time.timestamp() * 1000) - 1))
 
 
 def _letter(entry: Entry) -> StoredLetter:
     fields = entry.fields
-    original = {name.removeprefix(_ORIGINAL): value for name, value in fields.items() if name.startswith(_ORIGINAL)}
     return StoredLetter(
-        entry.id, _text(fields, b"message_id"), _text(fields, b"error"), _text(fields, b"reason"), _text(fields, b"time"), original
+        id=entry.id,
+        message_id=_text(fields, b"message_id"),
+        error=_text(fields, b"error"),
+        reason=_text(fields, b"reason"),
+        time=_text(fields, b"time"),
+        fields=dict(_original(fields.items())),
+        repeated=tuple(_original(entry.repeated)),
     )
+
+
+def _original(fields: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    return ((name.removeprefix(_ORIGINAL), value) for name, value in fields if name.startswith(_ORIGINAL))
 
 
 def _text(fields: Fields, name: bytes) -> str:

@@ -1,4 +1,4 @@
-"""What became of a message: it waits, its records are scored, or they are dead; some of them can be this and others that."""
+"""The status of a message: it waits, its records are scored, or they are dead letters. It can differ between records of one message."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from hearth.streaming.pending import PendingMessages, PendingState
 
 @dataclass(frozen=True)
 class MessageStatus:
-    """What is known of one message. `problem` says which part of it nobody could be asked about; it is empty if all were."""
+    """The status of one message. `problem` names the server that did not answer, so that the rest may be incomplete; else it is empty."""
 
     message_id: str
     waiting: PendingState | None
@@ -29,30 +29,30 @@ class MessageStatus:
 
 
 class MessageStatuses:
-    """Asks those who can know. Threads may share one."""
+    """Looks messages up in the stream, the dead letters and the predictions store. Thread-safe."""
 
-    def __init__(self, room: PendingMessages, letters: DeadLetters, store: PredictionStore) -> None:
-        self._room, self._letters, self._store = room, letters, store
+    def __init__(self, pending: PendingMessages, letters: DeadLetters, store: PredictionStore) -> None:
+        self._pending, self._letters, self._store = pending, letters, store
 
-    def of(self, message_id: str) -> MessageStatus:
-        """Tell what became of a message, or of a request whose predictions were stored under its id.
+    def find(self, message_id: str) -> MessageStatus:
+        """Return the status of a message, or of a request whose predictions were stored under its id.
 
         Raises:
-            UnknownMessage: nobody knows it.
+            UnknownMessage: neither the stream nor the store has it.
             PredictionsUnavailable: the store does not answer.
             StreamUnavailable: the stream does not answer, and the store has nothing.
         """
-        if "\0" in message_id:  # PostgreSQL has no such texts
+        if "\0" in message_id:  # PostgreSQL stores no NUL
             raise UnknownMessage(message_id)
-        waiting, letter, away = None, None, None
-        # In the order that a message takes: predictions are stored and letters written before it leaves the stream, so none slips past.
+        waiting, letter, outage = None, None, None
+        # In the order of processing: predictions and letters are written before a message leaves the stream, so none is missed.
         try:
-            waiting = self._room.find(message_id)
+            waiting = self._pending.find(message_id)
             letter = self._letters.find(message_id)
         except StreamUnavailable as error:
-            away = error
+            outage = error
         predictions = tuple(self._store.of_message(message_id))
         if not (waiting or letter or predictions):
-            raise away or UnknownMessage(message_id)
-        problem = f"{away} Whether records of the message wait or are dead is not known." if away else ""
+            raise outage or UnknownMessage(message_id)
+        problem = f"{outage} Whether records of the message wait or are dead is not known." if outage else ""
         return MessageStatus(message_id, waiting, letter, predictions, problem)

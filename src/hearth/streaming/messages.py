@@ -1,7 +1,8 @@
-"""What a message of the stream means.
+"""The format of a message of the stream.
 
-Fields: `dataset`; `alias`, champion if it is left out; and either `records`, a JSON list, or `record`, one JSON object. One that was put
-back from the dead letters has `replay_of` too: the id of the first message, which its predictions keep.
+Fields: `dataset`; `alias` or, as in REST, `model`, by default champion; and either `records`, a JSON list, or `record`, one JSON object. A
+message that was put back from the dead letters also has `replay_of`, the id of the original message, under which its predictions are
+stored. Any other field is an error.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +15,14 @@ from hearth.errors import InvalidMessage
 from hearth.streaming.client import MESSAGE_ID, REPLAY_OF, Entry, Fields
 
 DEFAULT_ALIAS = "champion"
-_LONGEST_SHOWN = 100
+ALIAS_FIELDS = (b"alias", b"model")
+_FIELDS = frozenset((b"dataset", *ALIAS_FIELDS, b"records", b"record", REPLAY_OF))
+_EXCERPT_LENGTH = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Raw records, not yet checked, and the model that is asked about them."""
+    """Raw records, not yet checked, and the model that is to score them."""
 
     dataset: str
     alias: str
@@ -31,54 +34,63 @@ def encode(dataset: str, alias: str, records: Sequence[Mapping[str, object]]) ->
     return {b"dataset": dataset.encode(), b"alias": alias.encode(), b"records": to_json(records)}
 
 
-def address(entry: Entry) -> tuple[str, str]:
-    """Return the data set and the alias that a message asks.
+def read_address(entry: Entry) -> tuple[str, str]:
+    """Return the data set and the alias of a message.
 
     Raises:
-        InvalidMessage: it does not say, now or ever.
+        InvalidMessage: they are missing or cannot be read.
     """
     fields = entry.fields
     if not fields:
         raise InvalidMessage("the stream was trimmed before the message was scored")
+    if entry.repeated:
+        raise InvalidMessage(f"a field may occur only once; these occur more often: {_field_names(dict(entry.repeated))}")
     if REPLAY_OF in fields and not MESSAGE_ID.fullmatch(fields[REPLAY_OF]):
-        raise InvalidMessage(f"{REPLAY_OF.decode()!r} must be the id of a message, got {fields[REPLAY_OF][:_LONGEST_SHOWN]!r}")
-    return _text(fields, b"dataset"), _text(fields, b"alias") if b"alias" in fields else DEFAULT_ALIAS
+        raise InvalidMessage(f"{REPLAY_OF.decode()!r} must be the id of a message, got {fields[REPLAY_OF][:_EXCERPT_LENGTH]!r}")
+    if unknown := {name: value for name, value in fields.items() if name not in _FIELDS}:
+        raise InvalidMessage(
+            f"unknown fields: {_field_names(unknown)}; expected 'dataset', 'alias' (or 'model'), and 'records' or 'record'"
+        )
+    alias_fields = [name for name in ALIAS_FIELDS if name in fields]
+    if len(alias_fields) > 1:
+        raise InvalidMessage("expected either 'alias' or 'model', got both")
+    return _text(fields, b"dataset"), _text(fields, alias_fields[0]) if alias_fields else DEFAULT_ALIAS
 
 
-def records_of(entry: Entry) -> Sequence[object]:
+def read_records(entry: Entry) -> Sequence[object]:
     """Return the raw records of a message.
 
     Raises:
-        InvalidMessage: they cannot be read, now or ever.
+        InvalidMessage: they are missing or cannot be read.
     """
     fields = entry.fields
     if (b"records" in fields) == (b"record" in fields):
-        raise InvalidMessage(f"expected either 'records' or 'record', got the fields {_shown(fields)}")
+        raise InvalidMessage(f"expected either 'records' or 'record', got the fields {_field_names(fields)}")
     if b"record" in fields:
         return [_json(fields, b"record")]
     records = _json(fields, b"records")
     if not isinstance(records, list) or not records:
-        raise InvalidMessage(f"'records' must be a list of at least one record, got {fields[b'records'][:_LONGEST_SHOWN]!r}")
+        raise InvalidMessage(f"'records' must be a list of at least one record, got {fields[b'records'][:_EXCERPT_LENGTH]!r}")
     return records
 
 
 def decode(entry: Entry) -> Message:
-    """Read a message.
+    """Return the content of a message.
 
     Raises:
-        InvalidMessage: what it says cannot be read, now or ever.
+        InvalidMessage: it cannot be read.
     """
-    dataset, alias = address(entry)
-    return Message(dataset, alias, records_of(entry))
+    dataset, alias = read_address(entry)
+    return Message(dataset, alias, read_records(entry))
 
 
-def most_records(entry: Entry) -> int:
-    """Return how many records a message can hold at most, without reading it: each that can be scored has an opening brace."""
+def max_records(entry: Entry) -> int:
+    """Return an upper bound of the valid records of a message without parsing it: each has an opening brace."""
     return max(1, entry.fields.get(b"records", b"").count(b"{"))
 
 
 def enqueued_at(message_id: str) -> datetime | None:
-    """Return the server's time when a message came in, which its id begins with; None if the sender has chosen the id."""
+    """Return the time of the server that a message id begins with; None if the sender chose an id that is no time."""
     try:
         return datetime.fromtimestamp(int(message_id.partition("-")[0]) / 1000, UTC)
     except (OverflowError, ValueError, OSError):
@@ -87,20 +99,21 @@ def enqueued_at(message_id: str) -> datetime | None:
 
 def _text(fields: Fields, name: bytes) -> str:
     if name not in fields:
-        raise InvalidMessage(f"the field {name.decode()!r} is missing, got the fields {_shown(fields)}")
+        raise InvalidMessage(f"the field {name.decode()!r} is missing, got the fields {_field_names(fields)}")
     try:
         return fields[name].decode()
     except UnicodeDecodeError as error:
-        raise InvalidMessage(f"{name.decode()!r} is not UTF-8 text: {fields[name][:_LONGEST_SHOWN]!r}") from error
+        raise InvalidMessage(f"{name.decode()!r} is not UTF-8 text: {fields[name][:_EXCERPT_LENGTH]!r}") from error
 
 
 def _json(fields: Fields, name: bytes) -> object:
+    """Parse JSON. NaN and Infinity, which are not JSON but which Python writes, become floats, so that only their record is refused."""
     try:
-        return from_json(fields[name], allow_inf_nan=False)
+        return from_json(fields[name], allow_inf_nan=True)
     except ValueError as error:
-        raise InvalidMessage(f"{name.decode()!r} is not JSON: {error}; got {fields[name][:_LONGEST_SHOWN]!r}") from error
+        raise InvalidMessage(f"{name.decode()!r} is not JSON: {error}; got {fields[name][:_EXCERPT_LENGTH]!r}") from error
 
 
-def _shown(fields: Fields) -> str:
+def _field_names(fields: Fields) -> str:
     names = ", ".join(repr(name.decode(errors="replace")) for name in fields)
-    return names[:_LONGEST_SHOWN]
+    return names[:_EXCERPT_LENGTH]

@@ -1,9 +1,8 @@
-"""Look at the dead letters, and put chosen ones back on the stream: `python -m hearth.streaming.replay`, with `--help` for the choices.
+"""List the dead letters, and put messages back on the stream: `python -m hearth.streaming.replay`, with `--help` for the filters.
 
-Without a choice all of them are listed. A message that is put back keeps the id of the first one as its key: predictions that its good
-records have already stay as they are, those that were missing are stored under the id that its sender knows, and if it dies again, its
-letter has that id too. A letter leaves the dead-letter stream in the same step in which its message is added, so a crash neither loses nor
-doubles one.
+Without a filter all letters are listed. A message that is put back keeps the id of the original as its key: existing predictions stay as
+they are, missing ones are stored under the id that the sender received, and a new letter has that id too. A letter is removed in the step
+that adds its message, so a crash neither loses nor duplicates a message.
 """
 
 import argparse
@@ -14,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 
 from hearth.errors import HearthError
 from hearth.logs import configure_logging
@@ -22,13 +21,13 @@ from hearth.moments import parse_moment
 from hearth.settings import StreamSettings
 from hearth.streaming.client import REPLAY_OF, StreamWriter
 from hearth.streaming.dead_letters import DeadLetters, StoredLetter
-from hearth.streaming.messages import enqueued_at
+from hearth.streaming.messages import ALIAS_FIELDS, enqueued_at
 from hearth.streaming.retrying import Retrier, Stopped, wait_while_full
 
 _AT_ONCE = 100
 _LONGEST_REASON = 100
 _CHANGEABLE = ("alias", "dataset")
-# The letter goes last: if the message cannot be added, it is still there. If somebody else has put it back, nothing is added.
+# The letter is deleted last: if the message cannot be added, it stays. If another client has put it back, nothing is added.
 _PUT_BACK = """
 if #redis.call('XRANGE', KEYS[2], ARGV[1], ARGV[1]) == 0 then
     return false
@@ -41,50 +40,52 @@ return id
 
 @dataclass(frozen=True)
 class Choice:
-    """Which letters are meant: those that fit all that is given."""
+    """A filter of letters: a letter has to meet every condition that is set."""
 
     ids: frozenset[str] = field(default_factory=frozenset)
-    """Of the messages, or of the letters themselves."""
+    """Ids of messages or of letters."""
     errors: frozenset[str] = field(default_factory=frozenset)
     datasets: frozenset[str] = field(default_factory=frozenset)
     since: datetime | None = None
     until: datetime | None = None
 
     def fits(self, letter: StoredLetter) -> bool:
-        died = enqueued_at(letter.id) or datetime.now(UTC)  # by the server's clock, which is in the letter's own id
+        time = enqueued_at(letter.id) or datetime.now(UTC)  # the time of the server, part of the id
         return (
             (not self.ids or bool(self.ids & {letter.id, letter.message_id}))
             and (not self.errors or letter.error in self.errors)
-            and (not self.datasets or _said(letter, b"dataset") in self.datasets)
-            and (self.since is None or died >= self.since)
-            and (self.until is None or died < self.until)
+            and (not self.datasets or field_text(letter, b"dataset") in self.datasets)
+            and (self.since is None or time >= self.since)
+            and (self.until is None or time < self.until)
         )
 
 
 class Replay(DeadLetters):
-    """The dead letters of a stream, and the way back."""
+    """The dead letters of a stream, with a method to put their messages back."""
 
     def __init__(self, url: str, name: str) -> None:
         super().__init__(url, name)
         self._stream = name
 
     def put_back(self, letters: Sequence[StoredLetter], changes: Mapping[str, str] | None = None) -> list[str]:
-        """Put the messages of letters back and return their new ids; of those that are no longer there, nothing is added.
+        """Put the messages of letters back and return their new ids; a letter that no longer exists is skipped.
 
         Raises:
-            StreamUnavailable: some of them may be put back already; to try again is safe.
+            StreamUnavailable: some messages may have been put back; retrying is safe.
         """
-        changed = {name.encode(): value.encode() for name, value in (changes or {}).items()}
-        with self._answering(), self._redis.pipeline(transaction=False) as pipeline:
+        overrides = {name.encode(): value.encode() for name, value in (changes or {}).items()}
+        removed = {*overrides, REPLAY_OF, *(ALIAS_FIELDS if b"alias" in overrides else ())}
+        with self._translate_errors(), self._redis.pipeline(transaction=False) as pipeline:
             for letter in letters:
-                fields = {**letter.fields, **changed, REPLAY_OF: letter.message_id.encode()}
-                said = (part for pair in fields.items() for part in pair)
-                pipeline.eval(_PUT_BACK, 2, self._stream, self._name, letter.id, *said)
+                original = (pair for pair in chain(letter.repeated, letter.fields.items()) if pair[0] not in removed)
+                fields = chain(original, overrides.items(), [(REPLAY_OF, letter.message_id.encode())])
+                arguments = (part for field in fields for part in field)
+                pipeline.eval(_PUT_BACK, 2, self._stream, self._name, letter.id, *arguments)
             return [id_.decode() for id_ in pipeline.execute() if id_]
 
 
 def chosen(letters: DeadLetters, choice: Choice) -> Iterator[StoredLetter]:
-    """Yield the letters that fit, oldest first; those that come meanwhile are not looked at.
+    """Yield the letters that pass the filter, oldest first; letters that are added meanwhile are not included.
 
     Raises:
         StreamUnavailable: the server does not answer.
@@ -120,7 +121,7 @@ def _list(letters: Iterator[StoredLetter]) -> None:
     for letter in letters:
         counts[letter.error] += 1
         reason = letter.reason if len(letter.reason) <= _LONGEST_REASON else letter.reason[: _LONGEST_REASON - 1] + "…"
-        asked = f"{_said(letter, b'dataset') or '?'}@{_said(letter, b'alias') or '?'}"
+        asked = f"{field_text(letter, b'dataset') or '?'}@{field_text(letter, *ALIAS_FIELDS) or '?'}"
         print(f"{letter.time[:19]}  {letter.message_id:<20} {asked:<24} {letter.error}: {reason}")  # noqa: T201
     each = ", ".join(f"{count} {error}" for error, count in counts.most_common())
     print(f"{counts.total()} dead letters{': ' if each else ''}{each}.")  # noqa: T201
@@ -135,7 +136,7 @@ def _put_back(  # noqa: PLR0913, PLR0917 - what is chosen and how
         writer.length()  # a server that is away now is told at once; one that goes away later is waited for
         while batch := list(islice(found, _AT_ONCE)):
             wait_while_full(writer.length, max_length, retrier)
-            if retrier.ended:
+            if retrier.stopping:
                 break
             known = [letter for letter in batch if letter.fields]
             done += len(replay.put_back(known, changes))
@@ -147,7 +148,9 @@ def _put_back(  # noqa: PLR0913, PLR0917 - what is chosen and how
         print(f"{gone} are not: their messages had been trimmed from the stream before anybody read them.")  # noqa: T201
 
 
-def _said(letter: StoredLetter, name: bytes) -> str:
+def field_text(letter: StoredLetter, *names: bytes) -> str:
+    """Return the first of these fields that the message of a letter has; empty if it has none."""
+    name = next((name for name in names if name in letter.fields), b"")
     return letter.fields.get(name, b"").decode(errors="replace")
 
 

@@ -15,83 +15,87 @@ _Result = TypeVar("_Result")
 
 
 class Stopped(Exception):
-    """The process is asked to leave while it waits for a server."""
+    """The process was asked to stop while it waited for a server."""
 
 
 class Retrier:
-    """Waits for servers that are away, until the process is asked to stop. Threads share one, and so the log says everything once."""
+    """Repeats calls while a server is unavailable, until the process is asked to stop.
+
+    All threads share one instance, so an outage is logged once.
+    """
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
         self._lock = threading.Lock()
-        self._away: dict[type[HearthError], float] = {}  # since when
-        self._ended_at: float | None = None  # when that was noticed
+        self._outages: dict[type[HearthError], float] = {}  # start of each outage, on the monotonic clock
+        self._stopping_since: float | None = None
 
     @property
-    def ended(self) -> bool:
+    def stopping(self) -> bool:
+        """Whether the process was asked to stop."""
         return self._stop.is_set()
 
-    def ended_for(self, seconds: float) -> bool:
-        """Whether the end came so long ago; the time runs from when this is asked first after it came."""
-        if not self.ended:
+    def stopping_for(self, seconds: float) -> bool:
+        """Whether the stop was requested at least this long ago, counted from the first call of this method after the request."""
+        if not self.stopping:
             return False
-        self._ended_at = self._ended_at or time.monotonic()
-        return time.monotonic() - self._ended_at >= seconds
+        self._stopping_since = self._stopping_since or time.monotonic()
+        return time.monotonic() - self._stopping_since >= seconds
 
     def sleep(self, seconds: float) -> None:
-        """Wait, but not beyond the end."""
+        """Sleep for up to `seconds`; return early when the process is asked to stop."""
         self._stop.wait(seconds)
 
-    def waits_for(self, problem: type[HearthError]) -> bool:
-        """Whether somebody waits for the server that this error is about."""
-        return problem in self._away
+    def is_waiting_for(self, error: type[HearthError]) -> bool:
+        """Whether a call is being repeated because of this kind of error."""
+        return error in self._outages
 
     def call(self, action: Callable[[], _Result]) -> _Result:
-        """Do what may be done twice, however long its server is away; the log has one line for the outage and one for its end.
+        """Repeat an idempotent action until its server answers. The log has one line for an outage and one for its end.
 
         Raises:
-            Stopped: the end came first.
+            Stopped: the process was asked to stop first.
         """
         pause = _FIRST_PAUSE_SECONDS
-        failed: set[type[HearthError]] = set()
+        failures: set[type[HearthError]] = set()
         while True:
             try:
                 result = action()
             except (PredictionsUnavailable, StreamUnavailable) as error:
-                failed.add(type(error))
-                self._went(error)
+                failures.add(type(error))
+                self._log_outage(error)
             else:
-                for problem in failed:
-                    self._came_back(problem)
+                for failure in failures:
+                    self._log_recovery(failure)
                 return result
             if self._stop.wait(pause):
                 raise Stopped
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    def _went(self, error: HearthError) -> None:
+    def _log_outage(self, error: HearthError) -> None:
         with self._lock:
-            known = type(error) in self._away
-            self._away.setdefault(type(error), time.monotonic())
-        if not known:
+            is_new = type(error) not in self._outages
+            self._outages.setdefault(type(error), time.monotonic())
+        if is_new:
             logger.warning("waiting: %s", error)
 
-    def _came_back(self, problem: type[HearthError]) -> None:
+    def _log_recovery(self, error: type[HearthError]) -> None:
         with self._lock:
-            since = self._away.pop(problem, None)
+            since = self._outages.pop(error, None)
         if since is not None:
             logger.info("going on after %.1f s", time.monotonic() - since)
 
 
 def wait_while_full(length: Callable[[], int], max_length: int, retrier: Retrier) -> bool:
-    """Return when the stream holds fewer messages than the bound, or the end has come; tell whether there was anything to wait for.
+    """Wait until the stream holds fewer messages than the bound, or the process is asked to stop; return whether it waited.
 
     Raises:
-        Stopped: the end came while the server was away.
+        Stopped: the process was asked to stop while the server was unavailable.
     """
     waited = False
-    while not retrier.ended and (found := retrier.call(length)) >= max_length:
+    while not retrier.stopping and (messages := retrier.call(length)) >= max_length:
         if not waited:
-            logger.warning("waiting: the stream holds %d messages, at most %d are wanted: is a worker running?", found, max_length)
+            logger.warning("waiting: the stream holds %d messages, the bound is %d: is a worker running?", messages, max_length)
             waited = True
         retrier.sleep(_FULL_PAUSE_SECONDS)
     if waited:

@@ -1,11 +1,13 @@
-"""Predictions that interfaces answered, stored and compared with a challenger's behind the answer's back.
+"""Stores the predictions of REST, GraphQL and gRPC and compares them with a challenger's, without delaying responses.
 
-    recorder    the one call on a request's way, and the thread that stores what it was given
-    challenger  scores in shadow what the champion answered, and compares
-    answers     what both are given, and the form in which it goes to another process
-    writing     that process as the recorder sees it
-    writer      the process: `python -m hearth.serving.recording.writer`
-    ids         under which name an answer is stored
+    recorder          called for each response; counts and queues
+    challenger        scores with the challenger what the champion has answered
+    agreement         counts how often the two agree; challenge_report reads the same from the store
+    store_queue       the queue and the thread that hands batches to the writer process
+    answer, messages  an answer in this process, and a batch of answers for the writer process
+    writer_process    starts and supervises the writer process
+    writer            the process: `python -m hearth.serving.recording.writer`
+    request_ids       the ids under which answers are stored
 
-A Python thread that made rows of answers would take the interpreter from the requests, so another process does.
+Building rows in a Python thread would slow down requests, so a separate process does it.
 """

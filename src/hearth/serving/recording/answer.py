@@ -1,4 +1,4 @@
-"""What the recorder is given on a request's way: references, nothing made or copied."""
+"""An answer as the recorder receives it: references to arrays, no copies."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
@@ -9,14 +9,16 @@ import numpy as np
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn
 from hearth.contracts.record_parser import Columns
 from hearth.modelling.scorer import Scores
+from hearth.predictions.recorded_columns import recorded_columns
 from hearth.serving.model_follower import LoadedModel
-from hearth.serving.recording.messages import Batch, Feature, Role, Source
+from hearth.serving.recording.messages import AnswerBatch, Feature, Role, Source
 
 
 class Answer(NamedTuple):
-    """What one version said of records of one request.
+    """The predictions of one version for records of one request.
 
-    `rows` are those to be stored, None: all. `places` are the records' places in the request, None: from 0 on.
+    `rows` are the indices of records to store, None for all. `places` are the positions of the records in the request, None for 0 to n - 1.
+    `at` is the time in seconds since 1970.
     """
 
     model: LoadedModel
@@ -31,47 +33,47 @@ class Answer(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many records are to be stored."""
+        """The number of records to store."""
         return len(self.columns) if self.rows is None else len(self.rows)
 
 
-def features(contract: Contract) -> tuple[Feature, ...]:
-    """Return what another process must know of a contract to write records down."""
+def describe_features(contract: Contract) -> tuple[Feature, ...]:
+    """Return the columns to store in the form that the writer process needs."""
     return tuple(
         Feature(name, isinstance(column, IntegerColumn), column.categories if isinstance(column, CategoryColumn) else None)
-        for name, column in contract.feature_columns.items()
+        for name, column in recorded_columns(contract).items()
     )
 
 
-def groups(answers: Iterable[Answer]) -> list[list[Answer]]:
-    """Put together what one version answered through one protocol in one role."""
-    found: dict[tuple[str, str, str, str, str], list[Answer]] = {}
+def group_answers(answers: Iterable[Answer]) -> list[list[Answer]]:
+    """Group answers by version, protocol and role."""
+    groups: dict[tuple[str, str, str, str, str], list[Answer]] = {}
     for answer in answers:
         model = answer.model
-        found.setdefault((model.dataset, model.alias, model.version, answer.source, answer.role), []).append(answer)
-    return list(found.values())
+        groups.setdefault((model.dataset, model.alias, model.version, answer.source, answer.role), []).append(answer)
+    return list(groups.values())
 
 
-def batch_of(answers: Sequence[Answer], columns: Mapping[str, tuple[Feature, ...]]) -> Batch:
-    """Return what is to be stored of such a group; `columns` has the features by data set."""
+def build_batch(answers: Sequence[Answer], features: Mapping[str, tuple[Feature, ...]]) -> AnswerBatch:
+    """Return the records to store of a group of answers; `features` are the columns by data set."""
     first = answers[0]
-    return Batch(
+    return AnswerBatch(
         dataset=first.model.dataset,
         alias=first.model.alias,
         version=first.model.version,
         family=first.model.family,
         source=first.source,
         role=first.role,
-        features=columns[first.model.dataset],
+        features=features[first.model.dataset],
         classes=first.scores.classes,
         ids=[answer.message_id for answer in answers],
         sizes=[answer.size for answer in answers],
         times=[answer.at for answer in answers],
         rows=np.fromiter(chain.from_iterable(map(_places, answers)), np.int32),
-        numbers=_chosen(answers, [answer.columns.numbers for answer in answers]),
-        codes=_chosen(answers, [answer.columns.codes for answer in answers]),
-        said=_chosen(answers, [answer.scores.codes for answer in answers]),
-        probabilities=_chosen(answers, [answer.scores.probabilities for answer in answers]),
+        numbers=_concatenate(answers, [answer.columns.numbers for answer in answers]),
+        codes=_concatenate(answers, [answer.columns.codes for answer in answers]),
+        label_codes=_concatenate(answers, [answer.scores.codes for answer in answers]),
+        probabilities=_concatenate(answers, [answer.scores.probabilities for answer in answers]),
     )
 
 
@@ -81,6 +83,6 @@ def _places(answer: Answer) -> Iterable[int]:
     return range(answer.size) if answer.rows is None else answer.rows
 
 
-def _chosen(answers: Sequence[Answer], arrays: Sequence[np.ndarray]) -> np.ndarray:
-    kept = (array if answer.rows is None else array[answer.rows] for answer, array in zip(answers, arrays, strict=True))
-    return np.concatenate(list(kept))
+def _concatenate(answers: Sequence[Answer], arrays: Sequence[np.ndarray]) -> np.ndarray:
+    selected = (array if answer.rows is None else array[answer.rows] for answer, array in zip(answers, arrays, strict=True))
+    return np.concatenate(list(selected))

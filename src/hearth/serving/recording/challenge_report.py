@@ -1,51 +1,39 @@
-"""How challengers did, asked of the store: `python -m hearth.serving.recording.challenge_report --dataset employees --hours 24`.
+"""Reports on challengers from the store: `python -m hearth.serving.recording.challenge_report --dataset employees --hours 24`.
 
-The services count in memory, each its own requests since its start; the store has what all of them have stored.
+A service counts its own requests since its start, in memory; the store has the predictions of all services.
 """
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from hearth.contracts import Contract, load_contract
 from hearth.errors import HearthError
 from hearth.predictions import PredictionStore
-from hearth.predictions.comparison import Compared
-from hearth.serving.recording.challenger import ChallengeReport
+from hearth.predictions.comparison import LabelPair
+from hearth.serving.recording.agreement import ChallengeReport, Tally
 from hearth.settings import PredictionsSettings
 
 
 def stored_challenges(store: PredictionStore, contract: Contract, since: datetime | None = None) -> list[ChallengeReport]:
-    """Return a report for each pair of champion and challenger of which the store has records.
+    """Return a report for each pair of champion and challenger in the store; `skipped` is empty.
 
     Raises:
         PredictionsUnavailable: the store does not answer.
     """
-    compared = store.compared(contract.name, since)
-    pairs = groupby(compared, key=lambda found: (found.champion_version, found.challenger_version))
-    return [_report(contract, pair, list(found)) for pair, found in pairs]
+    pairs = groupby(store.label_pairs(contract.name, since), key=lambda pair: (pair.champion_version, pair.challenger_version))
+    return [_report(contract, versions, list(group)) for versions, group in pairs]
 
 
-def _report(contract: Contract, pair: tuple[str, str], found: Sequence[Compared]) -> ChallengeReport:
-    return ChallengeReport(
-        dataset=contract.name,
-        champion_version=pair[0],
-        challenger_version=pair[1],
-        compared=sum(some.records for some in found),
-        agreed=sum(some.records for some in found if some.champion_label == some.challenger_label),
-        champion_classes=_counts(contract, ((some.champion_label, some.records) for some in found)),
-        challenger_classes=_counts(contract, ((some.challenger_label, some.records) for some in found)),
-        skipped={},
-    )
-
-
-def _counts(contract: Contract, said: Iterable[tuple[str, int]]) -> dict[str, int]:
-    counts = dict.fromkeys(contract.target.classes, 0)
-    for label, records in said:
-        counts[label] = counts.get(label, 0) + records
-    return counts
+def _report(contract: Contract, versions: tuple[str, str], pairs: Sequence[LabelPair]) -> ChallengeReport:
+    labels = (label for pair in pairs for label in (pair.champion_label, pair.challenger_label))
+    codes = {label: code for code, label in enumerate(dict.fromkeys((*contract.target.classes, *labels)))}
+    tally = Tally(contract.name, versions, tuple(codes))
+    for pair in pairs:
+        tally.add(codes[pair.champion_label], codes[pair.challenger_label], pair.records)
+    return tally.report()
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Answers as they go to the process that stores them: whole columns, which become rows only there."""
+"""The messages to and from the writer process. Answers are sent as columns and become rows in that process."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Role = Literal["answer", "challenger"]
 
 @dataclass(frozen=True)
 class Feature:
-    """A column of the records; one with categories comes as codes, with one code more for a missing value."""
+    """A column of the records. Categories are sent as codes; the code after the last category is a missing value."""
 
     name: str
     is_whole: bool
@@ -24,11 +24,11 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Answers of one version that came through one protocol in one role.
+class AnswerBatch:
+    """Answers of one version to requests of one protocol, in one role.
 
-    `ids`, `sizes` and `times` (seconds since 1970) have an item for each request. The arrays have a row for each record: `rows` its place
-    in its request, `numbers`, `codes` and `probabilities` as in `Columns` and `Scores`, `said` the code of its class.
+    `ids`, `sizes` and `times` (seconds since 1970) have an item for each request. The arrays have a row for each record: `rows` its index
+    in the request, `numbers`, `codes` and `probabilities` as in `Columns` and `Scores`, `label_codes` the code of the predicted class.
     """
 
     dataset: str
@@ -45,43 +45,43 @@ class Batch:
     rows: np.ndarray
     numbers: np.ndarray
     codes: np.ndarray
-    said: np.ndarray
+    label_codes: np.ndarray
     probabilities: np.ndarray
 
 
 @dataclass(frozen=True)
 class Stored:
-    """The store has them now; `new` had not been there before."""
+    """The store has the predictions; `new` of them were not there before."""
 
     new: int
 
 
 @dataclass(frozen=True)
-class Away:
-    """The store does not answer: the same may be tried again."""
+class Unavailable:
+    """The store does not answer; retrying is safe."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The store answers and will never take them."""
+    """The store answers and rejects the predictions; retrying is useless."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class Died:
-    """The process that stores ended; nobody knows what it had stored. The same may be tried again."""
+class WriterEnded:
+    """The writer process ended; the predictions may or may not be stored. Retrying is safe."""
 
     reason: str
 
 
-Outcome = Stored | Away | Refused | Died
+WriteResult = Stored | Unavailable | Refused | WriterEnded
 
 
-def blocks(batch: Batch) -> Iterator[PredictionBlock]:
-    """Yield the predictions. Those of the same hundredth of a second have one time: a block costs as much as several of its lines."""
+def blocks(batch: AnswerBatch) -> Iterator[PredictionBlock]:
+    """Yield the predictions in blocks. Times are rounded down to 10 ms, so that requests share a block, which saves time."""
     records = _records(batch)
     requests = zip(batch.ids, batch.sizes, batch.times, strict=True)
     start = 0
@@ -100,15 +100,15 @@ def blocks(batch: Batch) -> Iterator[PredictionBlock]:
             rows=batch.rows[part].tolist(),
             enqueued_at=[None] * len(ids),
             records=records[part],
-            codes=batch.said[part],
+            codes=batch.label_codes[part],
             probabilities=batch.probabilities[part],
             source=batch.source,
             role=batch.role,
         )
 
 
-def _records(batch: Batch) -> list[dict[str, object]]:
-    """Return the records as their senders wrote them, but for columns that no model sees."""
+def _records(batch: AnswerBatch) -> list[dict[str, object]]:
+    """Return the records as they were sent, without columns that are not features."""
     columns: list[list[object]] = []
     numbers, codes = iter(batch.numbers.T), iter(batch.codes.T)
     for feature in batch.features:

@@ -1,4 +1,4 @@
-"""The one call on a request's way: it notes references and counts, and everything else happens behind the answer's back."""
+"""Records answers: one call for each response, which counts and queues; the work is done in other threads and processes."""
 
 import threading
 import time
@@ -14,10 +14,11 @@ from hearth.contracts.aliases import CHAMPION
 from hearth.contracts.record_parser import Columns
 from hearth.modelling.scorer import Scores
 from hearth.serving.model_follower import LoadedModel
-from hearth.serving.recording.answer import Answer, features
-from hearth.serving.recording.challenger import Challenger, ChallengeReport, Served
+from hearth.serving.recording.agreement import ChallengeReport
+from hearth.serving.recording.answer import Answer, describe_features
+from hearth.serving.recording.challenger import Challenger, ServedModels
 from hearth.serving.recording.messages import Source
-from hearth.serving.recording.store_queue import Storing, StoringCounts
+from hearth.serving.recording.store_queue import StoreCounts, StoreQueue
 from hearth.serving.recording.writer_process import WriterProcess
 from hearth.settings import RecordingSettings
 
@@ -27,31 +28,34 @@ _NO_ROWS = np.empty(0, dtype=np.intp)
 
 @dataclass(frozen=True)
 class RecorderCounts:
-    """Since the start: records answered by data set, alias, version and source; what was stored of them; and all that was compared."""
+    """Counts since the start: records by data set, alias, version and source; stored records; comparisons with challengers."""
 
     scored: Mapping[tuple[str, str, str, Source], int]
-    storing: StoringCounts
+    storing: StoreCounts
     challenges: tuple[ChallengeReport, ...]
 
 
 class Recorder:
-    """Counts, stores and challenges what a process answered. Use it as a context: its end stores what waits, within a limit."""
+    """Counts and stores the answers of a process and compares them with the challenger's.
 
-    def __init__(self, settings: RecordingSettings, contracts: Mapping[str, Contract], models: Served) -> None:
+    A context manager: leaving it stores queued answers, for up to HEARTH_RECORD_DRAIN_SECONDS.
+    """
+
+    def __init__(self, settings: RecordingSettings, contracts: Mapping[str, Contract], models: ServedModels) -> None:
         self._settings = settings
         self._share = {"all": 1.0, "sample": settings.record_sample_share, "none": 0.0}[settings.record_predictions]
-        self._left_out = _NOT_SAMPLED if settings.record_predictions == "sample" else _OFF
-        known = {name: features(contract) for name, contract in contracts.items()}
+        self._skip_reason = _NOT_SAMPLED if settings.record_predictions == "sample" else _OFF
+        features = {name: describe_features(contract) for name, contract in contracts.items()}
         writer = WriterProcess(settings.predictions_url)
-        self._storing = Storing(writer, known, settings.record_queue_records, settings.record_most_per_second)
-        self._challenger = Challenger(models, contracts, settings.challenger_share, settings.record_queue_records, self._storing.add)
+        self._store_queue = StoreQueue(writer, features, settings.record_queue_records, settings.record_most_per_second)
+        self._challenger = Challenger(models, contracts, settings.challenger_share, settings.record_queue_records, self._store_queue.add)
         self._scored: dict[tuple[str, str, str, Source], int] = {}
         self._random = np.random.default_rng()
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         if self._share:
-            self._storing.start()
+            self._store_queue.start()
         if self._settings.challenger_share:
             self._challenger.start()
         return self
@@ -60,9 +64,9 @@ class Recorder:
         if self._settings.challenger_share:
             self._challenger.close()
         if self._share:
-            self._storing.close(self._settings.record_drain_seconds)
+            self._store_queue.close(self._settings.record_drain_seconds)
 
-    def record(  # noqa: PLR0913, PLR0917 - what there is to say of an answer
+    def record(  # noqa: PLR0913, PLR0917 - the parts of an answer
         self,
         model: LoadedModel,
         columns: Columns,
@@ -71,10 +75,15 @@ class Recorder:
         source: Source,
         places: np.ndarray | None = None,
     ) -> None:
-        """Note what was answered; takes microseconds, never waits and never fails.
+        """Count and queue an answer; takes microseconds, never waits and never fails.
 
-        `request_id` must be an id of its own for every answer: see `ids.unique_id`. An answer that comes in parts has one id, and `places`
-        says where in the request each record of a part is. The arrays must not be changed afterwards.
+        Args:
+            model: the version that answered.
+            columns: n checked records.
+            scores: of the records. The arrays must not be changed afterwards.
+            request_id: unique for each answer, see `request_ids.unique_id`; the parts of one answer share it.
+            source: the protocol.
+            places: shape (n,), the positions of the records in the request, if this is a part of it.
         """
         size = len(columns)
         if not size:
@@ -82,31 +91,31 @@ class Recorder:
         key = (model.dataset, model.alias, model.version, source)
         with self._lock:
             self._scored[key] = self._scored.get(key, 0) + size
-        rows = self._chosen(size)
-        kept = size if rows is None else len(rows)
-        if kept < size:
-            self._storing.leave_out(self._left_out, size - kept, source, "answer")
+        rows = self._sample(size)
+        sampled = size if rows is None else len(rows)
+        if sampled < size:
+            self._store_queue.skip(self._skip_reason, size - sampled, source, "answer")
         answer = Answer(model, columns, scores, request_id, source, "answer", time.time(), rows, places)
-        if kept:
-            self._storing.add(answer)
+        if sampled:
+            self._store_queue.add(answer)
         if model.alias == CHAMPION:
             self._challenger.offer(answer)
 
     def challenge_report(self, dataset: str) -> ChallengeReport | None:
-        """Return how the challenger of a data set does; None if it was asked nothing yet."""
+        """Return the report on the challenger of a data set; None before the first comparison."""
         return self._challenger.report(dataset)
 
     def counts(self) -> RecorderCounts:
         with self._lock:
             scored = dict(self._scored)
-        return RecorderCounts(scored, self._storing.counts(), tuple(self._challenger.reports()))
+        return RecorderCounts(scored, self._store_queue.counts(), tuple(self._challenger.reports()))
 
-    def _chosen(self, size: int) -> np.ndarray | None:
-        """Return which of the records are to be stored, None for all; each has the same chance, whatever comes with it."""
+    def _sample(self, size: int) -> np.ndarray | None:
+        """Return the indices of records to store, None for all; each record has the same probability."""
         if self._share == 1.0:
             return None
         if not self._share:
             return _NO_ROWS
         if size == 1:
-            return None if random() < self._share else _NO_ROWS  # noqa: S311 - a sample, no secret
+            return None if random() < self._share else _NO_ROWS  # noqa: S311 - not a secret
         return np.flatnonzero(self._random.random(size) < self._share)

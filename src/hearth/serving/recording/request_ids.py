@@ -1,19 +1,19 @@
-"""Under which name an answer is stored."""
+"""The ids under which answers are stored."""
 
 from secrets import token_hex
 from time import time_ns
 
-_LONGEST_GIVEN = 128
-_MARK = "."
+_MAX_PREFIX_LENGTH = 128
+_SEPARATOR = "."
 
 
-def unique_id(given: str = "") -> str:
-    """Return an id for one answer: what the caller gave with a mark of ours behind it, as callers send the same id twice.
+def unique_id(prefix: str = "") -> str:
+    """Return a unique id for one answer: the id of the caller as a prefix, which need not be unique, and a random suffix.
 
-    Without one it begins with the time, so that the rows of one day lie together in the store's index. What a caller gave is cut where
-    it is long, and characters that no log or table should hold are replaced.
+    Without a prefix it begins with the time, so that rows of one day are close together in the index of the store. A prefix is cut after
+    128 characters, and characters that are not printable become `?`.
     """
-    if not given:
+    if not prefix:
         return f"{time_ns() // 1_000_000:012x}{token_hex(10)}"
-    printable = given if given.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in given)
-    return f"{printable[:_LONGEST_GIVEN]}{_MARK}{token_hex(6)}"
+    printable = prefix if prefix.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in prefix)
+    return f"{printable[:_MAX_PREFIX_LENGTH]}{_SEPARATOR}{token_hex(6)}"

@@ -1,7 +1,7 @@
-"""Hands answers, many at a time, to the process that stores them.
+"""The queue of answers to store, and the thread that hands them in batches to the writer process.
 
-It tries again while the store is away, so a short outage costs nothing. It stores so many records a second and no more: the store's
-processors, which may be ours, have other work. What comes in when the queue is full is counted as not stored.
+It retries while the store is unavailable, so a short outage loses nothing. The rate of records is limited, because the store may share
+its processors with the service. Answers that find the queue full are counted as not stored.
 """
 
 import logging
@@ -12,15 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hearth.serving.recording.answer import Answer, batch_of, groups
-from hearth.serving.recording.messages import Batch, Died, Feature, Outcome, Refused, Role, Source, Stored
+from hearth.serving.recording.answer import Answer, build_batch, group_answers
+from hearth.serving.recording.messages import AnswerBatch, Feature, Refused, Role, Source, Stored, WriterEnded, WriteResult
 
 _LOGGER = logging.getLogger(__name__)
-_PAUSE_SECONDS = 0.25  # what comes in meanwhile is stored together: small batches cost several times as much a record
+_PAUSE_SECONDS = 0.25  # answers of this time are stored together: a record in a small batch costs several times as much
 _BATCH_RECORDS = 2_000
-_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.25, 5.0
-_MOST_DEATHS = 3
-_QUIET_SECONDS = 5.0  # without a loss for so long, the losses are over
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 5.0
+_MAX_CRASHES = 3  # of the writer process with the same batch
+_QUIET_SECONDS = 5.0  # without a loss, after which losses are over
 
 QUEUE_FULL, STORE_AWAY, REFUSED, WRITER_FAILED, DUPLICATE, SHUTDOWN = (
     "queue_full",
@@ -33,9 +33,9 @@ QUEUE_FULL, STORE_AWAY, REFUSED, WRITER_FAILED, DUPLICATE, SHUTDOWN = (
 
 
 class Writer(Protocol):
-    """What stores a batch."""
+    """Stores batches."""
 
-    def put(self, batch: Batch, give_up: Callable[[], bool]) -> Outcome: ...
+    def put(self, batch: AnswerBatch, give_up: Callable[[], bool]) -> WriteResult: ...
 
     def end(self) -> None: ...
 
@@ -43,8 +43,11 @@ class Writer(Protocol):
 
 
 @dataclass(frozen=True)
-class StoringCounts:
-    """Records since the start, by source and role, and by reason where they were not stored; and what waits now."""
+class StoreCounts:
+    """Records since the start: stored by source and role, not stored by reason, source and role; and the records that wait now.
+
+    `problem` tells why nothing is stored at present; else it is empty.
+    """
 
     stored: Mapping[tuple[Source, Role], int]
     not_stored: Mapping[tuple[str, Source, Role], int]
@@ -52,7 +55,7 @@ class StoringCounts:
     problem: str
 
 
-class Storing:
+class StoreQueue:
     """A bounded queue and the thread that empties it."""
 
     def __init__(self, writer: Writer, features: Mapping[str, tuple[Feature, ...]], queue_records: int, per_second: int) -> None:
@@ -72,7 +75,7 @@ class Storing:
         self._thread.start()
 
     def add(self, answer: Answer) -> None:
-        """Note an answer; never waits."""
+        """Queue an answer; never waits."""
         size = answer.size
         with self._lock:
             if self._stop.is_set():
@@ -83,102 +86,102 @@ class Storing:
                 self._queue.append(answer)
                 self._waiting += size
 
-    def leave_out(self, reason: str, size: int, source: Source, role: Role) -> None:
-        """Count what is not to be stored."""
+    def skip(self, reason: str, records: int, source: Source, role: Role) -> None:
+        """Count records that are not to be stored."""
         with self._lock:
-            self._not_stored[reason, source, role] += size
+            self._not_stored[reason, source, role] += records
 
-    def counts(self) -> StoringCounts:
+    def counts(self) -> StoreCounts:
         with self._lock:
-            return StoringCounts(dict(self._stored), dict(self._not_stored), self._waiting, self._problem)
+            return StoreCounts(dict(self._stored), dict(self._not_stored), self._waiting, self._problem)
 
     def close(self, seconds: float) -> None:
-        """Store what waits, for so many seconds at most; what is left then is counted as not stored."""
+        """Store queued answers for up to `seconds`; the rest is counted as not stored."""
         with self._lock:
             self._deadline = time.monotonic() + seconds
             self._stop.set()
         self._thread.join(seconds + _PAUSE_SECONDS)
-        if self._thread.is_alive():  # the process is stuck
+        if self._thread.is_alive():  # the writer process hangs
             self._writer.end()
             self._thread.join()
         self._writer.close()
 
     def _run(self) -> None:
         while not self._stop.wait(_PAUSE_SECONDS):
-            self._empty()
-            self._losses.look(self._lost_for_want_of_room())
-        self._empty()
-        left = self.counts().not_stored
-        lost = sum(count for (reason, _, _), count in left.items() if reason == SHUTDOWN)
+            self._store_queued()
+            self._losses.update(self._overflow())
+        self._store_queued()
+        not_stored = self.counts().not_stored
+        lost = sum(count for (reason, _, _), count in not_stored.items() if reason == SHUTDOWN)
         if lost:
             _LOGGER.error("%d predictions were not stored before the end", lost)
 
-    def _empty(self) -> None:
-        """Store what waits; what has come in meanwhile waits for more of its kind, unless it fills a batch or the end is near."""
-        while answers := self._take():
+    def _store_queued(self) -> None:
+        """Store queued answers; return when less than a batch is left, unless the queue is closing."""
+        while answers := self._next_batch():
             began = time.monotonic()
-            for group in groups(answers):
+            for group in group_answers(answers):
                 self._store(group)
             self._stop.wait(began + sum(answer.size for answer in answers) / self._per_second - time.monotonic())
             if self._waiting < _BATCH_RECORDS and not self._stop.is_set():
                 return
 
-    def _take(self) -> list[Answer]:
-        taken: list[Answer] = []
+    def _next_batch(self) -> list[Answer]:
+        answers: list[Answer] = []
         size = 0
         with self._lock:
             while self._queue and size < _BATCH_RECORDS:
-                taken.append(self._queue.popleft())
-                size += taken[-1].size
-        return taken
+                answers.append(self._queue.popleft())
+                size += answers[-1].size
+        return answers
 
     def _store(self, answers: Sequence[Answer]) -> None:
-        """Store answers of one version, or count them as not stored; returns when one of them is done."""
-        batch = batch_of(answers, self._features)
-        wait, tries, deaths = _FIRST_WAIT_SECONDS, 0, 0
+        """Store answers of one version, or count them as not stored."""
+        batch = build_batch(answers, self._features)
+        pause, tries, crashes = _FIRST_PAUSE_SECONDS, 0, 0
         while not self._too_late():
-            outcome = self._writer.put(batch, self._too_late)
+            result = self._writer.put(batch, self._too_late)
             tries += 1
-            deaths += isinstance(outcome, Died)
-            if isinstance(outcome, Stored):
-                # at a second try, what is there already came with the first
-                self._settle(batch, outcome.new if tries == 1 else len(batch.rows), DUPLICATE)
+            crashes += isinstance(result, WriterEnded)
+            if isinstance(result, Stored):
+                # after a retry, existing keys are those of the first try
+                self._count(batch, result.new if tries == 1 else len(batch.rows), DUPLICATE)
                 self._set_problem("")
                 return
-            if isinstance(outcome, Refused):
-                self._refused(answers, batch, outcome)
+            if isinstance(result, Refused):
+                self._split_refused(answers, batch, result)
                 return
-            self._set_problem(outcome.reason)
-            if deaths == _MOST_DEATHS:
-                self._settle(batch, 0, WRITER_FAILED)
+            self._set_problem(result.reason)
+            if crashes == _MAX_CRASHES:
+                self._count(batch, 0, WRITER_FAILED)
                 return
-            self._wait(wait)
-            wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
-            self._losses.look(self._lost_for_want_of_room())
-        self._settle(batch, 0, SHUTDOWN)
+            self._wait(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            self._losses.update(self._overflow())
+        self._count(batch, 0, SHUTDOWN)
 
-    def _refused(self, answers: Sequence[Answer], batch: Batch, outcome: Refused) -> None:
-        """Find the one that the store will not take: it costs none beside it."""
+    def _split_refused(self, answers: Sequence[Answer], batch: AnswerBatch, result: Refused) -> None:
+        """Store the halves of a refused batch separately, so that only the request at fault is lost."""
         if len(answers) > 1:
             middle = len(answers) // 2
             self._store(answers[:middle])
             self._store(answers[middle:])
             return
-        _LOGGER.error("the predictions of request %s cannot be stored: %s", batch.ids[0], outcome.reason)
-        self._settle(batch, 0, REFUSED)
+        _LOGGER.error("the predictions of request %s cannot be stored: %s", batch.ids[0], result.reason)
+        self._count(batch, 0, REFUSED)
         self._set_problem("")
 
-    def _settle(self, batch: Batch, stored: int, otherwise: str) -> None:
+    def _count(self, batch: AnswerBatch, stored: int, reason: str) -> None:
         size = len(batch.rows)
         with self._lock:
             self._waiting -= size
             if stored:
                 self._stored[batch.source, batch.role] += stored
             if stored < size:
-                self._not_stored[otherwise, batch.source, batch.role] += size - stored
+                self._not_stored[reason, batch.source, batch.role] += size - stored
 
     def _set_problem(self, problem: str) -> None:
-        """Say it once when something begins to be wrong, and once when it is well again."""
+        """Set or clear the problem; log once when it begins and once when it ends."""
         before = self._problem
         with self._lock:
             self._problem = problem
@@ -188,7 +191,7 @@ class Storing:
         elif before and not problem:
             _LOGGER.info("predictions are stored again after %.1f s", time.monotonic() - self._problem_since)
 
-    def _lost_for_want_of_room(self) -> int:
+    def _overflow(self) -> int:
         with self._lock:
             return sum(count for (reason, _, _), count in self._not_stored.items() if reason in {QUEUE_FULL, STORE_AWAY})
 
@@ -201,19 +204,19 @@ class Storing:
 
 
 class _Losses:
-    """Says once that predictions are lost for want of room, and once how many they were."""
+    """Logs once when predictions are lost because the queue is full, and once how many they were."""
 
     def __init__(self, queue_records: int) -> None:
         self._queue_records = queue_records
-        self._before = self._seen = 0
-        self._last = 0.0
+        self._reported = self._total = 0
+        self._last_loss = 0.0
 
-    def look(self, lost: int) -> None:
+    def update(self, total: int) -> None:
         now = time.monotonic()
-        if lost > self._seen:
-            if self._before == self._seen:
+        if total > self._total:
+            if self._reported == self._total:
                 _LOGGER.warning("predictions are not stored: %d records wait already", self._queue_records)
-            self._seen, self._last = lost, now
-        elif self._before < self._seen and now - self._last > _QUIET_SECONDS:
-            _LOGGER.warning("there is room again: %d predictions were not stored", self._seen - self._before)
-            self._before = self._seen
+            self._total, self._last_loss = total, now
+        elif self._reported < self._total and now - self._last_loss > _QUIET_SECONDS:
+            _LOGGER.warning("there is room again: %d predictions were not stored", self._total - self._reported)
+            self._reported = self._total

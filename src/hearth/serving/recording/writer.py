@@ -1,7 +1,7 @@
 """The process that turns answers into rows and stores them: `python -m hearth.serving.recording.writer <descriptor>`.
 
-Started by the recorder, never by hand. It does what it is sent, says how that went, and ends when the recorder's end of the connection is
-closed, however that came about.
+The recorder starts it. It stores each batch that it receives, sends the result back, and exits when the recorder closes the connection
+or ends.
 """
 
 import logging
@@ -15,38 +15,38 @@ import psycopg
 from hearth.errors import PredictionsUnavailable
 from hearth.predictions import PredictionStore
 from hearth.predictions.migration import migrate
-from hearth.serving.recording.messages import Away, Batch, Outcome, Refused, Stored, blocks
+from hearth.serving.recording.messages import AnswerBatch, Refused, Stored, Unavailable, WriteResult, blocks
 
 _NICENESS = 10
 
 
 class Writer:
-    """Stores what it is given; the table is made when it is first needed."""
+    """Stores batches; creates the table on first use."""
 
     def __init__(self, url: str, store: PredictionStore) -> None:
         self._url, self._store = url, store
         self._migrated = False
 
-    def put(self, batch: Batch) -> Outcome:
-        """Store all of it, or nothing."""
+    def put(self, batch: AnswerBatch) -> WriteResult:
+        """Store a batch in one transaction."""
         try:
             if not self._migrated:
                 migrate(self._url)
                 self._migrated = True
             return Stored(self._store.put_lines([line for block in blocks(batch) for line in block.lines()]))
         except PredictionsUnavailable as error:
-            return Away(str(error))
-        except psycopg.Error as error:  # what the store has nothing of ours for: a value that it will not take
+            return Unavailable(str(error))
+        except psycopg.Error as error:  # an error of the data, such as a value that PostgreSQL rejects
             return Refused(" ".join(str(error).split()) or type(error).__name__)
 
 
 def main() -> int:
-    """Store until the other end closes."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; the recorder first hands over what it holds
+    """Store batches until the connection is closed; return the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole process group; the recorder still has to store its queue
         signal.signal(number, signal.SIG_IGN)
-    os.nice(_NICENESS)  # requests first
+    os.nice(_NICENESS)  # requests have priority
     for name in ("alembic", "psycopg.pool"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # the recorder says once what they say at every try
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # they log every retry; the recorder logs each outage once
     with Connection(int(sys.argv[1])) as recorder:
         try:
             url: str = recorder.recv()

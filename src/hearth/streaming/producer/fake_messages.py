@@ -1,4 +1,4 @@
-"""Messages of fake records, good ones and bad ones, as the producer and the fault test send them."""
+"""Messages of fake records, valid and invalid, as the producer and the fault test send them."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,13 +15,13 @@ from hearth.streaming.messages import encode
 
 Record = dict[str, object]
 
-_DRAWN_AT_ONCE = 1_000
-_NOWHERE = b"no_such_thing"
+_BLOCK_RECORDS = 1_000
+_UNKNOWN_NAME = b"no_such_thing"
 
 
 @dataclass(frozen=True, slots=True)
 class FakeMessage:
-    """A message, and what will become of it: the rows in `bad` are refused; all of it, if no one can read it."""
+    """A message and its expected result: the rows in `bad` are refused; if it is not `readable`, the whole message is."""
 
     fields: Fields
     records: int
@@ -31,7 +31,7 @@ class FakeMessage:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the records of one data set come from, and whom they ask."""
+    """The records of one data set, and the aliases that are to score them."""
 
     contract: Contract
     fakes: FakeRecords
@@ -40,11 +40,11 @@ class Source:
 
     @classmethod
     def of(cls, contract: Contract, fakes: FakeRecords, drift: Drift | None = None) -> "Source":
-        """Return the source that asks every family of the data set and its champion in turn."""
+        """Return a source with all families of the data set and its champion."""
         return cls(contract, fakes, (*contract.families, CHAMPION), drift or Drift())
 
 
-Turn = tuple[Source, str]  # a data set and the alias that is asked
+Turn = tuple[Source, str]  # a source and one of its aliases
 
 
 def fake_messages(  # noqa: PLR0913 - all but the first two are named
@@ -57,29 +57,29 @@ def fake_messages(  # noqa: PLR0913 - all but the first two are named
     minutes: Callable[[int], float] = lambda _: 0.0,
     is_there: Callable[[Turn], bool] = lambda _: True,
 ) -> Iterator[FakeMessage]:
-    """Yield messages of each data set and alias in turn; the same arguments give the same ones.
+    """Yield messages of each data set and alias in turn; the same arguments yield the same messages.
 
     Args:
         sources: the data sets.
-        seed: what is drawn depends on it alone.
-        sizes: how many records a message holds is drawn from them.
-        records: how many there are in all; None for no end.
-        bad_share: the share of records that no model will ever see, each kind of badness in turn.
-        minutes: how late it is when so many records have been made, for drift.
-        is_there: whether there is a model to be asked, looked at once a round. If there is none at all, all are asked.
+        seed: of the random numbers.
+        sizes: the numbers of records in a message, drawn at random.
+        records: the total number of records; None for no end.
+        bad_share: the share of invalid records, 0 to 1.
+        minutes: the time in minutes, for drift, as a function of the number of records so far.
+        is_there: whether a turn has a model, checked once a round. If no turn has one, all are used.
     """
     random = Random(seed)  # noqa: S311 - repeatable, not secret
-    drawn = {source.contract.name: _drawn(source, seed) for source in sources}
+    streams = {source.contract.name: _records(source, seed) for source in sources}
     turns = _turns([(source, alias) for source in sources for alias in source.aliases], is_there)
-    made = 0
-    while records is None or made < records:
+    count = 0
+    while records is None or count < records:
         source, alias = next(turns)
         size = random.choice(sizes)
-        size = size if records is None else min(size, records - made)
-        now = minutes(made)
-        good = [source.drift.applied(record, now, random) for record in itertools.islice(drawn[source.contract.name], size)]
+        size = size if records is None else min(size, records - count)
+        now = minutes(count)
+        good = [source.drift.applied(record, now, random) for record in itertools.islice(streams[source.contract.name], size)]
         yield _message(source.contract, alias, good, bad_share, random)
-        made += size
+        count += size
 
 
 def _turns(every: Sequence[Turn], is_there: Callable[[Turn], bool]) -> Iterator[Turn]:
@@ -87,9 +87,9 @@ def _turns(every: Sequence[Turn], is_there: Callable[[Turn], bool]) -> Iterator[
         yield from [turn for turn in every if is_there(turn)] or every
 
 
-def _drawn(source: Source, seed: int) -> Iterator[Record]:
+def _records(source: Source, seed: int) -> Iterator[Record]:
     for block in itertools.count(seed * 1_000_000):
-        yield from source.fakes.records(_DRAWN_AT_ONCE, block)
+        yield from source.fakes.records(_BLOCK_RECORDS, block)
 
 
 def _message(contract: Contract, alias: str, records: Sequence[Record], bad_share: float, random: Random) -> FakeMessage:
@@ -98,8 +98,8 @@ def _message(contract: Contract, alias: str, records: Sequence[Record], bad_shar
         fields = random.choice(_UNREADABLE)(dict(encode(contract.name, alias, records)))
         return FakeMessage(fields, len(records), frozenset(range(len(records))), readable=False)
     bad = frozenset(row for row in range(len(records)) if random.random() < bad_share * len(BADNESSES) / kinds)
-    sent = [bad_record(contract, record, random) if row in bad else record for row, record in enumerate(records)]
-    return FakeMessage(encode(contract.name, alias, sent), len(records), bad)
+    mixed = [bad_record(contract, record, random) if row in bad else record for row, record in enumerate(records)]
+    return FakeMessage(encode(contract.name, alias, mixed), len(records), bad)
 
 
 def _cut_off(fields: dict[bytes, bytes]) -> Mapping[bytes, bytes]:
@@ -115,11 +115,11 @@ def _no_records(fields: dict[bytes, bytes]) -> Mapping[bytes, bytes]:
 
 
 def _unknown_dataset(fields: dict[bytes, bytes]) -> Mapping[bytes, bytes]:
-    return {**fields, b"dataset": _NOWHERE}
+    return {**fields, b"dataset": _UNKNOWN_NAME}
 
 
 def _unknown_alias(fields: dict[bytes, bytes]) -> Mapping[bytes, bytes]:
-    return {**fields, b"alias": _NOWHERE}
+    return {**fields, b"alias": _UNKNOWN_NAME}
 
 
 _UNREADABLE = (_cut_off, _no_list, _no_records, _unknown_dataset, _unknown_alias)

@@ -1,4 +1,4 @@
-"""Which models a sender can ask: the aliases that carry a version, as the registry tells."""
+"""The aliases that have a version in the registry, for senders of records."""
 
 import logging
 import threading
@@ -11,47 +11,47 @@ logger = logging.getLogger(__name__)
 
 
 class AliasSource(Protocol):
-    """What is needed of a registry."""
+    """The part of a registry that is needed here."""
 
     def aliases(self, dataset: str) -> dict[str, str]: ...
 
 
 class ServedAliases:
-    """The pairs of data set and alias that carry a version; `in` tells whether one does.
+    """The pairs of data set and alias that have a version: `("employees", "knn") in served`.
 
-    A thread of its own asks the registry, so one that hangs holds up nobody. While it is away, what it said last counts.
+    A thread polls the registry, so a registry that hangs does not block the caller. While it is unavailable, the last answer is used.
     """
 
     def __init__(self, registry: AliasSource, datasets: Iterable[str], poll_seconds: float) -> None:
         self._registry, self._datasets, self._poll_seconds = registry, sorted(datasets), poll_seconds
-        self._carried: frozenset[tuple[str, str]] = frozenset()
+        self._served: frozenset[tuple[str, str]] = frozenset()
         self._problem = ""
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="carried-aliases", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="served-aliases", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop asking; a question that the registry has not answered yet is not waited for."""
+        """Stop polling; do not wait for a request in progress."""
         self._stop.set()
 
     def __contains__(self, address: object) -> bool:
-        return address in self._carried
+        return address in self._served
 
     def poll(self) -> None:
-        """Ask the registry once."""
+        """Query the registry once."""
         try:
-            carried = frozenset((dataset, alias) for dataset in self._datasets for alias in self._registry.aliases(dataset))
+            served = frozenset((dataset, alias) for dataset in self._datasets for alias in self._registry.aliases(dataset))
         except RegistryError as error:
             if str(error) != self._problem:
-                logger.warning("which models there are is not known: %s", error)
+                logger.warning("the registry cannot tell which models exist: %s", error)
             self._problem = str(error)
             return
-        if carried != self._carried:
-            logger.info("trained models: %s", ", ".join(f"{dataset}@{alias}" for dataset, alias in sorted(carried)) or "none")
-        self._carried, self._problem = carried, ""
+        if served != self._served:
+            logger.info("trained models: %s", ", ".join(f"{dataset}@{alias}" for dataset, alias in sorted(served)) or "none")
+        self._served, self._problem = served, ""
 
     def _follow(self) -> None:
         while not self._stop.is_set():

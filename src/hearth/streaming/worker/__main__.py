@@ -1,4 +1,4 @@
-"""The process: `python -m hearth.streaming.worker`."""
+"""The process of a stream worker: `python -m hearth.streaming.worker`."""
 
 import logging
 import os
@@ -25,22 +25,22 @@ from hearth.streaming.worker.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-_GIVE_BACK_SECONDS = 10.0  # so long after its time to leave a worker may still take
-_SWITCH_SECONDS = 0.0005  # so that the thread that settles need not wait 5 ms for the one that scores, each time a server has answered
+_RELEASE_SECONDS = 10.0  # after HEARTH_STREAM_LEAVE_SECONDS, for releasing messages; then the process is ended
+_SWITCH_SECONDS = 0.0005  # the thread that commits would wait 5 ms for the one that scores after every response of a server
 
 
 def main() -> int:
-    """Work until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT."""
     configure_logging("stream_worker")
     for name in ("alembic", "psycopg.pool"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # the worker says once what they say at every try
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # they log every retry; the worker logs each outage once
     sys.setswitchinterval(_SWITCH_SECONDS)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
         settings = WorkerSettings()
-        threading.Thread(target=_end, args=(stop, settings.stream_leave_seconds + _GIVE_BACK_SECONDS), daemon=True).start()
+        threading.Thread(target=_exit_late, args=(stop, settings.stream_leave_seconds + _RELEASE_SECONDS), daemon=True).start()
         _run(settings, Retrier(stop))
     except Stopped:
         pass
@@ -51,8 +51,8 @@ def main() -> int:
     return 0
 
 
-def _end(stop: threading.Event, seconds: float) -> None:
-    """End the process so long after it was told to stop, whatever hangs. That is as safe as being killed, which would come next."""
+def _exit_late(stop: threading.Event, seconds: float) -> None:
+    """End the process some seconds after it was asked to stop, even if it hangs. This is as safe as SIGKILL, which would follow."""
     stop.wait()
     time.sleep(seconds)
     logger.critical("ended by force: a server has not answered")

@@ -4,7 +4,7 @@ from functools import partial
 from hearth.errors import InvalidMessage
 from hearth.settings import WorkerSettings
 from hearth.streaming.client import Entry
-from hearth.streaming.consumer import DeadLetter, StreamConsumer, Unsettled
+from hearth.streaming.consumer import DeadLetter, PendingEntry, StreamConsumer
 from hearth.streaming.retrying import Retrier
 from hearth.streaming.worker import scoring
 
@@ -12,10 +12,11 @@ _START = "0-0"
 
 
 class Recovery:
-    """Sees to messages that were handed to a worker, perhaps to this one in an earlier life, which then did not settle them.
+    """Processes messages that were delivered before, to this worker or another, and not acknowledged.
 
-    Most of their workers were stopped or killed for reasons of their own, but one of the messages may be why. So they are tried together
-    once more; after that each alone, so that one that ends workers takes no other with it; and one that was delivered too often is dead.
+    Most of those workers were stopped or killed for unrelated reasons, but one of the messages may be the reason. So the messages are
+    tried together once more, then one by one, so that a message that crashes workers affects no other. A message that was delivered too
+    often becomes a dead letter.
     """
 
     def __init__(
@@ -23,51 +24,51 @@ class Recovery:
         stream: StreamConsumer,
         retrier: Retrier,
         settings: WorkerSettings,
-        settle: Callable[[Sequence[Entry], Sequence[DeadLetter]], None],
-        came_again: Callable[[int], None],
+        process: Callable[[Sequence[Entry], Sequence[DeadLetter]], None],
+        on_redelivery: Callable[[int], None],
     ) -> None:
-        """`settle` scores messages, buries those that have a letter, and returns when all of them are settled or wait for a model.
+        """`process` scores messages, writes letters, and returns when all messages are settled or wait for a model.
 
-        `came_again` counts them.
+        `on_redelivery` receives the number of messages that were delivered again.
         """
-        self._stream, self._retrier, self._settle, self._came_again = stream, retrier, settle, came_again
+        self._stream, self._retrier, self._process, self._on_redelivery = stream, retrier, process, on_redelivery
         self._idle_milliseconds, self._max_deliveries = settings.stream_claim_idle_milliseconds, settings.stream_max_deliveries
-        self._at_once = settings.stream_batch_messages
+        self._batch_messages = settings.stream_batch_messages
 
-    def own(self) -> None:
-        """Finish what an earlier life of this consumer left."""
+    def process_own(self) -> None:
+        """Process the pending messages of an earlier process with this consumer's name."""
         last = _START
-        while not self._retrier.ended:
-            found = self._retrier.call(partial(self._stream.unsettled_own, last, self._at_once))
-            if not found:
+        while not self._retrier.stopping:
+            pending = self._retrier.call(partial(self._stream.own_pending, last, self._batch_messages))
+            if not pending:
                 return
-            last = found[-1].id
-            self._try_again(found, 0)
+            last = pending[-1].id
+            self._try_again(pending, 0)
 
-    def others(self) -> None:
-        """Take over what a consumer has held too long."""
-        while not self._retrier.ended:
-            idle = self._idle_milliseconds
-            found = self._retrier.call(partial(self._stream.unsettled_idle, idle, self._at_once))
-            if not found:
+    def process_idle(self) -> None:
+        """Claim and process messages that any consumer has held for too long."""
+        idle = self._idle_milliseconds
+        while not self._retrier.stopping:
+            pending = self._retrier.call(partial(self._stream.idle_pending, idle, self._batch_messages))
+            if not pending:
                 return
-            self._try_again(found, idle)
+            self._try_again(pending, idle)
 
-    def _try_again(self, found: Sequence[Unsettled], idle_milliseconds: int) -> None:
-        groups = [[one for one in found if self._is_innocent(one)], *([one] for one in found if not self._is_innocent(one))]
-        for group in groups:
-            if self._retrier.ended:
+    def _try_again(self, pending: Sequence[PendingEntry], idle_milliseconds: int) -> None:
+        together = [message for message in pending if self._is_unsuspicious(message)]
+        for group in [together, *([message] for message in pending if not self._is_unsuspicious(message))]:
+            if self._retrier.stopping:
                 return
-            entries = self._retrier.call(partial(self._stream.take, group, idle_milliseconds)) if group else []
-            self._came_again(len(entries))
+            entries = self._retrier.call(partial(self._stream.claim, group, idle_milliseconds)) if group else []
+            self._on_redelivery(len(entries))
             if entries and group[0].deliveries >= self._max_deliveries:
-                self._settle([], [_too_often(entries[0], group[0].deliveries)])
+                self._process([], [_too_many_deliveries(entries[0], group[0].deliveries)])
             elif entries:
-                self._settle(entries, [])
+                self._process(entries, [])
 
-    def _is_innocent(self, one: Unsettled) -> bool:
-        return one.deliveries <= 1 and one.deliveries + 1 < self._max_deliveries
+    def _is_unsuspicious(self, message: PendingEntry) -> bool:
+        return message.deliveries <= 1 and message.deliveries + 1 < self._max_deliveries
 
 
-def _too_often(entry: Entry, deliveries: int) -> DeadLetter:
+def _too_many_deliveries(entry: Entry, deliveries: int) -> DeadLetter:
     return scoring.letter(entry, InvalidMessage(f"it was delivered {deliveries} times and never settled: it may end its worker"))
