@@ -1,7 +1,7 @@
 """Messages in: the records of a request as checked columns.
 
-All numbers of a request are checked in one step, as one matrix. That only tells whether all is well: as soon as anything is not, or is
-merely unusual, the records are checked the way REST does it, which names row, column, value and expectation.
+All numbers of a request are checked in one step, as one matrix. That only tells whether all values are good: as soon as one is not, or a
+record has another form than usual, the records are checked as REST checks them, which names row, column, value and expectation.
 """
 
 from collections.abc import Sequence
@@ -11,19 +11,21 @@ from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
 from grpc_service.errors import InvalidRequest
 from grpc_service.v1 import prediction_pb2 as pb
-from hearth.contracts import CategoryColumn, Contract
-from hearth.contracts.record_parser import Columns, NeedsFullCheck, NumberRules, RecordParser
+from hearth.contracts import Contract
+from hearth.contracts.record_parser import Columns, NeedsFullCheck, RecordParser
+from hearth.contracts.rules import CategoryRule, InvalidValue, NumberRules, category_rules
 from hearth.errors import InvalidRecords, Problem
 
 _MISSING = -1  # the code of a missing text
-_FEW = 8  # so many records are checked without numpy
+_UNKNOWN = -1  # in place of the position of a category
+_FEW = 8  # up to this number, records are checked without numpy
 _EXACT = 2.0**53  # whole numbers below this are the integers that they look like
 
 Records = RepeatedCompositeFieldContainer[pb.Record]
 
 
 class _NoKind:
-    """Stands for a value that says no kind, so that every column refuses it."""
+    """Stands for a value without a kind; every column refuses it."""
 
     def __repr__(self) -> str:
         return "a value that is neither number, text nor null"
@@ -38,10 +40,10 @@ class RecordReader:
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._parser = RecordParser(contract)
-        self._rules = NumberRules(contract)
+        self._rules = NumberRules.of(contract)
         self._numeric = contract.numeric_features
         self._numeric_names = frozenset(self._numeric)
-        self._categories = {name: _Categories(contract.columns[name]) for name in contract.categorical_features}
+        self._categories = category_rules(contract)
 
     def count(self, request: pb.PredictRequest) -> int:
         """Return how many records a request has; what it announces is not checked.
@@ -70,11 +72,11 @@ class RecordReader:
             rows = _rows(request.packed, len(self._contract.columns))
             try:
                 return self._read_packed_at_once(request.packed, rows)
-            except NeedsFullCheck:
+            except (NeedsFullCheck, InvalidValue):
                 return self._parser.parse(_unpacked(request.packed, rows))
         try:
             return self._read_at_once(request.records)
-        except NeedsFullCheck:
+        except (NeedsFullCheck, InvalidValue):
             return self._parser.parse([{name: _plain(value) for name, value in record.values.items()} for record in request.records])
 
     def _read_at_once(self, records: Records) -> Columns:
@@ -98,12 +100,15 @@ class RecordReader:
                 elif number != number:  # noqa: PLR0124 - NaN, which is no null here
                     raise NeedsFullCheck
                 numbers.append(number)
-            for name, column in categories.items():
+            for name, rule in categories.items():
                 value = get(name)
                 if value is None:
                     raise NeedsFullCheck
-                code = column.codes.get(value.text)
-                codes.append(column.null(value) if code is None else code)
+                code = rule.codes.get(value.text)
+                if code is None:
+                    _require_null(value)
+                    code = rule.value(None)
+                codes.append(code)
         return self._checked(numbers, codes, len(records))
 
     def _read_packed_at_once(self, packed: pb.PackedRecords, rows: int) -> Columns:
@@ -113,65 +118,48 @@ class RecordReader:
             raise NeedsFullCheck
         if rows <= _FEW:
             columns = [numbers[name] for name in self._numeric]
-            given = [values[row] for row in range(rows) for values in columns]
-            coded = [(column, texts[name].codes, texts[name].dictionary) for name, column in self._categories.items()]
-            codes = [column.one(dictionary, places[row]) for row in range(rows) for column, places, dictionary in coded]
-            return self._checked([None if number != number else number for number in given], codes, rows)  # noqa: PLR0124 - NaN
+            values = [column[row] for row in range(rows) for column in columns]
+            coded = [(rule, texts[name].codes, texts[name].dictionary) for name, rule in self._categories.items()]
+            codes = [_category(rule, dictionary, places[row]) for row in range(rows) for rule, places, dictionary in coded]
+            return self._checked([None if number != number else number for number in values], codes, rows)  # noqa: PLR0124 - NaN
         matrix = np.empty((rows, len(self._numeric)))
         for position, name in enumerate(self._numeric):
             matrix[:, position] = numbers[name]
         many = np.empty((rows, len(self._categories)), dtype=np.intp)
-        for position, (name, column) in enumerate(self._categories.items()):
-            many[:, position] = column.many(texts[name])
-        self._rules.many(matrix)
+        for position, (name, rule) in enumerate(self._categories.items()):
+            many[:, position] = _categories(rule, texts[name])
+        self._rules.require(matrix)
         return Columns(matrix, many)
 
     def _checked(self, numbers: Sequence[float | None], codes: Sequence[int], rows: int) -> Columns:
-        """Return columns of what stands in one record after the other. Raises Unusual if a number may be wrong."""
+        """Return the values of one record after the other as columns. Raises InvalidValue if a number breaks its rule."""
         few = rows <= _FEW
-        matrix = np.array(self._rules.few(numbers) if few else numbers, dtype=np.float64).reshape(rows, len(self._numeric))
+        matrix = np.array(self._rules.values(numbers) if few else numbers, dtype=np.float64).reshape(rows, len(self._numeric))
         if not few:
-            self._rules.many(matrix)
+            self._rules.require(matrix)
         return Columns(matrix, np.array(codes, dtype=np.intp).reshape(rows, len(self._categories)))
 
 
-class _Categories:
-    """The categories of a column by code; a missing one has the code after the last."""
+def _category(rule: CategoryRule, dictionary: Sequence[str], place: int) -> int:
+    """Return the position of one value of a packed column among the categories."""
+    if place == _MISSING:
+        return rule.value(None)
+    if not 0 <= place < len(dictionary):
+        raise NeedsFullCheck
+    return rule.value(dictionary[place])
 
-    def __init__(self, column: object) -> None:
-        assert isinstance(column, CategoryColumn)  # noqa: S101 - the contract says so
-        self.codes = {category: code for code, category in enumerate(column.categories)}
-        self._missing = len(self.codes) if column.nullable else None
 
-    def null(self, value: pb.Value) -> int:
-        if self._missing is None or not value.HasField("null"):
-            raise NeedsFullCheck
-        return self._missing
-
-    def one(self, dictionary: Sequence[str], place: int) -> int:
-        """Return our code for one of a packed column."""
-        if place == _MISSING and self._missing is not None:
-            return self._missing
-        if not 0 <= place < len(dictionary):
-            raise NeedsFullCheck
-        code = self.codes.get(dictionary[place])
-        if code is None:
-            raise NeedsFullCheck
-        return code
-
-    def many(self, column: pb.TextColumn) -> np.ndarray:
-        """Return our codes for those of a packed column."""
-        given = np.array(column.codes, dtype=np.intp)
-        unknown = -1
-        table = [self.codes.get(text, unknown) for text in column.dictionary]
-        table.append(unknown if self._missing is None else self._missing)
-        # A missing text has code -1, which finds the last entry
-        if given.min() < _MISSING or given.max() >= len(column.dictionary):
-            raise NeedsFullCheck
-        codes: np.ndarray = np.array(table, dtype=np.intp)[given]
-        if codes.min() == unknown:
-            raise NeedsFullCheck
-        return codes
+def _categories(rule: CategoryRule, column: pb.TextColumn) -> np.ndarray:
+    """Return the positions of all values of a packed column, shape (rows,)."""
+    places = np.array(column.codes, dtype=np.intp)
+    if places.min() < _MISSING or places.max() >= len(column.dictionary):
+        raise NeedsFullCheck
+    # The position of a missing text is the last entry, which -1 finds
+    table = [rule.codes.get(text, _UNKNOWN) for text in (*column.dictionary, None)]
+    codes: np.ndarray = np.array(table, dtype=np.intp)[places]
+    if codes.min() == _UNKNOWN:
+        raise NeedsFullCheck
+    return codes
 
 
 def _require_null(value: pb.Value) -> None:
@@ -187,7 +175,7 @@ def _plain(value: pb.Value) -> object:
 
 
 def _integer_if_whole(number: float) -> float:
-    """Return what a person wrote: 7, not 7.0."""
+    """Return 7 for 7.0, as a person writes it."""
     return int(number) if -_EXACT < number < _EXACT and number.is_integer() else number
 
 
@@ -202,13 +190,13 @@ def _rows(packed: pb.PackedRecords, most_columns: int) -> int:
     if len(lengths) > most_columns:
         raise InvalidRequest(f"The packed records have {len(lengths)} columns, the contract has {most_columns}.")
     first, rows = lengths[0]
-    seen: set[str] = set()
+    names: set[str] = set()
     for name, length in lengths:
         if length != rows:
             raise InvalidRequest(f"The packed column {first!r} has {rows} values, but {name!r} has {length}: give one a record in each.")
-        if name in seen:
+        if name in names:
             raise InvalidRequest(f"The packed column {name!r} is there twice.")
-        seen.add(name)
+        names.add(name)
     return rows
 
 

@@ -9,7 +9,7 @@ from tests.support import airflow_home
 
 Parsed = dict[str, Any]  # what parse_dags prints
 
-HEAVY = {"pandas", "numpy", "mlflow", "sklearn", "lightgbm", "optuna", "pandera", "skops", "matplotlib", "boto3", "scipy"}
+HEAVY = {"pandas", "numpy", "mlflow", "sklearn", "lightgbm", "optuna", "skops", "matplotlib", "boto3", "scipy"}
 
 
 @pytest.fixture(scope="module")

@@ -113,7 +113,7 @@ class TestStoring:
 
         table.store(Batch(1, 1, tuple(tuple(row) for row in rows)), RUN)
 
-        frame = csv_validation.read_raw(contract, table.export().content, "export")
+        frame = csv_validation.read_raw(contract, table.export().content, "export").cells
         assert [float(found) for found in frame["Mental Fatigue Score"]] == values
 
     def test_texts_come_back_as_they_were(self, table: BatchTable, contract: Contract) -> None:
@@ -125,7 +125,7 @@ class TestStoring:
 
         table.store(Batch(1, 1, tuple(tuple(row) for row in rows)), RUN)
 
-        assert csv_validation.read_raw(contract, table.export().content, "export")[first].tolist() == names
+        assert csv_validation.read_raw(contract, table.export().content, "export").cells[first].tolist() == names
 
 
 def failing_rows(database: str) -> tuple[list[str], list[str]]:

@@ -139,7 +139,7 @@ def forms(column: Column) -> st.SearchStrategy[str]:
 def as_frames(rows: Sequence[Sequence[str]]) -> tuple[pd.DataFrame, pd.DataFrame]:
     raw = pd.DataFrame([list(row) for row in rows], columns=list(TOLERANT.columns), dtype="str")
     raw.index.name = "line"
-    validated = csv_validation.validate(TOLERANT, raw)
+    validated = csv_validation.validate(TOLERANT, csv_validation.RawTable(raw))
     return validated.accepted, validated.rejected
 
 

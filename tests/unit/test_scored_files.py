@@ -19,7 +19,7 @@ from hearth.fakes import FakeRecords
 from hearth.modelling.scorer import Scores
 from hearth.serving.compiled.scorer import CompiledScorer
 from hearth.serving.files import AddedColumns, CsvFile, ParquetFile, csv_files
-from hearth.serving.files.row_batches import Reading
+from hearth.serving.files.row_batches import RowBatch
 from hearth.serving.model_follower import LoadedModel
 from tests.support.models import DATA, ByDesignation, Shelf, employees
 
@@ -44,7 +44,7 @@ def csv_text(header: list[str], cells: list[list[str]], **form: Any) -> bytes:
     return text.getvalue().encode()
 
 
-def nobody(_reading: Reading, _scores: Scores) -> None:
+def nobody(_batch: RowBatch, _scores: Scores) -> None:
     """Nobody is told."""
 
 
@@ -187,7 +187,7 @@ class TestCsv:
         cells[12][HEADER.index("Designation")] = "x"
         told: list[tuple[int, int]] = []
         opened = CsvFile.open(io.BytesIO(csv_text(HEADER, cells)), CONTRACT, ADDED)
-        parts: Iterator[bytes] = opened.scored(MODEL, lambda reading, scores: told.append((len(reading.columns), len(scores.codes))))
+        parts: Iterator[bytes] = opened.scored(MODEL, lambda batch, scores: told.append((len(batch.columns), len(scores.codes))))
         first = next(parts)
         assert len(table(first)) == 9  # the header is the tenth
         assert told == [(9, 9)]

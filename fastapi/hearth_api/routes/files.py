@@ -12,7 +12,7 @@ from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION, aliases
 from hearth.modelling.scorer import Scores
 from hearth.serving.files import AddedColumns, CsvFile, ParquetFile, ScoredFile
-from hearth.serving.files.row_batches import Reading
+from hearth.serving.files.row_batches import RowBatch
 from hearth.serving.model_follower import LoadedModel
 from hearth_api.requests.uploads import receive_file
 from hearth_api.routes.predict import RESPONSES
@@ -95,10 +95,10 @@ class _Record:
         self._predictor, self._model, self._request_id = service.predictor, model, request_id
         self._rows = 0
 
-    def __call__(self, reading: Reading, scores: Scores) -> None:
-        places = self._rows + np.flatnonzero(reading.good)
-        self._rows += len(reading)
-        self._predictor.record(self._model, reading.columns, scores, self._request_id, "file", places)
+    def __call__(self, batch: RowBatch, scores: Scores) -> None:
+        places = self._rows + np.flatnonzero(batch.good)
+        self._rows += len(batch)
+        self._predictor.record(self._model, batch.columns, scores, self._request_id, "file", places)
 
 
 async def _steps(service: ServiceState, steps: Generator[T], stack: ExitStack) -> AsyncIterator[T]:

@@ -1,6 +1,6 @@
 """The contract of a data set: the one description from which everything typed is derived.
 
-`frames` (pandera, for the ETL) and `records` (pydantic, for everything that serves) are imported by those who need them.
+`rules`, `records` and `record_parser` need numpy, which DAG files must not import: import them where they are used.
 """
 
 from hearth.contracts.column_types import CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, NumberColumn

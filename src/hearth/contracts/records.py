@@ -1,41 +1,28 @@
-"""The record of a data set: one raw row as a user knows it, checked by a pydantic model that is derived from the contract.
+"""The record of a data set: one raw row as a user knows it, checked value by value.
 
 A record holds every feature. The columns that the contract drops, and the target, may come along, so that a row of the raw file can be
 sent as it is; they are checked and then left out.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictFloat,
-    StrictStr,
-    ValidationError,
-    WithJsonSchema,
-    create_model,
-)
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, create_model
 
 from hearth.contracts.column_types import CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, field_name
 from hearth.contracts.model import Contract
+from hearth.contracts.rules import InvalidValue, Rule, rule_of, rules_of
 from hearth.errors import InvalidRecords, Problem
 
 Record = Mapping[str, object]
-ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @lru_cache(maxsize=64)
 def _model(name: str, columns: tuple[tuple[str, Column, bool], ...]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for column_name, column, required in columns:
-        type_ = _annotation(column)
+        type_: Any = Annotated[Any, PlainValidator(_Check(rule_of(column))), WithJsonSchema(_json_schema(column))]
         default: Any = ...
         if column.nullable or not required:
             type_, default = type_ | None, None
@@ -46,7 +33,7 @@ def _model(name: str, columns: tuple[tuple[str, Column, bool], ...]) -> type[Bas
             description=f"{column.description} ({column.expected})",
         )
         fields[field_name(column_name)] = (type_, field)
-    return create_model(name, __config__=ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False), **fields)
+    return create_model(name, __config__=ConfigDict(extra="forbid", frozen=True), **fields)
 
 
 def record_model(contract: Contract) -> type[BaseModel]:
@@ -58,22 +45,24 @@ def record_model(contract: Contract) -> type[BaseModel]:
 
 
 def split_records(contract: Contract, records: Sequence[object]) -> tuple[dict[int, dict[str, object]], list[Problem]]:
-    """Check records one by one, so that a bad one costs none beside it.
+    """Check records one by one, so that a bad one does not affect the others.
 
     Returns:
-        The features of each good record, by its row number, and one problem for each thing that is wrong with the others.
+        The features of each good record, by its row number, and one problem for each bad value, missing or unknown column of the others.
     """
-    model = record_model(contract)
-    names = contract.feature_names
+    rules, names = rules_of(contract), contract.feature_names
+    unknown = f"no such column; {contract.name!r} has: {', '.join(contract.columns)}"
     good: dict[int, dict[str, object]] = {}
     problems: list[Problem] = []
     for row, record in enumerate(records):
-        try:
-            checked = model.model_validate(record).model_dump(by_alias=True)
-        except ValidationError as error:
-            problems.extend(_problems(contract, row, record, error))
+        if not isinstance(record, Mapping):
+            problems.append(Problem(row, "", record, f"an object with the columns of {contract.name!r}"))
+        elif mistakes := _mistakes(rules, record, names):
+            for name in mistakes:
+                expected = _expected(contract.columns[name], is_missing=name not in record) if name in rules else unknown
+                problems.append(Problem(row, str(name), record.get(name), expected))
         else:
-            good[row] = {name: checked[name] for name in names}
+            good[row] = {name: record.get(name) for name in names}
     return good, problems
 
 
@@ -89,53 +78,41 @@ def check_records(contract: Contract, records: Sequence[object]) -> list[dict[st
     return list(good.values())
 
 
-def _annotation(column: Column) -> Any:  # noqa: ANN401 - a typing construct has no better type
+def _mistakes(rules: Mapping[str, Rule], record: Record, required: Collection[str]) -> list[str]:
+    """Return the columns of a record that are wrong, and its keys that are no columns."""
+    mistakes = []
+    for name, rule in rules.items():
+        value = record.get(name)
+        if value is not None or name in required:
+            try:
+                rule.value(value)
+            except InvalidValue:
+                mistakes.append(name)
+    return [*mistakes, *(name for name in record if name not in rules)]
+
+
+def _expected(column: Column, *, is_missing: bool) -> str:
+    return f"{column.expected}{' or null' if column.nullable else ''}{'; it is missing' if is_missing else ''}"
+
+
+class _Check:
+    """Passes a value that keeps a rule."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+
+    def __call__(self, value: object) -> object:
+        self._rule.value(value)
+        return value
+
+
+def _json_schema(column: Column) -> dict[str, Any]:
     if isinstance(column, IdentifierColumn):
-        return Annotated[StrictStr, Field(min_length=1)]
+        return {"type": "string", "minLength": 1}
     if isinstance(column, DateColumn):
-        bounds: dict[str, Any] = {"ge": column.minimum, "le": column.maximum}
-        given = {name: bound for name, bound in bounds.items() if bound is not None}
-        return Annotated[date, BeforeValidator(_iso_date), Field(**given)]
+        return {"type": "string", "format": "date"}
     if isinstance(column, CategoryColumn):
-        return Annotated[Literal[column.categories], BeforeValidator(_no_boolean)]
-    bounded = Annotated[StrictFloat, Field(ge=column.minimum, le=column.maximum)]
+        return {"type": "integer" if column.holds_numbers else "string", "enum": list(column.categories)}
     if isinstance(column, IntegerColumn):
-        schema = {"type": "integer", "minimum": int(column.minimum), "maximum": int(column.maximum)}
-        return Annotated[bounded, AfterValidator(_whole), WithJsonSchema(schema)]
-    return bounded
-
-
-def _iso_date(value: object) -> object:
-    if isinstance(value, date):
-        return value
-    if isinstance(value, str) and ISO_DAY.fullmatch(value):
-        return value
-    raise ValueError("not a date")
-
-
-def _no_boolean(value: object) -> object:
-    if isinstance(value, bool):  # which Python takes for 0 or 1
-        raise ValueError("not a category")  # noqa: TRY004 - pydantic wants it
-    return value
-
-
-def _whole(value: float) -> float:
-    if not value.is_integer():
-        raise ValueError("not a whole number")
-    return value
-
-
-def _problems(contract: Contract, row: int, record: object, error: ValidationError) -> list[Problem]:
-    if not isinstance(record, Mapping):
-        return [Problem(row, "", record, f"an object with the columns of {contract.name!r}")]
-    found: dict[str, Problem] = {}
-    for detail in error.errors(include_url=False, include_context=False):
-        name = str(detail["loc"][0])
-        if name not in contract.columns:
-            found[name] = Problem(row, name, record.get(name), f"no such column; {contract.name!r} has: {', '.join(contract.columns)}")
-        else:
-            column = contract.columns[name]
-            expected = column.expected + (" or null" if column.nullable else "")
-            missing = detail["type"] == "missing"
-            found[name] = Problem(row, name, None if missing else record.get(name), f"{expected}{'; it is missing' if missing else ''}")
-    return list(found.values())
+        return {"type": "integer", "minimum": int(column.minimum), "maximum": int(column.maximum)}
+    return {"type": "number", "minimum": column.minimum, "maximum": column.maximum}

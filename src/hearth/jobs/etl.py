@@ -124,7 +124,7 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
         raise InvalidRawData(_too_many_rejected(contract, source, validated.rejected, len(raw), f"s3://{store.data_bucket}/{rejected_key}"))
 
     key = f"{dataset}/validated/{name}.parquet"
-    summary = Validation(source=source, rows_in=len(raw), columns_in=raw.shape[1], rejected=rejected)
+    summary = Validation(source=source, rows_in=len(raw), columns_in=raw.cells.shape[1], rejected=rejected)
     store.put(store.data_bucket, f"{key}.json", _VALIDATION.dump_json(summary))
     store.put_frame(store.data_bucket, key, validated.accepted)
     return key

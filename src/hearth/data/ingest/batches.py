@@ -83,7 +83,7 @@ def typed_rows(contract: Contract, batch: Batch) -> list[Row]:
     """
     raw = pd.DataFrame(list(batch.rows), columns=list(contract.columns), dtype="str")
     raw.index.name = "line"
-    validated = csv_validation.validate(contract, raw)
+    validated = csv_validation.validate(contract, csv_validation.RawTable(raw))
     rejected = set(validated.rejected["line"])
     if len(rejected) > contract.cleaning.max_rejected_share * len(raw):
         pairs = zip(validated.rejected["line"], validated.rejected["reason"], strict=True)

@@ -1,4 +1,4 @@
-"""The columns that a scored file has beside its own."""
+"""The columns that scoring adds to a file."""
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -7,22 +7,23 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from hearth.contracts import Contract
+from hearth.contracts.texts import listed
 from hearth.errors import InvalidFile
 from hearth.modelling.scorer import Scores
-from hearth.serving.files.row_batches import Reading, listed
+from hearth.serving.files.row_batches import RowBatch
 from hearth.serving.model_follower import LoadedModel
 
 _Value = TypeVar("_Value")
 
-Seen = Callable[[Reading, Scores], None]
-"""Is told what was scored, a batch at a time, also of one that has no good row."""
+OnBatch = Callable[[RowBatch, Scores], None]
+"""Called with each batch that was scored, also with one that has no good row."""
 
 
 class ScoredFile(Protocol):
-    """A file of any kind that was opened to be scored.
+    """A file of any format, open to be scored; it must stay open until both generators have ended or are closed.
 
-    `check` reads all of it and has then counted its rows and those that will be refused; `scored` gives the answer, part by part. Both do
-    a little at each step. The file must stay open until they have ended or are closed.
+    `check` reads all of it and counts its rows and those that are refused; `scored` yields the answer, part by part. Each step of either
+    takes one batch.
     """
 
     rows: int
@@ -30,12 +31,12 @@ class ScoredFile(Protocol):
 
     def check(self) -> Generator[None]: ...
 
-    def scored(self, model: LoadedModel, seen: Seen) -> Generator[bytes]: ...
+    def scored(self, model: LoadedModel, on_batch: OnBatch) -> Generator[bytes]: ...
 
 
 @dataclass(frozen=True)
 class AddedColumns:
-    """Their names, in the order in which they follow the file's own columns: prediction, label, probabilities, version, error."""
+    """The names of the added columns in their order: prediction, label, probabilities, version, error."""
 
     names: tuple[str, ...]
     predictions_are_texts: bool
@@ -48,15 +49,15 @@ class AddedColumns:
 
     def check(self, header: Sequence[str]) -> None:
         """Raise InvalidFile if the file has a column with one of these names."""
-        if taken := [name for name in self.names if name in header]:
+        if clashes := [name for name in self.names if name in header]:
             raise InvalidFile(
-                f"The file has columns that the answer adds: {listed(taken)}. Rename them, or give the added ones a prefix: ?prefix=new_"
+                f"The file has columns that the answer adds: {listed(clashes)}. Rename them, or give the added ones a prefix: ?prefix=new_"
             )
 
 
 @dataclass(frozen=True)
-class Answers:
-    """The added columns of a batch, a value or None for each row."""
+class AddedValues:
+    """The values of the added columns for a batch, one or None for each row."""
 
     predictions: list[int | str | None]
     labels: list[str | None]
@@ -69,21 +70,18 @@ class Answers:
         return [self.predictions, self.labels, *self.probabilities, self.versions, self.errors]
 
 
-def answer(model: LoadedModel, reading: Reading, seen: Seen) -> Answers:
+def score_batch(model: LoadedModel, batch: RowBatch, on_batch: OnBatch) -> AddedValues:
     """Score the good rows of a batch."""
-    scores = model.scorer.score_columns(reading.columns)
-    seen(reading, scores)
-    places = np.flatnonzero(reading.good).tolist()
-    rows = len(reading)
-    errors: list[str | None] = [None] * rows
-    for row, reason in reading.refused.items():
-        errors[row] = reason
-    return Answers(
+    scores = model.scorer.score_columns(batch.columns)
+    on_batch(batch, scores)
+    places = np.flatnonzero(batch.good).tolist()
+    rows = len(batch)
+    return AddedValues(
         predictions=_spread(scores.predictions, places, rows),
         labels=_spread(scores.labels, places, rows),
         probabilities=[_spread(column, places, rows) for column in scores.probabilities.T.tolist()],
         versions=_spread([model.version] * len(places), places, rows),
-        errors=errors,
+        errors=[batch.refusals.get(row) for row in range(rows)],
     )
 
 

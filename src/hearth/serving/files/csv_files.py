@@ -1,7 +1,7 @@
-"""CSV files: read and written by the standard library, whatever stands in their cells.
+"""CSV files, read and written by the standard library.
 
-The file is read twice. The first time everything is checked, so that a file that is no table is refused whole before anything is scored,
-and the rows that will be refused are counted; the second time it is scored.
+The file is read twice. The first pass checks everything, so that a file that is no table is refused before anything is scored, and counts
+the rows that are refused; the second pass scores.
 """
 
 import csv
@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import BinaryIO, Self
 
 from hearth.contracts import Contract
+from hearth.contracts.rules import TextReader, rules_of
+from hearth.contracts.texts import OTHER_FORMATS, fit_row, listed, wrong_width
 from hearth.errors import InvalidFile
-from hearth.serving.files.added_columns import AddedColumns, Seen, answer
-from hearth.serving.files.row_batches import Batch, Reading, cells_of, listed
+from hearth.serving.files.added_columns import AddedColumns, OnBatch, score_batch
+from hearth.serving.files.row_batches import RowBatch, RowBatchBuilder
 from hearth.serving.model_follower import LoadedModel
 
 ROWS = 1_000
@@ -22,15 +24,6 @@ _CHARACTERS = 4_000_000  # of a batch
 _LONGEST_ROW = 1_000_000  # characters
 _DELIMITERS = (",", ";", "\t", "|")
 _BOM = b"\xef\xbb\xbf"
-_OTHER_KINDS = {
-    b"PK": "a zip archive or a spreadsheet",
-    b"\x1f\x8b": "a gzip archive",
-    b"PAR1": "a Parquet file",
-    b"%PDF": "a PDF",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
-}
-
 Row = list[str]
 
 
@@ -57,7 +50,7 @@ class CsvFile:
         self._contract = contract
         names = [name.strip() for name in header]
         self._places = [names.index(name) for name in contract.feature_names]
-        self._cells = {name: cells_of(column) for name, column in contract.feature_columns.items()}
+        self._readers = {name: TextReader(rules_of(contract)[name]) for name in contract.feature_names}
         self.rows = 0
         self.refused = 0
 
@@ -82,24 +75,24 @@ class CsvFile:
         self.rows = self.refused = 0
         for rows in self._batches():
             self.rows += len(rows)
-            self.refused += len(self._read(rows).refused)
+            self.refused += len(self._parse(rows).refusals)
             yield
         if not self.rows:
             raise InvalidFile("The file has a header but no rows.")
 
-    def scored(self, model: LoadedModel, seen: Seen) -> Generator[bytes]:
-        """Score the file; each part of it is made when it is asked for."""
-        text = _Text(self._form.line_end)
-        writer = csv.writer(text, delimiter=self._form.delimiter, lineterminator=_Text.LINE_END)
+    def scored(self, model: LoadedModel, on_batch: OnBatch) -> Generator[bytes]:
+        """Score the file; each step scores and yields one batch."""
+        text = _TextBuffer(self._form.line_end)
+        writer = csv.writer(text, delimiter=self._form.delimiter, lineterminator=_TextBuffer.LINE_END)
         writer.writerow([*self._header, *self._added.names])
         if self._form.has_bom:
             yield _BOM
         width = len(self._header)
         for rows in self._batches():
-            answers = answer(model, self._read(rows), seen)
-            for row, added in zip(rows, zip(*answers.columns, strict=True), strict=True):
-                writer.writerow([*_fitted(row, width), *added])
-            yield text.taken()
+            values = score_batch(model, self._parse(rows), on_batch)
+            for row, added in zip(rows, zip(*values.columns, strict=True), strict=True):
+                writer.writerow([*fit_row(row, width), *added])
+            yield text.flush()
 
     def _batches(self) -> Iterator[list[Row]]:
         batches = _batches(self._file, self._form.delimiter)
@@ -107,23 +100,23 @@ class CsvFile:
         yield first[1:]  # without the header
         yield from batches
 
-    def _read(self, rows: Sequence[Row]) -> Reading:
+    def _parse(self, rows: Sequence[Row]) -> RowBatch:
         width = len(self._header)
-        batch = Batch(self._contract, len(rows))
+        batch = RowBatchBuilder(self._contract, len(rows))
         whole: Sequence[Row] = rows
         if any(len(row) != width for row in rows):
             for number, row in enumerate(rows):
                 if len(row) != width:
-                    batch.refuse_row(number, _wrong_width(row, width))
-            whole = [_fitted(row, width) for row in rows]
+                    batch.refuse_row(number, wrong_width(row, width))
+            whole = [fit_row(row, width) for row in rows]
         columns = list(zip(*whole, strict=True)) or [()] * width
-        for (name, column), place in zip(self._contract.feature_columns.items(), self._places, strict=True):
-            batch.add_texts(name, column, self._cells[name], columns[place])
-        return batch.reading()
+        for (name, reader), place in zip(self._readers.items(), self._places, strict=True):
+            batch.add_texts(name, reader, columns[place])
+        return batch.build()
 
 
-class _Text:
-    """Where csv writes rows. It quotes only the line ends that it is told to write: it is told both, and rows get theirs here."""
+class _TextBuffer:
+    """What csv writes rows to. csv quotes only the line ends that it writes itself: it writes both, which are replaced here."""
 
     LINE_END = "\r\n"
 
@@ -134,22 +127,22 @@ class _Text:
     def write(self, row: str) -> None:
         self._rows.append(row.removesuffix(self.LINE_END))
 
-    def taken(self) -> bytes:
-        """Return what was written since the last time."""
+    def flush(self) -> bytes:
+        """Return what was written since the last call."""
         content = self._line_end.join([*self._rows, ""]).encode()
         self._rows.clear()
         return content
 
 
 class _Lines:
-    """The lines of a text file, for csv. Counts what one row takes, so that a quote that is never closed does not take it all."""
+    """The lines of a text file, for csv. Counts the characters of a row, so that a quote that is never closed reads no whole file."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self._text = text
-        self.read = 0  # lines
+        self.count = 0
         self.last = ""
-        self.taken = 0  # characters since whoever uses this has set it to 0
-        self.passed = 0  # characters
+        self.row_characters = 0  # the reader of rows sets it to 0 after each row
+        self.batch_characters = 0  # and this one after each batch
 
     def __iter__(self) -> Self:
         return self
@@ -158,29 +151,29 @@ class _Lines:
         line = self._text.readline(_LONGEST_ROW)
         if not line:
             raise StopIteration
-        self.read += 1
+        self.count += 1
         self.last = line
-        self.taken += len(line)
-        self.passed += len(line)
-        if self.taken >= _LONGEST_ROW:
+        self.row_characters += len(line)
+        self.batch_characters += len(line)
+        if self.row_characters >= _LONGEST_ROW:
             raise InvalidFile(
-                f"Line {self.read}: the row has {_LONGEST_ROW} characters or more. Is it a CSV file, and is a quote before it not closed?"
+                f"Line {self.count}: the row has {_LONGEST_ROW} characters or more. Is it a CSV file, and is a quote before it not closed?"
             )
         return line
 
 
 @contextmanager
-def _reading(file: BinaryIO, delimiter: str) -> Iterator[tuple[_Lines, Iterator[Row]]]:
-    """Read a file from its beginning; it stays open. What is wrong with it is an InvalidFile."""
+def _open_rows(file: BinaryIO, delimiter: str) -> Iterator[tuple[_Lines, Iterator[Row]]]:
+    """Read a file from its beginning; it stays open. Raises InvalidFile for what is no CSV in UTF-8."""
     file.seek(0)
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     lines = _Lines(text)
     try:
         yield lines, csv.reader(lines, delimiter=delimiter, strict=True)
     except csv.Error as error:
-        raise InvalidFile(f"Line {lines.read}: not CSV: {error}.") from error
+        raise InvalidFile(f"Line {lines.count}: not CSV: {error}.") from error
     except UnicodeDecodeError as error:
-        line = lines.read + 1 + error.object.count(b"\n", 0, error.start)
+        line = lines.count + 1 + error.object.count(b"\n", 0, error.start)
         raise InvalidFile(f"Line {line}: not UTF-8 text (byte 0x{error.object[error.start]:02x}): save the file as UTF-8.") from error
     finally:
         text.detach()
@@ -189,14 +182,14 @@ def _reading(file: BinaryIO, delimiter: str) -> Iterator[tuple[_Lines, Iterator[
 def _batches(file: BinaryIO, delimiter: str) -> Iterator[list[Row]]:
     """Read the rows of a file, the header as the first; blank lines are left out."""
     batch: list[Row] = []
-    with _reading(file, delimiter) as (lines, reader):
+    with _open_rows(file, delimiter) as (lines, reader):
         for row in reader:
-            lines.taken = 0
+            lines.row_characters = 0
             if row:
                 batch.append(row)
-            if len(batch) == ROWS or lines.passed > _CHARACTERS:
+            if len(batch) == ROWS or lines.batch_characters > _CHARACTERS:
                 yield batch
-                batch, lines.passed = [], 0
+                batch, lines.batch_characters = [], 0
         if batch:
             yield batch
 
@@ -206,7 +199,7 @@ def _beginning(file: BinaryIO) -> bytes:
     start = file.read(8)
     if not start:
         raise InvalidFile("The file is empty: expected CSV with a header.")
-    for mark, kind in _OTHER_KINDS.items():
+    for mark, kind in OTHER_FORMATS.items():
         if start.startswith(mark):
             raise InvalidFile(f"The file is {kind}: expected CSV, as UTF-8 text.")
     return start
@@ -215,7 +208,7 @@ def _beginning(file: BinaryIO) -> bytes:
 def _find_form(file: BinaryIO, contract: Contract, *, has_bom: bool) -> tuple[_Form, Row]:
     """Find the delimiter: the one with which the header has most of the features."""
     features = set(contract.feature_names)
-    found: list[tuple[int, int, _Form, Row]] = []
+    candidates: list[tuple[int, int, _Form, Row]] = []
     problem: InvalidFile | None = None
     for delimiter in _DELIMITERS:
         try:
@@ -223,17 +216,17 @@ def _find_form(file: BinaryIO, contract: Contract, *, has_bom: bool) -> tuple[_F
         except InvalidFile as error:
             problem = problem or error
             continue
-        found.append((len(features & {name.strip() for name in header}), len(header), _Form(delimiter, line_end, has_bom), header))
-    if not found:
+        candidates.append((len(features & {name.strip() for name in header}), len(header), _Form(delimiter, line_end, has_bom), header))
+    if not candidates:
         raise problem or InvalidFile("The file has no header.")
-    _, _, form, header = max(found, key=lambda each: each[:2])
+    _, _, form, header = max(candidates, key=lambda candidate: candidate[:2])
     _check_header([name.strip() for name in header], contract)
     return form, header
 
 
 def _header(file: BinaryIO, delimiter: str) -> tuple[Row, str]:
     """Return the first row that is not blank, and how its line ends."""
-    with _reading(file, delimiter) as (lines, reader):
+    with _open_rows(file, delimiter) as (lines, reader):
         for row in reader:
             if row:
                 return row, next((end for end in ("\r\n", "\n", "\r") if lines.last.endswith(end)), "\n")
@@ -248,12 +241,3 @@ def _check_header(header: Row, contract: Contract) -> None:
         )
     if twice := [name for name in names if header.count(name) > 1]:
         raise InvalidFile(f"The header names columns twice: {listed(twice)}.")
-
-
-def _fitted(row: Row, width: int) -> Row:
-    return row if len(row) == width else (row + [""] * width)[:width]
-
-
-def _wrong_width(row: Row, width: int) -> str:
-    more = f"; left out of this row: {listed(row[width:])}" if len(row) > width else ""
-    return f"the row has {len(row)} cells, expected {width}, one for each column of the header{more}"

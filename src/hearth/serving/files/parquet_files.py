@@ -1,6 +1,6 @@
-"""Parquet files: read and written by Arrow, some thousand rows at a time.
+"""Parquet files, read and written by Arrow a thousand rows at a time.
 
-As with CSV the whole file is read before anything is scored, so that one that is broken anywhere is refused.
+As with CSV the whole file is read before anything is scored, so that a file that is broken anywhere is refused.
 """
 
 import io
@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
-from hearth.contracts.column_types import Column
+from hearth.contracts import CategoryColumn, Contract
+from hearth.contracts.rules import NumberRule, TextReader, rules_of
+from hearth.contracts.texts import listed
 from hearth.errors import InvalidFile
-from hearth.serving.files.added_columns import AddedColumns, Answers, Seen, answer
-from hearth.serving.files.row_batches import Batch, Reading, cells_of, listed
+from hearth.serving.files.added_columns import AddedColumns, AddedValues, OnBatch, score_batch
+from hearth.serving.files.row_batches import RowBatch, RowBatchBuilder
 from hearth.serving.model_follower import LoadedModel
 
 ROWS = 1_000
@@ -35,7 +36,7 @@ class ParquetFile:
         self._table = table
         self._contract = contract
         self._added = added
-        self._cells = {name: cells_of(column) for name, column in contract.feature_columns.items()}
+        self._readers = {name: TextReader(rules_of(contract)[name]) for name in contract.feature_names}
         self.rows = int(table.metadata.num_rows)
         self.refused = 0
 
@@ -68,65 +69,57 @@ class ParquetFile:
         self.refused = 0
         try:
             for batch in self._batches():
-                self.refused += len(self._read(batch).refused)
+                self.refused += len(self._parse(batch).refusals)
                 yield
         except (pa.ArrowException, OSError) as error:
             raise InvalidFile(f"The file is broken: {error}.") from error
 
-    def scored(self, model: LoadedModel, seen: Seen) -> Generator[bytes]:
-        """Score the file; each part of it is made when it is asked for. Most are empty, as rows are written in large groups."""
+    def scored(self, model: LoadedModel, on_batch: OnBatch) -> Generator[bytes]:
+        """Score the file; each step scores one batch. Most parts are empty, as rows are written in large groups."""
         schema = _answer_schema(self._table.schema_arrow, self._added)
         sink = io.BytesIO()
         with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema) as writer:
             waiting: list[pa.RecordBatch] = []
             for batch in self._batches():
-                waiting.append(_with_answers(batch, answer(model, self._read(batch), seen), schema))
+                waiting.append(_with_values(batch, score_batch(model, self._parse(batch), on_batch), schema))
                 if sum(part.num_rows for part in waiting) >= _GROUP_ROWS or sum(part.nbytes for part in waiting) >= _GROUP_BYTES:
                     writer.write_table(pa.Table.from_batches(waiting))
                     waiting = []
-                yield _taken(sink)
+                yield _drain(sink)
             if waiting:
                 writer.write_table(pa.Table.from_batches(waiting))
-        yield _taken(sink)  # with the end, which says that the file is whole
+        yield _drain(sink)  # with the footer, without which the file is incomplete
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         yield from self._table.iter_batches(batch_size=ROWS, use_threads=False)
 
-    def _read(self, rows: pa.RecordBatch) -> Reading:
-        batch = Batch(self._contract, rows.num_rows)
-        for name, column in self._contract.feature_columns.items():
+    def _parse(self, rows: pa.RecordBatch) -> RowBatch:
+        batch = RowBatchBuilder(self._contract, rows.num_rows)
+        for name, reader in self._readers.items():
             values = rows.column(rows.schema.get_field_index(name))
             if pa.types.is_dictionary(values.type):
                 values = values.dictionary_decode()
-            if isinstance(column, CategoryColumn) or not _is_number(values.type):
-                texts = ["" if text is None else text for text in values.cast(pa.string()).to_pylist()]
-                batch.add_texts(name, column, self._cells[name], texts)
+            if isinstance(reader.rule, NumberRule) and _is_number(values.type):
+                _add_numbers(batch, name, reader.rule, values)
             else:
-                _add_numbers(batch, name, column, values)
-        return batch.reading()
+                batch.add_texts(name, reader, ["" if text is None else text for text in values.cast(pa.string()).to_pylist()])
+        return batch.build()
 
 
-def _taken(sink: io.BytesIO) -> bytes:
-    """Take what the writer has written; it counts its position itself."""
+def _drain(sink: io.BytesIO) -> bytes:
+    """Return what the writer has written, and empty the sink; the writer counts its position itself."""
     content = sink.getvalue()
     sink.seek(0)
     sink.truncate()
     return content
 
 
-def _add_numbers(batch: Batch, name: str, column: Column, values: pa.Array) -> None:
+def _add_numbers(batch: RowBatchBuilder, name: str, rule: NumberRule, values: pa.Array) -> None:
     """Check numbers at once; NaN is missing, as null is."""
-    assert isinstance(column, NumberColumn | IntegerColumn)  # noqa: S101 - a feature that is no category
     numbers = pc.cast(values, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    missing = np.isnan(numbers)
-    good = (numbers >= column.minimum) & (numbers <= column.maximum)
-    if isinstance(column, IntegerColumn):
-        good &= np.trunc(numbers) == numbers
-    if column.nullable:
-        good |= missing
-    for row in np.flatnonzero(~good).tolist():
-        batch.refuse(row, name, column, None if missing[row] else values[row].as_py())
-    batch.add(column, numbers)
+    for row in np.flatnonzero(~rule.admits(numbers)).tolist():
+        batch.refuse(row, name, rule, None if np.isnan(numbers[row]) else values[row].as_py())
+    batch.add(rule, numbers)
 
 
 def _check_schema(schema: pa.Schema, contract: Contract) -> None:
@@ -165,7 +158,7 @@ def _answer_schema(schema: pa.Schema, added: AddedColumns) -> pa.Schema:
     return schema
 
 
-def _with_answers(batch: pa.RecordBatch, answers: Answers, schema: pa.Schema) -> pa.RecordBatch:
+def _with_values(batch: pa.RecordBatch, values: AddedValues, schema: pa.Schema) -> pa.RecordBatch:
     own = batch.num_columns
-    added = [pa.array(column, schema.field(own + place).type) for place, column in enumerate(answers.columns)]
+    added = [pa.array(column, schema.field(own + place).type) for place, column in enumerate(values.columns)]
     return pa.RecordBatch.from_arrays([*batch.columns, *added], schema=schema)

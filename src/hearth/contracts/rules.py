@@ -1,0 +1,294 @@
+"""The rules of values: what a column of each kind accepts, and which cell a value becomes.
+
+All ways into Hearth use these rules, so that a value is judged the same in a raw file, an uploaded file, a request and a message.
+
+| kind | cell | missing |
+|---|---|---|
+| number, integer | float | NaN |
+| category | position among the categories | the position after the last |
+| date | datetime.date; datetime64[D] in arrays | NaT |
+| identifier | text | NaN |
+
+The typed form (`value`, `column`) is for JSON, GraphQL, Protobuf and Arrow, which have numbers, texts and null. The text form
+(`TextReader`) is for the cells of text files: blanks around a value do not count, numbers are texts, and some words mean a missing value
+(`MISSING`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from itertools import cycle
+
+import numpy as np
+
+from hearth.contracts.column_types import CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, NumberColumn
+from hearth.contracts.model import Contract
+from hearth.contracts.texts import ISO_DAY, MISSING, NUMBER, WHOLE_CODE, abridge
+
+_NONE = type(None)
+_REMEMBERED = 50_000  # texts of a column
+_REFUSED = -1  # in place of the position of a category
+_NO_DATE = np.datetime64("NaT", "D")
+
+
+class InvalidValue(ValueError):
+    """A value breaks the rule of its column."""
+
+
+class Rule(ABC):
+    """The rule of one column. Threads may share one."""
+
+    def __init__(self, column: Column) -> None:
+        self._column = column
+
+    @abstractmethod
+    def value(self, value: object) -> object:
+        """Return the cell of a typed value; None is a missing one. Raises InvalidValue."""
+
+    def column(self, values: Sequence[object]) -> Sequence[object] | np.ndarray:
+        """Return the cells of typed values, shape (n,). Raises InvalidValue."""
+        return [self.value(value) for value in values]
+
+    @abstractmethod
+    def read(self, text: str) -> object:
+        """Return the cell of a stripped text, or what `judge` refuses."""
+
+    @abstractmethod
+    def judge(self, cells: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
+        """Return cells from `read` as an array, shape (n,), and which of them keep the rule, bool, shape (n,)."""
+
+    def means_missing(self, text: str) -> bool:
+        """Return whether the text of a cell means a missing value."""
+        return text.strip() in MISSING
+
+    def refusal(self, name: str, value: object) -> str:
+        """Return why a cell of a file is refused; None is a missing value."""
+        actual = "it is missing" if value is None or (isinstance(value, str) and self.means_missing(value)) else f"got {abridge(value)}"
+        return f"{name}: {actual}, expected {self._column.expected}{' or nothing' if self._column.nullable else ''}"
+
+
+class NumberRules:
+    """The rules of number and integer columns, side by side."""
+
+    def __init__(self, columns: Sequence[NumberColumn | IntegerColumn]) -> None:
+        self._rules = [(column.minimum, column.maximum, column.nullable, isinstance(column, IntegerColumn)) for column in columns]
+        self._minimum = np.array([column.minimum for column in columns])
+        self._maximum = np.array([column.maximum for column in columns])
+        self._nullable = np.array([column.nullable for column in columns], dtype=bool)
+        self._real = np.array([not isinstance(column, IntegerColumn) for column in columns], dtype=bool)
+        self._any_nullable, self._any_whole = bool(self._nullable.any()), not self._real.all()
+
+    @classmethod
+    def of(cls, contract: Contract) -> "NumberRules":
+        """Return the rules of all features that are numbers, in contract order."""
+        return NumberRules([column for column in contract.feature_columns.values() if isinstance(column, IntegerColumn | NumberColumn)])
+
+    def values(self, values: Iterable[object]) -> list[float]:
+        """Return the numbers of one record after the other, NaN where None says missing. Raises InvalidValue."""
+        numbers: list[float] = []
+        for value, (minimum, maximum, nullable, whole) in zip(values, cycle(self._rules), strict=False):
+            if type(value) is float or type(value) is int or isinstance(value, float):
+                if not minimum <= value <= maximum or (whole and value % 1):  # a comparison with NaN is false
+                    raise InvalidValue
+                numbers.append(value)
+            elif value is None and nullable:
+                numbers.append(np.nan)
+            else:
+                raise InvalidValue
+        return numbers
+
+    def admits(self, numbers: np.ndarray) -> np.ndarray:
+        """Return which numbers keep the rules, NaN being a missing one: shape (n, columns), or (n,) if there is one column."""
+        good: np.ndarray = (numbers >= self._minimum) & (numbers <= self._maximum)
+        if self._any_whole:
+            good &= (np.rint(numbers) == numbers) | self._real
+        if self._any_nullable:
+            good |= np.isnan(numbers) & self._nullable
+        return good
+
+    def require(self, numbers: np.ndarray) -> None:
+        """Raise InvalidValue unless all numbers keep the rules, NaN being a missing one."""
+        if not self.admits(numbers).all():
+            raise InvalidValue
+
+    def table(self, values: Sequence[object]) -> np.ndarray:
+        """Do the same as `values` for many records; returns shape (n, columns)."""
+        types = set(map(type, values))
+        if not types <= {int, float, _NONE}:
+            raise InvalidValue
+        try:
+            numbers = np.array(values, dtype=np.float64).reshape(-1, len(self._rules))
+        except OverflowError:  # an integer of hundreds of digits
+            raise InvalidValue from None
+        self.require(numbers)
+        if self._any_nullable and np.count_nonzero(np.isnan(numbers)) != (values.count(None) if _NONE in types else 0):
+            raise InvalidValue  # NaN is no null here
+        return numbers
+
+
+class NumberRule(NumberRules, Rule):
+    """The rule of one column of numbers or whole numbers."""
+
+    def __init__(self, column: NumberColumn | IntegerColumn) -> None:
+        NumberRules.__init__(self, [column])
+        Rule.__init__(self, column)
+
+    def value(self, value: object) -> float:
+        return self.values((value,))[0]
+
+    def column(self, values: Sequence[object]) -> np.ndarray:
+        return self.table(values)[:, 0]
+
+    def read(self, text: str) -> float:
+        if text in MISSING:
+            return np.nan
+        return float(text) if NUMBER.fullmatch(text) else np.inf
+
+    def judge(self, cells: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
+        numbers = np.array(cells, dtype=np.float64)
+        return numbers, self.admits(numbers)
+
+
+class CategoryRule(Rule):
+    """The rule of a column of categories.
+
+    Attributes:
+        codes: the position of each category; of None too, where a value may be missing.
+        texts: the category at each position as text, shape (categories + 1,), NaN as the last.
+    """
+
+    def __init__(self, column: CategoryColumn) -> None:
+        super().__init__(column)
+        self.codes: dict[object, int] = {category: code for code, category in enumerate(column.categories)}
+        if column.nullable:
+            self.codes[None] = len(column.categories)
+        self.texts = np.array([*column.texts, np.nan], dtype=object)
+        self._holds_numbers = column.holds_numbers
+        self._text_codes = {text: code for code, text in enumerate(column.texts)}
+
+    def value(self, value: object) -> int:
+        if type(value) is bool:  # which Python takes for 0 or 1
+            raise InvalidValue
+        try:
+            return self.codes[value]
+        except (KeyError, TypeError):  # TypeError: a list or an object, which cannot be looked up
+            raise InvalidValue from None
+
+    def column(self, values: Sequence[object]) -> list[int]:
+        if bool in set(map(type, values)):
+            raise InvalidValue
+        try:
+            return [self.codes[value] for value in values]
+        except (KeyError, TypeError):
+            raise InvalidValue from None
+
+    def read(self, text: str) -> int:
+        if self._holds_numbers and (match := WHOLE_CODE.fullmatch(text)):
+            text = "0" if match[1] == "-0" else match[1]
+        if text in self._text_codes:
+            return self._text_codes[text]
+        return self.codes.get(None, _REFUSED) if text in MISSING else _REFUSED
+
+    def judge(self, cells: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
+        codes = np.array(cells, dtype=np.intp)
+        return codes, codes != _REFUSED
+
+    def means_missing(self, text: str) -> bool:
+        return super().means_missing(text) and text.strip() not in self._text_codes
+
+
+class _ObjectRule(Rule):
+    """A rule whose cells are objects; `read` gives None for those that are refused."""
+
+    def read(self, text: str) -> object:
+        try:
+            return self.value(None if text in MISSING else text)
+        except InvalidValue:
+            return None
+
+    def judge(self, cells: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
+        return np.array(cells, dtype=object), np.array([cell is not None for cell in cells], dtype=bool)
+
+    def _missing(self, cell: object) -> object:
+        if not self._column.nullable:
+            raise InvalidValue
+        return cell
+
+
+class DateRule(_ObjectRule):
+    """The rule of a column of dates: texts in ISO form, or dates."""
+
+    def __init__(self, column: DateColumn) -> None:
+        super().__init__(column)
+        self._minimum, self._maximum = column.minimum or date.min, column.maximum or date.max
+
+    def value(self, value: object) -> object:
+        if value is None:
+            return self._missing(_NO_DATE)
+        if isinstance(value, str) and ISO_DAY.fullmatch(value):
+            try:
+                value = date.fromisoformat(value)
+            except ValueError:
+                raise InvalidValue from None
+        if type(value) is not date or not self._minimum <= value <= self._maximum:
+            raise InvalidValue
+        return value
+
+    def judge(self, cells: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
+        days, good = super().judge(cells)
+        return days.astype("datetime64[D]"), good  # None becomes NaT
+
+
+class IdentifierRule(_ObjectRule):
+    """The rule of a column of keys: any text that is not empty."""
+
+    def value(self, value: object) -> object:
+        if value is None:
+            return self._missing(np.nan)
+        if not isinstance(value, str) or not value:
+            raise InvalidValue
+        return value
+
+
+class TextReader(dict[str, object]):
+    """Reads the cells of one column of a text file. A column has few distinct texts, so each is read once and remembered."""
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__()
+        self.rule = rule
+
+    def column(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the cells of texts, shape (n,), and which of them keep the rule, bool, shape (n,)."""
+        return self.rule.judge([self[text] for text in texts])
+
+    def __missing__(self, text: str) -> object:
+        cell = self.rule.read(text.strip())
+        if len(self) < _REMEMBERED:
+            self[text] = cell
+        return cell
+
+
+def rule_of(column: Column) -> Rule:
+    """Return the rule of a column."""
+    if isinstance(column, CategoryColumn):
+        return CategoryRule(column)
+    if isinstance(column, DateColumn):
+        return DateRule(column)
+    return IdentifierRule(column) if isinstance(column, IdentifierColumn) else NumberRule(column)
+
+
+def rules_of(contract: Contract) -> Mapping[str, Rule]:
+    """Return the rule of each column of a contract."""
+    return _rules(tuple(contract.columns.items()))
+
+
+def category_rules(contract: Contract) -> dict[str, CategoryRule]:
+    """Return the rules of the features that are categories, in contract order."""
+    rules = rules_of(contract)
+    return {name: rule for name in contract.feature_names if isinstance(rule := rules[name], CategoryRule)}
+
+
+@lru_cache(maxsize=64)
+def _rules(columns: tuple[tuple[str, Column], ...]) -> Mapping[str, Rule]:
+    return {name: rule_of(column) for name, column in columns}
