@@ -49,8 +49,8 @@ setup: $(ENVS)/airflow/.installed $(ENVS)/mlflow/.installed $(ENVS)/serve/.insta
 setup-dev: setup $(ENVS)/airflow/.installed-dev $(ENVS)/serve/.installed-dev ## the same, with what lint, types and test need
 
 .PHONY: proto
-proto: setup-dev ## generate the code of the gRPC interface again, from grpc_service/v1/prediction.proto
-	$(ENVS)/serve/bin/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. grpc_service/v1/prediction.proto
+proto: setup-dev ## generate the code of the gRPC interfaces again, from grpc_service/*/*.proto
+	$(ENVS)/serve/bin/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. grpc_service/*/*.proto
 
 # Checks. Each part of the code is checked, and each part of the tests run, in the environment that it belongs to.
 SERVE := $(ENVS)/serve/bin
