@@ -74,7 +74,7 @@ test-unit: setup-dev ## the fast ones: nothing is started
 test-training: setup-dev ## ETL, training, registry, object store
 	$(AIRFLOW)/python -m pytest $(PYTEST_FLAGS) tests/training
 
-test-servers: setup-dev ## stream, predictions store, embedded stack, the page in a browser
+test-servers: setup-dev $(ENVS)/clients/.installed ## stream, predictions store, embedded stack, the page in a browser
 	$(SERVE)/python -m pytest $(PYTEST_FLAGS) tests/integration tests/browser
 
 test-dags: setup-dev ## the DAGs, end to end

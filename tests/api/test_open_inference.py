@@ -280,6 +280,7 @@ class TestWrongRequests:
             ({"inputs": {}}, '"inputs" must be a list'),
             ({"inputs": [1]}, "An input must be a JSON object"),
             ({"inputs": tensors(), "model": "knn"}, "The body has unknown keys: 'model'"),
+            ({"inputs": tensors(), "model_name": "heart"}, "\"model_name\" is 'heart', but the path names 'employees'."),
             ({"inputs": tensors(), "id": 3}, '"id" must be a text'),
             ({"inputs": tensors(), "parameters": {"priority": 1}}, "the parameter 'priority', which is not read"),
             ({"inputs": tensors(), "parameters": {"binary_data_output": "yes"}}, "has 'yes' as the parameter 'binary_data_output'"),

@@ -39,7 +39,9 @@ def parse_inference(content: bytes, json_length: str | None, contract: Contract,
         if not is_number or int(json_length) > length:
             raise InvalidInference(f"Inference-Header-Content-Length is {json_length!r}, but the body has {length} bytes.")
         length = int(json_length)
-    body = _object("The body", _parse(content[:length]), required={"inputs"}, optional={"id", "parameters", "outputs"})
+    body = _object("The body", _parse(content[:length]), required={"inputs"}, optional={"model_name", "id", "parameters", "outputs"})
+    if body.get("model_name", contract.name) != contract.name:
+        raise InvalidInference(f'"model_name" is {_shown(body["model_name"])}, but the path names {contract.name!r}.')
     request_id = body.get("id")
     if request_id is not None and not isinstance(request_id, str):
         raise InvalidInference('"id" must be a text.')
