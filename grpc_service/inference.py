@@ -33,15 +33,15 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         self._max_records = settings.grpc_max_records
 
     async def ServerLive(self, _: pb.ServerLiveRequest, context: Context) -> pb.ServerLiveResponse:  # noqa: N802 - the name of the call
-        return await self._respond("ServerLive", _done(pb.ServerLiveResponse(live=True)), context)
+        return await self._respond("ServerLive", _ready_response(pb.ServerLiveResponse(live=True)), context)
 
     async def ServerReady(self, _: pb.ServerReadyRequest, context: Context) -> pb.ServerReadyResponse:  # noqa: N802
         ready = inference_models.is_ready(self._models.status())
-        return await self._respond("ServerReady", _done(pb.ServerReadyResponse(ready=ready)), context)
+        return await self._respond("ServerReady", _ready_response(pb.ServerReadyResponse(ready=ready)), context)
 
     async def ServerMetadata(self, _: pb.ServerMetadataRequest, context: Context) -> pb.ServerMetadataResponse:  # noqa: N802
         metadata = pb.ServerMetadataResponse(name=inference_models.SERVER_NAME, version=version("hearth"))
-        return await self._respond("ServerMetadata", _done(metadata), context)
+        return await self._respond("ServerMetadata", _ready_response(metadata), context)
 
     async def ModelReady(self, request: pb.ModelReadyRequest, context: Context) -> pb.ModelReadyResponse:  # noqa: N802
         return await self._respond("ModelReady", self._model_ready(request), context)
@@ -98,7 +98,7 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         return self._contracts[dataset]
 
 
-async def _done(response: Response) -> Response:
+async def _ready_response(response: Response) -> Response:
     return response
 
 

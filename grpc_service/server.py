@@ -51,7 +51,7 @@ def main() -> int:
 async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contract], models: ModelFollower) -> AsyncIterator[int]:
     """Serve while the context is open, and yield the port.
 
-    At its end new calls are refused, open ones get their time to finish, and then the predictions that wait get theirs to be stored.
+    At its end new calls are refused, open ones may take `grpc_grace_seconds` to finish, and then pending predictions are stored.
 
     Raises:
         InvalidSettings: the port, or that of the metrics, is taken.
@@ -90,7 +90,7 @@ async def _serve(settings: GrpcSettings) -> None:
         models = ModelFollower(Registry.from_settings(settings), contracts, settings.alias_poll_seconds)
     async with running_server(settings, contracts, models) as port:
         _LOGGER.info("listening on %s:%d", settings.grpc_host, port)
-        # It waits for the first look; the process answers health checks meanwhile, and can be stopped
+        # It waits for the registry; meanwhile the process answers health checks and can be stopped
         threading.Thread(target=_start, args=[models], name="model-start", daemon=True).start()
         await stop.wait()
         _LOGGER.info("stopping: open calls have %g s to end", settings.grpc_grace_seconds)

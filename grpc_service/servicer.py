@@ -1,4 +1,4 @@
-"""The calls: each translates a message, calls what all protocols share, and translates back."""
+"""The calls of our own interface: each reads a message, calls the predictor that all protocols share, and writes a message."""
 
 from collections.abc import AsyncIterator, Mapping
 from time import perf_counter
@@ -90,5 +90,5 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
 
     async def _model_info(self, dataset: str, alias: str) -> pb.ModelInfoResponse:
         model = self._models.get(dataset, alias)
-        status = next(found for found in self._models.status().aliases if (found.dataset, found.alias) == (dataset, alias))
+        status = next(item for item in self._models.status().aliases if (item.dataset, item.alias) == (dataset, alias))
         return info_message(alias_message(status, model), self._contracts[dataset], model.registered)

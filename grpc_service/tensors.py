@@ -34,8 +34,8 @@ def require_request_parameters(request: pb.ModelInferRequest) -> None:
     require_parameters("The request", _plain(request.parameters), _CONTENT_TYPES)
     sizes = [len(content) for content in request.raw_input_contents]
     for position, tensor in enumerate(request.inputs):
-        known = {**_CONTENT_TYPES, "binary_data_size": sizes[position : position + 1]}  # KServe's client repeats it
-        require_parameters(f"The input {tensor.name!r}", _plain(tensor.parameters), known)
+        options = {**_CONTENT_TYPES, "binary_data_size": sizes[position : position + 1]}  # KServe's client repeats it
+        require_parameters(f"The input {tensor.name!r}", _plain(tensor.parameters), options)
     for output in request.outputs:
         require_parameters(f"The output {output.name!r}", _plain(output.parameters), {})
 

@@ -41,7 +41,7 @@ def parse_inference(content: bytes, json_length: str | None, contract: Contract,
         length = int(json_length)
     body = _object("The body", _parse(content[:length]), required={"inputs"}, optional={"model_name", "id", "parameters", "outputs"})
     if body.get("model_name", contract.name) != contract.name:
-        raise InvalidInference(f'"model_name" is {_shown(body["model_name"])}, but the path names {contract.name!r}.')
+        raise InvalidInference(f'"model_name" is {_shortened(body["model_name"])}, but the path names {contract.name!r}.')
     request_id = body.get("id")
     if request_id is not None and not isinstance(request_id, str):
         raise InvalidInference('"id" must be a text.')
@@ -133,7 +133,7 @@ def _from_json(spec: TensorSpec, data: object) -> Sequence[object]:
     allowed = (str,) if spec.datatype == BYTES else (int, float) if spec.datatype in FLOATS else (int,)
     for value in values:
         if value is not None and type(value) not in allowed:
-            raise InvalidInference(f"The input {spec.name!r} holds {_shown(value)}, which is not of its datatype {spec.datatype}.")
+            raise InvalidInference(f"The input {spec.name!r} holds {_shortened(value)}, which is not of its datatype {spec.datatype}.")
     return values
 
 
@@ -154,6 +154,6 @@ def _outputs(body: Mapping[str, object], *, everything: bool) -> tuple[tuple[str
     return outputs, frozenset(name for name in outputs if binary.get(name, everything))
 
 
-def _shown(value: object) -> str:
+def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:80]}…"  # noqa: PLR2004 - a limit of a message

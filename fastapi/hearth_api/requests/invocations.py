@@ -15,7 +15,7 @@ from hearth_api.errors import InvalidBody
 PREDICT, PREDICT_PROBA = "predict", "predict_proba"
 
 _PARAMS = "params"
-_KNOWN_PARAMS = ("dataset", "model", "method")
+_PARAM_NAMES = ("dataset", "model", "method")
 _SPLIT_KEYS = {"columns", "index", "data"}
 
 
@@ -80,8 +80,8 @@ def _read_params(value: object) -> Mapping[str, str]:
     if not isinstance(params, dict):
         raise InvalidBody(f'"{_PARAMS}" must be an object.')
     for name, item in params.items():
-        if name not in _KNOWN_PARAMS:
-            raise InvalidBody(f'"{_PARAMS}" has {name!r}, which is not read; expected only: {", ".join(_KNOWN_PARAMS)}.')
+        if name not in _PARAM_NAMES:
+            raise InvalidBody(f'"{_PARAMS}" has {name!r}, which is not read; expected only: {", ".join(_PARAM_NAMES)}.')
         if not isinstance(item, str):
             raise InvalidBody(f'"{_PARAMS}" has a {name!r} that is not a text.')
     if params.get("method", PREDICT) not in {PREDICT, PREDICT_PROBA}:
@@ -158,8 +158,8 @@ def _csv_records(content: bytes, contract: Contract, limit: int) -> list[object]
 def _table_records(lines: Iterator[list[str]], contract: Contract, limit: int) -> list[object]:
     names = next(lines, [])
     if unknown := [name for name in names if name not in contract.columns]:
-        shown = ", ".join(map(repr, unknown[:3]))
-        raise InvalidBody(f"The first line names {shown}, which {contract.name!r} does not have; it has: {', '.join(contract.columns)}.")
+        first = ", ".join(map(repr, unknown[:3]))
+        raise InvalidBody(f"The first line names {first}, which {contract.name!r} does not have; it has: {', '.join(contract.columns)}.")
     columns = [contract.columns[name] for name in names]
     rows: list[list[object]] = []
     for cells in lines:

@@ -98,19 +98,19 @@ def text_of(spec: TensorSpec, content: bytes) -> str:
         raise InvalidInference(f"The input {spec.name!r} holds bytes that are not UTF-8.") from None
 
 
-def require_parameters(where: str, parameters: Mapping[str, object], known: Mapping[str, Iterable[object]]) -> None:
-    """Refuse parameters that are not read, by name; `known` has the values that each may take.
+def require_parameters(where: str, parameters: Mapping[str, object], options: Mapping[str, Iterable[object]]) -> None:
+    """Refuse parameters that are not read, by name; `options` has the values that each may take.
 
     Raises:
-        InvalidInference: one is not known, or has another value.
+        InvalidInference: one is not read, or has another value.
     """
     for name, value in parameters.items():
-        if name not in known:
-            shown = f"expected only: {', '.join(known)}" if known else "none is read"
-            raise InvalidInference(f"{where} has the parameter {name!r}, which is not read; {shown}.")
-        if not any(value == option and type(value) is type(option) for option in known[name]):
+        if name not in options:
+            hint = f"expected only: {', '.join(options)}" if options else "none is read"
+            raise InvalidInference(f"{where} has the parameter {name!r}, which is not read; {hint}.")
+        if not any(value == option and type(value) is type(option) for option in options[name]):
             raise InvalidInference(
-                f"{where} has {value!r} as the parameter {name!r}; expected one of: {', '.join(map(repr, known[name]))}."
+                f"{where} has {value!r} as the parameter {name!r}; expected one of: {', '.join(map(repr, options[name]))}."
             )
 
 
