@@ -57,8 +57,8 @@ hooks: setup-dev ## run the checks of `make lint` at every commit
 	$(SERVE)/pre-commit install
 
 .PHONY: proto
-proto: setup-dev ## generate the code of the gRPC interface again, from grpc_service/v1/prediction.proto
-	$(ENVS)/serve/bin/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. grpc_service/v1/prediction.proto
+proto: setup-dev ## generate the code of the gRPC interfaces again, from grpc_service/*/*.proto
+	$(ENVS)/serve/bin/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. grpc_service/*/*.proto
 
 # Checks. Each part of the code is checked, and each part of the tests run, in the environment that it belongs to.
 SERVE := $(ENVS)/serve/bin
@@ -82,7 +82,7 @@ test-unit: setup-dev ## the fast ones: nothing is started
 test-training: setup-dev ## ETL, training, registry, object store
 	$(AIRFLOW)/python -m pytest $(PYTEST_FLAGS) tests/training
 
-test-servers: setup-dev ## stream, predictions store, embedded stack, the page in a browser
+test-servers: setup-dev $(ENVS)/clients/.installed ## stream, predictions store, embedded stack, the page in a browser
 	$(SERVE)/python -m pytest $(PYTEST_FLAGS) tests/integration tests/browser
 
 test-dags: setup-dev ## the DAGs, end to end

@@ -1,7 +1,7 @@
-"""Ask the gRPC service for predictions and print them: `python -m grpc_service.client --mode batch|stream`.
+"""Requests predictions from the gRPC service and prints them: `python -m grpc_service.client --mode batch|stream`.
 
-Records are fake ones of the data set, or the rows of a CSV file with its columns (`--file`). In batch mode all of them go in one call; in
-stream mode each goes in a message of its own over one call, at `--rate` messages a second if that is given.
+Records are fake ones of the data set, or the rows of a CSV file with its columns (`--file`). Batch mode sends all of them in one call;
+stream mode sends each in a message of its own over one call, at most `--rate` messages a second.
 """
 
 import argparse
@@ -36,17 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not records:
             print(f"{options.file} has no rows.", file=sys.stderr)
             return 1
-        return asyncio.run(_ask(options, records))
+        return asyncio.run(_call(options, records))
     except (HearthError, OSError, UnicodeDecodeError) as error:
         print(error, file=sys.stderr)
         return 1
 
 
-def csv_records(contract: Contract, path: Path, most: int | None) -> list[Record]:
-    """Read rows of a CSV file: empty cells are missing, those of numbers and of codes numbers. What is wrong is for the service to say."""
+def csv_records(contract: Contract, path: Path, limit: int | None) -> list[Record]:
+    """Return at most `limit` rows of a CSV file, unchecked: empty cells as None, numbers and codes as numbers."""
     numeric = {name for name, column in contract.columns.items() if _holds_numbers(column)}
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = islice(csv.DictReader(file, restval=""), most)
+        rows = islice(csv.DictReader(file, restval=""), limit)
         return [{name: _cell(text, is_number=name in numeric) for name, text in row.items() if name is not None} for row in rows]
 
 
@@ -57,11 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dataset", default="employees")
     parser.add_argument("--model", default=CHAMPION, help="an alias (default: %(default)s)")
     parser.add_argument("--file", type=Path, help="a CSV file with the data set's columns, instead of fake records")
-    parser.add_argument("--records", type=int, help="so many (default: 5 fake ones, or all of the file)")
+    parser.add_argument("--records", type=int, help="how many to send (default: 5 fake ones, or all of the file)")
     parser.add_argument("--seed", type=int, default=42, help="the same seed makes the same fake records")
     parser.add_argument("--packed", action="store_true", help="send columns instead of records")
     parser.add_argument("--rate", type=float, help="stream: messages a second (default: as fast as they are answered)")
-    parser.add_argument("--timeout", type=float, default=30.0, help="batch: seconds that the answer may take (default: %(default)g)")
+    parser.add_argument("--timeout", type=float, default=30.0, help="batch: limit of the call in seconds (default: %(default)g)")
     return parser
 
 
@@ -69,14 +69,14 @@ def _fake_records(contract: Contract, options: argparse.Namespace) -> list[Recor
     return [*FakeRecords.load(contract).records(5 if options.records is None else options.records, options.seed)]
 
 
-async def _ask(options: argparse.Namespace, records: Sequence[Record]) -> int:
+async def _call(options: argparse.Namespace, records: Sequence[Record]) -> int:
     address = options.address or GrpcClientSettings().grpc_address
     async with grpc.aio.insecure_channel(address) as channel:
         stub = PredictionStub(channel)
-        ask = _batch if options.mode == "batch" else _stream
+        predict = _batch if options.mode == "batch" else _stream
         start = time.perf_counter()
         try:
-            failed = await ask(stub, options, records)
+            failed = await predict(stub, options, records)
         except grpc.aio.AioRpcError as error:
             print(f"{address}: {error.code().name}: {error.details()}", file=sys.stderr)
             return 1
@@ -103,12 +103,12 @@ async def _batch(stub: PredictionStub, options: argparse.Namespace, records: Seq
 async def _stream(stub: PredictionStub, options: argparse.Namespace, records: Sequence[Record]) -> int:
     failed = 0
     row = 0
-    async for answer in stub.PredictStream(_requests(options, records)):
-        if answer.HasField("error"):
+    async for response in stub.PredictStream(_requests(options, records)):
+        if response.HasField("error"):
             failed += 1
-            _print_error(answer.error, answer.request_id)
+            _print_error(response.error, response.request_id)
         else:
-            print(_prediction_line(answer.response, 0, answer.request_id), f"version {answer.response.version}")
+            print(_prediction_line(response.response, 0, response.request_id), f"version {response.response.version}")
         row += 1
     return failed
 
@@ -133,16 +133,16 @@ def _request(options: argparse.Namespace, records: Sequence[Record], request_id:
 def _prediction_line(response: pb.PredictResponse, row: int, name: str) -> str:
     count = len(response.classes)
     probabilities = response.probabilities[row * count : (row + 1) * count]
-    shown = "  ".join(f"{label} {probability:.3f}" for label, probability in zip(response.classes, probabilities, strict=True))
-    return f"{name:>6}  {response.labels[row]:<12} {shown} "
+    columns = "  ".join(f"{label} {probability:.3f}" for label, probability in zip(response.classes, probabilities, strict=True))
+    return f"{name:>6}  {response.labels[row]:<12} {columns} "
 
 
 def _print_error(error: pb.Error, name: str = "") -> None:
     print(f"{name:>6}  {error.error}: {error.detail}", file=sys.stderr)
     for problem in error.errors:
-        value = problem.value.WhichOneof("kind")
-        shown = "" if value is None else "null" if value == "null" else repr(getattr(problem.value, value))
-        print(f"{'':>6}  row {problem.row}, {problem.column}: got {shown}, expected {problem.expected}", file=sys.stderr)
+        kind = problem.value.WhichOneof("kind")
+        value = "" if kind is None else "null" if kind == "null" else repr(getattr(problem.value, kind))
+        print(f"{'':>6}  row {problem.row}, {problem.column}: got {value}, expected {problem.expected}", file=sys.stderr)
     if error.more_errors:
         print(f"{'':>6}  and {error.more_errors} more", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""What a caller needs to make messages of records."""
+"""Records as messages, for callers."""
 
 from collections.abc import Mapping, Sequence
 from math import nan
@@ -11,7 +11,7 @@ _NULL = pb.Value(null="NULL_VALUE")
 
 
 def record_message(record: Record) -> pb.Record:
-    """Return a record as a map of values; None is a missing one.
+    """Return a record as a map of values; None stands for a missing value.
 
     Raises:
         TypeError: a value is neither a number, a text nor None.
@@ -20,7 +20,7 @@ def record_message(record: Record) -> pb.Record:
 
 
 def packed_message(records: Sequence[Record]) -> pb.PackedRecords:
-    """Return records column by column. A column that holds a text is one of texts; all records must have the columns of the first.
+    """Return records column by column; a column with any text is a text column. All records have the columns of the first.
 
     Raises:
         TypeError: a column mixes numbers and texts, or holds something else.
@@ -56,6 +56,6 @@ def _value(value: object) -> pb.Value:
 
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        where = f"the column {name!r} holds " if name else ""
-        raise TypeError(f"{where}{value!r}, which is neither a number, a text nor None")
+        place = f"the column {name!r} holds " if name else ""
+        raise TypeError(f"{place}{value!r}, which is neither a number, a text nor None")
     return value

@@ -1,7 +1,7 @@
 """The one file that knows both our errors and gRPC.
 
 A call that fails ends with a status code, a sentence, and an `Error` (in v1/prediction.proto) in the details of its google.rpc.Status: the
-trailing metadata `grpc-status-details-bin`, which the gRPC libraries of all languages read.
+trailing metadata `grpc-status-details-bin`, which gRPC libraries read.
 """
 
 import logging
@@ -17,24 +17,24 @@ from grpc_service.v1 import prediction_pb2 as pb
 from hearth.errors import ErrorKind, HearthError, InvalidRecords, Problem
 
 _LOGGER = logging.getLogger(__name__)
-# Clients refuse trailing metadata of more than 8 KiB, in which the sentence stands twice and what is not ASCII takes three times its bytes.
+# Clients refuse trailing metadata above 8 KiB. The sentence is in them twice, and characters beyond ASCII take three times their bytes.
 _DETAIL_BYTES = 500
 _CALL_ERROR_BYTES = 3_000
 _VALUE_CHARACTERS = 200
-_MOST_PROBLEMS = 100
+_MAX_PROBLEMS = 100
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class InvalidRequest(HearthError):
-    """A message is not what the call takes, whatever the contract says."""
+    """A message does not have the form that the call takes."""
 
     code = "invalid_request"
     kind = ErrorKind.CALLER
 
 
 class InternalError(HearthError):
-    """What a client hears of an error that nobody foresaw."""
+    """Stands for an unexpected error, whose details only the log has."""
 
     code = "internal_error"
 
@@ -54,14 +54,14 @@ STATUS: dict[ErrorKind, grpc.StatusCode] = {
 
 
 def status_of(error: HearthError) -> grpc.StatusCode:
-    """Return the status code that says whose fault an error is."""
+    """Return the status code of an error."""
     return STATUS[error.kind]
 
 
-def error_message(error: Exception, most_bytes: int | None = None) -> pb.Error:
-    """Return what a client is told; of an error that nobody foresaw it hears nothing, and the log hears all.
+def error_message(error: Exception, max_bytes: int | None = None) -> pb.Error:
+    """Return an error as a message. An unexpected one is logged, and the message says only that.
 
-    With `most_bytes`, problems beyond that size are counted instead of listed.
+    With `max_bytes`, problems that would make the message larger are counted instead of listed.
     """
     if not isinstance(error, HearthError):
         _LOGGER.error("a call failed", exc_info=error)
@@ -70,12 +70,12 @@ def error_message(error: Exception, most_bytes: int | None = None) -> pb.Error:
         _LOGGER.error("%s: %s", error.code, error)
     message = pb.Error(error=error.code, detail=_shortened(str(error)), status=status_of(error).value[0])
     if isinstance(error, InvalidRecords):
-        _list_problems(message, error.problems, most_bytes)
+        _list_problems(message, error.problems, max_bytes)
     return message
 
 
 async def end_call(context: Context, error: Exception) -> NoReturn:
-    """End a call with what went wrong."""
+    """End a call with the status and the message of an error."""
     message = error_message(error, _CALL_ERROR_BYTES)
     status = Status(code=message.status, message=message.detail)
     status.details.add().Pack(message)
@@ -84,7 +84,7 @@ async def end_call(context: Context, error: Exception) -> NoReturn:
 
 
 async def error_of(call: grpc.aio.Call) -> pb.Error | None:
-    """Return what a call that failed says about it; None if it did not get as far as this service."""
+    """Return the error message of a failed call; None if this service did not send one."""
     status = await rpc_status.aio.from_call(call)
     message = pb.Error()
     for detail in status.details if status else ():
@@ -93,10 +93,10 @@ async def error_of(call: grpc.aio.Call) -> pb.Error | None:
     return None
 
 
-def _list_problems(message: pb.Error, problems: Sequence[Problem], most_bytes: int | None) -> None:
-    for problem in islice(problems, _MOST_PROBLEMS):
+def _list_problems(message: pb.Error, problems: Sequence[Problem], max_bytes: int | None) -> None:
+    for problem in islice(problems, _MAX_PROBLEMS):
         message.errors.append(_problem_message(problem))
-        if most_bytes is not None and message.ByteSize() > most_bytes:
+        if max_bytes is not None and message.ByteSize() > max_bytes:
             del message.errors[-1]
             break
     message.more_errors = len(problems) - len(message.errors)
@@ -118,6 +118,6 @@ def _value(value: object) -> pb.Value | None:
 
 
 def _shortened(text: str) -> str:
-    """Cut a text to bytes that fit into metadata."""
+    """Return a text cut to the bytes that fit into metadata."""
     encoded = text.encode()
     return text if len(encoded) <= _DETAIL_BYTES else f"{encoded[:_DETAIL_BYTES].decode(errors='ignore')}…"

@@ -1,7 +1,7 @@
 """The standard health service, kept true.
 
-The empty name is the process: it serves from its start to its stop, with or without models, like REST's `GET /health`. The name
-of the service is what it is there for: it serves while at least one alias of any data set does.
+The empty name is the process: it serves from its start to its stop, with or without models, like REST's `GET /health`. The names of
+the services for predictions serve while at least one alias of any data set does.
 """
 
 import asyncio
@@ -10,22 +10,25 @@ import logging
 from grpc_health.v1.health import aio
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
+from grpc_service.inference import SERVICE as INFERENCE_SERVICE
 from grpc_service.v1 import prediction_pb2 as pb
 from hearth.serving.model_follower import ModelFollower
+from hearth.serving.open_inference.models import is_ready
 
 _LOGGER = logging.getLogger(__name__)
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Prediction"].full_name
 
 
-async def keep_true(health: aio.HealthServicer, models: ModelFollower) -> None:
-    """Tell the health service what serves, until cancelled."""
-    said: bool | None = None
+async def update_health(health: aio.HealthServicer, models: ModelFollower) -> None:
+    """Set the status of the services for predictions whenever it changes, until cancelled."""
+    last: bool | None = None
     while True:
-        serves = any(alias.serving for alias in models.status().aliases)
-        if serves is not said:
-            _LOGGER.info("%s is %s", SERVICE, "ready" if serves else "not ready: no alias has a version that can be served")
-            await health.set(SERVICE, HealthCheckResponse.SERVING if serves else HealthCheckResponse.NOT_SERVING)
-            said = serves
-        await asyncio.sleep(_LOOK_SECONDS)
+        ready = is_ready(models.status())
+        if ready is not last:
+            _LOGGER.info("%s is %s", SERVICE, "ready" if ready else "not ready: no alias has a version that can be served")
+            for service in (SERVICE, INFERENCE_SERVICE):
+                await health.set(service, HealthCheckResponse.SERVING if ready else HealthCheckResponse.NOT_SERVING)
+            last = ready
+        await asyncio.sleep(_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""What the service tells Prometheus of its calls. A message of a stream counts as a call: it has an answer and a latency of its own."""
+"""Metrics of calls. A message of a stream counts as a call: it has a response and a latency of its own."""
 
 from time import perf_counter
 
@@ -21,15 +21,15 @@ class Calls:
         self._errors = Errors(registry, "grpc")
 
     def answered(self, method: str, started: float) -> None:
-        """Count a call that began at this `perf_counter`."""
+        """Count a call that succeeded; `started` is the `perf_counter` of its start."""
         self._requests.observe((method, _OK), perf_counter() - started)
 
     def failed(self, method: str, started: float, error: Exception) -> None:
-        """Count a call whose caller is told of an error."""
-        known = error if isinstance(error, HearthError) else InternalError()
-        self._errors.count(known.code)
-        self._requests.observe((method, status_of(known).name), perf_counter() - started)
+        """Count a call that ended with an error."""
+        counted = error if isinstance(error, HearthError) else InternalError()
+        self._errors.count(counted.code)
+        self._requests.observe((method, status_of(counted).name), perf_counter() - started)
 
     def cancelled(self, method: str, started: float) -> None:
-        """Count a call that its caller no longer waits for."""
+        """Count a call that its caller cancelled."""
         self._requests.observe((method, _CANCELLED), perf_counter() - started)

@@ -24,7 +24,7 @@ def prediction_message(prediction: Predictions) -> pb.PredictResponse:
 
 
 def alias_message(status: AliasStatus, model: LoadedModel | None) -> pb.Alias:
-    """Return how an alias is served, with what the registry said of the version when it was loaded."""
+    """Return an alias and the version that it serves, as the registry described it when it was loaded."""
     message = pb.Alias(alias=status.alias, version=status.serving, registered=status.registered, problem=status.problem)
     if model is not None:
         message.family, message.run_id = model.family, model.run_id

@@ -15,10 +15,13 @@ from grpc_health.v1.health import aio
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
-from grpc_service.health import SERVICE, keep_true
+from grpc_service.health import SERVICE, update_health
+from grpc_service.inference import SERVICE as INFERENCE_SERVICE
+from grpc_service.inference import InferenceServicer
 from grpc_service.metrics import Calls
 from grpc_service.servicer import PredictionServicer
 from grpc_service.v1.prediction_pb2_grpc import add_PredictionServicer_to_server
+from grpc_service.v2.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from hearth.contracts import Contract, list_contracts
 from hearth.errors import HearthError, InvalidSettings
 from hearth.logs import configure_logging
@@ -48,7 +51,7 @@ def main() -> int:
 async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contract], models: ModelFollower) -> AsyncIterator[int]:
     """Serve while the context is open, and yield the port.
 
-    At its end new calls are refused, open ones get their time to finish, and then the predictions that wait get theirs to be stored.
+    At its end new calls are refused, open ones may take `grpc_grace_seconds` to finish, and then pending predictions are stored.
 
     Raises:
         InvalidSettings: the port, or that of the metrics, is taken.
@@ -61,12 +64,14 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
     ):
         register_recorder_metrics(metrics, recorder.counts)
-        servicer = PredictionServicer(settings, contracts, models, Predictor(models, recorder, compute), Calls(metrics))
-        server, port = _make_server(settings, servicer)
+        predictor, calls = Predictor(models, recorder, compute), Calls(metrics)
+        server, port = _make_server(settings)
+        add_PredictionServicer_to_server(PredictionServicer(settings, contracts, models, predictor, calls), server)
+        add_GRPCInferenceServiceServicer_to_server(InferenceServicer(settings, contracts, models, predictor, calls), server)
         health = aio.HealthServicer()
         add_HealthServicer_to_server(health, server)
-        reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
-        watching = asyncio.create_task(keep_true(health, models))
+        reflection.enable_server_reflection((SERVICE, INFERENCE_SERVICE, HEALTH, reflection.SERVICE_NAME), server)
+        watching = asyncio.create_task(update_health(health, models))
         await server.start()
         try:
             yield port
@@ -85,7 +90,7 @@ async def _serve(settings: GrpcSettings) -> None:
         models = ModelFollower(Registry.from_settings(settings), contracts, settings.alias_poll_seconds)
     async with running_server(settings, contracts, models) as port:
         _LOGGER.info("listening on %s:%d", settings.grpc_host, port)
-        # It waits for the first look; the process answers health checks meanwhile, and can be stopped
+        # It waits for the registry; meanwhile the process answers health checks and can be stopped
         threading.Thread(target=_start, args=[models], name="model-start", daemon=True).start()
         await stop.wait()
         _LOGGER.info("stopping: open calls have %g s to end", settings.grpc_grace_seconds)
@@ -98,7 +103,7 @@ def _start(models: ModelFollower) -> None:
     freeze_now()
 
 
-def _make_server(settings: GrpcSettings, servicer: PredictionServicer) -> tuple[grpc.aio.Server, int]:
+def _make_server(settings: GrpcSettings) -> tuple[grpc.aio.Server, int]:
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", settings.grpc_max_message_bytes),
@@ -106,7 +111,6 @@ def _make_server(settings: GrpcSettings, servicer: PredictionServicer) -> tuple[
         ],
         maximum_concurrent_rpcs=settings.grpc_max_concurrent_calls,
     )
-    add_PredictionServicer_to_server(servicer, server)
     try:
         port = server.add_insecure_port(f"{settings.grpc_host}:{settings.grpc_port}")
     except RuntimeError as error:

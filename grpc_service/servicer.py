@@ -1,11 +1,10 @@
-"""The calls: each translates a message, calls what all protocols share, and translates back."""
+"""The calls of our own interface: each reads a message, calls the predictor that all protocols share, and writes a message."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from time import perf_counter
-from typing import TypeVar
 
-from grpc_service.errors import Context, InvalidRequest, end_call, error_message
+from grpc_service.calls import respond
+from grpc_service.errors import Context, InvalidRequest, error_message
 from grpc_service.metrics import Calls
 from grpc_service.requests import RecordReader
 from grpc_service.responses import alias_message, info_message, prediction_message
@@ -18,8 +17,6 @@ from hearth.serving.model_follower import AliasStatus, LoadedModel, ModelFollowe
 from hearth.serving.predictor import Predictor
 from hearth.serving.recording.request_ids import unique_id
 from hearth.settings import GrpcSettings
-
-_Answer = TypeVar("_Answer")
 
 
 class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
@@ -36,7 +33,7 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
         self._max_records = settings.grpc_max_records
 
     async def Predict(self, request: pb.PredictRequest, context: Context) -> pb.PredictResponse:  # noqa: N802 - the name of the call
-        return await self._answer("Predict", self._predict(request), context)
+        return await respond(self._calls, "Predict", self._predict(request), context)
 
     async def PredictStream(  # noqa: N802 - the name of the call
         self, requests: AsyncIterator[pb.PredictRequest], _: Context
@@ -45,24 +42,11 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
             yield await self._outcome(request)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: N802
-        return await self._answer("ListModels", self._list_models(request.dataset), context)
+        return await respond(self._calls, "ListModels", self._list_models(request.dataset), context)
 
     async def ModelInfo(self, request: pb.ModelInfoRequest, context: Context) -> pb.ModelInfoResponse:  # noqa: N802
-        return await self._answer("ModelInfo", self._model_info(request.dataset or self._default, request.alias or CHAMPION), context)
-
-    async def _answer(self, method: str, work: Awaitable[_Answer], context: Context) -> _Answer:
-        """Return the answer of a call, or end it with the error."""
-        started = perf_counter()
-        try:
-            answer = await work
-        except asyncio.CancelledError:
-            self._calls.cancelled(method, started)
-            raise
-        except Exception as error:  # noqa: BLE001 - ends the call with the error
-            self._calls.failed(method, started, error)
-            await end_call(context, error)
-        self._calls.answered(method, started)
-        return answer
+        info = self._model_info(request.dataset or self._default, request.alias or CHAMPION)
+        return await respond(self._calls, "ModelInfo", info, context)
 
     async def _outcome(self, request: pb.PredictRequest) -> pb.PredictStreamResponse:
         started = perf_counter()
@@ -106,5 +90,5 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
 
     async def _model_info(self, dataset: str, alias: str) -> pb.ModelInfoResponse:
         model = self._models.get(dataset, alias)
-        status = next(found for found in self._models.status().aliases if (found.dataset, found.alias) == (dataset, alias))
+        status = next(item for item in self._models.status().aliases if (item.dataset, item.alias) == (dataset, alias))
         return info_message(alias_message(status, model), self._contracts[dataset], model.registered)

@@ -30,6 +30,7 @@ from hearth_api.requests.uploads import FilePlaces
 from hearth_api.resources import open_resources
 from hearth_api.routes import admin as admin_routes
 from hearth_api.routes import metrics as metrics_routes
+from hearth_api.routes import mlflow_scoring, open_inference
 from hearth_api.routes import models as models_routes
 from hearth_api.routes import predictions as stored_routes
 from hearth_api.routes import service as service_routes
@@ -106,6 +107,8 @@ def create_app(
     app.include_router(stored_routes.router)
     app.include_router(stream_state_routes.router)
     app.include_router(admin_routes.router)
+    app.include_router(open_inference.router)
+    app.include_router(mlflow_scoring.router)
     app.include_router(stream_routes(contracts, settings.api_default_dataset, settings.api_max_records))
     app.include_router(explain_routes(contracts, settings.api_default_dataset, settings.explain_max_records))
     app.include_router(file_routes(contracts, settings.api_default_dataset))

@@ -81,7 +81,7 @@ class PredictionServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ModelInfo(self, request, context):
-        """What is known of the version that an alias serves, and which columns its records have.
+        """The version that an alias serves, and the columns of its records.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

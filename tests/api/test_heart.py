@@ -71,3 +71,28 @@ def test_a_code_that_the_contract_does_not_have_is_refused_with_its_column(clien
     detail = refused(client.post("/heart/predict", json={"features": [*FEATURES[:-1], 9]}), 422, "invalid_records")
 
     assert "'thal': got 9, expected one of 0 (unknown)" in detail
+
+
+@pytest.mark.parametrize("datatype", ["FP64", "FP32"])
+def test_one_tensor_of_numbers_in_contract_order_gets_the_same_answer(client: httpx.Client, datatype: str) -> None:
+    by_place = client.post("/heart/predict", json={"features": FEATURES}).json()
+    matrix = {"name": "input-0", "shape": [2, len(FEATURES)], "datatype": datatype, "data": FEATURES * 2}
+
+    answer = client.post("/v2/models/heart/infer", json={"inputs": [matrix]})
+
+    assert answer.status_code == 200, answer.text
+    label, prediction, probabilities = answer.json()["outputs"]
+    assert label["data"] == [by_place["label"]] * 2
+    assert prediction["data"] == [by_place["prediction"]] * 2
+    assert probabilities["data"] == pytest.approx([*by_place["probabilities"][0].values()] * 2, abs=1e-6)
+
+
+def test_a_code_that_the_contract_does_not_have_is_named_in_a_tensor_too(client: httpx.Client) -> None:
+    columns = [
+        {"name": name, "shape": [1], "datatype": "FP64", "data": [7.0 if name == "sex" else value]}
+        for name, value in zip(HEART.feature_names, FEATURES, strict=True)
+    ]
+
+    answer = client.post("/v2/models/heart/infer", json={"inputs": columns})
+
+    assert (answer.status_code, answer.json()["error"].split(", expected")[0]) == (400, "row 0, 'sex': got 7")

@@ -150,18 +150,20 @@ def serving(shelf: Shelf, options: GrpcSettings | None = None) -> Iterator[Servi
     contracts = {"employees": EMPLOYEES}
     started = threading.Event()
     port = 0
-    loop = asyncio.new_event_loop()
     stop = asyncio.Event()
+    loop: asyncio.AbstractEventLoop
 
     with ModelFollower(shelf, contracts, options.alias_poll_seconds) as models:
 
         async def serve() -> None:
-            nonlocal port
+            nonlocal port, loop
+            loop = asyncio.get_running_loop()
             async with running_server(options, contracts, models) as port:
                 started.set()
                 await stop.wait()
 
-        thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+        # asyncio.run, as the process does: it ends the calls that the stop of the server has cancelled before it closes the loop
+        thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
         thread.start()
         assert started.wait(10)
         address = f"127.0.0.1:{port}"
@@ -172,7 +174,6 @@ def serving(shelf: Shelf, options: GrpcSettings | None = None) -> Iterator[Servi
             loop.call_soon_threadsafe(stop.set)
             thread.join(20)
             assert not thread.is_alive(), "the server did not stop"
-            loop.close()
 
 
 def health_stub(channel: grpc.Channel) -> Any:

@@ -117,14 +117,14 @@ def test_a_server_that_speaks_something_else_is_not_healthy() -> None:
         thread.join(10)
 
 
-def test_the_committed_code_is_what_the_interface_generates(tmp_path: Path) -> None:
-    source = "grpc_service/v1/prediction.proto"
+def test_the_committed_code_is_what_the_interfaces_generate(tmp_path: Path) -> None:
+    sources = [str(path.relative_to(ROOT)) for path in (ROOT / "grpc_service").glob("*/*.proto")]
     outputs = [f"--{kind}={tmp_path}" for kind in ("python_out", "pyi_out", "grpc_python_out")]
 
-    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", "-I", ".", *outputs, source], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", "-I", ".", *outputs, *sources], cwd=ROOT, check=True)
 
     made = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.py*"))
-    assert len(made) == 3
+    assert len(made) == 3 * len(sources) == 6
     for path in made:
         assert (ROOT / path).read_text() == (tmp_path / path).read_text(), f"{path} is not current: run make proto"
 

@@ -17,9 +17,14 @@ _POLICY_VIOLATION = 1008  # WebSocket's word for it
 
 # What is open to everybody although predictions are not: how the service is, what it serves, and its documentation. Administration has a
 # scope of its own. All else, also what is added later, is taken for predictions.
-_OPEN = {"/", "/health", "/ready", "/metrics", "/models", "/list-models", "/model-info", "/model/info", "/docs", "/openapi.json"}
+_OPEN = {"/", "/health", "/ready", "/metrics", "/models", "/list-models", "/model-info", "/model/info", "/docs", "/openapi.json"} | {
+    "/ping",
+    "/version",
+    "/v2",
+}
 _ALSO_OPEN = re.compile(
     r"/datasets(/[^/]+)?|/[^/]+/model-info|/static-offline-docs/.*|/model/reload|/reload-cache|/models/[^/]+/(rollback|promote)"
+    r"|/v2/health/(live|ready)|/v2/models/[^/]+(/versions/[^/]+)?(/ready)?"
 )
 
 

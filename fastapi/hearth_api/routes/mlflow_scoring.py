@@ -1,0 +1,83 @@
+"""MLflow's scoring protocol, as `mlflow models serve` speaks it; its `/health` is among the routes of the service."""
+
+from functools import partial
+from importlib.metadata import version as package_version
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel, Field
+from pydantic_core import to_json
+
+from hearth.contracts.aliases import CHAMPION
+from hearth.serving.model_follower import LoadedModel
+from hearth.serving.predictor import Predictor
+from hearth_api.requests.bodies import read_body
+from hearth_api.requests.invocations import PREDICT_PROBA, Invocation, parse_invocation
+from hearth_api.requests.parsing import parse_body
+from hearth_api.routes.predict import RESPONSES
+from hearth_api.state import Service
+
+router = APIRouter(tags=["mlflow scoring protocol"])
+
+
+class InvocationAnswer(BaseModel):
+    """Predictions in the order of the records."""
+
+    predictions: list[int | str | list[float]] = Field(
+        description="classes as the data set's column holds them, or probabilities of the classes"
+    )
+
+
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "object"}}, "text/csv": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.post(
+    "/invocations",
+    summary="Score a table",
+    operation_id="invocations",
+    response_model=InvocationAnswer,
+    responses=RESPONSES,
+    openapi_extra=_BODY,
+)
+async def invocations(
+    request: Request, service: Service, content_type: Annotated[str, Header(include_in_schema=False)] = "application/json"
+) -> Response:
+    """Takes `dataframe_split`, `dataframe_records`, `instances` or `inputs`, or a CSV file.
+
+    `params` may name a `dataset`, a `model` (an alias) and a `method`: `predict` answers classes, `predict_proba` probabilities.
+    """
+    settings, predictor = service.settings, service.predictor
+    content = await read_body(request, settings.api_max_body_bytes, settings.api_body_seconds)
+    default = settings.api_default_dataset
+    parse = partial(
+        parse_invocation,
+        content_type=content_type,
+        contract_of=lambda dataset: service.contract(dataset or default),
+        max_records=settings.api_max_records,
+    )
+    invocation = await parse_body(predictor, content, parse)
+    model = predictor.find(invocation.contract.name, invocation.alias)
+    score = partial(_score, predictor, model, invocation, request.state.request_id)
+    return await predictor.dispatch(model, len(invocation.records), score)
+
+
+@router.get("/ping", summary="Whether the default data set's champion serves", operation_id="ping", responses={503: RESPONSES[503]})
+async def ping(service: Service) -> Response:
+    service.predictor.find(service.settings.api_default_dataset, CHAMPION)
+    return Response("\n", media_type="application/json")
+
+
+@router.get("/version", summary="The version of MLflow whose protocol this is", operation_id="version")
+async def version() -> Response:
+    return Response(package_version("mlflow-skinny"), media_type="application/json")
+
+
+def _score(predictor: Predictor, model: LoadedModel, invocation: Invocation, request_id: str) -> Response:
+    scores = predictor.predict(model, invocation.records, request_id, "rest").scores
+    predictions = scores.probabilities.tolist() if invocation.method == PREDICT_PROBA else scores.predictions
+    return Response(to_json({"predictions": predictions}), media_type="application/json")

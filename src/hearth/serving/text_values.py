@@ -1,0 +1,26 @@
+"""Texts of tables as the values that records hold, by the rules by which raw files are read."""
+
+import re
+
+from hearth.contracts.column_types import CategoryColumn, Column, IntegerColumn, NumberColumn
+from hearth.contracts.texts import MISSING, NUMBER, WHOLE_CODE
+
+_NUMBER, _WHOLE_CODE, _CODE = re.compile(NUMBER), re.compile(WHOLE_CODE), re.compile(r"-?[0-9]{1,18}")
+
+
+def text_value(column: Column, text: str) -> object:
+    """Return the value of a cell, unchecked: a number, a code or a text, None where it is missing. What cannot be read stays a text."""
+    cell = text.strip()
+    if cell in MISSING and not (isinstance(column, CategoryColumn) and cell in column.texts):
+        return None
+    if isinstance(column, NumberColumn | IntegerColumn):
+        return whole_as_int(float(cell)) if _NUMBER.fullmatch(cell) else cell
+    if isinstance(column, CategoryColumn) and column.holds_numbers:
+        code = _WHOLE_CODE.sub(r"\1", cell)
+        return int(code) if _CODE.fullmatch(code) else cell
+    return cell
+
+
+def whole_as_int(number: float) -> float:
+    """Return 7 for 7.0, as people write it and as categories are compared."""
+    return int(number) if number.is_integer() else number

@@ -1,0 +1,97 @@
+"""Clients that others wrote, each in an environment of its own, against real servers: they get the answers that REST gives."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from hearth_api.app import create_app
+from tests.api.running import running, service_settings
+from tests.grpc.service import Service, fitted, serving
+from tests.grpc.service import Shelf as PipelineShelf
+from tests.support.models import Shelf
+from tests.support.samples import EMPLOYEES, ROOT, records, sample_rows
+
+RECORDS = records(sample_rows(EMPLOYEES, 12, seed=9)[0])
+PROGRAMS = Path(__file__).parents[1] / "support/clients"
+
+
+@pytest.fixture(scope="module")
+def rest() -> Iterator[httpx.Client]:
+    """Every alias serves the same version of a really fitted model."""
+    shelf = Shelf(fitted(), champion="2", knn="2")
+    with running(create_app(service_settings(), shelf, checks={})) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def grpc_service() -> Iterator[Service]:
+    with serving(PipelineShelf({"champion": "2", "knn": "2"}, {"2": fitted()})) as service:
+        yield service
+
+
+def address(client: httpx.Client) -> str:
+    return f"{client.base_url.host}:{client.base_url.port}"
+
+
+def ask(environment: str, program: str, *arguments: str) -> dict[str, Any]:
+    python = ROOT / ".venvs" / environment / "bin/python"
+    if not python.exists():
+        pytest.skip(f"needs the environment .venvs/{environment}: make .venvs/{environment}/.installed")
+    command = [str(python), str(PROGRAMS / program), *arguments]
+    ended = subprocess.run(command, input=json.dumps(RECORDS), capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    heard: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return heard
+
+
+def expected(client: httpx.Client) -> tuple[list[str], list[list[float]]]:
+    body = client.post("/predict", json={"data": RECORDS}).json()
+    return body["labels"], [list(row.values()) for row in body["probabilities"]]
+
+
+def server(protocol: str, rest: httpx.Client, grpc_service: Service) -> str:
+    return address(rest) if protocol == "http" else grpc_service.address
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_tritonclient_is_answered_in_every_form_that_it_sends(protocol: str, rest: httpx.Client, grpc_service: Service) -> None:
+    heard = ask("clients", "triton.py", protocol, server(protocol, rest, grpc_service))
+
+    labels, probabilities = expected(rest)
+    assert (heard["live"], heard["ready"], heard["models_ready"]) == (True, True, [True] * 3)
+    assert heard["versions"] == ["knn", "champion", "2"]
+    assert len(heard["answers"]) == (6 if protocol == "http" else 1)
+    for answer in heard["answers"]:
+        assert (answer["id"], answer["labels"]) == ("mine", labels)
+        assert answer["probabilities"] == [pytest.approx(row) for row in probabilities]
+    version, column = heard["refusals"]
+    assert "Version 9 of 'employees' serves under no alias" in version
+    assert "'employees' has no column 'Rank'" in column
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_the_client_of_kserve_is_answered_in_every_form_that_it_sends(protocol: str, rest: httpx.Client, grpc_service: Service) -> None:
+    heard = ask("clients", "kserve_client.py", protocol, server(protocol, rest, grpc_service))
+
+    labels, probabilities = expected(rest)
+    assert heard["ready"] == [True] * 3
+    version = None if protocol == "http" else "2"  # its HTTP half does not read the version of an answer
+    for answer in heard["answers"]:
+        assert (answer["id"], answer["version"], answer["labels"]) == ("mine", version, labels)
+        assert answer["probabilities"] == [pytest.approx(row) for row in probabilities]
+
+
+def test_the_scoring_client_of_mlflow_is_answered(rest: httpx.Client) -> None:
+    heard = ask("mlflow", "mlflow_scoring.py", address(rest))
+
+    labels, probabilities = expected(rest)
+    assert heard["version"].startswith("3.")
+    assert heard["predictions"] == [EMPLOYEES.target.classes.index(label) for label in labels]
+    assert heard["probabilities"] == [pytest.approx(row) for row in probabilities]
+    assert "error code 422" in heard["refusal"]
+    assert "row 0, 'Designation': got 9" in heard["refusal"]
