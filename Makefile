@@ -24,7 +24,8 @@ lock: $(UV) ## compile the requirement files again, from pyproject.toml; with th
 	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) -o dockerfiles/serve/requirements.txt
 	$(COMPILE) pyproject.toml --extra airflow --group dev --group notebook -c dockerfiles/airflow/requirements.txt -o requirements/airflow-dev.txt
 	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) --group dev --group interfaces --group proto --group containers -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
-	for group in embedded clients docs; do $(COMPILE) --group $$group -o requirements/$$group.txt || exit 1; done
+	$(COMPILE) --group embedded -c dockerfiles/serve/requirements.txt -o requirements/embedded.txt
+	for group in clients docs; do $(COMPILE) --group $$group -o requirements/$$group.txt || exit 1; done
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	for peer in $(BENCH_PEERS); do $(COMPILE) benchmarks/peers/requirements/$$peer.in -o benchmarks/peers/requirements/$$peer.txt || exit 1; done
 
@@ -88,30 +89,31 @@ test-servers: setup-dev $(ENVS)/clients/.installed ## stream, predictions store,
 test-dags: setup-dev ## the DAGs, end to end
 	$(AIRFLOW)/python -m pytest $(PYTEST_FLAGS) tests/dags tests/e2e
 
-# The main job
+# The main job: targets of the command `hearth`, which has more (./hearth --help)
+HEARTH = ./hearth
 flag = $(if $($(2)),--$(1) '$($(2))')
 RUN = $(ENVS)/embedded/bin/python -m deploy.embedded.run $(ENVS)/serve/bin/python
 
 demo: setup ## from raw file to live predictions on this machine: make demo [DATASET=employees,heart|all] [TRIALS=3] [ROWS=5000]
-	@$(SERVE)/python -m utils.demo $(call flag,dataset,DATASET) $(call flag,trials,TRIALS) $(call flag,rows,ROWS)
+	@$(HEARTH) demo $(call flag,dataset,DATASET) $(call flag,trials,TRIALS) $(call flag,rows,ROWS)
 
 data: setup ## write the fake data set to .hearth/data: make data [DATASET=heart] [ROWS=15000] [SEED=42]
-	@$(RUN) -m utils.make_data $(call flag,dataset,DATASET) $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
+	@$(HEARTH) data make $(call flag,dataset,DATASET) $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
 
 upload: setup ## put the raw data into the bucket of a running stack: make upload [DATASET=all] [ROWS=5000]
-	@$(RUN) -m utils.upload_data $(call flag,dataset,DATASET) $(call flag,rows,ROWS)
+	@$(HEARTH) data upload $(call flag,dataset,DATASET) $(call flag,rows,ROWS)
 
 smoke: setup ## use a running stack as a user would, and say whether it works: make smoke [DATASET=all] [TRIALS=3]
-	@$(RUN) -m utils.smoke $(call flag,dataset,DATASET) $(call flag,trials,TRIALS)
+	@$(HEARTH) smoke $(call flag,dataset,DATASET) $(call flag,trials,TRIALS)
 
 export: setup ## write the stored predictions to a file: make export [FORMAT=parquet] [SINCE=2026-11-21] [UNTIL=…] [DATASET=employees] [OUTPUT=…]
-	@$(RUN) -m hearth.predictions export $(call flag,format,FORMAT) $(call flag,output,OUTPUT) $(call flag,since,SINCE) $(call flag,until,UNTIL) $(call flag,dataset,DATASET)
+	@$(HEARTH) export $(call flag,format,FORMAT) $(call flag,output,OUTPUT) $(call flag,since,SINCE) $(call flag,until,UNTIL) $(call flag,dataset,DATASET)
 
 replay: setup ## list the dead letters, or put chosen ones back: make replay [ID=…] [ERROR=unknown_alias] [DATASET=…] [SINCE=…] [ALL=1] [SET=alias=knn] [DRY_RUN=1]
-	@$(RUN) -m hearth.streaming.replay $(call flag,id,ID) $(call flag,error,ERROR) $(call flag,dataset,DATASET) $(call flag,since,SINCE) $(call flag,until,UNTIL) $(call flag,set,SET) $(if $(ALL),--all) $(if $(DRY_RUN),--dry-run)
+	@$(HEARTH) replay $(call flag,id,ID) $(call flag,error,ERROR) $(call flag,dataset,DATASET) $(call flag,since,SINCE) $(call flag,until,UNTIL) $(call flag,set,SET) $(if $(ALL),--all) $(if $(DRY_RUN),--dry-run)
 
 tune: setup ## search the parameters of a family: make tune DATASET=heart FAMILY=random_forest [TRIALS=50] [JOBS=2]
-	@$(ENVS)/embedded/bin/python -m deploy.embedded.run $(AIRFLOW)/python -m hearth.jobs.tune $(DATASET) $(call flag,family,FAMILY) $(call flag,trials,TRIALS) $(call flag,jobs,JOBS)
+	@$(HEARTH) tune $(DATASET) $(call flag,family,FAMILY) $(call flag,trials,TRIALS) $(call flag,jobs,JOBS)
 
 eda: $(ENVS)/airflow/.installed-dev ## run EDA.ipynb from top to bottom: make eda [ROWS=3000]; with the real file, or ROWS, it goes to .hearth/
 	@$(if $(ROWS),HEARTH_EDA_ROWS=$(ROWS)) $(AIRFLOW)/python -m utils.eda
@@ -145,7 +147,7 @@ bench-soak: setup-dev ## two minutes of load while the alias moves every five se
 
 # The embedded stack. SERVICES="postgres valkey" starts only these and what they need; FOLLOW=-f goes on showing a log.
 # Before `make setup` there is nothing that could run, and nothing to do.
-STACK = test ! -x $(ENVS)/embedded/bin/python || $(ENVS)/embedded/bin/python -m deploy.embedded.stack
+STACK = test ! -x $(ENVS)/embedded/bin/python || $(HEARTH)
 
 up: setup ## start the embedded stack and wait until all of it is healthy
 	@$(STACK) up $(SERVICES)
@@ -153,11 +155,11 @@ up: setup ## start the embedded stack and wait until all of it is healthy
 down: ## stop it, leaving nothing behind
 	@$(STACK) down
 
-status: ## say how each service is
+status: ## print the state of each service
 	@$(STACK) status
 
 logs: ## show the log of one service: make logs S=stream_worker [FOLLOW=-f]
-	@$(STACK) logs $(or $(S),"") $(FOLLOW)
+	@$(STACK) logs $(FOLLOW) -- $(or $(S),"")
 
 clean: ## stop it and remove everything that it wrote
 	@$(STACK) clean
@@ -186,7 +188,7 @@ compose-conformance: setup-dev ## ask the object store that Compose runs for all
 	@HEARTH_CONFORMANCE=configured $(RUN) -m pytest $(PYTEST_FLAGS) tests/integration/test_object_store_conformance.py
 
 compose-export: ## write the predictions of the running Compose stack to predicciones.csv
-	@$(COMPOSE) exec -T stream_worker sh -c 'python -m hearth.predictions export --output /tmp/export.csv >&2 && cat /tmp/export.csv' > predicciones.csv
+	@$(COMPOSE) exec -T stream_worker sh -c 'python -m hearth export --output /tmp/export.csv >&2 && cat /tmp/export.csv' > predicciones.csv
 
 compose-status: ## say how each container is
 	@$(COMPOSE) --profile all ps --all

@@ -6,34 +6,36 @@ The clone gets an empty environment but for PATH and the package cache, whose fo
 question.
 """
 
-import argparse
 import os
 import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hearth.cli.application import run_program
 
 ROOT = Path(__file__).parents[1]
 
 
-def main() -> int:
-    """Run the steps in a clone of the last commit and print their times; 1 if one fails."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--real", type=Path, help="a real data file to drop into data/employees before the demo")
-    parser.add_argument("--test", action="store_true", help="also time `make test`")
-    options = parser.parse_args()
+def main(
+    real: Annotated[Path | None, typer.Option(help="A real data file to copy into data/employees before the demo.")] = None,
+    test: Annotated[bool, typer.Option("--test", help="Also time `make test`.")] = False,
+) -> None:
+    """Time `make demo` of a clean clone of the last commit, twice; the exit code is 1 if a step fails."""
     with tempfile.TemporaryDirectory(prefix="hearth bench ") as folder:  # with a space, as some users have
         clone, home = Path(folder, "hearth"), Path(folder, "home")
         home.mkdir()
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)  # noqa: S607 - git from the PATH
-        if options.real:
-            shutil.copy(options.real, clone / "data" / "employees" / options.real.name)
+        if real:
+            shutil.copy(real, clone / "data" / "employees" / real.name)
         environment = _bare_environment(home)
-        targets = ["setup", "demo", "down", "demo", "down", *(["setup-dev", "test"] if options.test else [])]
+        targets = ["setup", "demo", "down", "demo", "down", *(["setup-dev", "test"] if test else [])]
         results = []
         try:
             for target in targets:
@@ -47,7 +49,7 @@ def main() -> int:
     print(f"\n{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
     for target, seconds, status in results:
         print(f"make {target:<10} {seconds:7.1f} s{'' if status == 0 else f'   failed with {status}'}")
-    return int(any(status for _, _, status in results))
+    raise typer.Exit(int(any(status for _, _, status in results)))
 
 
 def _bare_environment(home: Path) -> dict[str, str]:
@@ -57,4 +59,4 @@ def _bare_environment(home: Path) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -4,7 +4,6 @@ Both are `grpc.aio` servers of one process, and get the same fake employees, as 
 two client processes. They run side by side and take turns. Before the load, Hearth's answers are compared with scikit-learn's.
 """
 
-import argparse
 import contextlib
 import multiprocessing
 import signal
@@ -15,6 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Annotated
 
 import grpc
 import joblib
@@ -30,7 +30,9 @@ from deploy.embedded.temporary_servers import ROOT, free_ports
 from grpc_service.encoding import packed_message, record_message
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
-from utils.console import make_console, make_table
+from hearth.cli import values
+from hearth.cli.application import CommandError, run_program
+from hearth.cli.tables import make_console, make_table
 
 SIZES = (1, 100, 1_000)
 MAP, PACKED = "map", "packed"
@@ -40,12 +42,11 @@ Turn = tuple[str, str, int]
 """A service, a form of records, and how many are in a message."""
 
 
-def main() -> int:
-    """Start, compare, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=4, help="of load in each turn")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each; the median counts")
-    options = parser.parse_args()
+def main(
+    seconds: Annotated[float, values.duration("Of load in each turn.")] = 4,
+    rounds: Annotated[int, values.whole("Turns of each service; the median counts.")] = 3,
+) -> None:
+    """Compare gRPC with an empty servicer of the same interface, in one run."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # then what was started is stopped too
     try:
         with tempfile.TemporaryDirectory(prefix="hearth-bench-") as folder, contextlib.ExitStack() as stack:
@@ -56,12 +57,10 @@ def main() -> int:
                 EMPTY: stack.enter_context(_service(EMPTY, ["benchmarks.peers.empty_grpc"], {})),
             }
             _require_right_answers(services[HEARTH][0], Path(folder))
-            results = _compare(services, options.rounds, options.seconds)
+            results = _compare(services, rounds, seconds)
             _print(results, {name: memory_megabytes(pid) for name, (_, pid) in services.items()})
     except LoadError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+        raise CommandError(str(error)) from error
 
 
 @contextlib.contextmanager
@@ -138,4 +137,4 @@ def _print(results: Mapping[Turn, Sequence[Calls]], memory: Mapping[str, float])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

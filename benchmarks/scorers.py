@@ -4,21 +4,22 @@ A scorer checks raw records and scores them; the pipeline gets a frame that is t
 a different request each time; the median of the rounds counts. What LightGBM's parts take stands below.
 """
 
-import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated
 
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from benchmarks.harness.model import DATA, ROWS, fitted, rows
 from benchmarks.harness.requests import fake_requests
+from hearth.cli import values
+from hearth.cli.application import run_program
+from hearth.cli.tables import make_console, make_table
 from hearth.contracts import load_contract
 from hearth.serving.compiled.preprocessing import CompiledFeatures
 from hearth.serving.compiled.scorer import CompiledScorer
-from utils.console import make_console, make_table
 
 SIZES = (1, 100, 1_000)
 _WITH_PARTS = "lightgbm"
@@ -26,23 +27,21 @@ Work = Mapping[str, tuple[Callable[[object], object], Sequence[object]]]
 """What is done, by its name, and the requests that it is done with."""
 
 
-def main() -> int:
-    """Fit, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=0.3, help="of each work in each round")
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+def main(
+    seconds: Annotated[float, values.duration("Of each kind of work in each round.")] = 0.3,
+    rounds: Annotated[int, values.whole("The best round counts.")] = 5,
+) -> None:
+    """Compare the compiled scorers with scikit-learn's pipelines, in process, on one thread."""
     contract = load_contract("employees", DATA)
     X, y = rows(contract, ROWS)
     table = make_table("Milliseconds a request, one thread", "family", "what", *(f"{size} records" for size in SIZES))
     with threadpool_limits(limits=1):
         for family in contract.families:
             scorer = CompiledScorer(fitted(contract, family, X, y), contract)
-            found = [_measure(_work(scorer, size, parts=family == _WITH_PARTS), options.rounds, options.seconds) for size in SIZES]
+            found = [_measure(_work(scorer, size, parts=family == _WITH_PARTS), rounds, seconds) for size in SIZES]
             for what in found[0]:
                 table.add_row(family, what, *(f"{milliseconds[what]:.3f}" for milliseconds in found))
     make_console().print(table)
-    return 0
 
 
 def _work(scorer: CompiledScorer, size: int, *, parts: bool) -> Work:
@@ -82,4 +81,4 @@ def _milliseconds(do: Callable[[object], object], requests: Sequence[object], se
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -5,7 +5,6 @@ gets raw records over 16 keep-alive connections. They run side by side and take 
 the load, each answer is compared with scikit-learn's.
 """
 
-import argparse
 import contextlib
 import os
 import platform
@@ -18,17 +17,21 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import joblib
 import numpy as np
 import pandas as pd
+import typer
 
 from benchmarks.harness.contenders import Running, contenders, running
 from benchmarks.harness.load import Load, LoadError, measure
 from benchmarks.harness.requests import Records, fake_requests
 from benchmarks.harness.stack import memory_megabytes, servers
 from deploy.embedded.temporary_servers import ROOT
-from utils.console import make_console, make_table
+from hearth.cli import values
+from hearth.cli.application import CommandError, run_program
+from hearth.cli.tables import make_console, make_table
 
 SIZES = (1, 100, 1_000)
 _TOLERANCE = 1e-6
@@ -36,34 +39,32 @@ _LONE_TURNS = 5
 Results = dict[tuple[str, int], list[Load]]
 
 
-def main() -> int:
-    """Start, compare, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=4, help="of load in each turn")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each contender; the median counts")
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="records in a request")
-    parser.add_argument("--only", nargs="+", help="contenders whose names hold one of these words")
-    options = parser.parse_args()
+def main(
+    seconds: Annotated[float, values.duration("Of load in each turn.")] = 4,
+    rounds: Annotated[int, values.whole("Turns of each contender; the median counts.")] = 3,
+    sizes: Annotated[list[int] | None, values.whole("Records in a request; may be repeated (default: 1, 100 and 1000).", "--sizes")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Contenders whose names hold this word; may be repeated.")] = None,
+) -> None:
+    """Compare REST with ready-made model servers, in one run."""
+    sizes = sizes or list(SIZES)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # then what was started is stopped too
     try:
         with tempfile.TemporaryDirectory(prefix="hearth-bench-") as folder, contextlib.ExitStack() as stack:
             settings, registry = servers(stack)
             subprocess.run([sys.executable, "-m", "benchmarks.harness.model", folder, "--register", registry], cwd=ROOT, check=True)
-            chosen = [
-                found
-                for found in contenders(Path(folder), registry, settings)
-                if not options.only or any(word.lower() in found.name.lower() for word in options.only)
+            selection = [
+                contender
+                for contender in contenders(Path(folder), registry, settings)
+                if not only or any(word.lower() in contender.name.lower() for word in only)
             ]
-            bodies = {size: fake_requests(size) for size in options.sizes}
-            services = [stack.enter_context(running(contender, bodies[options.sizes[0]][0])) for contender in chosen]
-            _require_right_answers(services, Path(folder), bodies[options.sizes[0]][0])
-            results = _compare(services, bodies, options.rounds, options.seconds)
-            _print(services, results, options.sizes)
+            bodies = {size: fake_requests(size) for size in sizes}
+            services = [stack.enter_context(running(contender, bodies[sizes[0]][0])) for contender in selection]
+            _require_right_answers(services, Path(folder), bodies[sizes[0]][0])
+            results = _compare(services, bodies, rounds, seconds)
+            _print(services, results, sizes)
             _print_lone(services, bodies)
     except LoadError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+        raise CommandError(str(error)) from error
 
 
 def _require_right_answers(services: Sequence[Running], folder: Path, records: Records) -> None:
@@ -133,4 +134,4 @@ def _milliseconds(service: Running, records: Records) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

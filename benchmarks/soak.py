@@ -4,7 +4,6 @@ Nothing may fail, every version that was named has to be seen in the answers, an
 if not.
 """
 
-import argparse
 import contextlib
 import json
 import signal
@@ -14,13 +13,18 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 from urllib import request
+
+import typer
 
 from benchmarks.harness.contenders import Running, contenders, plain, running
 from benchmarks.harness.load import Load, LoadError, measure
 from benchmarks.harness.model import DATA, fitted, register, rows
 from benchmarks.harness.requests import fake_requests
 from benchmarks.harness.stack import memory_megabytes, servers
+from hearth.cli import values
+from hearth.cli.application import CommandError, run_program
 from hearth.contracts import load_contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.registry import Registry
@@ -38,12 +42,11 @@ class Seen:
     memory: list[float] = field(default_factory=list)
 
 
-def main() -> int:
-    """Run it and print what was seen."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=120)
-    parser.add_argument("--every", type=float, default=5, help="seconds between two moves of the alias")
-    options = parser.parse_args()
+def main(
+    seconds: Annotated[float, values.duration("Of load.")] = 120,
+    every: Annotated[float, values.duration("Between two moves of the alias.")] = 5,
+) -> None:
+    """Put load on REST while the alias moves, and judge answers and memory."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # then what was started is stopped too
     try:
         with tempfile.TemporaryDirectory(prefix="hearth-soak-") as folder, contextlib.ExitStack() as stack:
@@ -52,11 +55,10 @@ def main() -> int:
             versions = _versions(registry)
             (hearth,) = [found for found in contenders(Path(folder), uri, settings) if found.name == "Hearth"]
             service = stack.enter_context(running(hearth, fake_requests(1)[0]))
-            load, seen = _soak(service, registry, versions, options.seconds, options.every)
+            load, seen = _soak(service, registry, versions, seconds, every)
     except LoadError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return _judge(load, seen, versions, options.seconds)
+        raise CommandError(str(error)) from error
+    raise typer.Exit(_judge(load, seen, versions, seconds))
 
 
 def _versions(registry: Registry) -> list[str]:
@@ -114,4 +116,4 @@ def _judge(load: Load, seen: Seen, versions: list[str], seconds: float) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

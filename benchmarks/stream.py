@@ -5,7 +5,6 @@ the stream is filled while the worker is held, and the clock stops when every pr
 The measurements take turns, so that a noisy machine is noisy for all; the median of the rounds counts.
 """
 
-import argparse
 import contextlib
 import os
 import platform
@@ -16,9 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import joblib
 import psycopg
+import typer
 from dotenv import dotenv_values
 
 from benchmarks.harness import stream_parts
@@ -26,40 +27,39 @@ from benchmarks.harness.model import DATA, fitted, register, rows
 from benchmarks.harness.stream_messages import employees
 from benchmarks.harness.stream_workers import BenchError, Field, Latency, Throughput
 from deploy.embedded.temporary_servers import ROOT, create_database, mlflow, postgres_server, valkey
+from hearth.cli import values
+from hearth.cli.application import CommandError, run_program
+from hearth.cli.tables import make_console, make_table
 from hearth.predictions.migration import migrate
 from hearth.registry import Registry
-from utils.console import make_console, make_table
 
 _ROWS = 15_000
 _RATE = 200.0
 _THIS = "this worker, 1 record a message"
 
 
-def main() -> int:
-    """Start servers, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="a fifth of the messages and one round")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="+", help="lines whose names hold one of these words")
-    options = parser.parse_args()
-    scale, rounds = (0.2, 1) if options.short else (1.0, options.rounds)
+def main(
+    short: Annotated[bool, typer.Option("--short", help="A fifth of the messages and one round.")] = False,
+    rounds: Annotated[int, values.whole("The median round counts.")] = 3,
+    only: Annotated[list[str] | None, typer.Option(help="Lines whose names hold this word; may be repeated.")] = None,
+) -> None:
+    """Measure the speed of the stream worker on real servers."""
+    scale, rounds = (0.2, 1) if short else (1.0, rounds)
     try:
         with tempfile.TemporaryDirectory(prefix="hearth-bench-") as folder, contextlib.ExitStack() as stack:
             settings, registry = _servers(stack)
             model = _model(Path(folder), registry)
             lines = _lines(settings, registry, model, scale)
-            names = [name for name in lines if not options.only or any(word in name for word in options.only)]
+            names = [name for name in lines if not only or any(word in name for word in only)]
             found: dict[str, list[Throughput]] = {name: [] for name in names}
             for turn in range(rounds):
                 for name in names:
                     print(f"round {turn + 1}: {name}", file=sys.stderr)
                     found[name].append(lines[name].measure())
-            latency = Field(settings).latency(_RATE, int(6_000 * scale)) if not options.only or "latency" in options.only else None
+            latency = Field(settings).latency(_RATE, int(6_000 * scale)) if not only or "latency" in only else None
     except BenchError as error:
-        print(error, file=sys.stderr)
-        return 1
+        raise CommandError(str(error)) from error
     _print(found, {name: lines[name].before for name in names}, latency)
-    return 0
 
 
 def _servers(stack: contextlib.ExitStack) -> tuple[dict[str, str], str]:
@@ -155,4 +155,4 @@ def _print(found: Mapping[str, Sequence[Throughput]], before: Mapping[str, int |
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -1,16 +1,14 @@
-"""Hand out generated data in batches over HTTP, as an API that a data set comes from does: `python utils/batch_api.py`.
+"""An HTTP API that hands out generated data in batches, for data sets that come from one: `python utils/batch_api.py`.
 
-Serves every data set whose contract has such a source, under the path that the contract names:
+Serves every data set with a source of this kind, under the path that its contract names:
 
     GET <path>?group_number=1     {"group_number": 1, "batch_number": 3, "data": [["2596", "51", …], …]}
 
-A group's first request gets batch 1. The next batch is handed out as soon as it is asked for and HEARTH_BATCH_API_SECONDS have gone by;
-until then the same one is, again. When the last one's time has gone by too, the answer is 400.
-`GET /restart_data_generation?group_number=1` begins anew. The same seed makes the same batches; all is kept in memory.
+The first request of a group gets batch 1. A request gets the next batch HEARTH_BATCH_API_SECONDS after the first request of the
+present one, and the present one until then. After the time of the last batch, the answer is 400.
+`GET /restart_data_generation?group_number=1` starts again with batch 1. The same seed makes the same batches; progress is kept in memory.
 """
 
-import argparse
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,9 +16,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import numpy as np
+import typer
 import uvicorn
 from fastapi import FastAPI, HTTPException, Query
 
+from hearth.cli import values
+from hearth.cli.application import CommandError, run_program
 from hearth.contracts import Contract, list_contracts
 from hearth.contracts.model import BatchSource
 from hearth.errors import HearthError
@@ -36,34 +37,34 @@ Rows = list[list[str | None]] | list[dict[str, str | None]]
 
 @dataclass
 class Groups:
-    """How far each group has come. Threads may share it."""
+    """The progress of each group. Threads may share it."""
 
     batches: int
     seconds: float
     clock: Callable[[], float] = time.monotonic
-    _handed_out: dict[int, tuple[int, float]] = field(default_factory=dict)  # by group: the last batch, and when it was first handed out
+    _latest: dict[int, tuple[int, float]] = field(default_factory=dict)  # by group: number and first time of the latest batch
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def next(self, group: int) -> int | None:
-        """Return the number of the batch to hand out, counted from 1; None when there are no more."""
+        """Return the number of the batch for a request of now, from 1; None when there are no more."""
         with self._lock:
-            number, since = self._handed_out.get(group, (0, -np.inf))
+            number, since = self._latest.get(group, (0, -np.inf))
             if self.clock() - since < self.seconds:
                 return number
             if number == self.batches:
                 return None
-            self._handed_out[group] = (number + 1, self.clock())
+            self._latest[group] = (number + 1, self.clock())
             return number + 1
 
     def restart(self, group: int) -> None:
-        """Begin anew with the first batch."""
+        """Start again with batch 1."""
         with self._lock:
-            self._handed_out.pop(group, None)
+            self._latest.pop(group, None)
 
 
 @dataclass(frozen=True)
 class Generator:
-    """Makes the batches of a data set; all values are texts, as in a file."""
+    """The maker of the batches of a data set; all values are texts, as in a file."""
 
     fakes: FakeRecords
     rows: int
@@ -71,7 +72,7 @@ class Generator:
     form: Form
 
     def batch(self, group: int, number: int) -> Rows:
-        """Generate a batch; the same one each time."""
+        """Return a batch; the same numbers give the same batch."""
         own_seed = int(np.random.SeedSequence([self.seed, group, number]).generate_state(1)[0])
         frame = self.fakes.frame(self.rows, own_seed).astype(object)
         pairs = [zip(frame[name], frame[name].isna(), strict=True) for name in frame]
@@ -85,19 +86,21 @@ def create_app(contracts: Sequence[Contract], settings: BatchApiSettings, seed: 
 
     Raises:
         ValueError: two data sets come from the same path.
-        InvalidStatistics: one cannot be generated.
+        InvalidStatistics: the statistics of a data set cannot be used.
     """
     app = FastAPI(title="Batches of generated data", docs_url=None, redoc_url=None)
-    served: dict[str, str] = {}
+    datasets: dict[str, str] = {}  # by path
     progress: list[Groups] = []
     for contract in contracts:
         if not isinstance(contract.source, BatchSource):
             continue
         path = contract.source.path
-        if path in served:
-            message = f"{served[path]!r} and {contract.name!r} both come from {path}: one contract has to name another path (source.path)."
+        if path in datasets:
+            message = (
+                f"{datasets[path]!r} and {contract.name!r} both come from {path}: one contract has to name another path (source.path)."
+            )
             raise ValueError(message)
-        served[path] = contract.name
+        datasets[path] = contract.name
         fakes = FakeRecords.load(contract, settings.data_dir)
         progress.append(Groups(settings.batch_api_batches, settings.batch_api_seconds))
         _serve(app, path, Generator(fakes, settings.batch_api_rows, seed, form), progress[-1])
@@ -110,7 +113,7 @@ def create_app(contracts: Sequence[Contract], settings: BatchApiSettings, seed: 
 
     @app.get("/health")
     def health() -> dict[str, dict[str, str]]:
-        return {"data_sets": served}
+        return {"data_sets": datasets}
 
     return app
 
@@ -124,21 +127,18 @@ def _serve(app: FastAPI, path: str, generator: Generator, groups: Groups) -> Non
         return {"group_number": group_number, "batch_number": number, "data": generator.batch(group_number, number)}
 
 
-def main() -> int:
-    """Serve until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=DEMO_SEED)
-    parser.add_argument("--form", choices=("lists", "objects"), default="lists", help="what a row is; a list has no names in it")
-    options = parser.parse_args()
+def main(
+    seed: Annotated[int, values.seed("The same seed makes the same batches.")] = DEMO_SEED,
+    form: Annotated[Form, typer.Option(help="The form of a row; a list has no names in it.")] = "lists",
+) -> None:
+    """Hand out generated data in batches over HTTP until SIGTERM or SIGINT."""
     try:
         settings = BatchApiSettings()
-        app = create_app(list_contracts(settings.data_dir), settings, options.seed, options.form)
+        app = create_app(list_contracts(settings.data_dir), settings, seed, form)
     except (HearthError, ValueError) as error:
-        print(f"No batches can be handed out: {error}", file=sys.stderr)
-        return 1
+        raise CommandError(f"No batches can be served: {error}") from error
     uvicorn.run(app, host=settings.batch_api_host, port=settings.batch_api_port, access_log=True)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

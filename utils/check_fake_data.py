@@ -1,24 +1,26 @@
-"""Check fake data against a real file: a model that was trained on fake rows only must do well on the real ones.
+"""Check fake data against a real file: a model of fake rows must do well on the real ones.
 
     python utils/check_fake_data.py path/to/real.csv --dataset employees
 
-Prints macro-F1 and accuracy of LightGBM, trained on fake rows and judged on the whole real file, beside the same model trained on 80 % of
-the real file and judged on the rest. Then how far marginals, dependence and missing shares are off. Ends with status 1 if the macro-F1 of
-the first is below `--at-least`. Needs the environment `airflow`.
+Prints macro-F1 and accuracy of LightGBM, trained on fake rows and tested on the whole real file, and of the same model trained on 80 % of
+the real file and tested on the rest; then the largest differences of marginals, correlations and missing shares. The exit code is 1 if the
+macro-F1 of the first is below `--at-least`. Needs the environment `airflow`.
 """
 
-import argparse
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+import typer
 from lightgbm import LGBMClassifier
 from scipy.stats import ks_2samp
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import Pipeline
 
+from hearth.cli import values
+from hearth.cli.application import CommandError, run_program
 from hearth.contracts import CategoryColumn, Contract, IdentifierColumn, load_contract
 from hearth.data.cleaning import clean, split, target_codes
 from hearth.data.csv_validation import read_raw, validate
@@ -40,12 +42,12 @@ class Sample:
 
     @property
     def title(self) -> str:
-        """What the table calls it."""
+        """Its name in the table."""
         return f"{self.name} ({len(self.X):,} rows)"
 
 
-def print_judgement(contract: Contract, train: Sample, test: Sample) -> float:
-    """Train on one sample, judge on the other, print a line of the table and return the macro-F1."""
+def print_scores(contract: Contract, train: Sample, test: Sample) -> float:
+    """Train on one sample, test on the other, print a line of the table and return the macro-F1."""
     classifier = LGBMClassifier(n_estimators=150, learning_rate=0.05, num_leaves=10, n_jobs=1, random_state=0, verbose=-1)
     features = build_features(contract).set_output(transform="pandas")
     predicted = Pipeline([("features", features), ("classifier", classifier)]).fit(train.X, train.y).predict(test.X)
@@ -55,7 +57,7 @@ def print_judgement(contract: Contract, train: Sample, test: Sample) -> float:
 
 
 def spearman(contract: Contract, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return rank correlations of all columns but identifiers, categories by position, and of what is missing."""
+    """Return rank correlations of all columns but identifiers, categories by position, and of missing values."""
     columns = {}
     for name, column in contract.columns.items():
         if isinstance(column, IdentifierColumn):
@@ -68,7 +70,7 @@ def spearman(contract: Contract, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def print_comparison(contract: Contract, real: pd.DataFrame, fake: pd.DataFrame) -> None:
-    """Print where the two frames differ most."""
+    """Print the largest differences of the two frames."""
     in_real, in_fake = spearman(contract, real), spearman(contract, fake)
     upper = np.triu(np.ones(in_real.shape, dtype=bool), k=1)
     reals, fakes = in_real.to_numpy()[upper], in_fake.reindex_like(in_real).to_numpy()[upper]
@@ -83,10 +85,10 @@ def print_comparison(contract: Contract, real: pd.DataFrame, fake: pd.DataFrame)
     for name, column in contract.columns.items():
         if isinstance(column, IdentifierColumn):
             continue
-        known = [frame[name].dropna() for frame in (real, fake)]
+        samples = [frame[name].dropna() for frame in (real, fake)]
         if isinstance(column, CategoryColumn):
-            known = [values.map({text: i for i, text in enumerate(column.texts)}).astype("float64") for values in known]
-        distances[name] = float(ks_2samp(*[values.to_numpy().astype("float64") for values in known]).statistic)
+            samples = [sample.map({text: i for i, text in enumerate(column.texts)}).astype("float64") for sample in samples]
+        distances[name] = float(ks_2samp(*[sample.to_numpy().astype("float64") for sample in samples]).statistic)
     for name, distance in sorted(distances.items(), key=lambda item: -item[1])[:LARGEST_DIFFERENCES]:
         print(f"  {name}: {distance:.3f}")
 
@@ -102,37 +104,35 @@ def _sample(contract: Contract, name: str, frame: pd.DataFrame) -> Sample:
     return Sample(name, kept[list(contract.feature_names)], target_codes(contract, kept[contract.target.column]))
 
 
-def main() -> int:
-    """Compare, print, and say by the status whether the fake data are good enough."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("csv", type=Path, help="the real file")
-    parser.add_argument("--dataset", default="employees")
-    parser.add_argument("--data-dir", type=Path, help="where the data sets are (default: HEARTH_DATA_DIR)")
-    parser.add_argument("--rows", type=int, default=15_000, help="fake rows to train on")
-    parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--at-least", type=float, default=0.80, help="macro-F1 that the fake-trained model must reach")
-    options = parser.parse_args()
-    data_dir = options.data_dir or get_settings().data_dir
+def main(  # noqa: PLR0913, PLR0917 - each is an option
+    csv: Annotated[Path, typer.Argument(help="The real file.")],
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="The data set.")] = "employees",
+    data_dir: Annotated[Path | None, typer.Option(help="The folder of the data sets (default: HEARTH_DATA_DIR).")] = None,
+    rows: Annotated[int, values.whole("Fake rows to train on.")] = 15_000,
+    seed: Annotated[int, values.seed()] = 42,
+    at_least: Annotated[float, values.share("The macro-F1 that the model of fake rows must reach.")] = 0.80,
+) -> None:
+    """Check fake data against a real file; the exit code is 1 if they are not good enough."""
+    data_dir = data_dir or get_settings().data_dir
     try:
-        contract = load_contract(options.dataset, data_dir)
-        real = validate(contract, read_raw(contract, options.csv.read_bytes(), options.csv.name)).accepted
-        fake_text = FakeRecords.load(contract, data_dir).frame(options.rows, options.seed).to_csv(index=False)
+        contract = load_contract(dataset, data_dir)
+        real = validate(contract, read_raw(contract, csv.read_bytes(), csv.name)).accepted
+        fake_text = FakeRecords.load(contract, data_dir).frame(rows, seed).to_csv(index=False)
         fake = validate(contract, read_raw(contract, fake_text.encode(), "fake rows")).accepted
     except (HearthError, OSError) as error:
-        print(f"The fake data of {options.dataset!r} could not be checked: {error}", file=sys.stderr)
-        return 1
+        raise CommandError(f"The fake data of {dataset!r} could not be checked: {error}") from error
     train, everything = [_sample(contract, name, frame) for name, frame in (("fake", fake), ("real", real))]
     halves = split(contract, clean(contract, real).frame)
     real_train, real_test = Sample("real", halves.X_train, halves.y_train), Sample("real, set aside", halves.X_test, halves.y_test)
     print(f"{'trained on':<22}{'tested on':<30}{'macro-F1':>9}{'accuracy':>10}")
-    macro_f1 = print_judgement(contract, train, everything)
-    print_judgement(contract, real_train, real_test)
-    print_judgement(contract, train, real_test)
+    macro_f1 = print_scores(contract, train, everything)
+    print_scores(contract, real_train, real_test)
+    print_scores(contract, train, real_test)
     print_comparison(contract, real, fake)
-    enough = macro_f1 >= options.at_least
-    print(f"\nMacro-F1 of fake on real is {macro_f1:.4f}, wanted {options.at_least:.2f}: {'good enough' if enough else 'too low'}.")
-    return 0 if enough else 1
+    is_enough = macro_f1 >= at_least
+    print(f"\nMacro-F1 of fake on real is {macro_f1:.4f}, required {at_least:.2f}: {'good enough' if is_enough else 'too low'}.")
+    raise typer.Exit(not is_enough)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

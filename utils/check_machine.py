@@ -1,6 +1,6 @@
-"""Say what this machine lacks before anything is installed; standard library only.
+"""What this machine lacks, checked before anything is installed; standard library only.
 
-`--install` gets it on Debian, as root, and what only some of the tests need as well.
+`--install` installs it on Debian, as root, together with what only some tests need.
 """
 
 import ctypes
@@ -16,15 +16,25 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 
 @dataclass(frozen=True)
 class Lack:
-    """Something that is missing, why it is needed, and what to install."""
+    """Something that is missing, with its purpose and the packages that have it."""
 
     what: str
     debian: str
     macos: str
 
+    @property
+    def remedy(self) -> str:
+        """The command that installs it."""
+        return f"brew install {self.macos}" if sys.platform == "darwin" else f"apt-get install {self.debian}"
+
+
+def is_supported(version: tuple[int, ...]) -> bool:
+    """Tell whether Hearth runs on this version of Python, such as (3, 12)."""
+    return OLDEST <= version[:2] <= NEWEST
+
 
 def find_lacks() -> list[Lack]:
-    """Look for what pip cannot install."""
+    """Return what is missing and pip cannot install."""
     lacks = []
     if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
         lacks.append(Lack("Python's venv module, for the environments", "python3-venv", "python@3.13"))
@@ -36,7 +46,7 @@ def find_lacks() -> list[Lack]:
 
 
 def find_test_lacks() -> list[Lack]:
-    """Look for what some tests need, which are skipped without."""
+    """Return what is missing and some tests need; without it they are skipped."""
     path = f"{os.environ.get('PATH', '')}:/usr/sbin"
     lacks = []
     if shutil.which("mariadbd", path=path) is None:
@@ -47,11 +57,12 @@ def find_test_lacks() -> list[Lack]:
 
 
 def main() -> int:
-    """Print what is missing; 0 if nothing is that Hearth cannot run without."""
-    if not OLDEST <= sys.version_info[:2] <= NEWEST:
-        found = ".".join(map(str, sys.version_info[:3]))
+    """Print what is missing; 0 if Hearth can run."""
+    if not is_supported(sys.version_info[:2]):
+        version = ".".join(map(str, sys.version_info[:3]))
         print(
-            f"Hearth runs on Python 3.11 to 3.13, but {sys.executable} is {found}. Name another: make PYTHON=python3.12 …", file=sys.stderr
+            f"Hearth runs on Python 3.11 to 3.13, but {sys.executable} is {version}. Name another: make PYTHON=python3.12 …",
+            file=sys.stderr,
         )
         return 1
     lacks = find_lacks()
@@ -65,8 +76,7 @@ def main() -> int:
             except subprocess.CalledProcessError as error:
                 print(f"Tests will be skipped that need {', '.join(lack.what for lack in for_tests)}: {error}", file=sys.stderr)
     for lack in lacks:
-        command = f"brew install {lack.macos}" if sys.platform == "darwin" else f"apt-get install {lack.debian}"
-        print(f"This machine lacks {lack.what}. Install it: {command}", file=sys.stderr)
+        print(f"This machine lacks {lack.what}. Install it: {lack.remedy}", file=sys.stderr)
     return 1 if lacks else 0
 
 

@@ -1,11 +1,10 @@
 """Put fake records into the stream: `python utils/fake_data_producer.py [--drift] [--rate max] [--dataset all] …`.
 
-Every message holds records of one data set and asks another model: the families of each data set and its champion, in turn, as far as they
-are trained. While the stream is longer than HEARTH_STREAM_MAX_LENGTH nothing is sent, so a worker that is away costs no memory. A message
-whose answer was lost is sent again: the records are made up, and one more does no harm.
+Each message holds records of one data set and names an alias: the trained families of each data set and its champion, in turn. While the
+stream is longer than HEARTH_STREAM_MAX_LENGTH nothing is sent, so an absent worker costs no memory. A message without an answer from the
+server is sent again, and may then be there twice: its records are fake.
 """
 
-import argparse
 import contextlib
 import logging
 import signal
@@ -15,7 +14,12 @@ import time
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Annotated
 
+import typer
+
+from hearth.cli import values
+from hearth.cli.application import FAILED, run_program
 from hearth.contracts import Contract
 from hearth.contracts.loading import ALL, chosen_contracts
 from hearth.errors import HearthError
@@ -32,49 +36,70 @@ from hearth.streaming.retrying import Retrier, Stopped, wait_while_full
 
 logger = logging.getLogger("producer")
 
-AS_FAST_AS_POSSIBLE = 0.0
 _TICK_SECONDS = 0.05
-_SHORTEST_PAUSE_SECONDS = 0.001  # less than that is a rounding error of the clock, and not worth a look at the stream
+_SHORTEST_PAUSE_SECONDS = 0.001  # less is a rounding error of the clock
 _UNTRAINED_SECONDS = 0.5
-_MOST_AT_ONCE = 1_000
+_BATCH_MESSAGES = 1_000
 _SAMPLE_ROWS = 1_000
 
 
-def main() -> int:
-    """Send until SIGTERM, SIGINT or the number of records that was asked for."""
+def main(  # noqa: PLR0913, PLR0917 - each is an option
+    dataset: Annotated[str | None, values.datasets("One data set, several, or all (default: HEARTH_PRODUCER_DATASET).")] = None,
+    alias: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ALIAS", help="Send to this alias, trained or not; may be repeated (default: all that are trained)."),
+    ] = None,
+    records: Annotated[int | None, values.whole("Stop after this number of records (default: never).")] = None,
+    records_per_message: Annotated[int, values.whole("Records in a message.")] = 1,
+    rate: Annotated[float | None, values.rate("Records a second, or max (default: HEARTH_PRODUCER_RECORDS_PER_SECOND).")] = None,
+    bad_share: Annotated[float | None, values.share("The share of invalid records (default: HEARTH_PRODUCER_BAD_SHARE).")] = None,
+    drift: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[COLUMN=AMOUNT/min]",
+            help="'Sleep Hours=-0.5/min', 'Sleep Hours=-0.1sd/min' (standard deviations) or 'Gender=Male+10%/min'; may be repeated; "
+            "without a value some columns are selected.",
+        ),
+    ] = None,
+    seed: Annotated[int, values.seed("The same seed sends the same records.")] = 42,
+) -> None:
+    """Put fake records into the stream until SIGTERM, SIGINT or the number of records."""
     configure_logging("producer")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
         settings = ProducerSettings()
-        options = _parser(settings).parse_args()
-        sources = _sources(settings, options.dataset or settings.producer_dataset, options.alias, options.drift or (), options.seed)
-        _announce(sources, options.rate, settings.stream_name)
-        addresses = {(source.contract.name, alias) for source in sources for alias in source.aliases}
-        with _models(settings, addresses, named=bool(options.alias)) as models:
+        speed = settings.producer_records_per_second if rate is None else rate
+        sources = _sources(settings, dataset or settings.producer_dataset, alias or (), drift or (), seed)
+        _announce(sources, speed, settings.stream_name)
+        addresses = {(source.contract.name, name) for source in sources for name in source.aliases}
+        with _models(settings, addresses, named=bool(alias)) as models:
             messages = fake_messages(
                 sources,
-                options.seed,
-                sizes=(options.records_per_message,),
-                records=options.records,
-                bad_share=options.bad_share,
-                minutes=_clock(options.rate),
+                seed,
+                sizes=(records_per_message,),
+                records=records,
+                bad_share=settings.producer_bad_share if bad_share is None else bad_share,
+                minutes=_clock(speed),
                 is_there=lambda turn: (turn[0].contract.name, turn[1]) in models,
             )
             with StreamWriter(settings.redis_url.get_secret_value(), settings.stream_name) as writer:
-                retrier = Retrier(stop)
-                sent = produce(
-                    writer, messages, options.rate, settings.stream_max_length, retrier, lambda: any(one in models for one in addresses)
+                count = produce(
+                    writer,
+                    messages,
+                    speed,
+                    settings.stream_max_length,
+                    Retrier(stop),
+                    lambda: any(address in models for address in addresses),
                 )
     except HearthError as error:
         logger.critical("%s", error)
-        return 1
-    logger.info("stopped after %d records", sent)
-    return 0
+        raise typer.Exit(FAILED) from error
+    logger.info("stopped after %d records", count)
 
 
-def produce(  # noqa: PLR0913, PLR0917 - what is sent, how fast, and what for
+def produce(  # noqa: PLR0913, PLR0917 - where to, what, how fast, until when
     writer: StreamWriter,
     messages: Iterator[FakeMessage],
     rate: float,
@@ -82,49 +107,49 @@ def produce(  # noqa: PLR0913, PLR0917 - what is sent, how fast, and what for
     retrier: Retrier,
     has_models: Callable[[], bool] = lambda: True,
 ) -> int:
-    """Send messages at a rate of records a second until they end or the process is asked to stop; return how many records were sent.
+    """Send messages at a rate of records a second until they end or the process must stop; return the number of records.
 
-    Nothing is sent while the stream is full, or there is no model that could be asked.
+    Nothing is sent while the stream is full or no alias is trained.
     """
-    sent, since_start, start = 0, 0, time.monotonic()
+    total, since_start, start = 0, 0, time.monotonic()
     try:
         while not retrier.stopping:
             if _wait_for(has_models, retrier) | wait_while_full(writer.length, max_length, retrier):
-                since_start, start = 0, time.monotonic()  # what was not sent meanwhile is not made up for
+                since_start, start = 0, time.monotonic()  # the pause is not made up for
                 continue
             due = int((time.monotonic() - start) * rate) + 1 - since_start if rate else max_length
-            batch = _up_to(messages, due)
+            batch = _take(messages, due)
             if due > 0 and not batch:
                 break
             if batch:
                 retrier.call(partial(writer.send, [message.fields for message in batch]))
                 records = sum(message.records for message in batch)
-                sent, since_start = sent + records, since_start + records
+                total, since_start = total + records, since_start + records
             if rate:
                 until_next = since_start / rate - (time.monotonic() - start)
                 retrier.sleep(min(max(until_next, _SHORTEST_PAUSE_SECONDS), _TICK_SECONDS))
     except Stopped:
         logger.info("leaving while the server is away")
-    return sent
+    return total
 
 
 def _wait_for(has_models: Callable[[], bool], retrier: Retrier) -> bool:
-    """Return when there is a model to be asked, or the end has come; tell whether that had to be waited for."""
-    waited = False
+    """Wait until an alias is trained or the process must stop; tell whether that took any time."""
+    is_waiting = False
     while not retrier.stopping and not has_models():
-        if not waited:
+        if not is_waiting:
             logger.warning("waiting: none of these data sets has a model yet. Run a training first.")
-            waited = True
+            is_waiting = True
         retrier.sleep(_UNTRAINED_SECONDS)
-    if waited and not retrier.stopping:
+    if is_waiting and not retrier.stopping:
         logger.info("going on: there is a model")
-    return waited
+    return is_waiting
 
 
-def _up_to(messages: Iterator[FakeMessage], records: int) -> list[FakeMessage]:
-    """Take as many messages as it takes for so many records."""
+def _take(messages: Iterator[FakeMessage], records: int) -> list[FakeMessage]:
+    """Return the next messages that hold this number of records."""
     batch: list[FakeMessage] = []
-    while records > 0 and len(batch) < _MOST_AT_ONCE:
+    while records > 0 and len(batch) < _BATCH_MESSAGES:
         message = next(messages, None)
         if message is None:
             break
@@ -136,27 +161,27 @@ def _up_to(messages: Iterator[FakeMessage], records: int) -> list[FakeMessage]:
 def _sources(settings: ProducerSettings, datasets: str, aliases: Sequence[str], drifts: Sequence[str], seed: int) -> list[Source]:
     contracts = _contracts(settings, datasets)
     fakes = {contract.name: FakeRecords.load(contract, settings.data_dir) for contract in contracts}
-    drift = parse_drift(drifts, contracts, {name: given.records(_SAMPLE_ROWS, seed) for name, given in fakes.items()} if drifts else {})
+    drift = parse_drift(drifts, contracts, {name: fake.records(_SAMPLE_ROWS, seed) for name, fake in fakes.items()} if drifts else {})
     sources = [Source.of(contract, fakes[contract.name], drift.get(contract.name)) for contract in contracts]
     return [replace(source, aliases=tuple(aliases)) for source in sources] if aliases else sources
 
 
 def _contracts(settings: ProducerSettings, datasets: str) -> list[Contract]:
-    chosen = chosen_contracts(datasets, settings.data_dir)
-    return [found for found in chosen if datasets != ALL or (settings.data_dir / found.name / FILE_NAME).exists()]
+    contracts = chosen_contracts(datasets, settings.data_dir)
+    return [contract for contract in contracts if datasets != ALL or (settings.data_dir / contract.name / FILE_NAME).exists()]
 
 
 def _models(
     settings: ProducerSettings, addresses: Collection[tuple[str, str]], *, named: bool
 ) -> contextlib.AbstractContextManager[Container[tuple[str, str]]]:
-    """Give the models that are asked: the trained ones. Who has named some wants them asked, trained or not."""
+    """Return the aliases to send to: the trained ones, or if some are named on the command line, those, trained or not."""
     if named:
         return contextlib.nullcontext(addresses)
     return ServedAliases(Registry.from_settings(settings), {dataset for dataset, _ in addresses}, settings.alias_poll_seconds)
 
 
 def _clock(rate: float) -> Callable[[int], float]:
-    """Return what tells the minutes at which a record is sent: by its number, so that a drift can be repeated, if there is a rate."""
+    """Return a function from the number of a record to its minute; with a rate it is exact, so that a drift can be repeated."""
     start = time.monotonic()
     return lambda number: number / rate / 60 if rate else (time.monotonic() - start) / 60
 
@@ -170,56 +195,11 @@ def _announce(sources: Sequence[Source], rate: float, stream: str) -> None:
             logger.info("%s drifts: %s", source.contract.name, source.drift)
 
 
-def _parser(settings: ProducerSettings) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", help=f"such as employees,heart, or {ALL}: each that has statistics (default: HEARTH_PRODUCER_DATASET)")
-    parser.add_argument(
-        "--alias",
-        action="append",
-        default=[],
-        help="ask this model, trained or not; again for more (default: the families and the champion that are trained)",
-    )
-    parser.add_argument("--records", type=_count, help="stop after so many (default: never)")
-    parser.add_argument("--records-per-message", type=_count, default=1)
-    parser.add_argument(
-        "--rate", type=_rate, default=settings.producer_records_per_second, help="records a second; max or 0: as fast as possible"
-    )
-    parser.add_argument(
-        "--bad-share", type=_share, default=settings.producer_bad_share, help="the share of records that are bad on purpose"
-    )
-    parser.add_argument(
-        "--drift",
-        action="append",
-        nargs="?",
-        const="",
-        metavar="COLUMN=AMOUNT/min",
-        help="'Sleep Hours=-0.5/min', 'Sleep Hours=-0.1sd/min' (standard deviations) or 'Gender=Male+10%%/min'; again for more; "
-        "without a value some columns are chosen",
-    )
-    parser.add_argument("--seed", type=int, default=42, help="the same seed sends the same records")
-    return parser
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError(text)
-    return count
-
-
-def _rate(text: str) -> float:
-    rate = AS_FAST_AS_POSSIBLE if text == "max" else float(text)
-    if not 0 <= rate < float("inf"):
-        raise ValueError(text)
-    return rate
-
-
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 <= share <= 1:
-        raise ValueError(text)
-    return share
+def with_empty_drift(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with an empty value for each `--drift` that has none: options of Typer always have one."""
+    following = [*arguments[1:], "--"]
+    return [f"{word}=" if word == "--drift" and after.startswith("-") else word for word, after in zip(arguments, following, strict=True)]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main, arguments=with_empty_drift(sys.argv[1:]))

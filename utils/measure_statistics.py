@@ -1,15 +1,17 @@
-"""Measure the statistics that fake rows are drawn from, on a real file, and write them to `data/<name>/statistics.json`.
+"""Measure on a real file the statistics that fake rows are drawn from, and write them to `data/<name>/statistics.json`.
 
     python utils/measure_statistics.py path/to/real.csv --dataset employees
 
-`hearth.fakes.measuring` says what is measured and what is left out. Needs the environment `airflow`.
+`hearth.fakes.measuring` describes what is measured and what is not. Needs the environment `airflow`.
 """
 
-import argparse
 import json
-import sys
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from hearth.cli.application import CommandError, run_program
 from hearth.contracts import load_contract
 from hearth.data.csv_validation import read_raw, validate
 from hearth.errors import HearthError
@@ -20,7 +22,7 @@ from hearth.settings import get_settings
 
 
 def to_json(statistics: Statistics) -> str:
-    """Write statistics so that a person can read them: what holds nothing further is on one line."""
+    """Return JSON that a person can read: an object or a list without further ones is on one line."""
     return _block(statistics.model_dump(mode="json", exclude_unset=True), "") + "\n"
 
 
@@ -34,36 +36,34 @@ def _block(value: object, indent: str) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-def main() -> int:
-    """Measure one file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("csv", type=Path, help="the real file")
-    parser.add_argument("--dataset", default="employees")
-    parser.add_argument("--data-dir", type=Path, help="where the data sets are (default: HEARTH_DATA_DIR)")
-    parser.add_argument("--edges", type=float, nargs="+", default=[], help="upper ends of all strata but the last (default: found)")
-    options = parser.parse_args()
-    data_dir = options.data_dir or get_settings().data_dir
+def main(
+    csv: Annotated[Path, typer.Argument(help="The real file.")],
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="The data set.")] = "employees",
+    data_dir: Annotated[Path | None, typer.Option(help="The folder of the data sets (default: HEARTH_DATA_DIR).")] = None,
+    edges: Annotated[
+        list[float] | None, typer.Option(help="Upper end of a stratum; repeated for all but the last (default: measured).")
+    ] = None,
+) -> None:
+    """Measure one file and write its statistics."""
+    data_dir = data_dir or get_settings().data_dir
     try:
-        contract = load_contract(options.dataset, data_dir)
-        checked = validate(contract, read_raw(contract, options.csv.read_bytes(), options.csv.name))
-        how = f"utils/measure_statistics.py on {contract.source.file}"
-        statistics = measure(contract, checked.accepted, sorted(options.edges), how)
+        contract = load_contract(dataset, data_dir)
+        checked = validate(contract, read_raw(contract, csv.read_bytes(), csv.name))
+        origin = f"utils/measure_statistics.py on {contract.source.file}"
+        statistics = measure(contract, checked.accepted, sorted(edges or ()), origin)
     except (HearthError, OSError) as error:
-        print(f"The statistics of {options.dataset!r} could not be measured: {error}", file=sys.stderr)
-        return 1
+        raise CommandError(f"The statistics of {dataset!r} could not be measured: {error}") from error
     if mistake := find_mistake(contract, statistics):
-        print(f"What was measured cannot be used: {mistake[0]}: {mistake[1]}", file=sys.stderr)
-        return 1
+        raise CommandError(f"These statistics cannot be used: {mistake[0]}: {mistake[1]}")
     path = data_dir / contract.name / FILE_NAME
     text = to_json(statistics)
     path.write_text(text, "utf-8")
-    left_out = len(checked.accepted) + len(checked.rejected) - statistics.about.rows
-    print(f"{path}: {len(statistics.strata)} strata of {statistics.about.rows:,} rows ({left_out} left out), {len(text) / 1000:.1f} kB.")
+    omitted = len(checked.accepted) + len(checked.rejected) - statistics.about.rows
+    print(f"{path}: {len(statistics.strata)} strata of {statistics.about.rows:,} rows ({omitted} left out), {len(text) / 1000:.1f} kB.")
     for stratum in statistics.strata:
         bounds = "missing" if stratum.target is None else f"{stratum.target[0]:g} to {stratum.target[1]:g}"
         print(f"  {contract.target.column} {bounds}: {stratum.rows:,} rows")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

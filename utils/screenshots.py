@@ -3,13 +3,14 @@
 Needs Chromium and Playwright (`make setup-dev`), and a stack whose stream moves.
 """
 
-import argparse
 import shutil
-import sys
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from playwright.sync_api import Page, sync_playwright
 
+from hearth.cli.application import CommandError, run_program
 from hearth.contracts import Contract, IntegerColumn, NumberColumn, load_contract
 from hearth.fakes import FakeRecords
 
@@ -23,52 +24,49 @@ _SETTLE_MILLISECONDS = 3_000.0
 _ROWS = 500
 
 
-def main() -> int:
-    """Take them all."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--url", default="http://127.0.0.1:8501", help="where the page is")
-    parser.add_argument("--dataset", default="employees", help="what the file that is scored is about")
-    parser.add_argument("--output", type=Path, default=ROOT / "docs/images")
-    parser.add_argument("--dark", action="store_true", help="as it is where the system is dark")
-    parser.add_argument("--phone", action="store_true", help="as wide as a phone")
-    options = parser.parse_args()
+def main(
+    url: Annotated[str, typer.Option(help="The address of the page.")] = "http://127.0.0.1:8501",
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="The data set of the scored file.")] = "employees",
+    output: Annotated[Path, typer.Option(help="The folder for the pictures.")] = ROOT / "docs/images",
+    dark: Annotated[bool, typer.Option("--dark", help="In the dark theme.")] = False,
+    phone: Annotated[bool, typer.Option("--phone", help="In the width of a phone.")] = False,
+) -> None:
+    """Take the pictures of the page that the documentation shows."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        print("Chromium is not installed: apt-get install chromium", file=sys.stderr)
-        return 1
-    options.output.mkdir(parents=True, exist_ok=True)
-    file = fake_file(load_contract(options.dataset, ROOT / "data"))
-    width = _PHONE_WIDTH if options.phone else _WIDTH
+        raise CommandError("Chromium is not installed: apt-get install chromium")
+    output.mkdir(parents=True, exist_ok=True)
+    file = fake_file(load_contract(dataset, ROOT / "data"))
+    width = _PHONE_WIDTH if phone else _WIDTH
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=chromium, args=_FLAGS) as browser:
-        page = browser.new_page(color_scheme="dark" if options.dark else "light")
+        page = browser.new_page(color_scheme="dark" if dark else "light")
 
-        def opened(view: str) -> Page:
+        def open_view(view: str) -> Page:
             page.set_viewport_size({"width": width, "height": _HEIGHT})
-            page.goto(f"{options.url}/{view}")
+            page.goto(f"{url}/{view}")
             page.get_by_role("heading", level=1).wait_for()
             return page
 
         def take(name: str) -> None:
-            _take(page, width, options.output / name)
+            _take(page, width, output / name)
 
-        opened("").get_by_role("button", name="Predict", exact=True).click()
+        open_view("").get_by_role("button", name="Predict", exact=True).click()
         page.get_by_text("Why?").first.click()
         page.get_by_text("Why version").wait_for()
         take("predict.png")
-        opened("live").get_by_text("Looked at").wait_for()
+        open_view("live").get_by_text("Looked at").wait_for()
         for letters in page.get_by_text("The latest dead letters").all():
             letters.click()
         take("live.png")
-        opened("file").get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
+        open_view("file").get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
             {"name": "people.csv", "mimeType": "text/csv", "buffer": file}
         )
         page.get_by_text("The first rows").wait_for()
         take("file.png")
-        opened("models").get_by_test_id("stImage").wait_for()
+        open_view("models").get_by_test_id("stImage").wait_for()
         take("models.png")
-        opened("health").get_by_text("Aliases").wait_for()
+        open_view("health").get_by_text("Aliases").wait_for()
         take("health.png")
-    return 0
 
 
 def fake_file(contract: Contract, rows: int = _ROWS) -> bytes:
@@ -80,7 +78,7 @@ def fake_file(contract: Contract, rows: int = _ROWS) -> bytes:
 
 
 def _take(page: Page, width: int, path: Path) -> None:
-    """Take all of the page, whose window scrolls inside."""
+    """Take a picture of the whole page, which scrolls inside its window."""
     page.wait_for_timeout(_SETTLE_MILLISECONDS)
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": width, "height": min(_HIGHEST, int(height))})
@@ -91,4 +89,4 @@ def _take(page: Page, width: int, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -2,58 +2,78 @@
 
 Numbered records go through real workers on a real Valkey, PostgreSQL and MLflow, with a LightGBM pipeline of 200 trees. Meanwhile workers
 are killed, and the servers are stopped, crashed, killed and started again. In the end every good record must have exactly one row, every
-bad message exactly one dead letter, nothing may be pending, and the stream must be trimmed. What goes wrong, when, and what is sent, is
-drawn from the seed; what the machine is doing at that moment is not.
+bad message exactly one dead letter, nothing may be pending, and the stream must be trimmed. The seed decides what is sent and which faults
+happen when; the load of the machine at that moment does not repeat.
 """
 
-import argparse
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
 from benchmarks.chaos.plan import draw_blows
 from benchmarks.chaos.run import ChaosError, Report, Run, Servers
 from benchmarks.harness import model
 from deploy.embedded import temporary_servers
+from hearth.cli import values
+from hearth.cli.application import CommandError, run_program
+from hearth.cli.tables import make_console, make_table
 from hearth.contracts import load_contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.fakes import FakeRecords
 from hearth.predictions.migration import migrate
 from hearth.registry import Registry
 from hearth.streaming.producer.fake_messages import Source, fake_messages
-from utils.console import make_console, make_table
 
 _FAMILY = "lightgbm"
 _SIZES = (1, 1, 1, 10, 50)  # records in a message
 _TRAINING_ROWS = 3_000
 
 
-def main() -> int:
-    """Run, print the counts; 0 if all of them are as they have to be."""
-    options = _parser().parse_args()
+@dataclass(frozen=True)
+class Options:
+    """What is sent and what goes wrong."""
+
+    records: int
+    workers: int
+    kills: int
+    restarts: int
+    bad_share: float
+    seed: int
+
+
+def main(  # noqa: PLR0913, PLR0917 - each is an option
+    records: Annotated[int, values.whole("Records to send.")] = 100_000,
+    workers: Annotated[int, values.whole("Workers at the same time.")] = 2,
+    kills: Annotated[int, values.whole("How often a worker is killed.", minimum=0)] = 20,
+    restarts: Annotated[int, values.whole("How often each server is stopped and started.", minimum=0)] = 3,
+    bad_share: Annotated[float, values.share("The share of records that break the contract.")] = 0.01,
+    seed: Annotated[int, values.seed("The same seed sends the same records and plans the same faults.")] = 1,
+    logs: Annotated[Path | None, typer.Option(help="The folder for the workers' logs (default: a temporary one).")] = None,
+) -> None:
+    """Kill workers and servers while records go through the stream, and count what comes out."""
+    options = Options(records, workers, kills, restarts, bad_share, seed)
     console = make_console()
-    logs = options.logs or Path(tempfile.mkdtemp(prefix="hearth-chaos-"))
-    logs.mkdir(parents=True, exist_ok=True)
+    folder = logs or Path(tempfile.mkdtemp(prefix="hearth-chaos-"))
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        report = _run(options, logs, console.print)
+        report = _run(options, folder, console.print)
     except (ChaosError, temporary_servers.ServerStartError) as error:
-        console.print(f"[red]The run did not come to its end:[/red] {error}. Logs of the workers: {logs}")
-        return 1
-    _show(report, options, console)
+        raise CommandError(f"The run did not come to its end: {error}. Logs of the workers: {folder}") from error
+    _print(report, options, console)
     if not report.holds:
-        console.print(f"[red]This is not what was promised.[/red] Logs of the workers: {logs}")
-        return 1
+        raise CommandError(f"Records were lost or doubled. Logs of the workers: {folder}")
     console.print("Nothing was lost, and nothing was doubled.")
-    if not options.logs:
-        shutil.rmtree(logs)
-    return 0
+    if not logs:
+        shutil.rmtree(folder)
 
 
-def _run(options: argparse.Namespace, logs: Path, say: Callable[[str], None]) -> Report:
+def _run(options: Options, logs: Path, say: Callable[[str], None]) -> Report:
     with temporary_servers.mlflow() as mlflow, temporary_servers.valkey_server() as valkey, temporary_servers.postgres_server() as postgres:
         contract = load_contract("employees", model.DATA)
         X, y = model.rows(contract, _TRAINING_ROWS)
@@ -70,8 +90,8 @@ def _run(options: argparse.Namespace, logs: Path, say: Callable[[str], None]) ->
         return run.to_its_end(blows)
 
 
-def _show(report: Report, options: argparse.Namespace, console: Console) -> None:
-    table = make_table("What has to be, and what is", "count", "expected", "found", "")
+def _print(report: Report, options: Options, console: Console) -> None:
+    table = make_table("Counts", "count", "expected", "found", "")
     for count in report.counts:
         mark = "" if count.holds else f"[red]WRONG[/red] {', '.join(count.examples)}"
         table.add_row(count.what, f"{count.expected:,}", f"{count.found:,}", mark)
@@ -89,17 +109,5 @@ def _show(report: Report, options: argparse.Namespace, console: Console) -> None
     console.print(f"{report.seconds:.0f} s from the first message on.")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=100_000)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--kills", type=int, default=20, help="how often a worker is killed")
-    parser.add_argument("--restarts", type=int, default=3, help="how often each server is stopped and started")
-    parser.add_argument("--bad-share", type=float, default=0.01, help="the share of records that no model will ever see")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--logs", type=Path, help="where the workers' logs go (default: a temporary folder)")
-    return parser
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

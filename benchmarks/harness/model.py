@@ -3,16 +3,17 @@
 python -m benchmarks.harness.model FOLDER [--register TRACKING_URI]
 """
 
-import argparse
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import joblib
 import numpy as np
 import pandas as pd
+import typer
 from sklearn.pipeline import Pipeline
 
+from hearth.cli.application import run_program
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.data.cleaning import target_codes
@@ -27,21 +28,19 @@ ROWS, SEED = 15_000, 42
 TREES: dict[str, float | int | str] = {"n_estimators": 200, "num_leaves": 31, "max_depth": -1}
 
 
-def main() -> int:
-    """Fit one pipeline for each family and write it down."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--register", help="tracking URI of an MLflow server")
-    options = parser.parse_args()
+def main(
+    folder: Path,
+    registry_uri: Annotated[str | None, typer.Option("--register", help="Tracking URI of an MLflow server.")] = None,
+) -> None:
+    """Fit one pipeline for each family, write them to a folder, and register them if a registry is named."""
     contract = load_contract("employees", DATA)
     X, y = rows(contract, ROWS)
-    registry = Registry(options.register) if options.register else None
+    registry = Registry(registry_uri) if registry_uri else None
     for family in contract.families:
         pipeline = fitted(contract, family, X, y)
-        joblib.dump(pipeline, options.folder / f"{family}.joblib")
+        joblib.dump(pipeline, folder / f"{family}.joblib")
         if registry:
             register(registry, contract, family, pipeline, X)
-    return 0
 
 
 def rows(contract: Contract, count: int, seed: int = SEED) -> tuple[pd.DataFrame, np.ndarray]:
@@ -79,4 +78,4 @@ def register(registry: Registry, contract: Contract, family: str, pipeline: Pipe
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

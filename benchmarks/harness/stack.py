@@ -2,14 +2,13 @@
 
 import contextlib
 import os
-import subprocess
-import sys
 
 import psutil
 from dotenv import dotenv_values
 
 from benchmarks.harness.model import DATA
 from deploy.embedded.temporary_servers import ROOT, create_database, mlflow, postgres, valkey
+from hearth.predictions.migration import migrate
 
 _MEGABYTE = 1e6
 
@@ -30,7 +29,7 @@ def servers(stack: contextlib.ExitStack) -> tuple[dict[str, str], str]:
         "HEARTH_REDIS_URL": stack.enter_context(valkey()),
         **{name: value for name, value in os.environ.items() if name.startswith("HEARTH_")},
     }
-    subprocess.run([sys.executable, "-m", "hearth.predictions", "migrate"], cwd=ROOT, env={**os.environ, **settings}, check=True)
+    migrate(settings["HEARTH_PREDICTIONS_URL"])
     return settings, registry
 
 

@@ -3,20 +3,23 @@
 python -m benchmarks.harness.stream_parts PART --url … --registry … --model … --messages …: prints messages of one record a second.
 """
 
-import argparse
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Annotated, NoReturn
 from uuid import uuid4
 
 import joblib
 import mlflow.pyfunc
 import pandas as pd
+import typer
 
 from benchmarks.harness.stream_messages import batches, employees
 from deploy.embedded.temporary_servers import ROOT
+from hearth.cli import values
+from hearth.cli.application import run_program
 from hearth.contracts.aliases import CHAMPION
 from hearth.registry import Registry
 from hearth.serving.compiled.scorer import CompiledScorer
@@ -26,7 +29,7 @@ from hearth.streaming.messages import read_records
 
 SEND, READ, PREDICT_PROBA, PYFUNC, ONE, LOAD = "send", "read", "predict_proba", "pyfunc", "one", "load"
 _AT_ONCE = 500
-_WITHOUT_HIREDIS = "import sys; sys.modules['hiredis'] = None; from benchmarks.harness.stream_parts import main; sys.exit(main())"
+_WITHOUT_HIREDIS = "import sys; sys.modules['hiredis'] = None; from benchmarks.harness.stream_parts import run; run()"
 Score = Callable[[Sequence[object]], object]
 
 
@@ -38,28 +41,26 @@ def timed(part: str, url: str, registry: str, model: Path, messages: int, *, hir
     return float(done.stdout)
 
 
-def main() -> int:
-    """Time one part and print what it does in a second."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=[SEND, READ, PREDICT_PROBA, PYFUNC, ONE, LOAD])
-    parser.add_argument("--url", required=True)
-    parser.add_argument("--registry", required=True)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--messages", type=int, required=True)
-    options = parser.parse_args()
+def main(
+    part: str,
+    url: Annotated[str, typer.Option()],
+    registry: Annotated[str, typer.Option()],
+    model: Annotated[Path, typer.Option()],
+    messages: Annotated[int, values.whole("Messages of one record.")],
+) -> None:
+    """Time one part and print how many messages a second it does."""
     name = f"bench-{uuid4().hex}"
-    with StreamWriter(options.url, name) as writer, StreamConsumer(options.url, name, "workers", "one", 1_000) as reader:
-        sent = list(batches(options.messages, 1, _AT_ONCE))
+    with StreamWriter(url, name) as writer, StreamConsumer(url, name, "workers", "one", 1_000) as reader:
+        sent = list(batches(messages, 1, _AT_ONCE))
         began = time.perf_counter()
         for batch in sent:
             writer.send(batch)
         seconds = time.perf_counter() - began
         reader.join()
-        if options.part != SEND:
-            at_once = 1 if options.part in {ONE, LOAD} else _AT_ONCE
-            seconds = _read(reader, options.messages, at_once, _score(options.part, options.registry, options.model))
-    print(options.messages / seconds)
-    return 0
+        if part != SEND:
+            at_once = 1 if part in {ONE, LOAD} else _AT_ONCE
+            seconds = _read(reader, messages, at_once, _score(part, registry, model))
+    print(messages / seconds)
 
 
 def _read(reader: StreamConsumer, messages: int, at_once: int, score: Score) -> float:
@@ -89,5 +90,10 @@ def _score(part: str, registry: str, model: Path) -> Score:
     return lambda records: pipeline.predict_proba(pd.DataFrame(records).astype(kinds))
 
 
+def run() -> NoReturn:
+    """Run the program."""
+    run_program(main)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -1,4 +1,4 @@
-"""Say whether the service in this container can serve; what the health checks of docker-compose.yaml run, in every image.
+"""Health of the service in this container: the health checks of docker-compose.yaml run this in every image.
 
     python -m deploy.compose.healthcheck http URL
     python -m deploy.compose.healthcheck airflow URL COMPONENT
@@ -8,19 +8,19 @@
     python -m deploy.compose.healthcheck stream-worker
     python -m deploy.compose.healthcheck stream-producer
 
-Ends with 0 or with a message and 1. It runs every few seconds, so each check imports only what it needs: `airflow jobs check` alone would
-cost 8 seconds of CPU.
+The exit code is 0, or 1 with a message. It runs every few seconds, so each check imports only what it needs: `airflow jobs check` alone
+takes 8 seconds of CPU.
 """
 
-import http.client
 import json
 import os
 import socket
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from deploy.health import airflow_status, grpc_serves, http_get
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -32,29 +32,22 @@ _PAUSE_SECONDS = 60  # the producer sends every second, if it may
 
 
 class Unhealthy(Exception):
-    """The service cannot do its work; the message says what was seen."""
+    """The service cannot do its work; the message says why."""
 
 
-def http_ok(url: str) -> bytes:
-    """Return the body of a GET that is answered with success."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy knows nothing of containers
-    try:
-        with direct.open(url, timeout=_TIMEOUT_SECONDS) as answer:
-            body: bytes = answer.read()
-            return body
-    except (OSError, http.client.HTTPException) as error:  # HTTPError and URLError are OSErrors
-        raise Unhealthy(f"{url}: {error}") from error
+def http(url: str) -> None:
+    """Check that a GET succeeds."""
+    http_get(url)
 
 
 def airflow(url: str, component: str) -> None:
-    """Read what Airflow says of a component: its health page is a 200 even when the scheduler is dead."""
-    status = (json.loads(http_ok(f"{url}/api/v2/monitor/health")).get(component) or {}).get("status")
-    if status != "healthy":
-        raise Unhealthy(f"Airflow says that its {component} is {status}")
+    """Check the status that Airflow gives of a component."""
+    if (status := airflow_status(url, component)) != "healthy":
+        raise Unhealthy(f"Airflow's {component} is {status}")
 
 
 def airflow_job(job_type: str) -> None:
-    """Look for a fresh heartbeat of this container's own job in Airflow's database."""
+    """Check that Airflow's database has a fresh heartbeat of this container's job."""
     import psycopg2  # noqa: PLC0415 - only in Airflow's image
 
     url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
@@ -74,7 +67,7 @@ def airflow_job(job_type: str) -> None:
 
 
 def celery_worker() -> None:
-    """Ask this container's worker over the broker, as the scheduler's tasks reach it."""
+    """Check that this container's worker answers over the broker, as tasks of the scheduler reach it."""
     from celery import Celery  # noqa: PLC0415 - only in Airflow's image
     from kombu.exceptions import OperationalError  # noqa: PLC0415
 
@@ -89,22 +82,20 @@ def celery_worker() -> None:
 
 
 def grpc(port: str) -> None:
-    """Ask the standard health service of the gRPC server here."""
-    from deploy.embedded.health import grpc_serves  # noqa: PLC0415 - only in the image of the services
-
+    """Check the standard health service of the gRPC server in this container."""
     if not grpc_serves(int(port)):
-        raise Unhealthy(f"the gRPC server on port {port} does not say that it serves")
+        raise Unhealthy(f"the gRPC server on port {port} is not serving")
 
 
 def stream_worker() -> None:
-    """Look whether this container's consumer has asked for messages lately."""
+    """Check that this container's consumer has read from the stream lately."""
     from redis import RedisError  # noqa: PLC0415 - only in the image of the services
 
     group, host = os.environ["HEARTH_STREAM_GROUP"], socket.gethostname()
     try:
         consumers = _redis().xinfo_consumers(os.environ["HEARTH_STREAM_NAME"], group)
     except RedisError as error:
-        raise Unhealthy(f"the stream cannot be asked: {error}") from error
+        raise Unhealthy(f"the stream does not answer: {error}") from error
     idle = [consumer["idle"] for consumer in consumers if host in consumer["name"].decode()]
     if not idle or min(idle) > _IDLE_MILLISECONDS:
         raise Unhealthy(
@@ -113,22 +104,22 @@ def stream_worker() -> None:
 
 
 def stream_producer() -> None:
-    """Look whether messages come in, or there is a reason why not: the stream is as long as it may be, or there is no model to be asked."""
+    """Check that messages come in, unless the stream is full or no model is trained."""
     from redis import RedisError  # noqa: PLC0415 - only in the image of the services
 
     try:
         info = _redis().xinfo_stream(os.environ["HEARTH_STREAM_NAME"])
     except RedisError as error:
-        raise Unhealthy(f"the stream cannot be asked: {error}") from error
+        raise Unhealthy(f"the stream does not answer: {error}") from error
     age = time.time() - int(info["last-generated-id"].partition(b"-")[0]) / 1000
     if age > _PAUSE_SECONDS and info["length"] < int(os.environ["HEARTH_STREAM_MAX_LENGTH"]) and _has_models():
         raise Unhealthy(f"the last message is {age:.0f} seconds old")
 
 
 def _has_models() -> bool:
-    """Whether one of the producer's data sets has a version with an alias."""
+    """Tell whether one of the producer's data sets has a version with an alias."""
     datasets = os.environ["HEARTH_PRODUCER_DATASET"]
-    answer = json.loads(http_ok(f"{os.environ['HEARTH_MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/search?max_results=1000"))
+    answer = json.loads(http_get(f"{os.environ['HEARTH_MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/search?max_results=1000"))
     trained = {model["name"] for model in answer.get("registered_models", ()) if model.get("aliases")}
     return bool(trained if datasets == "all" else trained & {name.strip() for name in datasets.split(",")})
 
@@ -140,7 +131,7 @@ def _redis() -> "Redis":
 
 
 CHECKS: dict[str, Callable[..., object]] = {
-    "http": http_ok,
+    "http": http,
     "airflow": airflow,
     "airflow-job": airflow_job,
     "celery-worker": celery_worker,
@@ -151,14 +142,14 @@ CHECKS: dict[str, Callable[..., object]] = {
 
 
 def main() -> int:
-    """Run the check that the arguments name."""
+    """Run a check; 0 if the service is healthy, 2 if there is no such check."""
     name, *arguments = sys.argv[1:] or [""]
     if name not in CHECKS:
-        print(f"{name!r} is no check; there are: {', '.join(CHECKS)}", file=sys.stderr)
+        print(f"{name!r} is not a check; there are: {', '.join(CHECKS)}", file=sys.stderr)
         return 2
     try:
         CHECKS[name](*arguments)
-    except Unhealthy as error:
+    except (Unhealthy, ConnectionError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

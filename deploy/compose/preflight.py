@@ -24,18 +24,25 @@ def laptop_values(environment: Mapping[str, str]) -> list[str]:
     return sorted(name for name, value in environment.items() if name.startswith("HEARTH_") and _is_laptop_value(name, value))
 
 
-def problems(environment: Mapping[str, str], folders: Mapping[str, Path]) -> Iterator[str]:
-    """Say what stands in the way; `folders` are those that containers mount, by the name that the user knows them by."""
+def weak_secrets(environment: Mapping[str, str]) -> str:
+    """Return why laptop values of secrets must not be used with these settings; empty if they may be."""
     weak = ", ".join(laptop_values(environment))
     address = environment.get("HEARTH_BIND_ADDRESS", "127.0.0.1")
     remedy = "`make secrets` writes strong values to .env.local."
     if weak and environment["HEARTH_ENVIRONMENT"] == "production":
-        yield f"HEARTH_ENVIRONMENT is 'production', but these still hold a laptop value: {weak}. {remedy}"
-    elif weak and address not in _LOCAL_ADDRESSES:
-        yield f"HEARTH_BIND_ADDRESS={address} opens the ports to others, but these still hold a laptop value: {weak}. {remedy}"
+        return f"HEARTH_ENVIRONMENT is 'production', but these still hold a laptop value: {weak}. {remedy}"
+    if weak and address not in _LOCAL_ADDRESSES:
+        return f"HEARTH_BIND_ADDRESS={address} opens the ports to others, but these still hold a laptop value: {weak}. {remedy}"
+    return ""
+
+
+def problems(environment: Mapping[str, str], folders: Mapping[str, Path]) -> Iterator[str]:
+    """Yield what must be corrected before a start; `folders` are mounted by containers, under the names that users know."""
+    if problem := weak_secrets(environment):
+        yield problem
     if environment.get(_IN_FILE) and not environment.get(_READ_BY_COMPOSE):
         yield (
-            "There is an .env.local, but Compose was not told of it and has used .env alone. "
+            "There is an .env.local, but Compose has read .env alone. "
             "Use `make compose-up`, or set COMPOSE_ENV_FILES=.env,.env.local in your shell."
         )
     for name, folder in folders.items():
@@ -47,10 +54,10 @@ def problems(environment: Mapping[str, str], folders: Mapping[str, Path]) -> Ite
 
 def main() -> int:
     """Print every problem; 0 if there is none."""
-    found = list(problems(os.environ, {"data": Path(os.environ["HEARTH_DATA_DIR"]), "airflow": Path("/opt/airflow")}))
-    for problem in found:
+    refusals = list(problems(os.environ, {"data": Path(os.environ["HEARTH_DATA_DIR"]), "airflow": Path("/opt/airflow")}))
+    for problem in refusals:
         print(f"preflight: {problem}", file=sys.stderr)
-    return 1 if found else 0
+    return 1 if refusals else 0
 
 
 def _is_laptop_value(name: str, value: str) -> bool:

@@ -1,6 +1,7 @@
-"""Show the end of a log, and go on showing it while it grows."""
+"""The end of a log, and what is added to it."""
 
 import os
+import select
 import time
 from collections import deque
 from pathlib import Path
@@ -16,13 +17,13 @@ def tail(file: Path, lines: int) -> list[str]:
 
 
 def follow(file: Path, output: TextIO) -> None:
-    """Write what is added to a file, until interrupted; when it is rotated, go on with the new one."""
+    """Write what is added to a file until interrupted or until nobody reads the output; go on with the new file after a rotation."""
     text = file.open(encoding="utf-8", errors="replace")
     try:
         text.seek(0, os.SEEK_END)
-        while True:
-            if added := text.read():
-                output.write(added)
+        while not _is_abandoned(output):
+            if addition := text.read():
+                output.write(addition)
                 output.flush()
                 continue
             if file.exists() and file.stat().st_ino != os.fstat(text.fileno()).st_ino:
@@ -32,3 +33,10 @@ def follow(file: Path, output: TextIO) -> None:
             time.sleep(_POLL_SECONDS)
     finally:
         text.close()
+
+
+def _is_abandoned(output: TextIO) -> bool:
+    """Tell whether the other end of a pipe is closed, as after `| head`."""
+    poll = select.poll()
+    poll.register(output.fileno(), 0)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))

@@ -1,12 +1,11 @@
-"""The embedded stack: real servers as local processes, no Docker.
+"""The embedded stack: real servers as local processes, no Docker. The command `hearth` runs this program in the environment `embedded`.
 
-python -m deploy.embedded.stack up [SERVICE ...]     start them, or only these and what they need; leave those that run
+python -m deploy.embedded.stack up [SERVICE ...]     start all services, or these and what they need; running ones keep running
 python -m deploy.embedded.stack down                 stop all
 python -m deploy.embedded.stack status               one line a service
 python -m deploy.embedded.stack logs SERVICE [-f]    the end of a log
-python -m deploy.embedded.stack wait [SERVICE ...]   return when they are healthy
+python -m deploy.embedded.stack wait [SERVICE ...]   wait until they are healthy
 python -m deploy.embedded.stack clean                stop all and remove everything that they wrote
-python -m deploy.embedded.stack run COMMAND ...      run a program with the settings of the stack
 """
 
 import argparse
@@ -14,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -29,12 +29,13 @@ from deploy.embedded.services import SERVICES, Service, find_service, with_needs
 from deploy.embedded.starting import StartError, Starting, stop_in_turn
 from deploy.embedded.supervision import Program, Supervisor, environment_of_running_stack
 
-_SHOWN_LOG_LINES = 30
+_FAILURE_LOG_LINES = 30
 _POLL_SECONDS = 0.5
+_INTERRUPTED = 130  # as shells count it
 
 
 class Stack:
-    """The stack of one checkout, with the settings of now."""
+    """The stack of one checkout, with its present settings."""
 
     def __init__(self, root: Path, environment: dict[str, str]) -> None:
         self.root, self.environment = root, environment
@@ -43,21 +44,21 @@ class Stack:
         self.supervisor = Supervisor(root, environment)
 
     def up(self, names: list[str]) -> int:
-        """Start services in the order of their needs; 0 when all are healthy, else nothing that this call started is left."""
+        """Start services in the order of their needs; 0 when all are healthy, else everything that this call started is stopped."""
         steps = with_needs(names or [service.name for service in SERVICES])
         ports.refuse_shared(self.environment)
-        begun = time.monotonic()
+        start = time.monotonic()
         with self._only_one_at_a_time():
             was_running = self.supervisor.is_running()
             if changed := self.supervisor.changed_settings():
-                raise SettingError(f"The stack runs with other values of {', '.join(changed)}: `make down` first, then `make up`.")
+                raise SettingError(f"The stack runs with other values of {', '.join(changed)}: `hearth down` first, then `hearth up`.")
             if not was_running:
-                self.supervisor.shut_down()  # what a crashed supervisord has left behind would hold the ports
+                self.supervisor.shut_down()  # processes that a crashed supervisord left would hold the ports
             programs = self.supervisor.programs()
             missing = [step.name for step in steps if isinstance(step, Service) and not _is_alive(programs, step.name)]
-            if taken := ports.describe_taken(missing, self.environment):
-                print("Nothing was started, because these ports are taken:", *taken, sep="\n  ", file=sys.stderr)
-                print("Change a setting in .env.local, or for once: SETTING=number make up", file=sys.stderr)
+            if conflicts := ports.describe_taken(missing, self.environment):
+                print("Nothing was started, because these ports are taken:", *conflicts, sep="\n  ", file=sys.stderr)
+                print("Change a setting in .env.local, or once: SETTING=number hearth up. `hearth doctor` checks all.", file=sys.stderr)
                 return 1
             starting = Starting(self.supervisor, self.environment, self.root, self.logs)
             try:
@@ -66,18 +67,18 @@ class Stack:
             except (StartError, KeyboardInterrupt) as error:
                 print(f"  {error}" if isinstance(error, StartError) else "  interrupted", file=sys.stderr)
                 if isinstance(error, StartError):
-                    self._show_log(error.name)
+                    self._print_failure_log(error.name)
                 print("Stopping what was started.", file=sys.stderr)
                 starting.stop()
                 if not was_running:
                     self.supervisor.shut_down()
-                return 1
-        print(f"All {len(steps)} steps are done after {time.monotonic() - begun:.1f} s.")
+                return 1 if isinstance(error, StartError) else _INTERRUPTED
+        print(f"All {len(steps)} steps are done after {time.monotonic() - start:.1f} s.")
         return 0
 
     def down(self) -> int:
-        """Stop everything and make sure that nothing is left; fine when nothing runs."""
-        begun = time.monotonic()
+        """Stop everything; 0 if no process is left, also when nothing ran."""
+        start = time.monotonic()
         with self._only_one_at_a_time():
             programs = self.supervisor.programs()
             if programs:
@@ -86,10 +87,10 @@ class Stack:
             if _is_alive(programs, "minio"):  # else they may be those of another stack
                 for path in stale_sockets(int(self.environment[name]) for name in COMPONENTS.values()):
                     path.unlink(missing_ok=True)
-            if left := self.supervisor.leftovers():
-                print("These processes could not be stopped:", *(f"{p.pid} {p.name()}" for p in left), sep="\n  ", file=sys.stderr)
+            if leftovers := self.supervisor.leftovers():
+                print("These processes could not be stopped:", *(f"{p.pid} {p.name()}" for p in leftovers), sep="\n  ", file=sys.stderr)
                 return 1
-        print(f"The stack is down after {time.monotonic() - begun:.1f} s.")
+        print(f"The stack is down after {time.monotonic() - start:.1f} s.")
         return 0
 
     def status(self) -> int:
@@ -109,19 +110,19 @@ class Stack:
                 print(row.format(service.name, program.state.lower(), "yes" if healthy else "no", number, program.pid, since))
         return 0
 
-    def show_logs(self, name: str, keep_following: bool) -> int:
-        """Print the end of a service's log and, if asked, what is added to it."""
+    def print_log(self, name: str, *, is_followed: bool) -> int:
+        """Print the end of a service's log and, if it is followed, what is added to it."""
         file = self.logs / f"{find_service(name).name}.log"
         if not file.exists():
             raise SettingError(f"{name} has written no log yet: {file} does not exist.")
         print(*tail(file, 100), sep="\n", flush=True)
-        if keep_following:
+        if is_followed:
             with contextlib.suppress(KeyboardInterrupt):
                 follow(file, sys.stdout)
         return 0
 
     def wait(self, names: list[str], seconds: float) -> int:
-        """Return 0 as soon as these services (or all) are healthy, 1 if they are not in time."""
+        """Wait until these services (or all) are healthy; 1 if they are not in time."""
         waiting = [find_service(name) for name in names] or list(SERVICES)
         deadline = time.monotonic() + seconds
         while waiting := [service for service in waiting if not self._is_healthy(service)]:
@@ -132,12 +133,12 @@ class Stack:
         return 0
 
     def clean(self) -> int:
-        """Stop everything and remove what it wrote."""
+        """Stop everything and remove the files of the servers."""
         if code := self.down():
             return code
-        known = ("airflow", "logs", "objectstore", "postgres", "valkey")
-        own = self.state == self.root / ".hearth"
-        for path in [self.state] if own else [self.state / name for name in known]:  # another folder may hold more than ours
+        folders = ("airflow", "logs", "objectstore", "postgres", "valkey")
+        is_default = self.state == self.root / ".hearth"
+        for path in [self.state] if is_default else [self.state / name for name in folders]:  # another folder may hold other files
             if path.exists():
                 shutil.rmtree(path)
         return 0
@@ -146,10 +147,10 @@ class Stack:
         program = self.supervisor.programs().get(service.name)
         return program is not None and program.state == "RUNNING" and service.is_healthy(self.environment)
 
-    def _show_log(self, name: str) -> None:
+    def _print_failure_log(self, name: str) -> None:
         file = self.logs / f"{name}.log"
         if file.exists():
-            print(*tail(file, _SHOWN_LOG_LINES), sep="\n", file=sys.stderr)
+            print(*tail(file, _FAILURE_LOG_LINES), sep="\n", file=sys.stderr)
         print(f"This is the end of {file}", file=sys.stderr)
 
     @contextlib.contextmanager
@@ -163,7 +164,7 @@ class Stack:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise SettingError("Another `make up` or `make down` is under way here: wait for it.") from None
+                raise SettingError("Another `hearth up` or `hearth down` is under way here: wait for it.") from None
             yield
 
 
@@ -187,7 +188,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def main(arguments: list[str]) -> int:
-    """Do what one command line says; 0 if it went well."""
+    """Run one command; return its exit code."""
     options = _parse(arguments)
     environment = load_environment(ROOT, os.environ)
     if options.command != "up":
@@ -199,7 +200,8 @@ def main(arguments: list[str]) -> int:
         case "wait":
             return stack.wait(options.services, options.seconds)
         case "logs":
-            return stack.show_logs(options.service, options.follow)
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends this process, as it ends other programs
+            return stack.print_log(options.service, is_followed=options.follow)
         case "status":
             return stack.status()
         case "clean":
@@ -213,3 +215,5 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv[1:]))
     except SettingError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)

@@ -1,5 +1,6 @@
 """`python -m hearth` is the command `hearth`."""
 
-from hearth.cli import main
+from hearth.cli.app import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -172,7 +172,7 @@ class TestReady:
         _, body = ready(create_app(there, Shelf(champion="1")))
 
         assert {name for name, server in body["servers"].items() if server["ok"]} == {"mlflow", "s3", "redis"}, body["detail"]
-        assert "run `python -m hearth.predictions migrate`" in body["servers"]["postgresql"]["problem"]
+        assert "run `python -m hearth store migrate`" in body["servers"]["postgresql"]["problem"]
 
 
 class Refusing(Shelf):

@@ -1,9 +1,12 @@
 """docs/add-a-model.md, followed to the letter: its family has a DAG, which ends in a version that has passed the gate."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
+from deploy.embedded.temporary_servers import ROOT
 from deploy.embedded.temporary_servers import ObjectStore as ObjectStoreServer
 from hearth.registry import Registry
 from tests.support import airflow_home, guide
@@ -35,7 +38,8 @@ def test_its_dag_trains_a_version_that_passes_the_gate_and_has_the_alias(
         PYTHONPATH=followed.python_path,
     )
     airflow_home.migrate(env)
-    airflow_home.run("../utils/upload_data.py", "--dataset", "heart", "--rows", "800", env={**env, "HEARTH_STATE_DIR": str(followed.root)})
+    upload = [sys.executable, "-m", "hearth", "data", "upload", "--dataset", "heart", "--rows", "800"]
+    subprocess.run(upload, env={**env, "HEARTH_ROOT": str(ROOT), "HEARTH_STATE_DIR": str(followed.root)}, cwd=ROOT, check=True)
 
     states = json.loads(airflow_home.run("e2e/run_dags.py", json.dumps({DAGS[1]: {"trials": 2}}), *DAGS, env=env).splitlines()[-1])
 

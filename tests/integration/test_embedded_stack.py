@@ -71,8 +71,8 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
 @contextlib.contextmanager
 def _checkout(root: Path, user: tuple[str, ...]) -> Iterator[Checkout]:
     shutil.copytree(ROOT / "deploy/embedded", root / "deploy/embedded")
-    for name in (".env", "supervisord.conf"):
-        shutil.copy(ROOT / name, root)
+    for name in (".env", "supervisord.conf", "deploy/health.py"):
+        shutil.copy(ROOT / name, root / name)
     (root / ".venvs").symlink_to(ROOT / ".venvs")
     (root / "airflow/dags").mkdir(parents=True)
     ports = dict(zip(PORT_SETTINGS, free_ports(len(PORT_SETTINGS), with_grpc=True), strict=True))

@@ -1,4 +1,4 @@
-"""`python -m hearth.predictions`, run as a user would."""
+"""`hearth export` and `hearth store`, run as a user would."""
 
 import csv
 import json
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from deploy.embedded import temporary_servers
+from deploy.embedded.temporary_servers import ROOT
 from deploy.embedded.temporary_servers import ObjectStore as ObjectStoreServer
 from hearth.predictions import Prediction, PredictionStore
 from hearth.predictions.migration import migrate
@@ -46,8 +47,10 @@ def s3_settings(server: ObjectStoreServer) -> dict[str, str]:
 
 
 def run(url: str, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "HEARTH_ENVIRONMENT": "laptop", "HEARTH_DATA_DIR": "data", "HEARTH_PREDICTIONS_URL": url, **more}
-    command = [sys.executable, "-W", "error", "-m", "hearth.predictions", *arguments]
+    own = {"HEARTH_ROOT": str(ROOT), "HEARTH_ENVIRONMENT": "laptop", "HEARTH_DATA_DIR": "data", "HEARTH_PREDICTIONS_URL": url}
+    environment = {**os.environ, **own, **more}
+    group = [] if arguments[0] == "export" else ["store"]
+    command = [sys.executable, "-W", "error", "-m", "hearth", *group, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -204,7 +207,7 @@ def test_an_address_that_is_none_is_refused(filled: str, output: str) -> None:
     done = run(filled, "export", "--output", output)
 
     assert done.returncode == 2
-    assert "invalid require_output value" in done.stderr
+    assert f"expected a path or s3://bucket/key, got {output!r}" in done.stderr
 
 
 def test_prune_deletes_what_is_older(filled: str) -> None:

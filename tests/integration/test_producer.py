@@ -252,7 +252,7 @@ def test_a_drift_that_no_column_has_is_refused_before_anything_is_sent(writer: S
     assert writer.length() == 0
 
 
-def test_the_program_leaves_when_told_even_while_its_server_is_away() -> None:
+def test_the_program_stops_on_sigterm_even_while_its_server_is_away() -> None:
     process = start(f"redis://127.0.0.1:{temporary_servers.free_port()}/0", "stream", "--alias", "knn")
     wait_for_line(process, "waiting")
 
@@ -268,6 +268,6 @@ def test_an_unknown_data_set_is_named(valkey_url: str) -> None:
 
     _, log = process.communicate(timeout=LIMIT_SECONDS)
 
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert "There is no data set 'strangers'" in log
     assert "Traceback" not in log

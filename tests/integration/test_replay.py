@@ -37,6 +37,7 @@ class Bench:
         self.url, self.name = url, f"stream-{uuid4().hex}"
         self.redis: Any = Redis.from_url(url)
         self.environment = {
+            "HEARTH_ROOT": str(ROOT),
             "HEARTH_ENVIRONMENT": "laptop",
             "HEARTH_DATA_DIR": str(DATA),
             "HEARTH_REDIS_URL": url,
@@ -59,13 +60,13 @@ class Bench:
             reader.trim()
         return id_
 
-    def run(self, *arguments: str, module: str = "hearth.streaming.replay") -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: str, module: str = "hearth") -> "subprocess.CompletedProcess[str]":
         process = self.start(*arguments, module=module)
         out, log = process.communicate(timeout=LIMIT_SECONDS)
         return subprocess.CompletedProcess(process.args, process.returncode, out, log)
 
     def start(self, *arguments: str, module: str, **more: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-W", "error", "-m", module, *arguments]
+        command = [sys.executable, "-W", "error", "-m", module, *(["replay"] if module == "hearth" else []), *arguments]
         environment = {**os.environ, **self.environment, **more}
         return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -220,7 +221,7 @@ def test_a_full_stream_is_waited_for_and_what_did_not_go_back_keeps_its_letter(b
     bench.bury(message())
     bench.send(*[message()] * 3)
 
-    process = bench.start("--all", module="hearth.streaming.replay", HEARTH_STREAM_MAX_LENGTH="3")
+    process = bench.start("--all", module="hearth", HEARTH_STREAM_MAX_LENGTH="3")
     assert process.stderr is not None
     while "the stream holds 3 messages" not in process.stderr.readline():
         assert process.poll() is None

@@ -103,7 +103,7 @@ def test_a_table_that_is_not_there_yet_is_waited_for(bench: Bench, caplog: pytes
         until(bench.settled)
 
     assert bench.count() == 1
-    assert "hearth.predictions migrate" in lines(caplog, "waiting")[0]
+    assert "hearth store migrate" in lines(caplog, "waiting")[0]
 
 
 def test_valkey_killed_and_started_again_keeps_what_was_queued_and_what_was_in_hand(

@@ -28,6 +28,7 @@ def contract(tmp_path: Path) -> Contract:
 def env(tmp_path: Path, object_store: temporary_servers.ObjectStore, mlflow_uri: str) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")},
+        "HEARTH_ROOT": str(airflow_home.ROOT),
         "HEARTH_ENVIRONMENT": "laptop",
         "HEARTH_DATA_DIR": str(tmp_path),
         **airflow_home.servers(object_store, mlflow_uri),
@@ -44,7 +45,7 @@ def publish(contract: Contract, store: ObjectStore) -> str:
 
 
 def tune(env: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-m", "hearth.jobs.tune", *arguments], env=env, capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-m", "hearth", "tune", *arguments], env=env, capture_output=True, text=True, check=False)
 
 
 def test_trials_are_runs_and_the_best_parameters_are_printed_as_the_pipeline_takes_them(
@@ -82,7 +83,7 @@ def test_without_processed_data_it_says_which_dag_to_run(contract: Contract, env
     ("arguments", "status", "said"),
     [
         (["--family", "forest"], 1, "forest"),
-        (["--family", "knn", "--trials", "0"], 2, "must be a whole number from 1 to"),
+        (["--family", "knn", "--trials", "0"], 2, "expected a whole number from 1 to"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_named(

@@ -1,5 +1,6 @@
 """What is measured on a file gives its rows again, and says nothing about single people."""
 
+import os
 import subprocess
 import sys
 from functools import cache
@@ -206,5 +207,6 @@ def test_make_data_says_what_it_was_given_wrong(tmp_path: Path, arguments: list[
 
 
 def _make_data(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "utils/make_data.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    command = [sys.executable, "-m", "hearth", "data", "make", *arguments]
+    environment = {**os.environ, "HEARTH_ROOT": str(ROOT), "HEARTH_ENVIRONMENT": "laptop", "HEARTH_DATA_DIR": "data"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)

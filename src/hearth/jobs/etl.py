@@ -93,7 +93,7 @@ def find_raw(dataset: str, file: str | None = None, *, store: ObjectStore | None
         raise InvalidRawData(
             f"s3://{store.data_bucket}/{key} does not exist. In {dataset}/raw/ there is: {files}. "
             + (f"The DAG {dag_id(contract, LOAD)} gathers the rows and puts them there; " if loads else "")
-            + f"`python utils/upload_data.py --dataset {dataset}` puts the raw file there: yours, or demo data."
+            + f"`hearth data upload --dataset {dataset}` puts the raw file there: yours, or demo data."
         )
     return key
 

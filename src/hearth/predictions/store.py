@@ -180,7 +180,7 @@ class PredictionStore:
                 yield connection
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             raise PredictionsUnavailable(
-                f"The predictions store {self.place} is not ready: run `python -m hearth.predictions migrate`."
+                f"The predictions store {self.place} is not ready: run `python -m hearth store migrate`."
             ) from error
         except PoolTimeout as error:
             raise unavailable(self.place, self._connection_error() or error) from error

@@ -1,16 +1,16 @@
-"""How programs for people write: colours on a terminal, and tables that never hide what does not fit."""
+"""Consoles and tables of programs: colours on a terminal, and nothing is cut off where the output goes to a file."""
 
 import sys
 
 from rich.console import Console
 from rich.table import Table
 
-_WIDTH_OF_A_FILE = 140
+_FILE_WIDTH = 140
 
 
 def make_console() -> Console:
     """Return a console as wide as the terminal, or wide enough for every table where the output goes to a file."""
-    return Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
+    return Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
 
 
 def make_table(title: str, *columns: str) -> Table:

@@ -1,0 +1,66 @@
+"""Health of servers over HTTP and gRPC: one for the embedded stack, the containers and the tests, so it imports only what a check needs."""
+
+import http.client
+import json
+import urllib.request
+from collections.abc import Sequence
+
+_TIMEOUT_SECONDS = 5.0
+
+
+def http_get(url: str) -> bytes:
+    """Return the body of a GET, which goes to the server itself even where a proxy is set for everything.
+
+    Raises:
+        ConnectionError: there is no answer, or one without success.
+    """
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=_TIMEOUT_SECONDS) as response:
+            body: bytes = response.read()
+            return body
+    except (OSError, http.client.HTTPException) as error:  # URLError and HTTPError are OSErrors
+        raise ConnectionError(f"{url}: {error}") from error
+
+
+def http_ok(url: str) -> bool:
+    """Tell whether a GET succeeds."""
+    try:
+        http_get(url)
+    except ConnectionError:
+        return False
+    return True
+
+
+def airflow_status(url: str, component: str) -> str | None:
+    """Return the status of a component of Airflow, such as 'healthy'; None if Airflow does not know the component.
+
+    Airflow answers 200 even when its scheduler is dead: only the JSON of its health page tells.
+
+    Raises:
+        ConnectionError: Airflow does not answer.
+    """
+    statuses = json.loads(http_get(f"{url}/api/v2/monitor/health"))
+    status: str | None = (statuses.get(component) or {}).get("status")
+    return status
+
+
+def airflow_unhealthy(url: str, components: Sequence[str]) -> list[str]:
+    """Return the components of Airflow that are not healthy; all of them when it does not answer."""
+    try:
+        return [component for component in components if airflow_status(url, component) != "healthy"]
+    except ConnectionError:
+        return list(components)
+
+
+def grpc_serves(port: int, service: str = "", host: str = "127.0.0.1") -> bool:
+    """Tell whether the standard health service of a gRPC server says SERVING; the empty name is the process itself."""
+    import grpc  # noqa: PLC0415 - containers without gRPC use this module too
+    from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
+
+    with grpc.insecure_channel(f"{host}:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
+        request = health_pb2.HealthCheckRequest(service=service)
+        try:
+            response = health_pb2_grpc.HealthStub(channel).Check(request, timeout=_TIMEOUT_SECONDS)
+        except grpc.RpcError:
+            return False
+    return bool(response.status == health_pb2.HealthCheckResponse.SERVING)

@@ -1,0 +1,7 @@
+"""Files of records: `hearth score`."""
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    pass
