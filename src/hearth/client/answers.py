@@ -1,0 +1,403 @@
+"""What the service answers, as values that do not change. Fields have the names of the REST API; `docs/rest.md` and `/docs` say more."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Answer(BaseModel):
+    """A part of an answer; fields that this version of the client does not know are left out."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)  # built when it is first read: the import stays fast
+
+
+class ServiceInfo(Answer):
+    """Who answers."""
+
+    name: str
+    version: str
+    datasets: Sequence[str]
+    default_dataset: str
+    links: Mapping[str, str]
+
+
+class Health(Answer):
+    """The process lives."""
+
+    status: str
+
+
+class ServerState(Answer):
+    """The state of a server that the service needs."""
+
+    ok: bool
+    problem: str
+    milliseconds: float
+    address: str
+
+
+class AliasState(Answer):
+    """The state of an alias that the registry names, or that is needed."""
+
+    dataset: str
+    alias: str
+    ok: bool
+    version: str | None
+    registered: str | None
+    problem: str
+
+
+class Readiness(Answer):
+    """Whether the service can do all that it is there for; `detail` says what is missing."""
+
+    status: str
+    detail: str = ""
+    servers: Mapping[str, ServerState]
+    following: bool
+    last_look: str | None
+    aliases: Sequence[AliasState]
+
+    @property
+    def is_ready(self) -> bool:
+        return self.status == "ready"
+
+
+class DatasetSummary(Answer):
+    """A data set in a list."""
+
+    name: str
+    title: str
+    description: str
+    default: bool
+    links: Mapping[str, str]
+
+
+class DatasetList(Answer):
+    """Every data set."""
+
+    datasets: Sequence[DatasetSummary]
+
+
+class ColumnInfo(Answer):
+    """A column: `expected` says in words what a value must be."""
+
+    name: str
+    kind: str
+    description: str
+    nullable: bool
+    expected: str
+    unit: str | None
+    minimum: int | float | str | None
+    maximum: int | float | str | None
+    categories: Sequence[str | int] | None
+    meanings: Sequence[str] | None
+
+
+class DatasetColumn(ColumnInfo):
+    """A column of the raw file; `role` is feature, target or dropped."""
+
+    role: str
+
+
+class DatasetInfo(Answer):
+    """The contract of a data set."""
+
+    name: str
+    title: str
+    description: str
+    default: bool
+    target: str
+    classes: Sequence[str]
+    class_codes: Sequence[str | int]
+    metric: str
+    families: Sequence[str]
+    aliases: Sequence[str]
+    columns: Sequence[DatasetColumn]
+    example: Mapping[str, object]
+    links: Mapping[str, str]
+
+
+class ChallengeInfo(Answer):
+    """What the challenger would have answered instead of the champion, since this process served the two."""
+
+    champion_version: str
+    challenger_version: str
+    compared: int
+    agreement: float | None
+    champion_classes: Mapping[str, int]
+    challenger_classes: Mapping[str, int]
+    skipped: Mapping[str, int]
+
+
+class AliasInfo(Answer):
+    """An alias: the version that is served, the one that the registry names, and the `problem` that keeps them apart."""
+
+    alias: str
+    version: str | None
+    registered: str | None
+    family: str | None
+    run_id: str | None
+    metrics: Mapping[str, float]
+    since: str | None
+    problem: str
+    challenge: ChallengeInfo | None
+
+
+class DatasetModels(Answer):
+    """A data set and its aliases."""
+
+    dataset: str
+    title: str
+    registered_model: str
+    metric: str
+    aliases: Sequence[AliasInfo]
+
+
+class ModelList(Answer):
+    """Every data set with its aliases."""
+
+    datasets: Sequence[DatasetModels]
+
+
+class VersionInfo(Answer):
+    """A version as the registry has it; `gate` is passed, refused or not judged."""
+
+    version: str
+    family: str
+    aliases: Sequence[str]
+    metrics: Mapping[str, float]
+    gate: str
+    created: datetime
+    run_id: str
+
+
+class VersionList(Answer):
+    """Every version of a data set, the latest first."""
+
+    dataset: str
+    versions: Sequence[VersionInfo]
+
+
+class ModelInfo(Answer):
+    """A version as it is served under an alias."""
+
+    name: str
+    dataset: str
+    alias: str
+    version: str
+    model_version: str
+    registered: str | None
+    problem: str
+    family: str
+    run_id: str
+    status: str
+    source: str
+    created: str
+    since: str
+    parameters: Mapping[str, str]
+    metrics: Mapping[str, float]
+    metric: str
+    tags: Mapping[str, str]
+    data_digest: str
+    libraries: Mapping[str, str]
+    compiled: bool
+    features: Sequence[ColumnInfo]
+    classes: Sequence[str]
+    class_codes: Sequence[str | int]
+
+
+class Predictions(Answer):
+    """Predictions in the order of the records; `prediction`, `label` and `probability` are None unless there is one record."""
+
+    predictions: Sequence[int | str]
+    labels: Sequence[str]
+    probabilities: Sequence[Mapping[str, float]]
+    prediction: int | str | None
+    label: str | None
+    probability: float | None
+    dataset: str
+    alias: str
+    model: str
+    version: str
+    model_version: str
+    family: str
+    n_samples: int
+    request_id: str
+
+
+class Contribution(Answer):
+    """What one column adds to the score of the explained class."""
+
+    column: str
+    value: float | int | str | None
+    contribution: float
+
+
+class Explanation(Answer):
+    """Why one record has its score: `base_value`, all `contributions` and `rest` add up to `score`, in `unit`."""
+
+    row: int
+    prediction: int | str
+    label: str
+    probability: float
+    probabilities: Mapping[str, float]
+    explained_class: str
+    unit: str
+    base_value: float
+    score: float
+    contributions: Sequence[Contribution]
+    rest: float
+
+
+class Explanations(Answer):
+    """Explanations in the order of the records."""
+
+    explanations: Sequence[Explanation]
+    method: str
+    dataset: str
+    alias: str
+    model: str
+    family: str
+    version: str
+    n_samples: int
+    request_id: str
+
+
+class QueuedRecords(Answer):
+    """Records that wait to be scored: record i is row i % records_per_message of message i // records_per_message."""
+
+    dataset: str
+    alias: str
+    message_ids: Sequence[str]
+    records_per_message: int
+    n_records: int
+
+
+class StoredPrediction(Answer):
+    """What one version predicted for one record."""
+
+    message_id: str
+    row: int
+    dataset: str
+    alias: str
+    version: str
+    family: str
+    prediction: int | str
+    label: str
+    probabilities: Mapping[str, float]
+    record: Mapping[str, object]
+    source: str
+    role: str
+    enqueued_at: datetime | None
+    scored_at: datetime
+
+
+class PredictionPage(Answer):
+    """Stored predictions, newest first; `cursor` leads to the next page."""
+
+    predictions: Sequence[StoredPrediction]
+    cursor: str | None
+    next: str | None
+
+
+class DeadRecords(Answer):
+    """Why a message, or some of its records, can never be scored."""
+
+    error: str
+    reason: str
+    time: str
+
+
+class DeadLetterInfo(DeadRecords):
+    """A message that can never be scored, all or part of it."""
+
+    message_id: str
+
+
+class MessageOutcome(Answer):
+    """What became of a message; `status` is queued, being_scored, scored, dead or partly_dead."""
+
+    message_id: str
+    status: str
+    predictions: Sequence[StoredPrediction]
+    dead: DeadRecords | None
+    problem: str
+
+
+class StreamInfo(Answer):
+    """The state of the stream for the group of the workers."""
+
+    stream: str
+    group: str
+    length: int
+    bound: int
+    lag: int | None
+    pending: int
+    oldest_seconds: float
+    newest_seconds: float | None
+    dead_letters: int
+    latest_dead_letters: Sequence[DeadLetterInfo]
+
+
+class MovedAliases(Answer):
+    """An alias after a promotion or a rollback; `moved` is false if it carried the version before."""
+
+    dataset: str
+    alias: str
+    version: str
+    family: str
+    gate: str
+    moved: bool
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+    serving: str | None
+    by: str
+
+
+class ReloadedAlias(Answer):
+    """An alias after the registry was read."""
+
+    dataset: str
+    alias: str
+    version: str | None
+    registered: str | None
+    problem: str
+
+
+class Reloaded(Answer):
+    """What the process serves after it has read the registry."""
+
+    problem: str
+    aliases: Sequence[ReloadedAlias]
+
+
+class ErrorEntry(Answer):
+    """One thing that is wrong with one record."""
+
+    row: int
+    column: str
+    value: object
+    expected: str
+
+
+class ErrorBody(Answer):
+    """Every answer that is not a success."""
+
+    error: str
+    detail: str
+    errors: Sequence[ErrorEntry]
+    more_errors: int = Field(0, description="problems beyond those listed")
+
+
+@dataclass(frozen=True)
+class ScoredFile:
+    """A file that was scored: where it is, its rows, and how many of them break the contract and have no prediction."""
+
+    path: Path
+    rows: int
+    rows_refused: int
+    alias: str
+    version: str

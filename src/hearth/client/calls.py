@@ -1,0 +1,313 @@
+"""Every call of the REST service, described once: what is sent, how the answer is read, and when it may be sent again.
+
+`Client` and `AsyncClient` send these descriptions; their methods have the signatures and the docstrings of the functions here.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import ValidationError
+
+from hearth.client import answers
+from hearth.client.errors import UnexpectedAnswer, api_error
+
+T = TypeVar("T")
+A = TypeVar("A", bound=answers.Answer)
+Record = Mapping[str, object]
+Params = Mapping[str, str | int | bool | None]
+_OK = (200, 202)
+
+
+class Repeat(Enum):
+    """When a call that failed may be sent again."""
+
+    SAFE = "it changes nothing"
+    IF_REFUSED = "its records are stored once for each time that it is processed"
+    NEVER = "a person decides"
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One request, how its answer is read, and when it may be sent again."""
+
+    method: str
+    path: str
+    read: Callable[[httpx.Response], T]
+    params: Params = field(default_factory=dict)
+    content: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    repeat: Repeat = Repeat.SAFE
+
+    @property
+    def query(self) -> dict[str, str | int | bool]:
+        """The parameters that have a value."""
+        return {name: value for name, value in self.params.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class FileCall(Call[answers.ScoredFile]):
+    """A call whose body is read from `source` and whose answer is written to `target`."""
+
+    source: Path = Path()
+    target: Path = Path()
+
+
+@dataclass(frozen=True)
+class Pages(Generic[T]):
+    """A list that comes in pages: `call` returns the page behind a cursor, `split` its items and the next cursor."""
+
+    call: Callable[[str | None], Call[answers.PredictionPage]]
+    split: Callable[[answers.PredictionPage], tuple[Sequence[T], str | None]]
+
+
+def service() -> Call[answers.ServiceInfo]:
+    """Return name, version and data sets of the service."""
+    return _get("/", answers.ServiceInfo)
+
+
+def health() -> Call[answers.Health]:
+    """Return whether the process lives."""
+    return _get("/health", answers.Health)
+
+
+def ready() -> Call[answers.Readiness]:
+    """Return whether the service can do all that it is there for, and what is missing; a service that is not ready is no error."""
+    return Call("GET", "/ready", _read(answers.Readiness, (200, 503)))
+
+
+def datasets() -> Call[answers.DatasetList]:
+    """Return every data set."""
+    return _get("/datasets", answers.DatasetList)
+
+
+def dataset(name: str) -> Call[answers.DatasetInfo]:
+    """Return the contract of a data set: columns, classes, and an example record."""
+    return _get(f"/datasets/{_quoted(name)}", answers.DatasetInfo)
+
+
+def models() -> Call[answers.ModelList]:
+    """Return every data set with its aliases and the versions that they serve."""
+    return _get("/models", answers.ModelList)
+
+
+def model_info(model: str = "champion", *, dataset: str | None = None) -> Call[answers.ModelInfo]:
+    """Return all that is recorded of the version that an alias serves."""
+    return _get("/model-info", answers.ModelInfo, {"model": model, "dataset": dataset})
+
+
+def versions(dataset: str) -> Call[answers.VersionList]:
+    """Return every registered version of a data set, the latest first; asks the registry."""
+    return _get(f"/models/{_quoted(dataset)}/versions", answers.VersionList)
+
+
+def challenge(dataset: str) -> Call[answers.ChallengeInfo | None]:
+    """Return how a data set's challenger compares with its champion; None if nothing was compared yet."""
+    listed = _read(answers.ModelList)
+
+    def read(response: httpx.Response) -> answers.ChallengeInfo | None:
+        found = [info for part in listed(response).datasets if part.dataset == dataset for info in part.aliases]
+        return next((info.challenge for info in found if info.challenge), None)
+
+    return Call("GET", "/models", read)
+
+
+def predict(
+    records: Record | Sequence[Record], *, dataset: str | None = None, model: str = "champion", request_id: str | None = None
+) -> Call[answers.Predictions]:
+    """Score one raw record or several; NaN counts as missing.
+
+    The answer's `request_id` begins with `request_id`. Every answer is stored under an id of its own, so a call that may have been
+    processed is not sent again.
+
+    Raises:
+        InvalidRequest: a record breaks the contract; `problems` has row, column, value and expectation.
+        NotFound: there is no such data set or alias.
+        ServiceUnavailable: the alias has no version yet.
+    """
+    call = _post(_of(dataset, "predict"), answers.Predictions, _body(records), Repeat.IF_REFUSED, {"model": model})
+    return replace(call, headers={**call.headers, "X-Request-ID": request_id}) if request_id else call
+
+
+def explain(
+    records: Record | Sequence[Record],
+    *,
+    dataset: str | None = None,
+    model: str = "champion",
+    explained_class: str | None = None,
+    top: int | None = None,
+) -> Call[answers.Explanations]:
+    """Return what each column of a record adds to the score of a class: the predicted one, `explained_class`, or `all` of them.
+
+    `top` limits the contributions of each record to the largest. Nothing is stored.
+    """
+    params: Params = {"model": model, "class": explained_class, "top": top}
+    return _post(_of(dataset, "explain"), answers.Explanations, _body(records), Repeat.SAFE, params)
+
+
+def predict_file(
+    source: str | Path, target: str | Path, *, dataset: str | None = None, model: str = "champion", prefix: str = ""
+) -> FileCall:
+    """Score a CSV or Parquet file (by its suffix) and write the scored file to `target`, which is replaced only by a whole answer.
+
+    The names of the added columns begin with `prefix`. Neither file is held in memory.
+    """
+    source, target = Path(source), Path(target)
+    kind = "parquet" if source.suffix.lower() in {".parquet", ".pq"} else "csv"
+
+    def read(response: httpx.Response) -> answers.ScoredFile:
+        headers = response.headers
+        counts = int(headers["X-Rows"]), int(headers["X-Rows-Refused"])
+        return answers.ScoredFile(target, *counts, headers["X-Model-Alias"], headers["X-Model-Version"])
+
+    return FileCall(
+        "POST",
+        _of(dataset, f"predict/{kind}"),
+        read,
+        params={"model": model, "prefix": prefix},
+        headers={"Content-Type": "application/octet-stream"},
+        repeat=Repeat.IF_REFUSED,
+        source=source,
+        target=target,
+    )
+
+
+def predict_stream(
+    records: Record | Sequence[Record], *, dataset: str | None = None, model: str = "champion", batch: int = 1
+) -> Call[answers.QueuedRecords]:
+    """Queue records for the workers of the stream, `batch` of them a message; `prediction` returns what became of a message.
+
+    Raises:
+        TooManyRequests: the stream is full; nothing was queued.
+    """
+    params: Params = {"model": model, "batch": batch}
+    return _post(_of(dataset, "predict_stream"), answers.QueuedRecords, _body(records), Repeat.IF_REFUSED, params)
+
+
+def prediction(message_id: str) -> Call[answers.MessageOutcome]:
+    """Return what became of a message of the stream or of a request, by its id."""
+    return _get(f"/predictions/{_quoted(message_id)}", answers.MessageOutcome)
+
+
+def predictions_page(  # noqa: PLR0913 - the filters of the route
+    *,
+    after: str | None = None,
+    limit: int = 100,
+    dataset: str | None = None,
+    model: str | None = None,
+    source: Literal["stream", "rest", "graphql", "grpc", "file"] | None = None,
+    role: Literal["answer", "challenger"] = "answer",
+    since: datetime | None = None,
+) -> Call[answers.PredictionPage]:
+    """Return a page of stored predictions, newest first; its `cursor` is the `after` of the next page. `since` has a time zone."""
+    params = {"after": after, "limit": limit, "dataset": dataset, "model": model, "source": source, "role": role}
+    return _get("/predictions", answers.PredictionPage, {**params, "since": since.isoformat() if since else None})
+
+
+def predictions(  # noqa: PLR0913 - the filters of the route
+    *,
+    page_size: int = 1000,
+    dataset: str | None = None,
+    model: str | None = None,
+    source: Literal["stream", "rest", "graphql", "grpc", "file"] | None = None,
+    role: Literal["answer", "challenger"] = "answer",
+    since: datetime | None = None,
+) -> Pages[answers.StoredPrediction]:
+    """Iterate over all stored predictions, newest first; a page is fetched when it is reached. `since` has a time zone."""
+
+    def call(cursor: str | None) -> Call[answers.PredictionPage]:
+        return predictions_page(after=cursor, limit=page_size, dataset=dataset, model=model, source=source, role=role, since=since)
+
+    return Pages(call, lambda page: (page.predictions, page.cursor))
+
+
+def stream(*, letters: int = 10) -> Call[answers.StreamInfo]:
+    """Return what waits in the stream, and the latest `letters` dead letters."""
+    return _get("/stream", answers.StreamInfo, {"letters": letters})
+
+
+def promote(
+    dataset: str, *, version: str | None = None, from_alias: str | None = None, to: str = "champion", over_gate: bool = False
+) -> Call[answers.MovedAliases]:
+    """Give the alias `to` to a version, named by its number or by an alias that it carries. Needs the scope admin; never sent again.
+
+    Raises:
+        Conflict: the gate has not passed the version, or it cannot be loaded; nothing was moved.
+    """
+    body = {"version": version, "from": from_alias, "to": to, "over_gate": over_gate}
+    content = _json({name: value for name, value in body.items() if value is not None})
+    return _post(f"/models/{_quoted(dataset)}/promote", answers.MovedAliases, content, Repeat.NEVER)
+
+
+def roll_back(dataset: str) -> Call[answers.MovedAliases]:
+    """Let champion and previous change places. Needs the scope admin; never sent again."""
+    return _post(f"/models/{_quoted(dataset)}/rollback", answers.MovedAliases, b"", Repeat.NEVER)
+
+
+def reload() -> Call[answers.Reloaded]:
+    """Let the process that answers read the registry now. Needs the scope admin; never sent again."""
+    return _post("/model/reload", answers.Reloaded, b"", Repeat.NEVER)
+
+
+def _get(path: str, type_: type[A], params: Params | None = None) -> Call[A]:
+    return Call("GET", path, _read(type_), params or {})
+
+
+def _post(path: str, type_: type[A], content: bytes, repeat: Repeat, params: Params | None = None) -> Call[A]:
+    return Call("POST", path, _read(type_), params or {}, content, {"Content-Type": "application/json"}, repeat)
+
+
+def _read(type_: type[A], statuses: Sequence[int] = _OK) -> Callable[[httpx.Response], A]:
+    def read(response: httpx.Response) -> A:
+        if response.status_code not in statuses:
+            raise api_error(response)
+        try:
+            return type_.model_validate_json(response.content)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"])) or "the body"
+            raise UnexpectedAnswer(response, f"{place} is not as expected ({first['msg']})") from error
+
+    return read
+
+
+def _of(dataset: str | None, action: str) -> str:
+    """Return the path of an action on a data set; without a name on the service's default one."""
+    return f"/{action}" if dataset is None else f"/{_quoted(dataset)}/{action}"
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="")
+
+
+def _body(records: Record | Sequence[Record]) -> bytes:
+    rows = [records] if isinstance(records, Mapping) else records
+    return _json({"data": list(_without_nan(rows))})
+
+
+def _without_nan(records: Sequence[Record]) -> Iterator[Record]:
+    for record in records:
+        yield {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in record.items()}
+
+
+def _json(body: object) -> bytes:
+    """Return JSON; infinity, which JSON does not have, is sent as Python writes it, so that the service can name its row and column."""
+    return json.dumps(body, ensure_ascii=False, default=_plain).encode()
+
+
+def _plain(value: object) -> object:
+    """Return a number of numpy as one of Python, and a day as its text."""
+    if isinstance(value, date):
+        return value.isoformat()
+    item = getattr(value, "item", None)
+    if callable(item):
+        return item()
+    message = f"a record cannot hold {value!r} of type {type(value).__name__}"
+    raise TypeError(message)
