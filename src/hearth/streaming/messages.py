@@ -95,8 +95,9 @@ def _text(fields: Fields, name: bytes) -> str:
 
 
 def _json(fields: Fields, name: bytes) -> object:
+    """Parse JSON. NaN and Infinity, which JSON does not have, are read as floats, so that only their record is refused."""
     try:
-        return from_json(fields[name], allow_inf_nan=False)
+        return from_json(fields[name], allow_inf_nan=True)
     except ValueError as error:
         raise InvalidMessage(f"{name.decode()!r} is not JSON: {error}; got {fields[name][:_LONGEST_SHOWN]!r}") from error
 
