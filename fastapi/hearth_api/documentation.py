@@ -1,9 +1,8 @@
 """The request bodies in the OpenAPI page, derived from the contracts: typed columns with ranges, and examples that work."""
 
-from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
+from hearth.contracts import Contract
+from hearth.contracts.examples import example_record
 from hearth.contracts.records import record_model
-
-_MIDDLE = 0.5
 
 Json = dict[str, object]
 
@@ -12,19 +11,6 @@ def request_body(contract: Contract, max_records: int | None = None) -> Json:
     """Return the OpenAPI description of a request for predictions: `data` with records, or `features` with values."""
     schema = {"oneOf": [_records_schema(contract, max_records), _values_schema(contract), _columns_schema(contract, max_records)]}
     return {"required": True, "content": {"application/json": {"schema": schema, "examples": _examples(contract)}}}
-
-
-def example_record(contract: Contract) -> dict[str, object]:
-    """Return a record in the middle of everything, which is valid for this contract."""
-    record: dict[str, object] = {}
-    for name, column in contract.feature_columns.items():
-        if isinstance(column, CategoryColumn):
-            record[name] = column.categories[0]
-        elif isinstance(column, IntegerColumn):
-            record[name] = round(column.minimum + _MIDDLE * (column.maximum - column.minimum))
-        elif isinstance(column, NumberColumn):
-            record[name] = column.minimum + _MIDDLE * (column.maximum - column.minimum)
-    return record
 
 
 def record_schema(contract: Contract) -> Json:

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 
-from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn, load_contract
+from hearth.contracts import Contract, load_contract
+from hearth.contracts.examples import example_record
 from hearth.errors import ModelUnavailable
 from hearth.registry import RegisteredVersion
 from hearth.serving.model_follower import ModelFollower
@@ -23,13 +24,7 @@ def employees() -> Contract:
 
 def good_record(contract: Contract, **changes: object) -> dict[str, object]:
     """A record in the middle of every range."""
-    record: dict[str, object] = {}
-    for name, column in contract.feature_columns.items():
-        if isinstance(column, CategoryColumn):
-            record[name] = column.categories[0]
-        elif isinstance(column, IntegerColumn | NumberColumn):
-            record[name] = (column.minimum + column.maximum) // 2
-    return {**record, **changes}
+    return {**example_record(contract), **changes}
 
 
 class ByDesignation:

@@ -13,6 +13,7 @@ from lightgbm import Booster, Dataset, LGBMClassifier, train
 from sklearn.pipeline import Pipeline
 
 from hearth.contracts import Contract, load_contract
+from hearth.contracts.examples import random_columns
 from hearth.contracts.record_parser import RecordParser
 from hearth.contracts.records import check_records
 from hearth.data.cleaning import target_codes
@@ -22,7 +23,7 @@ from hearth.modelling.families import FAMILIES
 from hearth.modelling.features import build_features
 from hearth.modelling.scorer import Scorer
 from hearth.serving.compiled.preprocessing import CannotCompile
-from hearth.serving.compiled.scorer import CompiledScorer, random_columns
+from hearth.serving.compiled.scorer import CompiledScorer
 from hearth.serving.compiled.tree_kernel import Link, walk
 from hearth.serving.compiled.tree_tables import before_scaling, compile_booster
 
@@ -278,7 +279,7 @@ class TestRecordParser:
     def test_a_frame_of_columns_gives_the_columns_back(self, dataset: str) -> None:
         contract = load_contract(dataset, DATA)
         parser = RecordParser(contract)
-        columns = random_columns(contract, 300)
+        columns = random_columns(contract, 300, missing_share=0.5)
         found = parser.from_frame(parser.frame(columns))
         np.testing.assert_array_equal(found.numbers, columns.numbers)
         np.testing.assert_array_equal(found.codes, columns.codes)

@@ -51,6 +51,7 @@ def test_a_single_record_and_the_default_alias() -> None:
         ({b"dataset": b"employees", b"records": b"[]"}, "at least one"),
         ({b"dataset": b"employees", b"records": b"{}"}, "list"),
         ({b"dataset": b"employees", b"records": b"[{]"}, "not JSON"),
+        ({b"dataset": b"employees", b"records": b"[nan]"}, "not JSON"),
         ({b"dataset": b"employees", b"record": b"[" * 100_000}, "not JSON"),
     ],
 )

@@ -9,8 +9,8 @@ import strawberry
 
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
 from hearth.contracts.column_types import Column, field_name
+from hearth.contracts.examples import example_record
 from hearth.errors import ErrorKind, HearthError
-from hearth_api.documentation import example_record
 
 
 class InvalidQuery(HearthError):

@@ -1,6 +1,7 @@
 """The route `/graphql`: queries over POST, subscriptions over WebSocket, and a page for a browser that asks with GET."""
 
 from collections.abc import Mapping
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from cross_web import HTTPException as RefusedByView
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from graphql import GraphQLError
+from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import Message
@@ -77,6 +79,13 @@ class _Router(GraphQLRouter[Context, None]):
             return await super().run(request, context, root_value)
         except RefusedByView as error:  # which the base class would answer as plain text
             raise HTTPException(error.status_code, error.reason) from error
+
+    def decode_json(self, data: str | bytes) -> object:
+        """Parse JSON as REST does: a number of thousands of digits is an error of the caller."""
+        try:
+            return from_json(data)
+        except ValueError as error:
+            raise JSONDecodeError(str(error), "", 0) from error  # which the base class answers with 400
 
     async def render_graphql_ide(self, request: Request) -> HTMLResponse:  # noqa: ARG002 - its interface
         return HTMLResponse((_FOLDER / "page.html").read_text("utf-8"))

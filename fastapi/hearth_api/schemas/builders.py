@@ -5,10 +5,10 @@ from typing import Literal
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
 from hearth.contracts.aliases import aliases
 from hearth.contracts.column_types import Column, DateColumn
+from hearth.contracts.examples import example_record
 from hearth.serving.alias_admin import VersionState
 from hearth.serving.model_follower import AliasStatus, LoadedModel
 from hearth.serving.recording.agreement import ChallengeReport
-from hearth_api.documentation import example_record
 from hearth_api.schemas.models import (
     AliasInfo,
     ChallengeInfo,

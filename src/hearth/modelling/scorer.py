@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
+from hearth.contracts import Contract
+from hearth.contracts.examples import extreme_records
 from hearth.errors import RefusedModel
 
 
@@ -69,7 +70,7 @@ class Scorer:
         Raises:
             RefusedModel: the pipeline cannot score them, because it was trained with another contract.
         """
-        records = _probe(self._contract)
+        records = extreme_records(self._contract)
         try:
             shape = self.score(records).probabilities.shape
         except (ValueError, KeyError, TypeError) as error:
@@ -88,17 +89,3 @@ class Scorer:
             # numpy reads None as NaN
             columns[name] = np.array(values, dtype=np.float64) if name in self._numeric else pd.Series(values, dtype="str")
         return pd.DataFrame(columns)
-
-
-def _probe(contract: Contract) -> list[dict[str, object]]:
-    """Make records that hold, between them, every category, both ends of every range, and a missing value wherever one may be."""
-    values: dict[str, list[object]] = {}
-    for name, column in contract.feature_columns.items():
-        if isinstance(column, CategoryColumn):
-            values[name] = list(column.categories)
-        elif isinstance(column, IntegerColumn | NumberColumn):
-            values[name] = [column.minimum, column.maximum]
-        if column.nullable:
-            values[name].append(None)
-    rows = max(len(options) for options in values.values())
-    return [{name: options[row % len(options)] for name, options in values.items()} for row in range(rows)]

@@ -9,7 +9,8 @@ import pandas as pd
 from lightgbm import LGBMClassifier
 from sklearn.pipeline import Pipeline
 
-from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
+from hearth.contracts import Contract
+from hearth.contracts.examples import random_columns
 from hearth.contracts.record_parser import Columns, RecordParser
 from hearth.modelling.scorer import Scorer, Scores
 from hearth.serving.compiled.preprocessing import CannotCompile, CompiledFeatures
@@ -19,6 +20,7 @@ from hearth.serving.compiled.tree_tables import before_scaling, compile_booster,
 _LOGGER = logging.getLogger(__name__)
 _TOLERANCE = 1e-6
 _CHECK_ROWS = 256
+_MISSING_SHARE = 0.5  # of the values of made-up records that may be missing
 
 Compiled = Callable[[Columns], tuple[np.ndarray, np.ndarray]]
 """From columns to the positions of the predicted classes (n,) and the probabilities (n, classes)."""
@@ -59,7 +61,7 @@ class CompiledScorer(Scorer):
 
     def records_within(self, seconds: float, most: int) -> int:
         """Return the number of records, at most `most`, that this machine scores within `seconds`, to within a factor of two."""
-        columns = random_columns(self._contract, most)
+        columns = random_columns(self._contract, most, missing_share=_MISSING_SHARE)
         rows = most
         while rows:
             part = columns.rows(slice(rows))
@@ -75,7 +77,9 @@ class CompiledScorer(Scorer):
 
     def _agrees(self, example: pd.DataFrame | None) -> bool:
         """Compare with scikit-learn on the example, and on random records with every pattern of missing values that the contract allows."""
-        probes = [random_columns(self._contract, _CHECK_ROWS), *([] if example is None else [self.parser.from_frame(example)])]
+        probes = [random_columns(self._contract, _CHECK_ROWS, missing_share=_MISSING_SHARE)]
+        if example is not None:
+            probes.append(self.parser.from_frame(example))
         return all(self._scores_the_same(columns) for columns in probes)
 
     def _scores_the_same(self, columns: Columns) -> bool:
@@ -125,22 +129,3 @@ def _link(objective: str, classes: int) -> Link:
     if objective not in links:
         raise CannotCompile(f"the objective {objective!r} has no compiled form")
     return links[objective]
-
-
-def random_columns(contract: Contract, rows: int) -> Columns:
-    """Return random records that the contract allows, with every pattern of missing values; the same ones in every call."""
-    random = np.random.default_rng(0)
-    numbers, codes = [], []
-    for column in contract.feature_columns.values():
-        missing = (random.random(rows) < 0.5) & column.nullable  # noqa: PLR2004 - as often as not
-        if isinstance(column, CategoryColumn):
-            count = len(column.categories)
-            codes.append(np.where(missing, count, random.integers(count, size=rows)))
-        elif isinstance(column, IntegerColumn | NumberColumn):
-            values = random.uniform(column.minimum, column.maximum, rows)
-            numbers.append(np.where(missing, np.nan, np.rint(values) if isinstance(column, IntegerColumn) else values))
-    return Columns(_stacked(numbers, rows, np.float64), _stacked(codes, rows, np.intp))
-
-
-def _stacked(columns: Sequence[np.ndarray], rows: int, kind: type) -> np.ndarray:
-    return np.stack(columns, axis=1).astype(kind) if columns else np.empty((rows, 0), kind)
