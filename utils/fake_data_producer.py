@@ -62,7 +62,7 @@ def main() -> int:
                 minutes=_clock(options.rate),
                 is_there=lambda turn: (turn[0].contract.name, turn[1]) in models,
             )
-            with StreamWriter(settings.redis_url.get_secret_value(), settings.stream_name) as writer:
+            with StreamWriter(settings.redis_url.get_secret_value(), settings.stream_name, settings.stream_keep_messages) as writer:
                 retrier = Retrier(stop)
                 sent = produce(
                     writer, messages, options.rate, settings.stream_max_length, retrier, lambda: any(one in models for one in addresses)

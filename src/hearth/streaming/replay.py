@@ -105,7 +105,7 @@ def main() -> int:
         settings = StreamSettings()
         choice = Choice(frozenset(options.id), frozenset(options.error), frozenset(options.dataset), options.since, options.until)
         url = settings.redis_url.get_secret_value()
-        with Replay(url, settings.stream_name) as replay, StreamWriter(url, settings.stream_name) as writer:
+        with Replay(url, settings.stream_name) as replay, StreamWriter(url, settings.stream_name, settings.stream_keep_messages) as writer:
             if options.dry_run or not (options.all or choice != Choice()):
                 _list(chosen(replay, choice))
             else:
