@@ -84,7 +84,7 @@ def main(  # noqa: PLR0913, PLR0917 - each is an option
                 minutes=_clock(speed),
                 is_there=lambda turn: (turn[0].contract.name, turn[1]) in models,
             )
-            with StreamWriter(settings.redis_url.get_secret_value(), settings.stream_name) as writer:
+            with StreamWriter(settings.redis_url.get_secret_value(), settings.stream_name, settings.stream_keep_messages) as writer:
                 count = produce(
                     writer,
                     messages,

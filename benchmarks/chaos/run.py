@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from benchmarks.chaos.plan import Blow, Victim, bursts
 from benchmarks.chaos.sender import NumberedSender, Sent
-from benchmarks.chaos.verdict import Count, backlog, dead_letters, judge, stored_rows
+from benchmarks.chaos.verdict import KEEP_MESSAGES, Count, backlog, dead_letters, judge, stored_rows
 from benchmarks.chaos.workers import WORKER, SupervisedWorkers
 from deploy.embedded.temporary_servers import Server
 from hearth.streaming.producer.fake_messages import FakeMessage
@@ -84,6 +84,7 @@ class Run:
             "HEARTH_PREDICTIONS_URL": servers.database,
             "HEARTH_STREAM_NAME": STREAM,
             "HEARTH_STREAM_GROUP": GROUP,
+            "HEARTH_STREAM_KEEP_MESSAGES": str(KEEP_MESSAGES),
             "HEARTH_STREAM_CLAIM_IDLE_MILLISECONDS": str(_CLAIM_IDLE_MILLISECONDS),
             "HEARTH_WORKER_METRICS_PORT": "0",  # workers of one machine cannot share one
         }

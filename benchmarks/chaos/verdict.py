@@ -13,6 +13,7 @@ from hearth.streaming.producer.fake_messages import FakeMessage
 
 _PROBLEMS_IN_A_LETTER = 10  # a letter names so many
 _EXAMPLES = 3
+KEEP_MESSAGES = 200  # settled messages that stay in the stream; HEARTH_STREAM_KEEP_MESSAGES of the workers
 _MOST_UNREAD = 10_000  # are counted
 
 Key = tuple[str, int]
@@ -34,15 +35,15 @@ class Count:
 
 @dataclass(frozen=True)
 class Backlog:
-    """What a group has still to do."""
+    """What a group has still to do. `surplus` are the messages in the stream beyond the settled ones that are to stay in it."""
 
     pending: int
     unread: int
-    length: int
+    surplus: int
 
     @property
     def is_empty(self) -> bool:
-        return self.pending == self.unread == self.length == 0
+        return self.pending == self.unread == self.surplus == 0
 
 
 def judge(messages: Mapping[str, FakeMessage], rows: Counter[Key], letters: Sequence[StoredLetter], backlog: Backlog) -> list[Count]:
@@ -63,7 +64,7 @@ def judge(messages: Mapping[str, FakeMessage], rows: Counter[Key], letters: Sequ
         Count("bad records that their letters name", sum(len(message.bad) for message in messages.values()), named),
         Count("messages read and not settled", 0, backlog.pending),
         Count("messages not read", 0, backlog.unread),
-        Count("messages left in the stream", 0, backlog.length),
+        Count("messages left in the stream, but for those that are to stay", 0, backlog.surplus),
     ]
 
 
@@ -90,7 +91,7 @@ def backlog(redis_url: str, stream: str, group: str) -> Backlog:
         [found] = [given for given in answer if given["name"].decode() == group]
         length: Any = redis.xlen(stream)
         unread: Any = redis.xrange(stream, min=f"({found['last-delivered-id'].decode()}", count=_MOST_UNREAD)
-        return Backlog(found["pending"], len(unread), length)
+        return Backlog(found["pending"], len(unread), length - KEEP_MESSAGES)
 
 
 def _count(what: str, expected: int, found: int, wrong: Iterator[object]) -> Count:

@@ -70,7 +70,7 @@ def create_app(
         with (
             ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
             PredictionStore(settings.predictions_url.get_secret_value()) as store,
-            StreamWriter(settings.redis_url.get_secret_value(), settings.stream_name) as stream,
+            StreamWriter(settings.redis_url.get_secret_value(), settings.stream_name, settings.stream_keep_messages) as stream,
             ModelFollower(source, contracts, settings.alias_poll_seconds) as models,
             Recorder(settings, contracts, models) as recorder,
             Explainers(contracts, settings.data_dir) as explainers,

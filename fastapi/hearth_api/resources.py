@@ -12,8 +12,8 @@ from starlette.requests import HTTPConnection
 from hearth.predictions import PredictionStore
 from hearth.serving.alias_admin import AliasAdmin, AliasRegistry
 from hearth.settings import ApiSettings
-from hearth.streaming.consumer import StreamConsumer
 from hearth.streaming.dead_letters import DeadLetters
+from hearth.streaming.group import ConsumerGroup
 from hearth.streaming.message_status import MessageStatuses
 from hearth.streaming.pending import PendingMessages
 from hearth_api.live_predictions import LivePredictions
@@ -31,7 +31,7 @@ class Resources:
 
     outcomes: MessageStatuses
     letters: DeadLetters
-    workers_stream: StreamConsumer  # as the workers see it; nothing is read from it here
+    workers_stream: ConsumerGroup
     administration: AliasAdmin
     live: LivePredictions
     stream_threads: CapacityLimiter
@@ -45,11 +45,11 @@ def open_resources(settings: ApiSettings, registry: AliasRegistry, store: Predic
     url, name = settings.redis_url.get_secret_value(), settings.stream_name
     with ExitStack() as stack:
         room, letters = stack.enter_context(PendingMessages(url, name)), stack.enter_context(DeadLetters(url, name))
-        reader = stack.enter_context(StreamConsumer(url, name, settings.stream_group, consumer="rest", max_dead=settings.stream_max_length))
+        workers = stack.enter_context(ConsumerGroup(url, name, settings.stream_group, settings.stream_keep_messages))
         yield Resources(
             outcomes=MessageStatuses(room, letters, store),
             letters=letters,
-            workers_stream=reader,
+            workers_stream=workers,
             administration=AliasAdmin(registry),
             live=LivePredictions(store),
             stream_threads=CapacityLimiter(_STREAM_THREADS),

@@ -54,7 +54,7 @@ class Clock(Retrier):
         self.at: dict[float, Callable[[], object]] = {}  # what happens then
 
     @property
-    def ended(self) -> bool:
+    def stopping(self) -> bool:
         return self.now >= self.end
 
     def monotonic(self) -> float:

@@ -43,6 +43,7 @@ class Bench:
             "HEARTH_REDIS_URL": url,
             "HEARTH_STREAM_NAME": self.name,
             "HEARTH_STREAM_MAX_LENGTH": "1000",
+            "HEARTH_STREAM_KEEP_MESSAGES": "0",
             "HEARTH_STREAM_CONSUMER": "one",
         }
 

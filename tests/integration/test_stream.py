@@ -10,10 +10,11 @@ import pytest
 from redis import Redis
 
 from deploy.embedded import temporary_servers
-from hearth.errors import StreamUnavailable
+from hearth.errors import StreamFull, StreamUnavailable
 from hearth.streaming.client import Entry, StreamWriter
-from hearth.streaming.consumer import DeadLetter, PendingEntry, StreamConsumer, StreamState
+from hearth.streaming.consumer import DeadLetter, PendingEntry, StreamConsumer
 from hearth.streaming.dead_letters import DeadLetters
+from hearth.streaming.group import StreamState
 
 Readers = Callable[[str], StreamConsumer]
 
@@ -267,6 +268,138 @@ def test_only_what_every_group_has_settled_is_trimmed(writer: StreamWriter, read
     assert [id_.decode() for id_, _ in redis.xrange(name)] == ids[3:]  # the fourth was not read
 
     assert [entry.id for entry in reader.read(10, 1)] == ids[3:]
+
+
+KEEP = 3
+
+
+@pytest.fixture
+def keeping(valkey_url: str, name: str) -> Iterator[StreamConsumer]:
+    with StreamConsumer(valkey_url, name, "workers", "one", max_dead=1_000, keep=KEEP) as reader:
+        reader.join()
+        yield reader
+
+
+@pytest.fixture
+def bounded(valkey_url: str, name: str) -> Iterator[StreamWriter]:
+    with StreamWriter(valkey_url, name, keep=KEEP) as writer:
+        yield writer
+
+
+def settle(reader: StreamConsumer, count: int) -> None:
+    reader.acknowledge([entry.id for entry in reader.read(count, 1)])
+
+
+def held(redis: Any, name: str) -> list[str]:
+    return [id_.decode() for id_, _ in redis.xrange(name)]
+
+
+def test_the_last_settled_messages_stay_and_do_not_count(bounded: StreamWriter, keeping: StreamConsumer, redis: Any, name: str) -> None:
+    ids = send(bounded, 10)
+    assert (bounded.length(), keeping.state().length) == (10, 10)
+
+    settle(keeping, 6)
+    keeping.trim()
+
+    assert held(redis, name) == ids[3:]
+    state = keeping.state()
+    assert (bounded.length(), state.length, state.lag, state.pending) == (4, 4, 4, 0)
+    settle(keeping, 10)
+    keeping.trim()
+    keeping.trim()
+    assert held(redis, name) == ids[-KEEP:]
+    state = keeping.state()
+    assert (bounded.length(), state.length, state.lag, state.oldest_seconds) == (0, 0, 0, 0.0)
+    assert state.newest_seconds is not None
+
+
+def test_settled_messages_that_stay_take_no_room(bounded: StreamWriter, keeping: StreamConsumer, redis: Any, name: str) -> None:
+    for _ in range(3):
+        ids = bounded.send_within(4, [{b"number": b"1"}] * 4)
+        with pytest.raises(StreamFull, match="holds 4 messages"):
+            bounded.send_within(4, [{b"number": b"1"}])
+        settle(keeping, 4)
+        keeping.trim()
+        assert held(redis, name) == ids[-KEEP:]
+
+
+def test_a_busy_stream_is_trimmed_too_and_never_below_what_is_kept(
+    bounded: StreamWriter, keeping: StreamConsumer, redis: Any, name: str
+) -> None:
+    ids = send(bounded, 2)
+    batches = [keeping.read(2, 1)]
+    for _ in range(20):  # one batch is read before the one before is settled, so something is always pending
+        ids += send(bounded, 2)
+        batches.append(keeping.read(2, 1))
+        keeping.acknowledge([entry.id for entry in batches.pop(0)])
+        keeping.trim()
+        settled = ids[:-2]
+        assert held(redis, name)[-2 - min(KEEP, len(settled)) :] == ids[-2 - min(KEEP, len(settled)) :]
+        assert bounded.length() <= 4
+        assert len(held(redis, name)) <= 2 + KEEP + 3
+
+    assert keeping.state().pending == 2
+
+
+def test_what_waits_long_stays_whatever_is_settled_behind_it_and_all_of_that_counts(
+    bounded: StreamWriter, keeping: StreamConsumer, redis: Any, name: str
+) -> None:
+    ids = send(bounded, 1)
+    [waiting] = keeping.read(1, 1)
+    time.sleep(0.05)
+    for _ in range(5):
+        ids += send(bounded, 4)
+        settle(keeping, 4)
+        keeping.trim()
+
+    assert held(redis, name) == ids
+    assert bounded.length() == len(ids) - KEEP, "memory has a bound, although one message alone is not settled"
+    assert keeping.state().oldest_seconds >= 0.05
+    keeping.acknowledge([waiting.id])
+    keeping.trim()
+    assert held(redis, name) == ids[-KEEP:]
+
+
+def test_nothing_is_kept_that_another_group_has_not_settled_and_everything_that_it_has_not(
+    bounded: StreamWriter, keeping: StreamConsumer, redis: Any, name: str
+) -> None:
+    ids = send(bounded, 8)
+    redis.xgroup_create(name, "others", id="0")
+    settle(keeping, 8)
+    keeping.trim()
+
+    assert held(redis, name) == ids
+    assert (bounded.length(), keeping.state().length, keeping.state().oldest_seconds) == (8, 8, 0.0)
+    redis.xgroup_destroy(name, "others")
+    keeping.trim()
+    assert held(redis, name) == ids[-KEEP:]
+
+
+def test_where_the_server_cannot_tell_the_lag_every_message_counts_and_no_settled_one_stays(
+    bounded: StreamWriter, keeping: StreamConsumer, redis: Any, name: str
+) -> None:
+    ids = send(bounded, 9)
+    settle(keeping, 5)
+    redis.xdel(name, ids[6])
+    assert keeping.state().lag is None
+    assert bounded.length() == 8
+
+    keeping.trim()
+
+    assert held(redis, name) == [ids[5], *ids[7:]]
+    assert bounded.length() == 3
+
+
+def test_a_consumer_that_starts_again_keeps_no_more_than_before(bounded: StreamWriter, redis: Any, name: str, valkey_url: str) -> None:
+    for _ in range(5):
+        with StreamConsumer(valkey_url, name, "workers", "one", max_dead=1_000, keep=KEEP) as reader:
+            reader.join()
+            ids = send(bounded, 2)
+            settle(reader, 2)
+            reader.trim()
+
+    assert held(redis, name)[-2:] == ids
+    assert len(held(redis, name)) == KEEP
 
 
 def test_a_server_that_has_forgotten_everything_gets_the_group_again(writer: StreamWriter, readers: Readers, redis: Any, name: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from hearth.errors import PredictionsUnavailable
 from hearth.predictions import PredictionStore
+from hearth.streaming.client import StreamWriter
 from hearth.streaming.dead_letters import DeadLetters
 from hearth.streaming.messages import encode
 from tests.support.models import Shelf
@@ -109,6 +110,20 @@ def test_a_field_that_nobody_reads_is_refused_by_name_and_model_stands_for_alias
     assert reasons.keys() == {unread, both}
     assert reasons[unread].startswith("unknown fields: 'version'; expected ")
     assert "either 'alias' or 'model'" in reasons[both]
+
+
+def test_the_last_settled_messages_can_be_looked_at_and_are_not_scored_again(bench: Bench) -> None:
+    ids = [bench.send(record()) for _ in range(7)]
+    late = StreamWriter(bench.valkey_url, bench.name, keep=3)
+
+    for _ in range(2):
+        with bench.working(Shelf(champion="3"), stream_keep_messages=3):
+            ids.append(bench.send(record()))
+            until(lambda: bench.settled() and bench.count() == len(ids))
+            until(lambda: [id_.decode() for id_, _ in bench.redis.xrange(bench.name)] == ids[-3:])
+            assert late.length() == 0
+
+    assert bench.dead() == []
 
 
 def test_what_can_never_be_scored_is_buried_with_its_reason_and_holds_up_nothing(bench: Bench) -> None:

@@ -77,6 +77,7 @@ class Bench:
             "stream_max_deliveries": 5,
             "stream_leave_seconds": 15,
             "stream_max_length": 10_000,
+            "stream_keep_messages": 0,
         }
         return WorkerSettings(_env_file=None, **(given | changes))
 
@@ -85,7 +86,9 @@ class Bench:
         """Run a worker in a thread; its models are loaded before it starts. What ends it is raised here."""
         settings, stop = self.settings(**changes), threading.Event()
         failed: list[BaseException] = []
-        reader = StreamConsumer(self.valkey_url, self.name, "workers", settings.stream_consumer, settings.stream_max_length)
+        reader = StreamConsumer(
+            self.valkey_url, self.name, "workers", settings.stream_consumer, settings.stream_max_length, settings.stream_keep_messages
+        )
         with reader as stream, PredictionStore(self.database_url) as own_store, served(shelf) as models:
             for alias in shelf.carried:
                 wait_for(models, alias)

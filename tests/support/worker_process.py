@@ -58,7 +58,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     settings = WorkerSettings()
     url = settings.redis_url.get_secret_value()
-    reader = StreamConsumer(url, settings.stream_name, settings.stream_group, settings.stream_consumer, settings.stream_max_length)
+    max_dead, keep = settings.stream_max_length, settings.stream_keep_messages
+    reader = StreamConsumer(url, settings.stream_name, settings.stream_group, settings.stream_consumer, max_dead, keep)
     model = SlowAndFragile()
     with (
         reader as stream,

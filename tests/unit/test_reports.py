@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from hearth.errors import PredictionsUnavailable, StreamUnavailable
 from hearth.predictions import PredictionBlock
 from hearth.streaming.client import Entry
-from hearth.streaming.consumer import DeadLetter, StreamState
+from hearth.streaming.consumer import DeadLetter
+from hearth.streaming.group import StreamState
 from hearth.streaming.retrying import Retrier
 from hearth.streaming.worker.committer import CommittedBatch, ScoredBatch
 from hearth.streaming.worker.reports import Reports

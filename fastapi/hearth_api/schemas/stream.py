@@ -53,7 +53,7 @@ class StreamInfo(BaseModel):
 
     stream: str
     group: str
-    length: int = Field(description="messages in the stream")
+    length: int = Field(description="messages that wait or are being scored")
     bound: int = Field(description="so many may be in it; while they are, REST queues nothing")
     lag: int | None = Field(description="messages that no worker has read; null if the server cannot tell")
     pending: int = Field(description="messages that were read and are not settled")

@@ -92,7 +92,7 @@ def _put_back(letters: "Replay", settings: "StreamSettings", selection: "Choice"
         signal.signal(number, lambda *_: stop.set())
     retrier = Retrier(stop)
     returned = trimmed = 0
-    with StreamWriter(settings.redis_url.get_secret_value(), settings.stream_name) as writer:
+    with StreamWriter(settings.redis_url.get_secret_value(), settings.stream_name, settings.stream_keep_messages) as writer:
         selected = chosen(letters, selection)
         writer.length()  # raises if the server is away from the start; a server that goes away later is waited for
         with contextlib.suppress(Stopped):  # the counts below say how far it came

@@ -14,6 +14,7 @@ from redis.retry import Retry
 from redis.typing import EncodableT
 
 from hearth.errors import StreamFull, StreamUnavailable
+from hearth.streaming.trimming import COUNT_UNSETTLED, UNSETTLED
 
 Fields = Mapping[bytes, bytes]
 
@@ -22,14 +23,16 @@ MESSAGE_ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
 
 _SOCKET_SECONDS = 10  # above the longest blocking read that the settings allow
 _CONNECT_SECONDS = 5
-# Arguments: the bound, the number of messages, and for each message the number of its arguments and the arguments. A script runs as one
-# step, so no other client adds messages between the check and the last XADD.
-_SEND_WITHIN = """
-local length, bound, messages = redis.call('XLEN', KEYS[1]), tonumber(ARGV[1]), tonumber(ARGV[2])
+# Arguments: the settled messages that stay in the stream, the bound, the number of messages, and for each message the number of arguments
+# and the arguments. A script runs as one step, so no other client adds messages between the check and the last XADD.
+_SEND_WITHIN = (
+    f"{UNSETTLED}"
+    """
+local length, bound, messages = unsettled(KEYS[1], tonumber(ARGV[1])), tonumber(ARGV[2]), tonumber(ARGV[3])
 if length + messages > bound then
     return length
 end
-local ids, at = {}, 3
+local ids, at = {}, 4
 for i = 1, messages do
     local last = at + tonumber(ARGV[at])
     ids[i] = redis.call('XADD', KEYS[1], '*', unpack(ARGV, at + 1, last))
@@ -37,6 +40,7 @@ for i = 1, messages do
 end
 return ids
 """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,14 @@ class StreamClient:
 
 
 class StreamWriter(StreamClient):
-    """Adds messages to a stream."""
+    """Adds messages to a stream.
+
+    `keep` is the number of settled messages that the workers keep in it, which do not count as waiting.
+    """
+
+    def __init__(self, url: str, name: str, keep: int = 0) -> None:
+        super().__init__(url, name)
+        self._keep = keep
 
     def send(self, messages: Sequence[Fields]) -> list[str]:
         """Add messages and return their ids.
@@ -110,13 +121,13 @@ class StreamWriter(StreamClient):
             return [id_.decode() for id_ in pipeline.execute()]
 
     def send_within(self, bound: int, messages: Sequence[Fields]) -> list[str]:
-        """Add all messages and return their ids; add none if the stream would exceed the bound, other clients' messages included.
+        """Add all messages and return their ids; add none if more messages than the bound would wait, those of others included.
 
         Raises:
             StreamFull: nothing was added.
             StreamUnavailable: either all messages were added or none.
         """
-        arguments: list[EncodableT] = [bound, len(messages)]
+        arguments: list[EncodableT] = [self._keep, bound, len(messages)]
         for fields in messages:
             arguments.append(2 * len(fields))
             for name, value in fields.items():
@@ -128,9 +139,9 @@ class StreamWriter(StreamClient):
         return [id_.decode() for id_ in answer]
 
     def length(self) -> int:
-        """Return the number of messages in the stream."""
+        """Return the number of messages that wait: all that are not settled, and settled ones that cannot be removed before them."""
         with self._translate_errors():
-            return int(self._redis.xlen(self._name))
+            return int(self._redis.eval(COUNT_UNSETTLED, 1, self._name, self._keep))
 
 
 def id_parts(id_: str | bytes) -> tuple[int, int]:

@@ -1,15 +1,13 @@
-"""One consumer of a consumer group: reads messages, claims them from others, acknowledges them and writes their dead letters."""
+"""One consumer of a consumer group: reads and claims messages, acknowledges them and writes their dead letters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
-from redis.exceptions import ResponseError
+from hearth.streaming.client import Entry, id_parts
+from hearth.streaming.group import ConsumerGroup, next_id
 
-from hearth.streaming.client import Entry, StreamClient, id_parts
-
-_NO_GROUP = ("NOGROUP", "no such key")
 _MAX_FIELDS = 3_000  # fields of a message that its letter holds: Lua unpacks at most 8,000 values
 # The letter is written in the step that acknowledges its message, so a second worker, or a retry after a lost response, writes none.
 _ACKNOWLEDGE_DEAD = """
@@ -18,37 +16,6 @@ if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1) == 1 then
     redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 end
 """
-# Deleting a consumer drops its pending messages, so the check and the deletion are one step.
-_REMOVE_IDLE = """
-for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
-    local info = {}
-    for i = 1, #consumer, 2 do info[consumer[i]] = consumer[i + 1] end
-    if info.pending == 0 and info.idle > tonumber(ARGV[2]) then
-        redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], info.name)
-    end
-end
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamState:
-    """The state of a stream for one group.
-
-    Attributes:
-        length: messages in the stream.
-        lag: messages that no consumer of the group has read; None if the server cannot tell.
-        pending: messages that were read and are not acknowledged.
-        oldest_seconds: age of the oldest message that is not settled; 0 if there is none.
-        newest_seconds: age of the latest message, settled or not; None before the first.
-        dead: letters in the dead-letter stream.
-    """
-
-    length: int
-    lag: int | None
-    pending: int
-    oldest_seconds: float
-    newest_seconds: float | None
-    dead: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +36,13 @@ class DeadLetter:
     time: str
 
 
-class StreamConsumer(StreamClient):
+class StreamConsumer(ConsumerGroup):
     """One consumer of a group. A message that it reads is pending for it until it is acknowledged or another consumer claims it."""
 
-    def __init__(self, url: str, name: str, group: str, consumer: str, max_dead: int) -> None:
-        super().__init__(url, name)
-        self._group, self._consumer, self._max_dead = group, consumer, max_dead
-        self.dead_name = f"{name}_dead"
-
-    def join(self) -> None:
-        """Create the group, from the beginning of the stream, if it does not exist."""
-        with self._translate_errors():
-            try:
-                self._redis.xgroup_create(self._name, self._group, id="0", mkstream=True)
-            except ResponseError as error:
-                if not str(error).startswith("BUSYGROUP"):
-                    raise
+    def __init__(self, url: str, name: str, group: str, consumer: str, max_dead: int, keep: int = 0) -> None:  # noqa: PLR0913, PLR0917
+        """About `max_dead` letters and `keep` settled messages stay on the server."""
+        super().__init__(url, name, group, keep)
+        self._consumer, self._max_dead = consumer, max_dead
 
     def read(self, count: int, block_milliseconds: int) -> list[Entry]:
         """Return at most `count` messages that no consumer has read; wait up to `block_milliseconds` for the first."""
@@ -95,7 +53,7 @@ class StreamConsumer(StreamClient):
 
     def own_pending(self, after: str, count: int) -> list[PendingEntry]:
         """Return this consumer's pending messages after an id, those of an earlier process included; oldest first."""
-        return self._pending("{}-{}".format(*_after(id_parts(after))), count, consumername=self._consumer)
+        return self._pending("{}-{}".format(*next_id(id_parts(after))), count, consumername=self._consumer)
 
     def idle_pending(self, idle_milliseconds: int, count: int) -> list[PendingEntry]:
         """Return messages that have been pending for any consumer for at least this time, oldest first."""
@@ -138,44 +96,6 @@ class StreamConsumer(StreamClient):
                 pipeline.xack(self._name, self._group, *others)
             pipeline.execute()
 
-    def trim(self) -> None:
-        """Remove the messages that every group has acknowledged."""
-        bounds = []
-        for group in self._in_group(lambda: self._redis.xinfo_groups(self._name)) or []:
-            with self._translate_errors():
-                first_pending = self._redis.xpending(self._name, group["name"])["min"]
-            bounds.append(id_parts(first_pending) if first_pending else _after(id_parts(group["last-delivered-id"])))
-        if bounds:
-            with self._translate_errors():
-                self._redis.xtrim(self._name, minid="{}-{}".format(*min(bounds)), approximate=False)
-
-    def remove_idle_consumers(self, idle_milliseconds: int) -> None:
-        """Remove consumers without pending messages that have been idle for longer than this: each new container brings a new name."""
-        self._in_group(lambda: self._redis.eval(_REMOVE_IDLE, 1, self._name, self._group, idle_milliseconds))
-
-    def state(self) -> StreamState:
-        """Return the state of the stream for this group."""
-        with self._translate_errors(), self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.xlen(self._name)
-            pipeline.xlen(self.dead_name)
-            pipeline.time()
-            pipeline.xrange(self._name, count=1)
-            length, dead, (seconds, microseconds), first = pipeline.execute()
-        groups = self._in_group(lambda: self._redis.xinfo_groups(self._name)) or []
-        lag, pending = next(((group["lag"], group["pending"]) for group in groups if group["name"].decode() == self._group), (None, 0))
-        now = seconds + microseconds / 1e6
-        has_unsettled = first and (pending or lag != 0)
-        info = self._in_group(lambda: self._redis.xinfo_stream(self._name))  # its last id outlives trimming
-        last, _ = id_parts(info["last-generated-id"]) if info else (0, 0)
-        return StreamState(
-            length=length,
-            lag=lag,
-            pending=pending,
-            oldest_seconds=_age(id_parts(first[0].id)[0], now) if has_unsettled else 0.0,
-            newest_seconds=_age(last, now) if last else None,
-            dead=dead,
-        )
-
     def _pending(self, start: str, count: int, **condition: Any) -> list[PendingEntry]:  # noqa: ANN401 - arguments of redis
         response = self._in_group(lambda: self._redis.xpending_range(self._name, self._group, start, "+", count, **condition))
         return [PendingEntry(item["message_id"].decode(), int(item["times_delivered"])) for item in response or ()]
@@ -183,25 +103,6 @@ class StreamConsumer(StreamClient):
     def _claim(self, ids: Sequence[str], deliveries: int, idle_milliseconds: int) -> list[bytes]:
         target = self._name, self._group, self._consumer, idle_milliseconds
         return self._in_group(lambda: self._redis.xclaim(*target, list(ids), retrycount=deliveries, justid=True)) or []
-
-    def _in_group(self, command: Callable[[], Any]) -> Any:  # noqa: ANN401 - redis types every response as anything
-        """Return the response to a command; None if the server has lost the group, which is then created again."""
-        with self._translate_errors():
-            try:
-                return command()
-            except ResponseError as error:
-                if not str(error).startswith(_NO_GROUP):
-                    raise
-        self.join()
-        return None
-
-
-def _age(milliseconds: int, now: float) -> float:
-    return max(0.0, now - milliseconds / 1000)
-
-
-def _after(id_: tuple[int, int]) -> tuple[int, int]:
-    return id_[0], id_[1] + 1
 
 
 def _letter_fields(letter: DeadLetter) -> list[tuple[bytes, bytes]]:

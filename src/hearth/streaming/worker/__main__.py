@@ -63,10 +63,11 @@ def _run(settings: WorkerSettings, retrier: Retrier) -> None:
     contracts = {contract.name: contract for contract in list_contracts(settings.data_dir)}
     url = settings.predictions_url.get_secret_value()
     name, group, consumer = settings.stream_name, settings.stream_group, settings.stream_consumer or socket.gethostname()
+    max_dead, keep = settings.stream_max_length, settings.stream_keep_messages
     registry = new_registry()
     with (
         serve_metrics(registry, settings.worker_metrics_host, settings.worker_metrics_port),
-        StreamConsumer(settings.redis_url.get_secret_value(), name, group, consumer, settings.stream_max_length) as stream,
+        StreamConsumer(settings.redis_url.get_secret_value(), name, group, consumer, max_dead, keep) as stream,
         PredictionStore(url, max_connections=2) as store,
     ):
         retrier.call(lambda: migrate(url))

@@ -7,7 +7,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from hearth.errors import PredictionsUnavailable, StreamUnavailable
-from hearth.streaming.consumer import StreamState
+from hearth.streaming.group import StreamState
 from hearth.streaming.messages import enqueued_at
 from hearth.streaming.retrying import Retrier
 from hearth.streaming.worker.committer import CommittedBatch
@@ -38,7 +38,7 @@ class WorkerMetrics:
             registry=registry,
             buckets=_AGES,
         )
-        self._length = Gauge("hearth_stream_length", "Messages in the stream.", registry=registry)
+        self._length = Gauge("hearth_stream_length", "Messages that wait or are being scored.", registry=registry)
         self._lag = Gauge("hearth_stream_lag", "Messages that no worker has read; NaN: the server cannot tell.", registry=registry)
         self._pending = Gauge("hearth_stream_pending", "Messages that were read and are not settled.", registry=registry)
         self._oldest = Gauge("hearth_stream_oldest_seconds", "The age of the oldest message that is not settled.", registry=registry)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry
 
 from hearth.predictions import PredictionBlock
-from hearth.streaming.consumer import StreamConsumer, StreamState
+from hearth.streaming.consumer import StreamConsumer
+from hearth.streaming.group import StreamState
 from hearth.streaming.retrying import Retrier
 from hearth.streaming.worker.committer import CommittedBatch
 from hearth.streaming.worker.metrics import WorkerMetrics
