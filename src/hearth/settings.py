@@ -190,7 +190,7 @@ class InterfaceSettings(ServingSettings, RecordingSettings):
     api_default_dataset: str = Field(description="the data set of a request that names none")
 
 
-class GrpcSettings(InterfaceSettings):
+class GrpcSettings(InterfaceSettings, AccessSettings):
     """Where the gRPC service listens and what it accepts."""
 
     grpc_host: str = Field(min_length=1, description="the address that the gRPC service listens on")
