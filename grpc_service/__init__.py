@@ -10,6 +10,7 @@ rest of `v1/` and `v2/`.
     inference  the calls of the Open Inference Protocol
     tensors    its messages in and out
     calls      what surrounds every unary call: errors and metrics
+    access     API keys and limits
     errors     our errors as status codes, and how a client reads them
     health     the standard health service
     metrics    calls by method and status code

@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m grpc_service.client", description=__doc__)
     parser.add_argument("--mode", choices=("batch", "stream"), default="batch")
     parser.add_argument("--address", help="host:port of the service (default: HEARTH_GRPC_ADDRESS)")
+    parser.add_argument("--api-key", help="where predictions need one (HEARTH_API_REQUIRE_KEY)")
     parser.add_argument("--dataset", default="employees")
     parser.add_argument("--model", default=CHAMPION, help="an alias (default: %(default)s)")
     parser.add_argument("--file", type=Path, help="a CSV file with the data set's columns, instead of fake records")
@@ -86,7 +87,7 @@ async def _call(options: argparse.Namespace, records: Sequence[Record]) -> int:
 
 
 async def _batch(stub: PredictionStub, options: argparse.Namespace, records: Sequence[Record]) -> int:
-    call = stub.Predict(_request(options, records), timeout=options.timeout)
+    call = stub.Predict(_request(options, records), timeout=options.timeout, metadata=_metadata(options))
     try:
         response = await call
     except grpc.aio.AioRpcError:
@@ -103,7 +104,7 @@ async def _batch(stub: PredictionStub, options: argparse.Namespace, records: Seq
 async def _stream(stub: PredictionStub, options: argparse.Namespace, records: Sequence[Record]) -> int:
     failed = 0
     row = 0
-    async for response in stub.PredictStream(_requests(options, records)):
+    async for response in stub.PredictStream(_requests(options, records), metadata=_metadata(options)):
         if response.HasField("error"):
             failed += 1
             _print_error(response.error, response.request_id)
@@ -119,6 +120,10 @@ async def _requests(options: argparse.Namespace, records: Sequence[Record]) -> A
         if options.rate:
             await asyncio.sleep(max(start + row / options.rate - time.perf_counter(), 0))
         yield _request(options, [record], request_id=str(row))
+
+
+def _metadata(options: argparse.Namespace) -> list[tuple[str, str]]:
+    return [("x-api-key", options.api_key)] if options.api_key else []
 
 
 def _request(options: argparse.Namespace, records: Sequence[Record], request_id: str = "") -> pb.PredictRequest:

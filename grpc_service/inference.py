@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Mapping
 from importlib.metadata import version
 
+from grpc_service.access import admit
 from grpc_service.calls import Response, respond
 from grpc_service.errors import Context
 from grpc_service.metrics import Calls
@@ -11,6 +12,7 @@ from grpc_service.v2 import open_inference_pb2 as pb
 from grpc_service.v2 import open_inference_pb2_grpc
 from hearth.contracts import Contract
 from hearth.errors import ModelUnavailable, UnknownDataset
+from hearth.serving.access import Access
 from hearth.serving.model_follower import LoadedModel, ModelFollower
 from hearth.serving.open_inference import models as inference_models
 from hearth.serving.open_inference.outputs import output_specs, output_tensors, require_outputs, response_parameters
@@ -26,10 +28,16 @@ SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     """Answers the calls of v2/open_inference.proto."""
 
-    def __init__(
-        self, settings: GrpcSettings, contracts: Mapping[str, Contract], models: ModelFollower, predictor: Predictor, calls: Calls
+    def __init__(  # noqa: PLR0913, PLR0917 - what a running server holds
+        self,
+        settings: GrpcSettings,
+        contracts: Mapping[str, Contract],
+        models: ModelFollower,
+        predictor: Predictor,
+        calls: Calls,
+        access: Access,
     ) -> None:
-        self._contracts, self._models, self._predictor, self._calls = contracts, models, predictor, calls
+        self._contracts, self._models, self._predictor, self._calls, self._access = contracts, models, predictor, calls, access
         self._max_records = settings.grpc_max_records
 
     async def ServerLive(self, _: pb.ServerLiveRequest, context: Context) -> pb.ServerLiveResponse:  # noqa: N802 - the name of the call
@@ -50,7 +58,7 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         return await self._respond("ModelMetadata", self._model_metadata(request), context)
 
     async def ModelInfer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:  # noqa: N802
-        return await self._respond("ModelInfer", self._infer(request), context)
+        return await self._respond("ModelInfer", self._infer(request, context), context)
 
     async def _respond(self, method: str, work: Awaitable[Response], context: Context) -> Response:
         return await respond(self._calls, method, work, context)
@@ -74,7 +82,8 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
             outputs=[_tensor_metadata(spec) for spec in output_specs(contract)],
         )
 
-    async def _infer(self, request: pb.ModelInferRequest) -> pb.ModelInferResponse:
+    async def _infer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:
+        await admit(self._access, context)
         contract = self._contract(request.model_name)
         model = inference_models.find_model(self._predictor, contract, request.model_version)
         require_request_parameters(request)

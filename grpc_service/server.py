@@ -26,6 +26,7 @@ from hearth.contracts import Contract, list_contracts
 from hearth.errors import HearthError, InvalidSettings
 from hearth.logs import configure_logging
 from hearth.registry import Registry
+from hearth.serving.access import Access
 from hearth.serving.gc_freeze import freeze_after_import, freeze_now
 from hearth.serving.metrics import new_registry, register_model_metrics, register_recorder_metrics, serve_metrics
 from hearth.serving.model_follower import ModelFollower
@@ -54,7 +55,7 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
     At its end new calls are refused, open ones may take `grpc_grace_seconds` to finish, and then pending predictions are stored.
 
     Raises:
-        InvalidSettings: the port, or that of the metrics, is taken.
+        InvalidSettings: the port, or that of the metrics, is taken; or a key or a limit cannot be read.
     """
     metrics = new_registry()
     register_model_metrics(metrics, models.status)
@@ -64,10 +65,10 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
     ):
         register_recorder_metrics(metrics, recorder.counts)
-        predictor, calls = Predictor(models, recorder, compute), Calls(metrics)
+        predictor, calls, access = Predictor(models, recorder, compute), Calls(metrics), Access.from_settings(settings)
         server, port = _make_server(settings)
-        add_PredictionServicer_to_server(PredictionServicer(settings, contracts, models, predictor, calls), server)
-        add_GRPCInferenceServiceServicer_to_server(InferenceServicer(settings, contracts, models, predictor, calls), server)
+        add_PredictionServicer_to_server(PredictionServicer(settings, contracts, models, predictor, calls, access), server)
+        add_GRPCInferenceServiceServicer_to_server(InferenceServicer(settings, contracts, models, predictor, calls, access), server)
         health = aio.HealthServicer()
         add_HealthServicer_to_server(health, server)
         reflection.enable_server_reflection((SERVICE, INFERENCE_SERVICE, HEALTH, reflection.SERVICE_NAME), server)
@@ -79,6 +80,7 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
             watching.cancel()
             await health.enter_graceful_shutdown()
             await server.stop(settings.grpc_grace_seconds)
+            await access.close()
 
 
 async def _serve(settings: GrpcSettings) -> None:

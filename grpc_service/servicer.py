@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from time import perf_counter
 
+from grpc_service.access import admit
 from grpc_service.calls import respond
 from grpc_service.errors import Context, InvalidRequest, error_message
 from grpc_service.metrics import Calls
@@ -13,6 +14,7 @@ from grpc_service.v1 import prediction_pb2_grpc
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.errors import ModelUnavailable, UnknownDataset
+from hearth.serving.access import Access
 from hearth.serving.model_follower import AliasStatus, LoadedModel, ModelFollower
 from hearth.serving.predictor import Predictor
 from hearth.serving.recording.request_ids import unique_id
@@ -22,24 +24,30 @@ from hearth.settings import GrpcSettings
 class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
     """Answers the calls of v1/prediction.proto."""
 
-    def __init__(
-        self, settings: GrpcSettings, contracts: Mapping[str, Contract], models: ModelFollower, predictor: Predictor, calls: Calls
+    def __init__(  # noqa: PLR0913, PLR0917 - what a running server holds
+        self,
+        settings: GrpcSettings,
+        contracts: Mapping[str, Contract],
+        models: ModelFollower,
+        predictor: Predictor,
+        calls: Calls,
+        access: Access,
     ) -> None:
         if settings.api_default_dataset not in contracts:
             raise UnknownDataset(settings.api_default_dataset, sorted(contracts))
-        self._contracts, self._models, self._predictor, self._calls = contracts, models, predictor, calls
+        self._contracts, self._models, self._predictor, self._calls, self._access = contracts, models, predictor, calls, access
         self._readers = {name: RecordReader(contract) for name, contract in contracts.items()}
         self._default = settings.api_default_dataset
         self._max_records = settings.grpc_max_records
 
     async def Predict(self, request: pb.PredictRequest, context: Context) -> pb.PredictResponse:  # noqa: N802 - the name of the call
-        return await respond(self._calls, "Predict", self._predict(request), context)
+        return await respond(self._calls, "Predict", self._predict(request, context), context)
 
     async def PredictStream(  # noqa: N802 - the name of the call
-        self, requests: AsyncIterator[pb.PredictRequest], _: Context
+        self, requests: AsyncIterator[pb.PredictRequest], context: Context
     ) -> AsyncIterator[pb.PredictStreamResponse]:
         async for request in requests:
-            yield await self._outcome(request)
+            yield await self._outcome(request, context)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: N802
         return await respond(self._calls, "ListModels", self._list_models(request.dataset), context)
@@ -48,17 +56,18 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
         info = self._model_info(request.dataset or self._default, request.alias or CHAMPION)
         return await respond(self._calls, "ModelInfo", info, context)
 
-    async def _outcome(self, request: pb.PredictRequest) -> pb.PredictStreamResponse:
+    async def _outcome(self, request: pb.PredictRequest, context: Context) -> pb.PredictStreamResponse:
         started = perf_counter()
         try:
-            response = await self._predict(request)
+            response = await self._predict(request, context)
         except Exception as error:  # noqa: BLE001 - is answered
             self._calls.failed("PredictStream", started, error)
             return pb.PredictStreamResponse(request_id=request.request_id, error=error_message(error))
         self._calls.answered("PredictStream", started)
         return pb.PredictStreamResponse(request_id=request.request_id or response.request_id, response=response)
 
-    async def _predict(self, request: pb.PredictRequest) -> pb.PredictResponse:
+    async def _predict(self, request: pb.PredictRequest, context: Context) -> pb.PredictResponse:
+        await admit(self._access, context)
         model = self._predictor.find(request.dataset or self._default, request.alias or CHAMPION)
         reader = self._readers[model.dataset]
         records = reader.count(request)

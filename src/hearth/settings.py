@@ -191,7 +191,7 @@ class InterfaceSettings(ServingSettings, RecordingSettings):
     api_default_dataset: str = Field(description="the data set of requests that name none")
 
 
-class GrpcSettings(InterfaceSettings):
+class GrpcSettings(InterfaceSettings, AccessSettings):
     """Address and limits of the gRPC service."""
 
     grpc_host: str = Field(min_length=1, description="the address that the gRPC service listens on")

@@ -1,6 +1,7 @@
 """Clients that others wrote, each in an environment of its own, against real servers: they get the answers that REST gives."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.support.models import Shelf
 from tests.support.samples import EMPLOYEES, ROOT, records, sample_rows
 
 RECORDS = records(sample_rows(EMPLOYEES, 12, seed=9)[0])
+PAGE = (ROOT / "docs/protocols.md").read_text("utf-8")
 PROGRAMS = Path(__file__).parents[1] / "support/clients"
 
 
@@ -95,3 +97,38 @@ def test_the_scoring_client_of_mlflow_is_answered(rest: httpx.Client) -> None:
     assert heard["probabilities"] == [pytest.approx(row) for row in probabilities]
     assert "error code 422" in heard["refusal"]
     assert "row 0, 'Designation': got 9" in heard["refusal"]
+
+
+def example(name: str, rest: httpx.Client) -> str:
+    """A code block of docs/protocols.md, with the addresses of the servers of this test."""
+    [block] = re.findall(rf"^```\w+ {name}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert "127.0.0.1:8800" in block
+    return str(block).replace("127.0.0.1:8800", address(rest))
+
+
+@pytest.mark.parametrize("name", ["infer", "matrix", "invocations", "csv"])
+def test_the_commands_of_the_page_about_protocols_work(name: str, rest: httpx.Client) -> None:
+    ended = subprocess.run(
+        ["/bin/bash", "-euo", "pipefail", "-c", example(name, rest)], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    answer = json.loads(ended.stdout)
+    if name in {"invocations", "csv"}:
+        assert len(answer["predictions"]) == 1, answer
+    else:
+        assert answer["outputs"][0]["data"][0] in EMPLOYEES.target.classes, answer
+
+
+def test_the_snippet_of_the_page_about_protocols_works_over_http_and_grpc(rest: httpx.Client, grpc_service: Service) -> None:
+    python = ROOT / ".venvs/clients/bin/python"
+    if not python.exists():
+        pytest.skip("needs the environment .venvs/clients: make .venvs/clients/.installed")
+    over_http = example("tritonclient", rest)
+    over_grpc = over_http.replace("tritonclient.http", "tritonclient.grpc").replace(address(rest), grpc_service.address)
+    outputs = [
+        subprocess.run([str(python), "-c", script], capture_output=True, text=True, timeout=60, check=True).stdout
+        for script in (over_http, over_grpc)
+    ]
+
+    assert outputs[0] == outputs[1]
+    assert any(label in outputs[0] for label in EMPLOYEES.target.classes)
