@@ -23,7 +23,7 @@ import pandas as pd
 
 from benchmarks.harness.calls import CLIENTS, Calls, measure
 from benchmarks.harness.load import LoadError
-from benchmarks.harness.processes import started
+from benchmarks.harness.processes import start_program
 from benchmarks.harness.requests import Records, fake_requests
 from benchmarks.harness.stack import memory_megabytes, servers
 from deploy.embedded.temporary_servers import ROOT, free_ports
@@ -39,7 +39,7 @@ MAP, PACKED = "map", "packed"
 HEARTH, EMPTY = "Hearth", "empty servicer"
 _TOLERANCE = 1e-6
 Turn = tuple[str, str, int]
-"""A service, a form of records, and how many are in a message."""
+"""A service, the form of the records, and the records in a message."""
 
 
 def main(
@@ -47,7 +47,7 @@ def main(
     rounds: Annotated[int, values.whole("Turns of each service; the median counts.")] = 3,
 ) -> None:
     """Compare gRPC with an empty servicer of the same interface, in one run."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # then what was started is stopped too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped too
     try:
         with tempfile.TemporaryDirectory(prefix="hearth-bench-") as folder, contextlib.ExitStack() as stack:
             settings, registry = servers(stack)
@@ -67,17 +67,17 @@ def main(
 def _service(name: str, module: Sequence[str], settings: Mapping[str, str]) -> Iterator[tuple[int, int]]:
     """Start a service and yield its port and process id."""
     port, metrics = free_ports(2)
-    given = {**settings, "HEARTH_GRPC_PORT": str(port), "HEARTH_GRPC_METRICS_PORT": str(metrics)}
-    asked = _message(fake_requests(1)[0], MAP)
+    environment = {**settings, "HEARTH_GRPC_PORT": str(port), "HEARTH_GRPC_METRICS_PORT": str(metrics)}
+    request = _message(fake_requests(1)[0], MAP)
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
 
         def answers() -> bool:
             with contextlib.suppress(grpc.RpcError):
-                PredictionStub(channel).Predict(asked, timeout=5)
+                PredictionStub(channel).Predict(request, timeout=5)
                 return True
             return False
 
-        with started(name, [sys.executable, "-m", *module, *([] if settings else [str(port)])], given, answers) as (pid, _):
+        with start_program(name, [sys.executable, "-m", *module, *([] if settings else [str(port)])], environment, answers) as (pid, _):
             yield port, pid
 
 
@@ -88,15 +88,15 @@ def _message(records: Records, form: str) -> pb.PredictRequest:
 
 
 def _require_right_answers(port: int, folder: Path) -> None:
-    """Raise LoadError if Hearth does not say what scikit-learn says."""
+    """Raise LoadError if Hearth and scikit-learn differ."""
     records = fake_requests(100)[0]
     expected = joblib.load(folder / "lightgbm.joblib").predict_proba(pd.DataFrame(list(records)))
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         for form in (MAP, PACKED):
             answer = PredictionStub(channel).Predict(_message(records, form), timeout=30)
-            given = np.reshape(answer.probabilities, expected.shape)
-            if not np.allclose(given, expected, rtol=0, atol=_TOLERANCE):
-                raise LoadError(f"Hearth answers {given[:1]} to records in the form {form}, scikit-learn {expected[:1]}")
+            actual = np.reshape(answer.probabilities, expected.shape)
+            if not np.allclose(actual, expected, rtol=0, atol=_TOLERANCE):
+                raise LoadError(f"Hearth answers {actual[:1]} to records in the form {form}, scikit-learn {expected[:1]}")
 
 
 def _compare(services: Mapping[str, tuple[int, int]], rounds: int, seconds: float) -> dict[Turn, list[Calls]]:

@@ -24,12 +24,12 @@ from hearth.serving.compiled.scorer import CompiledScorer
 SIZES = (1, 100, 1_000)
 _WITH_PARTS = "lightgbm"
 Work = Mapping[str, tuple[Callable[[object], object], Sequence[object]]]
-"""What is done, by its name, and the requests that it is done with."""
+"""Functions by name, each with the requests that it is called with."""
 
 
 def main(
     seconds: Annotated[float, values.duration("Of each kind of work in each round.")] = 0.3,
-    rounds: Annotated[int, values.whole("The best round counts.")] = 5,
+    rounds: Annotated[int, values.whole("The median round counts.")] = 5,
 ) -> None:
     """Compare the compiled scorers with scikit-learn's pipelines, in process, on one thread."""
     contract = load_contract("employees", DATA)
@@ -38,9 +38,9 @@ def main(
     with threadpool_limits(limits=1):
         for family in contract.families:
             scorer = CompiledScorer(fitted(contract, family, X, y), contract)
-            found = [_measure(_work(scorer, size, parts=family == _WITH_PARTS), rounds, seconds) for size in SIZES]
-            for what in found[0]:
-                table.add_row(family, what, *(f"{milliseconds[what]:.3f}" for milliseconds in found))
+            sizes = [_measure(_work(scorer, size, parts=family == _WITH_PARTS), rounds, seconds) for size in SIZES]
+            for what in sizes[0]:
+                table.add_row(family, what, *(f"{milliseconds[what]:.3f}" for milliseconds in sizes))
     make_console().print(table)
 
 
@@ -63,19 +63,19 @@ def _work(scorer: CompiledScorer, size: int, *, parts: bool) -> Work:
 
 
 def _measure(work: Work, rounds: int, seconds: float) -> dict[str, float]:
-    """Return milliseconds a request by what was done."""
-    taken: dict[str, list[float]] = {name: [] for name in work}
+    """Return the median milliseconds a request, by function."""
+    times: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(rounds):
-        for name, (do, requests) in work.items():
-            taken[name].append(_milliseconds(do, requests, seconds))
-    return {name: statistics.median(times) for name, times in taken.items()}
+        for name, (function, requests) in work.items():
+            times[name].append(_milliseconds(function, requests, seconds))
+    return {name: statistics.median(rounds_) for name, rounds_ in times.items()}
 
 
-def _milliseconds(do: Callable[[object], object], requests: Sequence[object], seconds: float) -> float:
-    do(requests[0])
-    count, began = 0, time.perf_counter()
-    while (passed := time.perf_counter() - began) < seconds:
-        do(requests[count % len(requests)])
+def _milliseconds(function: Callable[[object], object], requests: Sequence[object], seconds: float) -> float:
+    function(requests[0])
+    count, start = 0, time.perf_counter()
+    while (passed := time.perf_counter() - start) < seconds:
+        function(requests[count % len(requests)])
         count += 1
     return passed / count * 1e3
 

@@ -47,7 +47,7 @@ def main(
 ) -> None:
     """Compare REST with ready-made model servers, in one run."""
     sizes = sizes or list(SIZES)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # then what was started is stopped too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped too
     try:
         with tempfile.TemporaryDirectory(prefix="hearth-bench-") as folder, contextlib.ExitStack() as stack:
             settings, registry = servers(stack)
@@ -68,12 +68,12 @@ def main(
 
 
 def _require_right_answers(services: Sequence[Running], folder: Path, records: Records) -> None:
-    """Raise LoadError for a contender that does not say what scikit-learn says."""
+    """Raise LoadError for a contender that differs from scikit-learn."""
     expected = joblib.load(folder / "lightgbm.joblib").predict_proba(pd.DataFrame(list(records)))
     for service in services:
-        given = service.ask(records)
-        if given is not None and not np.allclose(given, expected, rtol=0, atol=_TOLERANCE):
-            raise LoadError(f"{service.contender.name} answers {given[:1]}, scikit-learn {expected[:1].tolist()}")
+        actual = service.ask(records)
+        if actual is not None and not np.allclose(actual, expected, rtol=0, atol=_TOLERANCE):
+            raise LoadError(f"{service.contender.name} answers {actual[:1]}, scikit-learn {expected[:1].tolist()}")
 
 
 def _compare(services: Sequence[Running], bodies: Mapping[int, Sequence[Records]], rounds: int, seconds: float) -> Results:
@@ -128,9 +128,9 @@ def _print_lone(services: Sequence[Running], bodies: Mapping[int, Sequence[Recor
 
 
 def _milliseconds(service: Running, records: Records) -> float:
-    started = time.perf_counter()
+    start = time.perf_counter()
     service.ask(records)
-    return (time.perf_counter() - started) * 1e3
+    return (time.perf_counter() - start) * 1e3
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Two minutes of load on the REST service while its alias moves every five seconds: `make bench-soak`.
 
-Nothing may fail, every version that was named has to be seen in the answers, and memory has to stay flat after the first half. Ends with 1
-if not.
+No request may fail, every version must appear in the answers, and memory must not grow in the second half; else the exit code is 1.
 """
 
 import contextlib
@@ -30,14 +29,14 @@ from hearth.contracts.aliases import CHAMPION
 from hearth.registry import Registry
 
 _POLL_SECONDS = 1.0
-_GROWTH = 1.1  # memory may be so much larger at the end than at half-time
+_MAX_GROWTH = 1.1  # of memory, from half-time to the end
 
 
 @dataclass
-class Seen:
-    """What was seen from outside while the load was on."""
+class Observations:
+    """Observations from outside during the load."""
 
-    moved: list[str] = field(default_factory=list)
+    moves: list[str] = field(default_factory=list)
     answered_by: Counter[str] = field(default_factory=Counter)
     memory: list[float] = field(default_factory=list)
 
@@ -47,22 +46,22 @@ def main(
     every: Annotated[float, values.duration("Between two moves of the alias.")] = 5,
 ) -> None:
     """Put load on REST while the alias moves, and judge answers and memory."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # then what was started is stopped too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped too
     try:
         with tempfile.TemporaryDirectory(prefix="hearth-soak-") as folder, contextlib.ExitStack() as stack:
             settings, uri = servers(stack)
             registry = Registry(uri)
             versions = _versions(registry)
-            (hearth,) = [found for found in contenders(Path(folder), uri, settings) if found.name == "Hearth"]
+            (hearth,) = [contender for contender in contenders(Path(folder), uri, settings) if contender.name == "Hearth"]
             service = stack.enter_context(running(hearth, fake_requests(1)[0]))
-            load, seen = _soak(service, registry, versions, seconds, every)
+            load, observations = _soak(service, registry, versions, seconds, every)
     except LoadError as error:
         raise CommandError(str(error)) from error
-    raise typer.Exit(_judge(load, seen, versions, seconds))
+    raise typer.Exit(_judge(load, observations, versions, seconds))
 
 
 def _versions(registry: Registry) -> list[str]:
-    """Register two versions that differ and return them; champion carries the last."""
+    """Register two different versions and return them; the last one is the champion."""
     contract = load_contract("employees", DATA)
     X, y = rows(contract, 6_000)
     return [
@@ -71,45 +70,46 @@ def _versions(registry: Registry) -> list[str]:
     ]
 
 
-def _soak(service: Running, registry: Registry, versions: list[str], seconds: float, every: float) -> tuple[Load, Seen]:
-    seen, ended = Seen(), threading.Event()
+def _soak(service: Running, registry: Registry, versions: list[str], seconds: float, every: float) -> tuple[Load, Observations]:
+    observations, end = Observations(), threading.Event()
     bodies = [plain(records) for size in (1, 100, 1_000) for records in fake_requests(size)[:5]]
 
     def move() -> None:
         turn = 0
-        while not ended.wait(every):
+        while not end.wait(every):
             turn += 1
             version = versions[turn % len(versions)]
             registry.set_alias("employees", CHAMPION, version)
-            seen.moved.append(version)
+            observations.moves.append(version)
 
-    def look() -> None:
-        while not ended.wait(_POLL_SECONDS):
+    def observe() -> None:
+        while not end.wait(_POLL_SECONDS):
             with request.urlopen(request.Request(service.url, bodies[0], {"content-type": "application/json"}), timeout=30) as answer:  # noqa: S310
-                seen.answered_by[json.load(answer)["version"]] += 1
-            seen.memory.append(memory_megabytes(service.pid))
+                observations.answered_by[json.load(answer)["version"]] += 1
+            observations.memory.append(memory_megabytes(service.pid))
 
-    threads = [threading.Thread(target=job) for job in (move, look)]
+    threads = [threading.Thread(target=job) for job in (move, observe)]
     for thread in threads:
         thread.start()
     try:
-        return measure(service.url, bodies, seconds), seen
+        return measure(service.url, bodies, seconds), observations
     finally:
-        ended.set()
+        end.set()
         for thread in threads:
             thread.join()
 
 
-def _judge(load: Load, seen: Seen, versions: list[str], seconds: float) -> int:
-    half, end = seen.memory[len(seen.memory) // 2], seen.memory[-1]
+def _judge(load: Load, observations: Observations, versions: list[str], seconds: float) -> int:
+    memory = observations.memory
+    half, end = memory[len(memory) // 2], memory[-1]
     print(f"{load.per_second * seconds:,.0f} requests of 1, 100 and 1,000 records in {seconds:.0f} s: none failed.")
     print(f"Latency: p50 {load.p50:.1f} ms, p99 {load.p99:.1f} ms.")
-    print(f"The alias moved {len(seen.moved)} times; answers looked at by version: {dict(sorted(seen.answered_by.items()))}.")
-    print(f"Memory: {seen.memory[0]:.0f} MB at first, {half:.0f} MB at half-time, {end:.0f} MB at the end.")
-    if set(seen.answered_by) != set(versions):
-        print(f"Not every version was seen: {versions} were named.", file=sys.stderr)
+    print(f"The alias moved {len(observations.moves)} times; sampled answers by version: {dict(sorted(observations.answered_by.items()))}.")
+    print(f"Memory: {memory[0]:.0f} MB at first, {half:.0f} MB at half-time, {end:.0f} MB at the end.")
+    if set(observations.answered_by) != set(versions):
+        print(f"Not every version answered: {versions} were champion.", file=sys.stderr)
         return 1
-    if end > half * _GROWTH:
+    if end > half * _MAX_GROWTH:
         print("Memory grows.", file=sys.stderr)
         return 1
     return 0

@@ -51,19 +51,19 @@ def main(
             model = _model(Path(folder), registry)
             lines = _lines(settings, registry, model, scale)
             names = [name for name in lines if not only or any(word in name for word in only)]
-            found: dict[str, list[Throughput]] = {name: [] for name in names}
+            results: dict[str, list[Throughput]] = {name: [] for name in names}
             for turn in range(rounds):
                 for name in names:
                     print(f"round {turn + 1}: {name}", file=sys.stderr)
-                    found[name].append(lines[name].measure())
+                    results[name].append(lines[name].measure())
             latency = Field(settings).latency(_RATE, int(6_000 * scale)) if not only or "latency" in only else None
     except BenchError as error:
         raise CommandError(str(error)) from error
-    _print(found, {name: lines[name].before for name in names}, latency)
+    _print(results, {name: lines[name].before for name in names}, latency)
 
 
 def _servers(stack: contextlib.ExitStack) -> tuple[dict[str, str], str]:
-    """Start them; PostgreSQL notes when each transaction was committed, which latencies are made from."""
+    """Start the servers and return settings and tracking URI; PostgreSQL records commit times, from which latencies are computed."""
     registry = stack.enter_context(mlflow())
     postgres = stack.enter_context(postgres_server())
     with psycopg.connect(postgres.url, autocommit=True) as connection:
@@ -93,7 +93,7 @@ def _model(folder: Path, registry: str) -> Path:
 
 @dataclass(frozen=True)
 class _Line:
-    """How a line of the table is measured, and what was measured before this worker was written, without a database: messages a second."""
+    """A line of the table; `before` is the messages a second without a database, measured before this worker existed."""
 
     measure: Callable[[], Throughput]
     before: int | None = None
@@ -129,13 +129,13 @@ def _lines(settings: Mapping[str, str], registry: str, model: Path, scale: float
     }
 
 
-def _print(found: Mapping[str, Sequence[Throughput]], before: Mapping[str, int | None], latency: Latency | None) -> None:
+def _print(results: Mapping[str, Sequence[Throughput]], before: Mapping[str, int | None], latency: Latency | None) -> None:
     console = make_console()
     cores = os.cpu_count()
     console.print(f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores, {platform.machine()}, Python {platform.python_version()}")
     heads = "", "messages/s", "before", "records/s", "ratio", "busy processors", "µs a record"
     table = make_table("Messages of seeded fake employees", *heads)
-    medians = {name: sorted(rounds, key=lambda one: one.records)[len(rounds) // 2] for name, rounds in found.items()}
+    medians = {name: sorted(rounds, key=lambda one: one.records)[len(rounds) // 2] for name, rounds in results.items()}
     this = medians.get(_THIS)
     for name, median in medians.items():
         ratio = f"{median.records / this.records:.3g}" if this else "-"
@@ -146,7 +146,7 @@ def _print(found: Mapping[str, Sequence[Throughput]], before: Mapping[str, int |
         table.add_row(name, f"{median.messages:,.0f}", earlier, f"{median.records:,.0f}", ratio, busy or "-", each or "-")
     console.print(table)
     console.print(f"ratio: of records a second, to {_THIS}. Processors: of workers + PostgreSQL + Valkey.")
-    console.print("The lines without processors store nothing. before: messages a second, measured before this worker was written.")
+    console.print("The lines without processors store nothing. before: messages a second, measured before this worker existed.")
     if latency:
         console.print(
             f"From enqueue to commit, {latency.messages} messages at {_RATE:.0f}/s: "

@@ -197,8 +197,8 @@ def _announce(sources: Sequence[Source], rate: float, stream: str) -> None:
 
 def with_empty_drift(arguments: Sequence[str]) -> list[str]:
     """Return the arguments with an empty value for each `--drift` that has none: options of Typer always have one."""
-    following = [*arguments[1:], "--"]
-    return [f"{word}=" if word == "--drift" and after.startswith("-") else word for word, after in zip(arguments, following, strict=True)]
+    pairs = zip(arguments, [*arguments[1:], "-"], strict=False)
+    return [f"{word}=" if word == "--drift" and following.startswith("-") else word for word, following in pairs]
 
 
 if __name__ == "__main__":

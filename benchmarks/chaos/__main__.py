@@ -94,17 +94,17 @@ def _print(report: Report, options: Options, console: Console) -> None:
     table = make_table("Counts", "count", "expected", "found", "")
     for count in report.counts:
         mark = "" if count.holds else f"[red]WRONG[/red] {', '.join(count.examples)}"
-        table.add_row(count.what, f"{count.expected:,}", f"{count.found:,}", mark)
+        table.add_row(count.what, f"{count.expected:,}", f"{count.actual:,}", mark)
     console.print(table)
-    sent = report.sent
+    sending = report.sending
     console.print(
         f"Workers: {report.kills} killed, {report.kills_at_work} of them with messages in hand; {report.own_ends} ended by themselves; "
         f"{report.starts} started; exit codes at the end: {', '.join(map(str, report.exit_codes))}."
     )
     console.print(f"Valkey and PostgreSQL: stopped and started {options.restarts} times each.")
     console.print(
-        f"Sender: interrupted {sent.interruptions} times; {sent.added_unanswered} messages had been added although no answer came, "
-        f"{sent.answered_lost} had been answered and were lost again (and sent again)."
+        f"Sender: interrupted {sending.interruptions} times; {sending.added_unanswered} messages had been added although no answer came, "
+        f"{sending.answered_lost} had been answered and were lost again (and sent again)."
     )
     console.print(f"{report.seconds:.0f} s from the first message on.")
 

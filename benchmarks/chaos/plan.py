@@ -1,4 +1,4 @@
-"""What will go wrong, and when: drawn from a seed before anything runs. Nothing here reads or writes."""
+"""The plan of a run: which faults happen when, drawn from a seed before anything runs. Nothing here reads or writes."""
 
 import itertools
 import signal
@@ -13,14 +13,14 @@ _AWAY_SECONDS = (0.3, 3.0)
 
 
 class Victim(Enum):
-    """What is hit."""
+    """The target of a blow."""
 
     WORKER = "worker"
     VALKEY = "valkey"
     POSTGRES = "postgres"
 
 
-# The gentle way once, then ever worse ones: SIGQUIT is PostgreSQL's own crash, without a last checkpoint.
+# A clean stop first, then crashes: SIGQUIT is PostgreSQL's own crash, without a last checkpoint.
 _ENDS = {
     Victim.VALKEY: (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL),
     Victim.POSTGRES: (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL),
@@ -29,12 +29,12 @@ _ENDS = {
 
 @dataclass(frozen=True)
 class Blow:
-    """One thing that goes wrong once `after_message` messages were sent, a moment after the workers have begun with them."""
+    """A fault after `after_message` messages, a moment after the workers have begun with them."""
 
     after_message: int
     victim: Victim
     number: int
-    """Which worker."""
+    """The worker; for a server, nothing."""
     by: signal.Signals
     delay_seconds: float
     away_seconds: float
@@ -47,7 +47,7 @@ class Blow:
 
 
 def draw_blows(messages: int, *, workers: int, kills: int, restarts: int, seed: int) -> list[Blow]:
-    """Return the blows in the order in which they fall: so many workers killed, each server restarted so often, all mixed."""
+    """Return the blows in their order: `kills` of workers and `restarts` of each server, mixed."""
     random = Random(seed)  # noqa: S311 - repeatable, not secret
     victims = [Victim.WORKER] * kills + [Victim.VALKEY, Victim.POSTGRES] * restarts
     random.shuffle(victims)
@@ -68,5 +68,5 @@ def _blow(place: int, victim: Victim, ends: Mapping[Victim, Iterator[signal.Sign
 
 
 def bursts(messages: int, blows: Sequence[Blow]) -> list[tuple[int, Blow | None]]:
-    """Return up to which message is sent before each blow, and last of all the rest."""
+    """Return how many messages are sent before each blow; the last entry is the rest, without a blow."""
     return [*((blow.after_message, blow) for blow in blows), (messages, None)]

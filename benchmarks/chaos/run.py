@@ -1,4 +1,4 @@
-"""One run: messages go in, blows fall, and in the end all is counted."""
+"""One run: messages are sent, faults happen, and at the end everything is counted."""
 
 import threading
 import time
@@ -12,14 +12,14 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from benchmarks.chaos.plan import Blow, Victim, bursts
-from benchmarks.chaos.sender import NumberedSender, Sent
+from benchmarks.chaos.sender import NumberedSender, Sending
 from benchmarks.chaos.verdict import KEEP_MESSAGES, Count, backlog, dead_letters, judge, stored_rows
 from benchmarks.chaos.workers import WORKER, SupervisedWorkers
 from deploy.embedded.temporary_servers import Server
 from hearth.streaming.producer.fake_messages import FakeMessage
 
 STREAM, GROUP = "mlops_stream", "workers"
-# So short that messages are taken from workers that still live, while a server is away: both then do the same work.
+# Short enough that messages are claimed from live workers while a server is away: both then do the same work.
 _CLAIM_IDLE_MILLISECONDS = 2_000
 _LOOK_SECONDS = 0.002
 _READY_SECONDS = 120.0
@@ -34,7 +34,7 @@ class ChaosError(Exception):
 
 @dataclass(frozen=True)
 class Servers:
-    """What the workers work with. `database` is a URL in the PostgreSQL server."""
+    """The servers of the workers. `database` is a URL in the PostgreSQL server."""
 
     valkey: Server
     postgres: Server
@@ -43,16 +43,16 @@ class Servers:
 
 @dataclass(frozen=True)
 class Report:
-    """How a run went."""
+    """The result of a run."""
 
     counts: tuple[Count, ...]
     kills: int
     own_ends: int
-    """So many workers ended without being killed: each is a fault."""
+    """Workers that ended without being killed: each is a fault."""
     kills_at_work: int
-    """So many of the killed workers had messages in hand."""
+    """Killed workers that had messages in hand."""
     starts: int
-    sent: Sent
+    sending: Sending
     exit_codes: tuple[int, ...]
     seconds: float
 
@@ -62,9 +62,9 @@ class Report:
 
 
 class Run:
-    """Sends numbered messages to supervised workers, and lets blows fall on them and on the servers."""
+    """Numbered messages for supervised workers, and blows for them and for the servers."""
 
-    def __init__(  # noqa: PLR0913 - what it works with
+    def __init__(  # noqa: PLR0913 - the parts of a run
         self,
         messages: Sequence[FakeMessage],
         servers: Servers,
@@ -94,15 +94,15 @@ class Run:
         self._kills = self._kills_at_work = 0
 
     def to_its_end(self, blows: Sequence[Blow]) -> Report:
-        """Send all, let every blow fall, wait until all is settled, stop the workers, and count.
+        """Send all messages, strike every blow, wait until all is settled, stop the workers, and count.
 
         Raises:
-            ChaosError: workers or servers do not come back, or not everything is settled in time.
+            ChaosError: a worker or a server does not come back, or not everything is settled in time.
         """
-        began = time.monotonic()
+        start = time.monotonic()
         try:
             for end, blow in bursts(len(self._messages), blows):
-                if blow and blow.victim is Victim.WORKER and not self._is_restarting:  # else it is sent while the server goes down
+                if blow and blow.victim is Victim.WORKER and not self._is_restarting:  # else messages are sent while the server goes down
                     self._wait_for_worker(blow.number)
                 self._sender.send_up_to(end)
                 if blow:
@@ -110,7 +110,7 @@ class Run:
             self._end_restart()
             self._sender.confirm()
             self._wait(self._is_settled, _DRAIN_SECONDS, "not everything was settled")
-            for number in range(len(self._workers.names)):  # one that is only starting would not know yet how to leave
+            for number in range(len(self._workers.names)):  # a worker that is still starting does not handle SIGTERM yet
                 self._wait_for_worker(number)
         finally:
             if self._restarting:
@@ -125,9 +125,9 @@ class Run:
             kills_at_work=self._kills_at_work,
             starts=self._workers.starts,
             own_ends=self._workers.own_ends,
-            sent=self._sender.sent,
+            sending=self._sender.sending,
             exit_codes=tuple(codes),
-            seconds=time.monotonic() - began,
+            seconds=time.monotonic() - start,
         )
 
     def _count(self) -> list[Count]:
@@ -135,24 +135,24 @@ class Run:
         url = self._servers.valkey.url
         return judge(by_id, stored_rows(self._servers.database), dead_letters(url, STREAM), backlog(url, STREAM, GROUP))
 
-    def _strike(self, blow: Blow, sent: int) -> None:
+    def _strike(self, blow: Blow, position: int) -> None:
         if blow.victim is Victim.WORKER:
             self._wait_for_worker(blow.number)
         deadline = time.monotonic() + _BEGIN_SECONDS
         while not self._in_hand(blow) and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
         if blow.victim is not Victim.WORKER:
-            self._end_restart()  # of the server that was hit before
-            self._say(f"after {sent} messages: {blow}")
+            self._end_restart()  # of the server of the last blow
+            self._say(f"after {position} messages: {blow}")
             self._restarting = threading.Thread(target=self._restart, args=(blow,), name="restart")
-            self._restarting.start()  # what is sent next is sent while it goes down
+            self._restarting.start()  # the next messages are sent while it goes down
             return
         time.sleep(blow.delay_seconds)
         in_hand = self._in_hand(blow)
         self._workers.kill(blow.number)
         self._kills += 1
         self._kills_at_work += in_hand > 0
-        self._say(f"after {sent} messages: {blow}, with {in_hand} messages in hand")
+        self._say(f"after {position} messages: {blow}, with {in_hand} messages in hand")
 
     @property
     def _is_restarting(self) -> bool:
@@ -181,11 +181,11 @@ class Run:
             return []
 
     def _of(self, number: int) -> list[dict[str, Any]]:
-        """Return the consumers of a worker: a worker may add something to its name."""
+        """Return the consumers of a worker; their names begin with its name."""
         return [consumer for consumer in self._consumers() if consumer["name"].decode().startswith(self._workers.names[number])]
 
     def _in_hand(self, blow: Blow) -> int:
-        """Return how many messages the victim holds; of a server, how many all workers do."""
+        """Return how many messages the victim has in hand; for a server, how many all workers have."""
         consumers = self._of(blow.number) if blow.victim is Victim.WORKER else self._consumers()
         return sum(int(consumer["pending"]) for consumer in consumers)
 
@@ -193,7 +193,7 @@ class Run:
         self._wait(partial(self._is_ready, number), _READY_SECONDS, f"{self._workers.names[number]} was not ready")
 
     def _is_ready(self, number: int) -> bool:
-        """Whether a worker has asked for messages since it was started."""
+        """Tell whether a worker has read from the stream since it was started."""
         age = self._workers.age_seconds(number)
         return any(int(consumer["idle"]) / 1000 < age for consumer in self._of(number))
 

@@ -1,7 +1,7 @@
-"""Puts numbered messages into a stream, each exactly once, whatever happens to the server.
+"""A sender that puts numbered messages into a stream, each exactly once, whatever happens to the server.
 
-The sender chooses the ids, and they rise with the numbers. So after every interruption the stream itself says where to go on: its last id
-tells which messages it has, answered or not, and which it has lost again although it had answered.
+The sender chooses the ids, and they rise with the numbers. So the last id of the stream says where to go on after an interruption: which
+messages it has, answered or not, and which it has lost although it had answered.
 """
 
 import time
@@ -16,32 +16,32 @@ from redis.retry import Retry
 
 from hearth.streaming.client import Fields
 
-_AT_ONCE = 20
+_BATCH_MESSAGES = 20
 _PAUSE_SECONDS = 0.05
 _SOCKET_SECONDS = 5
 
 
 @dataclass
-class Sent:
-    """How sending went."""
+class Sending:
+    """The course of the sending."""
 
     interruptions: int = 0
     added_unanswered: int = 0
-    """Messages that the server had, although their answer never came: sending them again would have doubled them."""
+    """Messages that the server had although no answer came: sending them again would have doubled them."""
     answered_lost: int = 0
-    """Messages that the server had answered and did not have any more when it came back; they were sent again."""
+    """Messages that the server had answered and had lost when it came back; they were sent again."""
 
 
 class NumberedSender:
     """The only sender of a stream; message n has the id `<epoch>-<n + 1>`."""
 
     def __init__(self, url: str, stream: str, messages: Sequence[Fields], epoch: int) -> None:
-        self._redis: Any = Redis.from_url(  # its answers are typed as all that any server may say
+        self._redis: Any = Redis.from_url(  # its answers have the types of all servers
             url, socket_timeout=_SOCKET_SECONDS, socket_connect_timeout=_SOCKET_SECONDS, retry=Retry(NoBackoff(), 0)
         )
         self._stream, self._messages, self._epoch = stream, messages, epoch
         self._next = 0
-        self.sent = Sent()
+        self.sending = Sending()
 
     def close(self) -> None:
         self._redis.close()
@@ -51,38 +51,38 @@ class NumberedSender:
         return f"{self._epoch}-{number + 1}"
 
     def send_up_to(self, end: int) -> None:
-        """Return when the stream has had all messages below this number."""
+        """Send until the stream has had all messages below this number."""
         while self._next < end:
             try:
                 with self._redis.pipeline(transaction=False) as pipeline:
-                    for number in range(self._next, min(self._next + _AT_ONCE, end)):
+                    for number in range(self._next, min(self._next + _BATCH_MESSAGES, end)):
                         pipeline.xadd(self._stream, dict(self._messages[number]), id=self.id_of(number))
                     self._next += len(pipeline.execute())
             except RedisError:
                 self._find_place()
 
     def _find_place(self) -> None:
-        """Ask the stream where to go on, however long that takes."""
-        self.sent.interruptions += 1
+        """Ask the stream where to go on, without a limit of time."""
+        self.sending.interruptions += 1
         while True:
             try:
-                found = self._numbers_added()
+                length = self._added_messages()
                 break
             except RedisError:
                 time.sleep(_PAUSE_SECONDS)
-        self.sent.added_unanswered += max(found - self._next, 0)
-        self.sent.answered_lost += max(self._next - found, 0)
-        self._next = found
+        self.sending.added_unanswered += max(length - self._next, 0)
+        self.sending.answered_lost += max(self._next - length, 0)
+        self._next = length
 
     def confirm(self) -> None:
-        """Send again what the server has lost since it was answered, if anything."""
+        """Send again the messages that the server has lost after it answered."""
         end = self._next
-        if (found := self._numbers_added()) < end:
-            self.sent.answered_lost += end - found
-            self._next = found
+        if (length := self._added_messages()) < end:
+            self.sending.answered_lost += end - length
+            self._next = length
             self.send_up_to(end)
 
-    def _numbers_added(self) -> int:
+    def _added_messages(self) -> int:
         if not self._redis.exists(self._stream):
             return 0
         epoch, _, sequence = self._redis.xinfo_stream(self._stream)["last-generated-id"].decode().partition("-")

@@ -1,4 +1,4 @@
-"""What has to be true when all is over, and what is."""
+"""The counts at the end of a run, and what they must be."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +11,10 @@ from redis import Redis
 from hearth.streaming.dead_letters import DeadLetters, StoredLetter
 from hearth.streaming.producer.fake_messages import FakeMessage
 
-_PROBLEMS_IN_A_LETTER = 10  # a letter names so many
+_LETTER_PROBLEMS = 10  # the most that a letter names
 _EXAMPLES = 3
 KEEP_MESSAGES = 200  # settled messages that stay in the stream; HEARTH_STREAM_KEEP_MESSAGES of the workers
-_MOST_UNREAD = 10_000  # are counted
+_MOST_UNREAD = 10_000  # more are not counted
 
 Key = tuple[str, int]
 
@@ -25,17 +25,17 @@ class Count:
 
     what: str
     expected: int
-    found: int
+    actual: int
     examples: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
-        return self.expected == self.found
+        return self.expected == self.actual
 
 
 @dataclass(frozen=True)
 class Backlog:
-    """What a group has still to do. `surplus` are the messages in the stream beyond the settled ones that are to stay in it."""
+    """The messages that a group has not finished. `surplus`: messages in the stream beyond the settled ones that stay in it."""
 
     pending: int
     unread: int
@@ -47,20 +47,20 @@ class Backlog:
 
 
 def judge(messages: Mapping[str, FakeMessage], rows: Counter[Key], letters: Sequence[StoredLetter], backlog: Backlog) -> list[Count]:
-    """Compare what was sent, by message id, with what was stored, by message id and row, and with the dead letters."""
-    sent = messages.items()
-    good = {(id_, row) for id_, message in sent for row in range(message.records) if message.readable and row not in message.bad}
-    dead = {id_ for id_, message in sent if message.bad}
-    told = Counter(letter.message_id for letter in letters)
-    not_once = (key for key in good if rows[key] != 1)
-    not_told_once = (f"{id_}: {told[id_]}" for id_ in dead if told[id_] != 1)
-    not_to_be_dead = (f"{letter.message_id}: {letter.error}" for letter in letters if letter.message_id not in dead)
-    named = sum(_rows_named(messages[letter.message_id], letter) for letter in letters if letter.message_id in dead)
+    """Compare the messages, by id, with the stored rows, by message id and row, and with the dead letters."""
+    items = messages.items()
+    good = {(id_, row) for id_, message in items for row in range(message.records) if message.readable and row not in message.bad}
+    dead = {id_ for id_, message in items if message.bad}
+    letter_counts = Counter(letter.message_id for letter in letters)
+    not_one_row = (key for key in good if rows[key] != 1)
+    not_one_letter = (f"{id_}: {letter_counts[id_]}" for id_ in dead if letter_counts[id_] != 1)
+    unexpected_letters = (f"{letter.message_id}: {letter.error}" for letter in letters if letter.message_id not in dead)
+    named = sum(_named_rows(messages[letter.message_id], letter) for letter in letters if letter.message_id in dead)
     return [
-        _count("good records with exactly one row", len(good), sum(rows[key] == 1 for key in good), not_once),
+        _count("good records with exactly one row", len(good), sum(rows[key] == 1 for key in good), not_one_row),
         _count("rows in all", len(good), sum(rows.values()), (key for key in rows if key not in good)),
-        _count("bad messages with exactly one dead letter", len(dead), sum(told[id_] == 1 for id_ in dead), not_told_once),
-        _count("dead letters in all", len(dead), len(letters), not_to_be_dead),
+        _count("bad messages with exactly one dead letter", len(dead), sum(letter_counts[id_] == 1 for id_ in dead), not_one_letter),
+        _count("dead letters in all", len(dead), len(letters), unexpected_letters),
         Count("bad records that their letters name", sum(len(message.bad) for message in messages.values()), named),
         Count("messages read and not settled", 0, backlog.pending),
         Count("messages not read", 0, backlog.unread),
@@ -71,37 +71,37 @@ def judge(messages: Mapping[str, FakeMessage], rows: Counter[Key], letters: Sequ
 def stored_rows(database_url: str) -> Counter[Key]:
     """Return how often each message and row was stored."""
     with psycopg.connect(database_url) as connection:
-        found = connection.execute("SELECT message_id, row, count(*) FROM predictions GROUP BY message_id, row").fetchall()
-    return Counter({(id_, row): count for id_, row, count in found})
+        groups = connection.execute("SELECT message_id, row, count(*) FROM predictions GROUP BY message_id, row").fetchall()
+    return Counter({(id_, row): count for id_, row, count in groups})
 
 
 def dead_letters(redis_url: str, stream: str) -> list[StoredLetter]:
     """Return all dead letters."""
     with DeadLetters(redis_url, stream) as letters:
-        found: list[StoredLetter] = []
-        while page := letters.list(found[-1].id if found else ""):
-            found.extend(page)
-        return found
+        pages: list[StoredLetter] = []
+        while page := letters.list(pages[-1].id if pages else ""):
+            pages.extend(page)
+        return pages
 
 
 def backlog(redis_url: str, stream: str, group: str) -> Backlog:
-    """Ask the server what the group has still to do."""
+    """Ask the server for the backlog of a group."""
     with Redis.from_url(redis_url) as redis:
         answer: Any = redis.xinfo_groups(stream)
-        [found] = [given for given in answer if given["name"].decode() == group]
+        [state] = [entry for entry in answer if entry["name"].decode() == group]
         length: Any = redis.xlen(stream)
-        unread: Any = redis.xrange(stream, min=f"({found['last-delivered-id'].decode()}", count=_MOST_UNREAD)
-        return Backlog(found["pending"], len(unread), length - KEEP_MESSAGES)
+        unread: Any = redis.xrange(stream, min=f"({state['last-delivered-id'].decode()}", count=_MOST_UNREAD)
+        return Backlog(state["pending"], len(unread), length - KEEP_MESSAGES)
 
 
-def _count(what: str, expected: int, found: int, wrong: Iterator[object]) -> Count:
-    return Count(what, expected, found, tuple(str(given) for given, _ in zip(wrong, range(_EXAMPLES), strict=False)))
+def _count(what: str, expected: int, actual: int, wrong: Iterator[object]) -> Count:
+    return Count(what, expected, actual, tuple(str(example) for example, _ in zip(wrong, range(_EXAMPLES), strict=False)))
 
 
-def _rows_named(message: FakeMessage, letter: StoredLetter) -> int:
-    """Return how many of the bad rows a letter accounts for: all of a message that nobody can read, else those it names."""
+def _named_rows(message: FakeMessage, letter: StoredLetter) -> int:
+    """Return how many of the bad rows a letter accounts for: all of a message that is unreadable, else those that it names."""
     if not message.readable:
         return len(message.bad)
-    shown = sorted(message.bad)[:_PROBLEMS_IN_A_LETTER]
-    named = sum(f"row {row}, " in letter.reason for row in shown)
-    return len(message.bad) if named == len(shown) else named
+    first = sorted(message.bad)[:_LETTER_PROBLEMS]
+    named = sum(f"row {row}, " in letter.reason for row in first)
+    return len(message.bad) if named == len(first) else named

@@ -18,7 +18,7 @@ _PAUSE_SECONDS = 1.0
 
 
 class SupervisedWorkers:
-    """So many workers, with a log file each. One that ends is started again, until they are stopped."""
+    """Workers with a log file each. A worker that ends is started again, until all are stopped."""
 
     def __init__(self, count: int, environment: Mapping[str, str], logs: Path, command: Sequence[str] = WORKER) -> None:
         self._environment, self._command, self._logs = environment, command, logs
@@ -32,7 +32,7 @@ class SupervisedWorkers:
         self._watch.start()
 
     def kill(self, number: int) -> None:
-        """End one as nobody should. Returns when it is started again."""
+        """Kill a worker and wait until it is started again."""
         process = self._processes[number]
         self._killed.add(process.pid)
         process.kill()
@@ -40,11 +40,11 @@ class SupervisedWorkers:
             time.sleep(_LOOK_SECONDS)
 
     def age_seconds(self, number: int) -> float:
-        """Return how long ago a worker was started last."""
+        """Return the seconds since the last start of a worker."""
         return time.monotonic() - self._started[number]
 
     def stop(self) -> list[int]:
-        """Ask all of them to leave and return their exit codes; one that does not leave in time is killed, and its code says so."""
+        """Stop all workers and return their exit codes; a worker that does not stop in time is killed."""
         self._stopping.set()
         self._watch.join()
         for process in self._processes:
@@ -62,7 +62,7 @@ class SupervisedWorkers:
                 if process.poll() is not None:
                     if process.pid not in self._killed:
                         self.own_ends += 1
-                        self._stopping.wait(_PAUSE_SECONDS)  # one that cannot even start is no reason to keep the machine busy
+                        self._stopping.wait(_PAUSE_SECONDS)  # a worker that cannot start must not keep the machine busy
                     self._processes[number] = self._start(self.names[number])
                     self._started[number] = time.monotonic()
                     self.starts += 1

@@ -1,4 +1,4 @@
-"""Load on a gRPC service. Clients are processes of their own that send bytes made before, and do not look at what comes back."""
+"""Load on a gRPC service. Clients are processes of their own that send prepared bytes and do not read the answers."""
 
 import asyncio
 import statistics
@@ -17,7 +17,7 @@ _CALLS_AT_ONCE = 16
 
 
 class Calls:
-    """What a service bore in one turn: calls a second, latencies in milliseconds, and its own processor time in microseconds a call."""
+    """The load of one turn: calls a second, latencies in milliseconds, and its own processor time in microseconds a call."""
 
     def __init__(self, milliseconds: Sequence[float], seconds: float, processor_seconds: float) -> None:
         self.per_second = len(milliseconds) / seconds

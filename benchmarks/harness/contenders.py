@@ -1,4 +1,4 @@
-"""Who is compared, how each is started, what it is sent, and what its answer means."""
+"""The services that are compared: how each is started, the form of its requests, and the meaning of its answers."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from typing import Any
 from urllib import request
 
 from benchmarks.harness.load import LoadError
-from benchmarks.harness.processes import started
+from benchmarks.harness.processes import start_program
 from benchmarks.harness.requests import Records
 from benchmarks.peers import mlserver_model
 from deploy.embedded.temporary_servers import ROOT, free_port, free_ports
@@ -38,8 +38,8 @@ def plain(records: Records) -> bytes:
     return json.dumps({"data": list(records)}, separators=(",", ":")).encode()
 
 
-def contenders(folder: Path, registry: str, served: Mapping[str, str]) -> list[Contender]:
-    """Return all of them; `served` are Hearth's settings."""
+def contenders(folder: Path, registry: str, settings: Mapping[str, str]) -> list[Contender]:
+    """Return all contenders; `settings` are those of Hearth."""
 
     def uvicorn(application: str, *more: str) -> Callable[[Path, int], list[str]]:
         common = ["--host", "127.0.0.1", "--no-access-log", "--log-level", "warning"]
@@ -51,7 +51,7 @@ def contenders(folder: Path, registry: str, served: Mapping[str, str]) -> list[C
 
     bench = {"BENCH_FOLDER": str(folder)}
     return [
-        Contender("Hearth", "serve", uvicorn("hearth_api.process:create_service", "--factory"), "/predict", plain, _hearth, served),
+        Contender("Hearth", "serve", uvicorn("hearth_api.process:create_service", "--factory"), "/predict", plain, _hearth, settings),
         Contender(
             "Hearth, two processes",
             "serve",
@@ -59,7 +59,7 @@ def contenders(folder: Path, registry: str, served: Mapping[str, str]) -> list[C
             "/predict",
             plain,
             _hearth,
-            served,
+            settings,
         ),
         Contender("FastAPI, validated echo", "serve", uvicorn("benchmarks.peers.echo:app"), "/predict", plain, lambda _: None, bench),
         Contender("raw ASGI, orjson, booster", "serve", uvicorn("benchmarks.peers.raw_asgi:app"), "/predict", plain, _named, bench),
@@ -119,7 +119,7 @@ def running(contender: Contender, sample: Records) -> Iterator["Running"]:
 
     with tempfile.TemporaryDirectory(prefix="hearth-bench-", ignore_cleanup_errors=True) as state:
         command = [str(python), "-m", *contender.command(Path(state), port)]
-        with started(contender.name, command, contender.settings, answers) as (service.pid, service.ready_seconds):
+        with start_program(contender.name, command, contender.settings, answers) as (service.pid, service.ready_seconds):
             yield service
 
 
@@ -164,8 +164,8 @@ def _mlserver_body(records: Records) -> bytes:
         values = [record[name] for record in records]
         kind = "BYTES" if isinstance(first, str) else "FP64"
         inputs.append({"name": name, "shape": [len(values), 1], "datatype": kind, "data": values})
-    asked = {"inputs": inputs, "parameters": {"content_type": "pd"}, "outputs": [{"name": "predict_proba"}]}
-    return json.dumps(asked, separators=(",", ":")).encode()
+    body = {"inputs": inputs, "parameters": {"content_type": "pd"}, "outputs": [{"name": "predict_proba"}]}
+    return json.dumps(body, separators=(",", ":")).encode()
 
 
 def _mlserver_answer(answer: dict[str, Any]) -> list[list[float]]:

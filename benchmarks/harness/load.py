@@ -30,12 +30,12 @@ end
 
 
 class LoadError(Exception):
-    """The load could not be made, or a contender did not bear it."""
+    """The load could not be made, or a service failed under it."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a service bore: requests a second, and latencies in milliseconds."""
+    """The load that a service served: requests a second, and latencies in milliseconds."""
 
     per_second: float
     p50: float
@@ -43,7 +43,7 @@ class Load:
 
 
 def measure(url: str, bodies: Sequence[bytes], seconds: float, connections: int = 16) -> Load:
-    """Send the bodies in turn over so many keep-alive connections.
+    """Send the bodies in turn over keep-alive connections.
 
     Raises:
         LoadError: wrk is not installed, or a request failed.
@@ -56,11 +56,11 @@ def measure(url: str, bodies: Sequence[bytes], seconds: float, connections: int 
         script.write_text(_SCRIPT, "utf-8")
         lines.write_bytes(b"\n".join(bodies) + b"\n")  # JSON has no line breaks of its own
         command = [wrk, "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s", "-s", str(script), url, "--", str(lines)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = re.search(r"^\{.*\}$", done.stdout, re.MULTILINE)
-    if done.returncode != 0 or found is None:
-        raise LoadError(f"wrk failed: {done.stdout}{done.stderr}")
-    told = json.loads(found.group())
-    if told["refused"] or told["broken"] or not told["requests"]:
-        raise LoadError(f"of {told['requests']} requests to {url} {told['refused']} were refused and {told['broken']} broke")
-    return Load(told["requests"] / told["microseconds"] * 1e6, told["p50"] / 1e3, told["p99"] / 1e3)
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+    match = re.search(r"^\{.*\}$", process.stdout, re.MULTILINE)
+    if process.returncode != 0 or match is None:
+        raise LoadError(f"wrk failed: {process.stdout}{process.stderr}")
+    report = json.loads(match.group())
+    if report["refused"] or report["broken"] or not report["requests"]:
+        raise LoadError(f"of {report['requests']} requests to {url} {report['refused']} were refused and {report['broken']} broke")
+    return Load(report["requests"] / report["microseconds"] * 1e6, report["p50"] / 1e3, report["p99"] / 1e3)

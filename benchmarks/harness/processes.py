@@ -1,4 +1,4 @@
-"""A program that is measured, as a process of its own."""
+"""A measured program, as a process of its own."""
 
 import contextlib
 import os
@@ -16,10 +16,12 @@ _STOP_SECONDS = 15.0
 
 
 @contextlib.contextmanager
-def started(name: str, command: Sequence[str], settings: Mapping[str, str], answers: Callable[[], bool]) -> Iterator[tuple[int, float]]:
+def start_program(
+    name: str, command: Sequence[str], settings: Mapping[str, str], answers: Callable[[], bool]
+) -> Iterator[tuple[int, float]]:
     """Start a program and wait until it answers; yield its process id and the seconds that took. Its whole group is stopped at the end.
 
-    It has one compute thread, as all that are compared.
+    It has one compute thread, like all measured programs.
 
     Raises:
         LoadError: it ended, or did not answer in time; the message has the end of its log.
@@ -28,7 +30,7 @@ def started(name: str, command: Sequence[str], settings: Mapping[str, str], answ
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     with tempfile.TemporaryDirectory(prefix="hearth-bench-", ignore_cleanup_errors=True) as folder:
         log = Path(folder, "log")
-        begun = time.monotonic()
+        start = time.monotonic()
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command,
@@ -41,10 +43,10 @@ def started(name: str, command: Sequence[str], settings: Mapping[str, str], answ
             )
         try:
             while not answers():
-                if process.poll() is not None or time.monotonic() - begun > _START_SECONDS:
+                if process.poll() is not None or time.monotonic() - start > _START_SECONDS:
                     raise LoadError(f"{name} does not answer:\n{log.read_text('utf-8', 'replace')[-3000:]}")
                 time.sleep(0.1)
-            yield process.pid, time.monotonic() - begun
+            yield process.pid, time.monotonic() - start
         finally:
             _stop(process)
 

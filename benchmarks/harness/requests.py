@@ -1,4 +1,4 @@
-"""What the contenders are asked: fake employees, the same ones on every run."""
+"""The records of all requests: fake employees, the same on every run."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ _SEED = 7
 
 
 def fake_requests(size: int) -> list[Records]:
-    """Return different requests of so many records in which nothing is missing, because not every peer's format can say that."""
+    """Return different requests of `size` records without missing values, which not every peer can read."""
     contract = load_contract("employees", DATA)
     count = size * _DIFFERENT.get(size, 10)
     fakes = FakeRecords.load(contract, DATA).records(2 * count + 100, seed=_SEED)

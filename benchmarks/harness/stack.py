@@ -1,4 +1,4 @@
-"""The real servers around a service that is measured."""
+"""The real servers around a measured service."""
 
 import contextlib
 import os

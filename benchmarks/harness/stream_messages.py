@@ -19,15 +19,15 @@ def employees() -> Contract:
     return load_contract("employees", DATA)
 
 
-def batches(messages: int, records: int, at_once: int) -> Iterator[list[Fields]]:
-    """Yield so many messages of so many records each, some at once; after a while the same ones come again."""
+def batches(messages: int, records: int, batch_size: int) -> Iterator[list[Fields]]:
+    """Yield batches of messages with `records` records each; after 5,000 records the same ones repeat."""
     endless = itertools.cycle(_messages(records))
-    for start in range(0, messages, at_once):
-        yield list(itertools.islice(endless, min(at_once, messages - start)))
+    for start in range(0, messages, batch_size):
+        yield list(itertools.islice(endless, min(batch_size, messages - start)))
 
 
 @cache
 def _messages(records: int) -> list[Fields]:
     contract = employees()
-    drawn = FakeRecords.load(contract, DATA).records(_RECORDS, _SEED)
-    return [encode(contract.name, CHAMPION, drawn[start : start + records]) for start in range(0, _RECORDS, records)]
+    fakes = FakeRecords.load(contract, DATA).records(_RECORDS, _SEED)
+    return [encode(contract.name, CHAMPION, fakes[start : start + records]) for start in range(0, _RECORDS, records)]

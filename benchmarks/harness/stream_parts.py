@@ -28,17 +28,17 @@ from hearth.streaming.consumer import StreamConsumer
 from hearth.streaming.messages import read_records
 
 SEND, READ, PREDICT_PROBA, PYFUNC, ONE, LOAD = "send", "read", "predict_proba", "pyfunc", "one", "load"
-_AT_ONCE = 500
+_BATCH_MESSAGES = 500
 _WITHOUT_HIREDIS = "import sys; sys.modules['hiredis'] = None; from benchmarks.harness.stream_parts import run; run()"
 Score = Callable[[Sequence[object]], object]
 
 
-def timed(part: str, url: str, registry: str, model: Path, messages: int, *, hiredis: bool = True) -> float:  # noqa: PLR0913 - as the program's
-    """Return how many messages a second a part does, timed in a process of its own."""
+def timed(part: str, url: str, registry: str, model: Path, messages: int, *, hiredis: bool = True) -> float:  # noqa: PLR0913 - the options of the program
+    """Return the messages a second of a part, timed in a process of its own."""
     begin = ["-m", "benchmarks.harness.stream_parts"] if hiredis else ["-c", _WITHOUT_HIREDIS]
     options = ["--url", url, "--registry", registry, "--model", str(model), "--messages", str(messages)]
-    done = subprocess.run([sys.executable, *begin, part, *options], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    return float(done.stdout)
+    process = subprocess.run([sys.executable, *begin, part, *options], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    return float(process.stdout)
 
 
 def main(
@@ -51,26 +51,26 @@ def main(
     """Time one part and print how many messages a second it does."""
     name = f"bench-{uuid4().hex}"
     with StreamWriter(url, name) as writer, StreamConsumer(url, name, "workers", "one", 1_000) as reader:
-        sent = list(batches(messages, 1, _AT_ONCE))
-        began = time.perf_counter()
-        for batch in sent:
+        message_batches = list(batches(messages, 1, _BATCH_MESSAGES))
+        start = time.perf_counter()
+        for batch in message_batches:
             writer.send(batch)
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start
         reader.join()
         if part != SEND:
-            at_once = 1 if part in {ONE, LOAD} else _AT_ONCE
+            at_once = 1 if part in {ONE, LOAD} else _BATCH_MESSAGES
             seconds = _read(reader, messages, at_once, _score(part, registry, model))
     print(messages / seconds)
 
 
 def _read(reader: StreamConsumer, messages: int, at_once: int, score: Score) -> float:
-    done, began = 0, time.perf_counter()
-    while done < messages:
+    count, start = 0, time.perf_counter()
+    while count < messages:
         entries = reader.read(at_once, 1_000)
         score([record for entry in entries for record in read_records(entry)])
         reader.acknowledge([entry.id for entry in entries])
-        done += len(entries)
-    return time.perf_counter() - began
+        count += len(entries)
+    return time.perf_counter() - start
 
 
 def _score(part: str, registry: str, model: Path) -> Score:

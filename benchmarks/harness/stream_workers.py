@@ -1,4 +1,4 @@
-"""Stream workers as they run, real processes between real servers, and what they and the servers take of the processors."""
+"""Stream workers as real processes between real servers, and the processor time of workers and servers."""
 
 import contextlib
 import os
@@ -20,20 +20,20 @@ from deploy.embedded.temporary_servers import ROOT
 from hearth.streaming.client import StreamWriter
 from hearth.streaming.consumer import StreamConsumer
 
-_SENT_AT_ONCE = 500
+_BATCH_MESSAGES = 500
 _LIMIT_SECONDS = 300.0
 _LOOK_SECONDS = 0.01
-_READY = "scores the stream"  # says the worker when its models are loaded
+_READY = "scores the stream"  # the log of a worker whose models are loaded
 _SERVERS = {"postgres": "PostgreSQL", "valkey-server": "Valkey"}
 
 
 class BenchError(Exception):
-    """Something did not come about."""
+    """A benchmark did not come to its end."""
 
 
 @dataclass(frozen=True)
 class Throughput:
-    """Messages and records a second, and how many processors were busy with what."""
+    """Messages and records a second, and the processors that each kind of process kept busy."""
 
     messages: float
     records: float
@@ -42,7 +42,7 @@ class Throughput:
 
 @dataclass(frozen=True)
 class Latency:
-    """From the coming in of a message to the commit of its prediction, in milliseconds."""
+    """Milliseconds from enqueueing a message to the commit of its prediction."""
 
     messages: int
     p50: float
@@ -64,7 +64,7 @@ class Field:
 
     @contextlib.contextmanager
     def workers(self, count: int) -> Iterator[list[psutil.Process]]:
-        """Start workers; they have scored and stored when this yields them."""
+        """Start workers and yield them when they have scored and stored."""
         with contextlib.ExitStack() as stack:
             processes = [stack.enter_context(self._worker(number)) for number in range(count)]
             for batch in batches(20 * count, 1, 1):  # the first ones connect and make room
@@ -87,17 +87,17 @@ class Field:
                     print(Path(log.name).read_text("utf-8")[-2_000:])
 
     def throughput(self, workers: int, messages: int, records: int) -> Throughput:
-        """Fill the stream while the workers are held, let them go, and stop the clock when all is committed and acknowledged."""
+        """Fill the stream while the workers are suspended, resume them, and measure until all is committed and acknowledged."""
         with self.workers(workers) as processes:
             for process in processes:
                 process.suspend()
-            for batch in batches(messages, records, _SENT_AT_ONCE):
+            for batch in batches(messages, records, _BATCH_MESSAGES):
                 self.writer.send(batch)
-            before, began = _seconds_of_processors(), time.perf_counter()
+            before, start = _seconds_of_processors(), time.perf_counter()
             for process in processes:
                 process.resume()
             self.wait(*processes)
-            seconds = time.perf_counter() - began
+            seconds = time.perf_counter() - start
             after = _seconds_of_processors()
         busy = {name: (after[name] - before.get(name, 0.0)) / seconds for name in after}
         return Throughput(messages / seconds, messages * records / seconds, busy)
@@ -114,11 +114,11 @@ class Field:
         with psycopg.connect(self._database) as connection:
             row = connection.execute(_LATENCIES, [ids]).fetchone()
         if row is None or row[0] != messages:
-            raise BenchError(f"{messages} messages were sent, PostgreSQL knows of {row and row[0]}")
+            raise BenchError(f"{messages} messages were sent, PostgreSQL has {row and row[0]}")
         return Latency(*row)
 
     def wait(self, *processes: psutil.Process) -> None:
-        """Return when nothing is unread or unacknowledged."""
+        """Wait until nothing is unread or unacknowledged."""
         _until(self._is_settled, *processes)
 
     def _is_settled(self) -> bool:
@@ -130,7 +130,7 @@ def _until(reached: Callable[[], bool], *processes: "psutil.Process | subprocess
     deadline = time.monotonic() + _LIMIT_SECONDS
     while not reached():
         if any(not psutil.pid_exists(process.pid) for process in processes) or time.monotonic() > deadline:
-            raise BenchError(f"a worker has ended, or was not done after {_LIMIT_SECONDS:.0f} s")
+            raise BenchError(f"a worker has ended, or was not finished after {_LIMIT_SECONDS:.0f} s")
         time.sleep(_LOOK_SECONDS)
 
 
@@ -146,7 +146,7 @@ _LATENCIES = """
 
 
 def _seconds_of_processors() -> dict[str, float]:
-    """Return what this process's children have used, by what they are."""
+    """Return the processor seconds of this process's children, by kind."""
     used: dict[str, float] = {}
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):

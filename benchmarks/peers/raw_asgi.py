@@ -22,7 +22,7 @@ _pipeline = joblib.load(Path(os.environ["BENCH_FOLDER"], "lightgbm.joblib"))
 _features = CompiledFeatures(_pipeline["features"])
 _booster: Booster = _pipeline["model"].booster_
 _numeric = _contract.numeric_features
-_codes = [(name, {category: code for code, category in enumerate(known)}) for name, known in _contract.categorical_features.items()]
+_codes = [(name, {category: code for code, category in enumerate(texts)}) for name, texts in _contract.categorical_features.items()]
 
 
 async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:

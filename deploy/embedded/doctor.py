@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -26,6 +27,7 @@ _STACK_MEMORY = 1.9 * _GIGABYTE  # of all services, as README says; trainings co
 _OLDEST_DOCKER, _OLDEST_COMPOSE = (25, 0), (2, 24)
 _CERTIFICATE_SETTINGS = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
 _COMMAND_SECONDS = 30
+_SETTLED_SECONDS = 10
 
 
 def finding(level: str, subject: str, text: str, remedy: str = "") -> Finding:
@@ -116,21 +118,26 @@ def examine_services(supervisor: Supervisor, environment: Mapping[str, str]) -> 
     """Ask every service that runs, and look who has the ports of the others."""
     programs = supervisor.programs()
     alive = [service for service in SERVICES if service.name in programs and programs[service.name].is_alive]
-    unhealthy = [service.name for service in alive if not service.is_healthy(environment)]
+    restarted = [service.name for service in alive if time.time() - programs[service.name].since < _SETTLED_SECONDS]
+    unhealthy = [service.name for service in alive if service.name not in restarted and not service.is_healthy(environment)]
     if not programs:
         yield finding("ok", "stack", "is not running", "hearth up")
-    elif not unhealthy:
+    elif not unhealthy + restarted:
         yield finding("ok", "stack", f"{len(alive)} of {len(SERVICES)} services run, and all of them are healthy")
+    for name in restarted:
+        yield finding(
+            "warn", "stack", f"{name} started less than {_SETTLED_SECONDS} s ago", f"ask again; if it keeps starting: hearth logs {name}"
+        )
     for name in unhealthy:
         yield finding("fail", "stack", f"{name} runs, but does not answer as it should", f"hearth logs {name}")
     for program in programs.values():
         if program.state in {"FATAL", "BACKOFF"}:
             yield finding("fail", "stack", f"{program.name} ended and does not start again", f"hearth logs {program.name}")
     idle = [service.name for service in SERVICES if service not in alive]
-    taken = ports.describe_taken(idle, environment)
-    for line in taken:
+    conflicts = ports.describe_taken(idle, environment)
+    for line in conflicts:
         yield finding("fail", "ports", line, "in .env.local, or stop that process")
-    if idle and not taken:
+    if idle and not conflicts:
         yield finding("ok", "ports", "all ports of the services that do not run are free")
 
 

@@ -88,7 +88,7 @@ def test_a_sender_doubles_nothing_when_the_server_comes_and_goes() -> None:
         sender.close()
 
     assert found == [entry[b"number"] for entry in fields]
-    assert sender.sent.interruptions > 0
+    assert sender.sending.interruptions > 0
 
 
 SENT = {

@@ -26,7 +26,7 @@ from tests.support.models import DATA, carry, employees
 from tests.support.sources import batch_contract
 from tests.support.waiting import LIMIT_SECONDS, until
 from utils import fake_data_producer
-from utils.fake_data_producer import produce
+from utils.fake_data_producer import produce, with_empty_drift
 
 ROOT = Path(__file__).parents[2]
 ONE = FakeMessage({b"a": b"1"}, 1, frozenset())
@@ -271,3 +271,27 @@ def test_an_unknown_data_set_is_named(valkey_url: str) -> None:
     assert process.returncode == 2
     assert "There is no data set 'strangers'" in log
     assert "Traceback" not in log
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], []),
+        (["--drift"], ["--drift="]),
+        (["--drift", "--seed", "1"], ["--drift=", "--seed", "1"]),
+        (["--seed", "1", "--drift", "Sleep Hours=-0.5/min", "--drift"], ["--seed", "1", "--drift", "Sleep Hours=-0.5/min", "--drift="]),
+    ],
+)
+def test_a_drift_may_have_no_value(arguments: list[str], expected: list[str]) -> None:
+    assert with_empty_drift(arguments) == expected
+
+
+def test_the_program_needs_no_arguments(valkey_url: str) -> None:
+    """As supervisord and Compose start it."""
+    process = start(valkey_url, f"stream-{uuid4().hex}")
+    wait_for_line(process, "fake records a second, of employees, go to the stream")
+
+    process.terminate()
+
+    process.communicate(timeout=LIMIT_SECONDS)
+    assert process.returncode == 0
