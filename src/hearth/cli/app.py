@@ -1,9 +1,12 @@
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-app = typer.Typer(name="hearth", no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+from hearth.cli import contract_draft, remote
+from hearth.cli.application import DATA, make_app, run
+
+app = make_app("Hearth takes a tabular data set from raw file to live predictions.")
 
 
 def _print_version(wanted: bool) -> None:
@@ -19,6 +22,12 @@ def hearth(
     """Hearth takes a tabular data set from raw file to live predictions."""
 
 
-def main() -> None:
+data_app = make_app("Make, upload and describe data.")
+app.add_typer(data_app, name="data", rich_help_panel=DATA)
+contract_draft.register(data_app)
+remote.register(app)
+
+
+def main() -> NoReturn:
     """Run the command line."""
-    app(prog_name="hearth")
+    run(app, "hearth")
