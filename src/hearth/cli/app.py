@@ -4,7 +4,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hearth.cli import data, doctor, replay, score, stack, store, tune
+from hearth.cli import contract_draft, data, doctor, remote, replay, stack, store, tune
 from hearth.cli.application import DATA, examples, make_app, run
 
 app = make_app("Hearth takes a tabular data set from raw file to live predictions.")
@@ -32,10 +32,9 @@ stack.register(app)
 doctor.register(app)
 app.add_typer(data_app, name="data", rich_help_panel=DATA)
 data.register(data_app)
-# contract_draft.register(data_app)  # merged later  # noqa: ERA001
+contract_draft.register(data_app)
 tune.register(app)
-# remote.register(app)  # merged later  # noqa: ERA001
-score.register(app)
+remote.register(app)
 store.register(app)
 replay.register(app)
 

@@ -13,9 +13,9 @@ MOST_CLASSES = 20
 _NAMES = ("target", "class", "label", "y", "outcome", "diagnosis", "survived", "churn", "default", "species", "income", "quality")
 _CUTS = (1 / 3, 2 / 3)
 _CUT_CLASSES = {1: ("Low", "High"), 2: ("Low", "Medium", "High")}
-_BIN_ROWS, _MOST_BINS = 10, 100
+_BIN_ROWS, _MOST_BINS = 10, 40
 _ENOUGH_ROWS = 50  # fewer do not show that a column gives the target away
-_GIVEN_AWAY = 0.98  # the share of the error of always predicting the most frequent class that a single column removes
+_GIVEN_AWAY = 0.95  # the share of the error of always predicting the most frequent class that a single column removes
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,23 @@ def draft_target(columns: Sequence[ColumnDraft], name: str | None) -> TargetDraf
 
 
 def gives_target_away(column: ColumnDraft, target: TargetDraft) -> bool:
-    """Whether the column alone predicts the class of nearly every row; numbers are cut into up to a hundred parts."""
+    """Whether the column alone predicts the class of nearly every row: by its category, or by the part of its range."""
     has_class = target.positions >= 0
-    groups = _groups(column)[has_class]
     positions = target.positions[has_class]
-    if len(positions) < _ENOUGH_ROWS or len(np.unique(groups)) > len(positions) / 2:
+    groups = _groups(column)[has_class]
+    others = len(positions) - np.bincount(positions).max(initial=0)
+    if len(positions) < _ENOUGH_ROWS or others < _BIN_ROWS or len(np.unique(groups)) > len(positions) / 2:
         return False
-    table = pd.crosstab(groups, positions).to_numpy()
-    baseline = table.sum(axis=0).max() / len(positions)
-    purity = table.max(axis=1).sum() / len(positions)
-    return bool(baseline < 1 and (purity - baseline) / (1 - baseline) >= _GIVEN_AWAY)
+    if column.numbers is not None and _changes(column.numbers.to_numpy()[has_class], positions) < 2 * len(target.classes):
+        return True
+    errors = len(positions) - pd.crosstab(groups, positions).to_numpy().max(axis=1).sum()
+    return bool(1 - errors / others >= _GIVEN_AWAY)
+
+
+def _changes(numbers: np.ndarray, positions: np.ndarray) -> int:
+    """Return how often the class changes along the numbers in rising order."""
+    ordered = positions[np.lexsort((positions, numbers))]
+    return int(np.count_nonzero(np.diff(ordered)))
 
 
 def _usual(columns: Sequence[ColumnDraft]) -> list[ColumnDraft]:

@@ -1,0 +1,389 @@
+"""Commands that talk to a REST service, on this machine or another: they need the package alone, and no checkout."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hearth.cli import values
+from hearth.cli.application import MODELS, PREDICTIONS, Command, CommandError, examples
+from hearth.cli.service import KEY, URL, open_client
+
+if TYPE_CHECKING:
+    from hearth.client.answers import Answer, MovedAliases, StoredPrediction
+
+Url = Annotated[str | None, typer.Option(envvar=URL, help="The REST service (default: that of the checkout's stack).", show_default=False)]
+ApiKey = Annotated[
+    str | None, typer.Option(envvar=KEY, help="The API key (default, for the checkout's stack: its admin key).", show_default=False)
+]
+Timeout = Annotated[float, values.duration("How long to wait for an answer.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Dataset = Annotated[str | None, typer.Option(metavar="NAME", help="The data set (default: that of the service).", show_default=False)]
+NamedDataset = Annotated[str, typer.Argument(metavar="DATASET", help="The data set.")]
+Model = Annotated[str, typer.Option(metavar="ALIAS", help="A family, champion, challenger or previous.")]
+Record = Annotated[
+    str | None,
+    typer.Argument(metavar="RECORD", help="A record or a list of records as JSON (default: standard input).", show_default=False),
+]
+RecordFile = Annotated[
+    Path | None, typer.Option("--file", metavar="PATH", help="A file of records: JSON, or one JSON object a line.", show_default=False)
+]
+_SECONDS = "60s"  # what explains compiles its code for the first request
+_LARGEST_PAGE = 1000
+_SHOWN_METRICS = frozenset({"macro_f1", "accuracy"})
+
+
+class Source(StrEnum):
+    """How records came to the services."""
+
+    STREAM = "stream"
+    REST = "rest"
+    GRAPHQL = "graphql"
+    GRPC = "grpc"
+    FILE = "file"
+
+
+class Role(StrEnum):
+    """Who predicted: the version that answered, or a challenger in shadow."""
+
+    ANSWER = "answer"
+    CHALLENGER = "challenger"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+
+    def add(command: Callable[..., None], subject: str, *lines: str) -> None:
+        app.command(cls=Command, rich_help_panel=subject, epilog=examples(*lines))(command)
+
+    record = """'{"age": 61, "sex": 0, "cp": 2, ...}'"""
+    add(predict, PREDICTIONS, f"hearth predict --dataset heart {record}", "cat records.jsonl | hearth predict --model lightgbm --json")
+    add(explain, PREDICTIONS, f"hearth explain --dataset heart --top 3 {record}", "hearth explain --file record.json --class High")
+    add(score, PREDICTIONS, "hearth score staff.csv", "hearth score staff.parquet --output scored.parquet --url https://hearth.example.org")
+    add(
+        predictions,
+        PREDICTIONS,
+        "hearth predictions --limit 5 --dataset heart",
+        "hearth predictions --since 2026-11-21 --limit 100000 --json | jq .label",
+        "hearth predictions 1795264225354-0",
+    )
+    add(models, MODELS, "hearth models", "hearth models employees --versions")
+    add(promote, MODELS, "hearth promote employees 7", "hearth promote employees --from challenger", "hearth promote heart 7 --to svm")
+    add(rollback, MODELS, "hearth rollback employees")
+    add(agreement, MODELS, "hearth agreement employees")
+
+
+def predict(  # noqa: PLR0913, PLR0917 - options
+    record: Record = None,
+    file: RecordFile = None,
+    dataset: Dataset = None,
+    model: Model = "champion",
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    timeout: Timeout = _SECONDS,  # type: ignore[assignment]  # Typer parses it
+) -> None:
+    """Predict the class of records.
+
+    A record is a JSON object with the raw values of its columns. For files of rows there is `hearth score`.
+    """
+    records = _records(record, file)
+    with open_client(url, api_key, timeout) as client:
+        answer = client.predict(records, dataset=dataset, model=model)
+    if as_json:
+        return _print_json(answer)
+    rows = [
+        [row, label, f"{probabilities[label]:.4f}", answer.version]
+        for row, (label, probabilities) in enumerate(zip(answer.labels, answer.probabilities, strict=True))
+    ]
+    return _print_table(["row", "label", "probability", "version"], rows)
+
+
+def explain(  # noqa: PLR0913, PLR0917 - options
+    record: Record = None,
+    file: RecordFile = None,
+    dataset: Dataset = None,
+    model: Model = "champion",
+    explained_class: Annotated[
+        str | None,
+        typer.Option("--class", metavar="CLASS", help="The class to explain, or all (default: the predicted one).", show_default=False),
+    ] = None,
+    top: Annotated[int | None, values.whole("Show only the largest contributions.", show_default=False)] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    timeout: Timeout = _SECONDS,  # type: ignore[assignment]  # Typer parses it
+) -> None:
+    """Show what each column of a record adds to the score of a class."""
+    records = _records(record, file)
+    with open_client(url, api_key, timeout) as client:
+        answer = client.explain(records, dataset=dataset, model=model, explained_class=explained_class, top=top)
+    if as_json:
+        return _print_json(answer)
+    rows: list[Sequence[object]] = []
+    for part in answer.explanations:
+        place = [part.row, part.explained_class]
+        rows.append([*place, "(base value)", "", f"{part.base_value:+.4f}"])
+        rows += [[*place, item.column, _cell(item.value), f"{item.contribution:+.4f}"] for item in part.contributions]
+        if top is not None:
+            rows.append([*place, "(other columns)", "", f"{part.rest:+.4f}"])
+        rows.append([*place, f"(score, {part.unit})", "", f"{part.score:+.4f}"])
+    return _print_table(["row", "class", "column", "value", "contribution"], rows)
+
+
+def score(  # noqa: PLR0913, PLR0917 - options
+    file: Annotated[Path, typer.Argument(help="A CSV or Parquet file with the features of the data set.", exists=True, dir_okay=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The scored file (default: beside the file, with _scored).", show_default=False)
+    ] = None,
+    dataset: Dataset = None,
+    model: Model = "champion",
+    prefix: Annotated[str, typer.Option(help="What the names of the added columns begin with.")] = "",
+    strict: Annotated[bool, typer.Option("--strict", help="End with code 1 if a row breaks the contract.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    timeout: Timeout = "10m",  # type: ignore[assignment]  # Typer parses it
+) -> None:
+    """Score a CSV or Parquet file.
+
+    Every row stays; one that breaks the contract has no prediction, and its column `error` says why. The output appears when it is whole.
+    """
+    target = output or file.with_stem(f"{file.stem}_scored")
+    if target.exists() and target.samefile(file):
+        raise typer.BadParameter("the scored file would replace the file itself.", param_hint="--output")
+    with open_client(url, api_key, timeout) as client:
+        scored = client.predict_file(file, target, dataset=dataset, model=model, prefix=prefix)
+    typer.echo(
+        f"{scored.path}: {scored.rows - scored.rows_refused:,} of {scored.rows:,} rows scored by {scored.alias}, version {scored.version}."
+    )
+    if scored.rows_refused and strict:
+        raise CommandError(f"{scored.rows_refused:,} rows break the contract; the column {prefix}error says why.")
+
+
+def predictions(  # noqa: PLR0913, PLR0917 - options
+    message_id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="A message of the stream or a request: what became of it.", show_default=False)
+    ] = None,
+    limit: Annotated[int, values.whole("How many, the newest first.", "--limit", "-n")] = 20,
+    dataset: Dataset = None,
+    model: Annotated[str | None, typer.Option(metavar="ALIAS", help="Only those of this alias.", show_default=False)] = None,
+    source: Annotated[Source | None, typer.Option(help="Only those that came this way.", show_default=False)] = None,
+    role: Annotated[Role, typer.Option(help="What was answered, or what a challenger predicted in shadow.")] = Role.ANSWER,
+    since: Annotated[datetime | None, values.moment("Only those scored at this moment or later.", show_default=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    timeout: Timeout = _SECONDS,  # type: ignore[assignment]  # Typer parses it
+) -> None:
+    """List stored predictions, or show what became of a message."""
+    with open_client(url, api_key, timeout) as client:
+        if message_id is not None:
+            outcome = client.prediction(message_id)
+            if as_json:
+                return _print_json(outcome)
+            typer.echo(f"{outcome.message_id}: {outcome.status}" + (f", {outcome.problem}" if outcome.problem else ""))
+            if outcome.dead:
+                typer.echo(f"{outcome.dead.error}: {outcome.dead.reason}")
+            return _print_predictions(outcome.predictions)
+        stored = client.predictions(
+            page_size=min(limit, _LARGEST_PAGE),
+            dataset=dataset,
+            model=model,
+            source=None if source is None else source.value,
+            role=role.value,
+            since=since,
+        )
+        chosen = islice(stored, limit)
+        if as_json:
+            for prediction in chosen:
+                typer.echo(prediction.model_dump_json())
+            return None
+        return _print_predictions(list(chosen))
+
+
+def models(  # noqa: PLR0913, PLR0917 - options
+    dataset: Annotated[str | None, typer.Argument(metavar="DATASET", help="Only this data set.", show_default=False)] = None,
+    versions: Annotated[bool, typer.Option("--versions", help="Every registered version of the data set, not only those served.")] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    timeout: Timeout = _SECONDS,  # type: ignore[assignment]  # Typer parses it
+) -> None:
+    """List the versions that aliases serve, with their metrics."""
+    if versions and dataset is None:
+        raise typer.BadParameter("name the data set.", param_hint="--versions")
+    with open_client(url, api_key, timeout) as client:
+        if versions and dataset is not None:
+            registered = client.versions(dataset)
+            if as_json:
+                return _print_json(registered)
+            rows = [
+                [info.version, info.family, ", ".join(info.aliases), info.gate, f"{info.created:%Y-%m-%d %H:%M}", _metrics(info.metrics)]
+                for info in registered.versions
+            ]
+            return _print_table(["version", "family", "aliases", "gate", "created", "metrics"], rows)
+        answer = client.models()
+    chosen = [part for part in answer.datasets if dataset in {None, part.dataset}]
+    if not chosen:
+        names = ", ".join(part.dataset for part in answer.datasets)
+        raise CommandError(f"unknown_dataset: There is no data set {dataset!r}; there are: {names}.")
+    if as_json:
+        return _print_json(answer.model_copy(update={"datasets": chosen}))
+    served = [
+        [part.dataset, info.alias, info.version or "-", info.family or "-", _metrics(info.metrics), info.problem]
+        for part in chosen
+        for info in part.aliases
+    ]
+    return _print_table(["data set", "alias", "version", "family", "metrics", "problem"], served)
+
+
+def promote(  # noqa: PLR0913, PLR0917 - options
+    dataset: NamedDataset,
+    version: Annotated[
+        str | None, typer.Argument(metavar="VERSION", help="The number of the version; or give --from.", show_default=False)
+    ] = None,
+    from_alias: Annotated[
+        str | None, typer.Option("--from", metavar="ALIAS", help="An alias that carries the version.", show_default=False)
+    ] = None,
+    to: Annotated[str, typer.Option(metavar="ALIAS", help="The alias that it gets.")] = "champion",
+    over_gate: Annotated[bool, typer.Option("--over-gate", help="Also if the gate has not passed it; this is written down.")] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    timeout: Timeout = _SECONDS,  # type: ignore[assignment]  # Typer parses it
+) -> None:
+    """Give an alias to a version.
+
+    A champion that is replaced becomes previous. Needs a key with the scope admin.
+    """
+    if (version is None) == (from_alias is None):
+        raise typer.BadParameter("give either VERSION or --from.")
+    with open_client(url, api_key, timeout) as client:
+        _print_move(client.promote(dataset, version=version, from_alias=from_alias, to=to, over_gate=over_gate), as_json=as_json)
+
+
+def rollback(
+    dataset: NamedDataset,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    timeout: Timeout = _SECONDS,  # type: ignore[assignment]  # Typer parses it
+) -> None:
+    """Let champion and previous change places; a second rollback undoes the first.
+
+    Needs a key with the scope admin.
+    """
+    with open_client(url, api_key, timeout) as client:
+        _print_move(client.roll_back(dataset), as_json=as_json)
+
+
+def agreement(
+    dataset: NamedDataset,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    timeout: Timeout = _SECONDS,  # type: ignore[assignment]  # Typer parses it
+) -> None:
+    """Show how often the challenger agrees with the champion.
+
+    What counts is what the process that answers has compared since it served the two versions.
+    """
+    with open_client(url, api_key, timeout) as client:
+        report = client.challenge(dataset)
+    if report is None:
+        raise CommandError(f"{dataset}: nothing was compared yet. Give a version the alias challenger, and send the champion records.")
+    if as_json:
+        return _print_json(report)
+    share = "nothing compared" if report.agreement is None else f"agreement {report.agreement:.1%}"
+    typer.echo(
+        f"{dataset}: champion {report.champion_version}, challenger {report.challenger_version}, {report.compared:,} records, {share}"
+    )
+    classes = [[name, count, report.challenger_classes.get(name, 0)] for name, count in report.champion_classes.items()]
+    _print_table(["class", "champion", "challenger"], classes)
+    for reason, count in report.skipped.items():
+        typer.echo(f"{count:,} records were not compared: {reason}")
+    return None
+
+
+def _records(text: str | None, file: Path | None) -> list[Mapping[str, object]]:
+    """Return the records of the argument, of a file or of standard input; wrong ones end the command with code 2."""
+    if text is not None and file is not None:
+        raise typer.BadParameter("give RECORD or --file, not both.")
+    place = "RECORD" if text is not None else str(file or "standard input")
+    if text is None:
+        try:
+            content = sys.stdin.buffer.read() if file is None else file.read_bytes()
+            text = content.decode("utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise typer.BadParameter(f"{place} cannot be read: {error}.") from error
+    records = _parse(text, place)
+    if isinstance(records, dict):
+        records = records["data"] if records.keys() == {"data"} else [records]
+    if not isinstance(records, list) or not records or not all(isinstance(record, dict) for record in records):
+        raise typer.BadParameter(f'{place} must hold a record such as {{"age": 61}}, or a list of records.')
+    return records
+
+
+def _parse(text: str, place: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        lines = [line for line in text.splitlines() if line.strip()]
+        if len(lines) > 1:
+            try:
+                return [json.loads(line) for line in lines]
+            except ValueError:
+                pass
+        raise typer.BadParameter(f"{place} is not JSON: {error}.") from error
+
+
+def _print_json(answer: "Answer") -> None:
+    typer.echo(answer.model_dump_json(indent=2))
+
+
+def _print_predictions(stored: Iterable["StoredPrediction"]) -> None:
+    rows = [
+        [
+            f"{item.scored_at:%Y-%m-%d %H:%M:%S}",
+            item.message_id,
+            item.row,
+            f"{item.dataset}@{item.alias}",
+            item.version,
+            item.source,
+            item.label,
+            f"{item.probabilities.get(item.label, 0):.4f}",
+        ]
+        for item in stored
+    ]
+    _print_table(["scored at", "message", "row", "model", "version", "source", "label", "probability"], rows)
+
+
+def _print_move(moved: "MovedAliases", *, as_json: bool) -> None:
+    if as_json:
+        return _print_json(moved)
+    what = f"{moved.dataset}@{moved.alias}: version {moved.version} ({moved.family}, gate: {moved.gate})"
+    before = moved.before.get(moved.alias)
+    how = "carried it before" if not moved.moved else f"before it version {before}" if before else "the alias is new"
+    return typer.echo(f"{what}, {how}; served now: {moved.serving or 'no version'}")
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print columns that stand below each other, without lines, so that other programs can read them."""
+    table = [list(header), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(len(line[at]) for line in table) for at in range(len(header))]
+    for line in table:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _metrics(metrics: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3f}" for name, value in metrics.items() if name in _SHOWN_METRICS)
