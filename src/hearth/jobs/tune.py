@@ -74,11 +74,16 @@ def _tune(  # noqa: PLR0913, PLR0917 - what is tuned, how, and where it is logge
 
 
 def _print(contract: Contract, family: str, plan: SearchPlan, result: TuningResult) -> None:
-    defaults, pruned = result.trials[0], sum(trial.pruned for trial in result.trials)
+    defaults, pruned = _defaults(result), sum(trial.pruned for trial in result.trials)
     print(f"{contract.name} {family}, data {plan.digest}: {len(result.trials)} trials, {pruned} of them cut short")  # noqa: T201 - a program for people
-    print(f"best {contract.metric} in cross-validation: {result.score:.4f} (defaults: {defaults.score:.4f})")  # noqa: T201
+    print(f"best {contract.metric} in cross-validation: {result.score:.4f} (defaults: {defaults})")  # noqa: T201
     print(f"trials: {RegistrySettings().mlflow_tracking_uri}, experiment {family}_optuna")  # noqa: T201
     print(yaml.safe_dump({contract.name: {family: dict(result.params)}}, default_flow_style=None, sort_keys=False).rstrip())  # noqa: T201
+
+
+def _defaults(result: TuningResult) -> str:
+    first = result.trials[0]
+    return f"{first.score:.4f}" if first.number == 0 else "failed"
 
 
 def _parser() -> argparse.ArgumentParser:
