@@ -1,4 +1,4 @@
-"""What all tasks of all DAGs have in common: when a failed task is retried, and how long a task may run."""
+"""What all tasks of all DAGs have in common: which configuration they accept, when they are retried, and how long they may run."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +24,27 @@ class RetryByErrorKind(RetryPolicy):
         return RetryDecision.fail(f"{exception.code}: {exception}")
 
 
+def refuse_unknown_params(context: "Context") -> None:
+    """Fail the task at once if the run's configuration has a key that is no Param of its DAG: Airflow would ignore it.
+
+    Raises:
+        AirflowFailException: the message names the keys and the Params.
+    """
+    from airflow.sdk.exceptions import AirflowFailException
+
+    dag = context["dag"]
+    unknown = [repr(name) for name in sorted(context["dag_run"].conf or {}) if name not in dag.params]
+    if unknown:
+        params = ", ".join(dag.params) or "none"
+        raise AirflowFailException(f"The configuration has unknown keys: {', '.join(unknown)}; the Params of {dag.dag_id} are: {params}.")
+
+
 def task_defaults(*, minutes: float, retries: int = 2, retry_seconds: float = 10) -> dict[str, Any]:
     """Return the `default_args` of a DAG; `minutes` is the time limit of one try of a task."""
     return {
         "retries": retries,
         "retry_delay": duration(seconds=retry_seconds),
         "retry_policy": RetryByErrorKind(),
+        "pre_execute": refuse_unknown_params,
         "execution_timeout": duration(minutes=minutes),
     }

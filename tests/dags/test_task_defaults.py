@@ -1,15 +1,18 @@
-"""Which errors fail a task at once, and which are worth another try."""
+"""Which configuration a task refuses, which errors fail it at once, and which are worth another try."""
 
 import inspect
+from types import SimpleNamespace
 
 import pytest
-from airflow.sdk import RetryAction
+from airflow.sdk import DAG, Param, RetryAction
+from airflow.sdk.exceptions import AirflowFailException
 
 from hearth import errors
 from hearth.errors import ErrorKind, HearthError
 from tests.dags import dag_files
 
-POLICY = dag_files.load("task_defaults").RetryByErrorKind()
+task_defaults = dag_files.load("task_defaults")
+POLICY = task_defaults.RetryByErrorKind()
 TEMPORARY = {ErrorKind.UNAVAILABLE, ErrorKind.TOO_MANY, ErrorKind.TOO_SLOW}
 
 
@@ -43,3 +46,19 @@ def test_a_server_that_is_away_is_asked_again(error: type[HearthError]) -> None:
 @pytest.mark.parametrize("error", [ConnectionError("reset"), MemoryError(), SystemExit(1)])
 def test_an_error_that_is_not_ours_is_left_to_airflow(error: BaseException) -> None:
     assert POLICY.evaluate(error, 1, 3).action is RetryAction.DEFAULT
+
+
+def context(conf: dict[str, object] | None) -> dict[str, object]:
+    """The part of a task's context that names the run's configuration."""
+    return {"dag": DAG("etl", schedule=None, params={"file": Param(None), "trials": Param(3)}), "dag_run": SimpleNamespace(conf=conf)}
+
+
+@pytest.mark.parametrize("conf", [None, {}, {"file": "march.csv"}, {"trials": 5, "file": None}])
+def test_a_configuration_of_params_is_accepted(conf: dict[str, object] | None) -> None:
+    task_defaults.refuse_unknown_params(context(conf))
+
+
+@pytest.mark.parametrize("conf", [{"fiel": "typo.csv"}, {"file": "march.csv", "fiel": "typo.csv"}, {"fiel": None}])
+def test_a_key_that_is_no_param_is_refused_by_name(conf: dict[str, object]) -> None:
+    with pytest.raises(AirflowFailException, match="unknown keys: 'fiel'; the Params of etl are: file, trials"):
+        task_defaults.refuse_unknown_params(context(conf))

@@ -93,6 +93,17 @@ def test_the_etl_on_the_same_bytes_publishes_the_same_data_and_writes_nothing_ne
     assert sorted(store.keys("processed", "employees/")) == before
 
 
+def test_a_key_that_is_no_param_fails_the_run_before_anything_is_done(states: States, env: dict[str, str], store: ObjectStore) -> None:
+    assert states
+    before = sorted(store.keys("data", "employees/"))
+    conf = json.dumps({"etl_mlflow": {"fiel": "typo.csv"}})
+    answer = json.loads(airflow_home.run("e2e/run_dags.py", conf, "etl_mlflow", env=env).splitlines()[-1])
+    assert answer["etl_mlflow"]["run"] == "failed"
+    assert answer["etl_mlflow"]["tasks"]["extract"] == "failed"
+    assert answer["etl_mlflow"]["tries"]["extract"] == 1
+    assert sorted(store.keys("data", "employees/")) == before
+
+
 def test_an_etl_on_a_file_that_is_not_the_data_set_fails_at_once_and_keeps_what_was_published(
     states: States, env: dict[str, str], store: ObjectStore
 ) -> None:

@@ -11,7 +11,7 @@ from hearth.contracts import load_contract
 from hearth.contracts.texts import MISSING
 from hearth.data.cleaning import digest
 from hearth.data.processed import latest_digest, load_processed, load_profile, read_manifest
-from hearth.errors import InvalidRawData, ObjectNotFound, StorageError
+from hearth.errors import InvalidRawData, ObjectNotFound, StorageError, UntrainableData
 from hearth.jobs import etl
 from hearth.registry import Registry
 from hearth.storage import ObjectStore
@@ -213,6 +213,17 @@ class TestProcess:
         upload(store, rows.replace("", sorted(MISSING)[1]).to_csv(index=False, lineterminator="\r\n").encode())
 
         assert run(store) == name
+
+    def test_a_class_with_too_few_rows_to_train_on_is_refused_before_anything_is_written(self, store: ObjectStore) -> None:
+        rows = raw_rows(EMPLOYEES, 100)
+        rows["Burn Rate"] = ["0.1", "0.5"] * 50
+        rows.loc[:4, "Burn Rate"] = "0.9"  # five rows, of which four are train rows
+        upload(store, rows.to_csv(index=False).encode())
+
+        with pytest.raises(UntrainableData, match=r"each class needs 5 train rows, there are Low: .*High: 4"):
+            run(store)
+
+        assert list(store.keys(store.processed_bucket)) == []
 
 
 class TestPublish:

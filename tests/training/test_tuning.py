@@ -13,6 +13,7 @@ from hearth.errors import RegistryUnavailable, UntrainableData
 from hearth.modelling.evaluation import score
 from hearth.modelling.families import FAMILIES, Family, Params, Trial
 from hearth.modelling.features import build_features
+from hearth.modelling.folds import make_folds
 from hearth.modelling.tuning import TrialResult, fit, tune
 from tests.support.samples import EMPLOYEES, REAL_EXTRACT, sample_split
 
@@ -104,6 +105,62 @@ def test_an_error_while_a_trial_is_logged_ends_the_search() -> None:
 
     with pytest.raises(RegistryUnavailable):
         tune(EMPLOYEES, SPLIT.X_train, SPLIT.y_train, FAMILIES["knn"], trials=3, seed=1, on_trial=fail)
+
+
+class Picky(DummyClassifier):  # type: ignore[misc]  # scikit-learn has no types
+    """Cannot be fitted for the class 2."""
+
+    def fit(self, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> "Picky":
+        if self.constant == 2:
+            raise ZeroDivisionError("no such constant")
+        super().fit(X, y, sample_weight)
+        return self
+
+
+def _picky(params: Params, _seed: int) -> Picky:
+    return Picky(strategy="constant", constant=params["constant"])
+
+
+def test_a_trial_that_fails_does_not_end_the_search(caplog: pytest.LogCaptureFixture) -> None:
+    family = replace(GUESSES, defaults={"constant": 2}, build_for_tuning=_picky)
+
+    tuned = tune(EMPLOYEES, SPLIT.X_train, SPLIT.y_train, family, trials=12, seed=1)
+
+    assert tuned.params["constant"] != 2
+    assert 0 < len(tuned.trials) < 12
+    assert "trial 0 failed (ZeroDivisionError: no such constant) {'constant': 2}" in caplog.text
+
+
+def test_if_every_trial_fails_the_search_ends_with_their_error() -> None:
+    family = replace(GUESSES, suggest=lambda trial: {"constant": trial.suggest_int("constant", 2, 2)}, build_for_tuning=_picky)
+
+    with pytest.raises(ZeroDivisionError, match="no such constant"):
+        tune(EMPLOYEES, SPLIT.X_train, SPLIT.y_train, replace(family, defaults={"constant": 2}), trials=3, seed=1)
+
+
+def test_neighbours_are_never_more_than_the_rows_of_a_fold() -> None:
+    X, y = SPLIT.X_train[:40], SPLIT.y_train[:40]
+    family = replace(FAMILIES["knn"], defaults={"n_neighbors": 75, "weights": "uniform", "algorithm": "brute"})
+
+    tuned = tune(EMPLOYEES, X, y, family, trials=6, seed=1)
+    pipeline = fit(EMPLOYEES, X, y, family, params=family.defaults, seed=1)
+
+    assert len(tuned.trials) == 6
+    assert max(int(trial.params["n_neighbors"]) for trial in tuned.trials) == 32
+    assert pipeline["model"].n_neighbors == 40
+    assert pipeline.predict_proba(SPLIT.X_test).shape == (len(SPLIT.X_test), 3)
+
+
+def test_a_sample_has_a_row_of_a_rare_class_for_each_fold() -> None:
+    y = SPLIT.y_train.where(SPLIT.y_train != 2, 1)
+    y[::30] = 2  # 10 of 300 rows: 2 of a sample of 60
+    family = replace(GUESSES, tuning_rows=60)
+
+    folds = make_folds(EMPLOYEES, SPLIT.X_train, y, family, folds=5, seed=1)
+
+    assert [int((fold.y_held_out == 2).sum()) for fold in folds] == [1] * 5
+    rows = np.concatenate([fold.held_out for fold in folds])
+    assert len(rows) == len(set(rows.tolist())) == 63
 
 
 def test_a_class_with_fewer_rows_than_folds_cannot_be_tuned() -> None:

@@ -21,6 +21,7 @@ from hearth.data.cleaning import Cleaned, Split, clean, digest, split
 from hearth.data.processed import Manifest, Published
 from hearth.data.profile import Profile, description_table, profile
 from hearth.errors import InvalidRawData
+from hearth.modelling.folds import FOLDS, require_rows
 from hearth.registry import Registry
 from hearth.storage import ObjectStore
 
@@ -131,15 +132,19 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
 
 
 def process(dataset: str, validated_key: str, *, store: ObjectStore | None = None) -> str:
-    """Clean, split and write the data set under the digest of its contents; if it is there already, nothing is written.
+    """Clean, split and write the data set under the digest of its contents; if it exists already, nothing is written.
 
     Returns:
         The digest.
+
+    Raises:
+        UntrainableData: a class has too few train rows; nothing is written, so the data that were published before stay.
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     validation = _VALIDATION.validate_json(store.get(store.data_bucket, f"{validated_key}.json"))
     cleaned = clean(contract, store.get_frame(store.data_bucket, validated_key))
     parts = split(contract, cleaned.frame)
+    require_rows(contract, parts.y_train, at_least=FOLDS)
     name = digest(parts)
     if processed.is_whole(store, dataset, name):
         logger.info("s3://%s/%s/%s is there already", store.processed_bucket, dataset, name)

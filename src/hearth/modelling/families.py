@@ -38,7 +38,7 @@ class Family:
     `predict` and may be cheaper. `trusted_types` are the types of a fitted estimator that skops does not trust by itself. Trials use at
     most `tuning_rows` rows; the final model is fitted on all. `weighs_rows` is true if `fit` takes `sample_weight`, which a contract's
     `imbalance: class_weights` needs; other families ignore it. `build_for_few`, if there is one, makes the estimator for fewer than
-    `few_rows` rows.
+    `few_rows` rows. `at_most_rows` names the parameter that cannot exceed the number of rows that a model is fitted on, if there is one.
     """
 
     suggest: Callable[[Trial], dict[str, Param]]
@@ -50,6 +50,7 @@ class Family:
     weighs_rows: bool = True
     build_for_few: Callable[[Params, int], "ClassifierMixin"] | None = None
     few_rows: int = 1_000
+    at_most_rows: str = ""
 
     def bounds(self) -> dict[str, tuple[float, float]]:
         """Return the lowest and the highest value of each number in the search space."""
@@ -60,7 +61,12 @@ class Family:
     def final(self, params: Params, seed: int, rows: int) -> "ClassifierMixin":
         """Make the estimator that is registered, for this number of train rows."""
         build = self.build if self.build_for_few is None or rows >= self.few_rows else self.build_for_few
-        return build(params, seed)
+        return build(self.limited(params, rows), seed)
+
+    def limited(self, params: Params, rows: int) -> Params:
+        """Return the parameters, changed where they need more than this number of rows."""
+        value = params.get(self.at_most_rows)
+        return {**params, self.at_most_rows: rows} if isinstance(value, int) and value > rows else params
 
 
 def catalogued_families(contract: Contract) -> tuple[str, ...]:
@@ -185,6 +191,7 @@ FAMILIES: Mapping[str, Family] = {
             "sklearn.neighbors._kd_tree.KDTree",
         ),
         weighs_rows=False,
+        at_most_rows="n_neighbors",
     ),
     "svm": Family(
         suggest=_suggest_svm,

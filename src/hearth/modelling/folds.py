@@ -33,7 +33,7 @@ def make_folds(  # noqa: PLR0913 - all but the data are named
 ) -> list[Fold]:
     """Cut the train set into folds with equal shares of each class, and make each fold's features once.
 
-    Above `family.tuning_rows` rows a stratified sample stands for all.
+    Above `family.tuning_rows` rows a stratified sample stands for all; it has at least `folds` rows of each class.
 
     Raises:
         UntrainableData: a class has fewer rows than there are folds.
@@ -41,9 +41,8 @@ def make_folds(  # noqa: PLR0913 - all but the data are named
     require_rows(contract, y, at_least=folds)
     rows = np.arange(len(X))
     if len(X) > family.tuning_rows:
-        rows, _ = train_test_split(rows, train_size=family.tuning_rows, stratify=y, random_state=seed)
+        rows = _sample(rows, y.to_numpy(), size=family.tuning_rows, at_least=folds, seed=seed)
         X, y = X.iloc[rows], y.iloc[rows]
-        require_rows(contract, y, at_least=folds)
     codes = y.to_numpy()
     parts = []
     for fit_rows, held_out in StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, codes):
@@ -52,6 +51,13 @@ def make_folds(  # noqa: PLR0913 - all but the data are named
         weights = row_weights(contract, family, codes[fit_rows])
         parts.append(Fold(X_fit, codes[fit_rows], weights, features.transform(X.iloc[held_out]), codes[held_out], rows[held_out]))
     return parts
+
+
+def _sample(rows: np.ndarray, codes: np.ndarray, *, size: int, at_least: int, seed: int) -> np.ndarray:
+    """Draw a stratified sample, and for a rare class as many rows more as it takes to have `at_least`."""
+    sample, others = train_test_split(rows, train_size=size, stratify=codes, random_state=seed)
+    more = [others[codes[others] == code][: max(0, at_least - int((codes[sample] == code).sum()))] for code in np.unique(codes)]
+    return np.concatenate([sample, *more])
 
 
 def row_weights(contract: Contract, family: Family, codes: np.ndarray) -> dict[str, np.ndarray]:

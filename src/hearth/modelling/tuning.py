@@ -14,7 +14,7 @@ from hearth.contracts import Contract
 from hearth.modelling.evaluation import metric
 from hearth.modelling.families import Family, Param
 from hearth.modelling.features import build_features
-from hearth.modelling.folds import FOLDS, make_folds, require_rows, row_weights
+from hearth.modelling.folds import FOLDS, Fold, make_folds, require_rows, row_weights
 
 _LOGGER = logging.getLogger(__name__)
 _STARTUP_TRIALS = 3  # trials that are never pruned: the median needs a few
@@ -56,7 +56,7 @@ def tune(  # noqa: PLR0913 - all but the data are named
     jobs: int = 1,
     on_trial: Callable[[TrialResult], None] = lambda _: None,
 ) -> TuningResult:
-    """Search the family's parameters with Optuna; the first trial has the family's defaults.
+    """Search the family's parameters with Optuna; the first trial has the family's defaults. A trial that fails is left out.
 
     Features are fitted on the fitting part of each fold only. They do not depend on the parameters, so each fold's are made once for all
     trials. Above `family.tuning_rows` rows a stratified sample stands for all. The same arguments give the same result, unless several
@@ -64,19 +64,25 @@ def tune(  # noqa: PLR0913 - all but the data are named
 
     Raises:
         UntrainableData: a class has fewer rows than there are folds.
+        Exception: every trial failed; this is the error of the first.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # each trial is logged once, below
     results: list[TrialResult] = []
+    failures: list[Exception] = []
     with threadpool_limits(limits=1):  # trainings run side by side: one core each
         parts = make_folds(contract, X, y, family, folds=folds, seed=seed)
+        fewest_rows = min(len(fold.X_fit) for fold in parts)
 
         def objective(trial: optuna.Trial) -> float:
-            params = family.suggest(trial)
+            params = family.limited(family.suggest(trial), fewest_rows)
             scores: list[float] = []
             for step, fold in enumerate(parts):
-                model = family.build_for_tuning(params, seed)
-                model.fit(fold.X_fit, fold.y_fit, **fold.weights)
-                scores.append(metric(contract, fold.y_held_out, model.predict(fold.X_held_out)))
+                try:
+                    scores.append(_fold_score(contract, family, params, seed, fold))
+                except Exception as error:  # libraries raise anything for parameters that do not fit the data
+                    failures.append(error)
+                    _LOGGER.warning("trial %d failed (%s: %s) %s", trial.number, type(error).__name__, error, dict(params))
+                    raise _TrialFailed from error
                 trial.report(float(np.mean(scores)), step)
                 if len(scores) < folds and trial.should_prune():
                     break
@@ -94,9 +100,21 @@ def tune(  # noqa: PLR0913 - all but the data are named
             pruner=optuna.pruners.MedianPruner(n_startup_trials=_STARTUP_TRIALS, n_warmup_steps=1),  # one fold alone is luck
         )
         study.enqueue_trial(dict(family.defaults))
-        study.optimize(objective, n_trials=trials, n_jobs=jobs)
+        study.optimize(objective, n_trials=trials, n_jobs=jobs, catch=(_TrialFailed,))
+    if not results:
+        raise failures[0]
     best = max((result for result in results if not result.pruned), key=lambda result: (result.score, -result.number))
     return TuningResult(best.params, best.score, tuple(sorted(results, key=lambda result: result.number)))
+
+
+class _TrialFailed(Exception):
+    """A trial raised an error; the search goes on."""
+
+
+def _fold_score(contract: Contract, family: Family, params: Mapping[str, Param], seed: int, fold: Fold) -> float:
+    model = family.build_for_tuning(params, seed)
+    model.fit(fold.X_fit, fold.y_fit, **fold.weights)
+    return metric(contract, fold.y_held_out, model.predict(fold.X_held_out))
 
 
 def fit(  # noqa: PLR0913 - all but the data are named
