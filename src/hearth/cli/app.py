@@ -4,7 +4,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hearth.cli import data, doctor, replay, score, stack, store, tune
+from hearth.cli import data, doctor, replay, stack, store, tune
 from hearth.cli.application import DATA, examples, make_app, run
 
 app = make_app("Hearth takes a tabular data set from raw file to live predictions.")
@@ -35,7 +35,6 @@ data.register(data_app)
 # contract_draft.register(data_app)  # merged later  # noqa: ERA001
 tune.register(app)
 # remote.register(app)  # merged later  # noqa: ERA001
-score.register(app)
 store.register(app)
 replay.register(app)
 
