@@ -55,12 +55,12 @@ def airflow_unhealthy(url: str, components: Sequence[str]) -> list[str]:
 def grpc_serves(port: int, service: str = "", host: str = "127.0.0.1") -> bool:
     """Tell whether the standard health service of a gRPC server says SERVING; the empty name is the process itself."""
     import grpc  # noqa: PLC0415 - containers without gRPC use this module too
-    from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
+    from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse  # noqa: PLC0415
 
     with grpc.insecure_channel(f"{host}:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
-        request = health_pb2.HealthCheckRequest(service=service)
+        check = channel.unary_unary("/grpc.health.v1.Health/Check", HealthCheckRequest.SerializeToString, HealthCheckResponse.FromString)
         try:
-            response = health_pb2_grpc.HealthStub(channel).Check(request, timeout=_TIMEOUT_SECONDS)
+            response = check(HealthCheckRequest(service=service), timeout=_TIMEOUT_SECONDS)
         except grpc.RpcError:
             return False
-    return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
+    return bool(response.status == HealthCheckResponse.SERVING)

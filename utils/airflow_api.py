@@ -1,4 +1,4 @@
-"""The few calls of Airflow's REST API that a program needs to run DAGs and to watch them."""
+"""A client for the part of Airflow's REST API that runs and watches DAGs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _TIMEOUT_SECONDS = 30
 
 
 class AirflowError(Exception):
-    """Airflow refused a call or a run failed; the message says which and why."""
+    """Airflow refused a call, or a run failed; the message has the reason."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class DagRun:
 
 @dataclass(frozen=True)
 class TaskState:
-    """Where one task of a run stands; `state` is empty until it is scheduled."""
+    """The state of one task of a run; empty until it is scheduled."""
 
     task_id: str
     state: str
@@ -33,7 +33,7 @@ class TaskState:
 
 
 class AirflowApi:
-    """A client that is logged in; use it as a context manager."""
+    """A client that logs in when it is entered as a context."""
 
     def __init__(self, base_url: str, user: str, password: str) -> None:
         self._client = httpx.Client(base_url=base_url, timeout=_TIMEOUT_SECONDS)
@@ -57,18 +57,18 @@ class AirflowApi:
         return not self._json(answer)["is_stale"]
 
     def import_errors(self) -> list[str]:
-        """Return what stands in the way of parsing DAG files, one text a file."""
-        found = self._json(self._client.get("/api/v2/importErrors"))["import_errors"]
-        return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in found]
+        """Return the reasons why DAG files cannot be parsed, one text a file."""
+        errors = self._json(self._client.get("/api/v2/importErrors"))["import_errors"]
+        return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in errors]
 
     def trigger(self, dag_id: str, conf: Mapping[str, object]) -> DagRun:
-        """Start a run by hand, whether the DAG is paused or not."""
+        """Start a manual run, also of a paused DAG."""
         self._json(self._client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}))
         run = self._json(self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf)}))
         return DagRun(dag_id, run["dag_run_id"], run["state"])
 
     def run(self, dag_id: str, run_id: str) -> DagRun:
-        """Ask how a run stands."""
+        """Return the present state of a run."""
         return DagRun(dag_id, run_id, self._json(self._client.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}"))["state"])
 
     def runs_caused_by(self, cause: DagRun) -> list[DagRun]:
@@ -78,9 +78,9 @@ class AirflowApi:
         return [DagRun(run["dag_id"], run["run_id"], run["state"]) for event in events for run in event["created_dagruns"]]
 
     def tasks(self, run: DagRun) -> list[TaskState]:
-        """Return where each task of a run stands."""
-        found = self._json(self._client.get(f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances"))["task_instances"]
-        return [TaskState(task["task_id"], task["state"] or "", task["try_number"]) for task in found]
+        """Return the state of each task of a run."""
+        instances = self._json(self._client.get(f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances"))["task_instances"]
+        return [TaskState(task["task_id"], task["state"] or "", task["try_number"]) for task in instances]
 
     def log_tail(self, run: DagRun, task: TaskState, lines: int = 15) -> str:
         """Return the last lines of a task's log, to show why it failed."""

@@ -1,6 +1,6 @@
-"""Run EDA.ipynb from top to bottom: in place with the demo data, into the state folder with the real file, which must not be committed.
+"""Run EDA.ipynb from top to bottom: with the demo data in place, with the real file, which must not be committed, into the state folder.
 
-HEARTH_EDA_ROWS asks for fewer or more fake rows; what comes of that goes into the state folder too. Needs the environment `airflow`.
+HEARTH_EDA_ROWS is another number of fake rows; that result goes to the state folder too. Needs the environment `airflow`.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from hearth.fakes import DEMO_ROWS
 
 NOTEBOOK = Path(__file__).parents[1] / "EDA.ipynb"
 COMMITTED = f"Made from the demo data: {DEMO_ROWS:,} fake rows"
-"""How the first output of a notebook begins that may be committed."""
+"""The beginning of the first output of a notebook that may be committed."""
 
 _LONGEST_CELL = 600  # seconds
 _METADATA = {
@@ -31,10 +31,10 @@ _METADATA = {
 
 
 def execute(path: Path, environment: Mapping[str, str]) -> NotebookNode:
-    """Run a notebook in a kernel of this environment, in its own folder, and return it with its outputs and without a trace of the machine.
+    """Run a notebook in a kernel of this environment, in its own folder, and return it with its outputs and without data of the machine.
 
     Raises:
-        CellExecutionError: a cell failed; the message shows the cell and what happened.
+        CellExecutionError: a cell failed; the message has the cell and its error.
     """
     notebook: NotebookNode = nbformat.read(path, as_version=nbformat.current_nbformat)
     with tempfile.TemporaryDirectory() as folder:
@@ -52,13 +52,13 @@ def execute(path: Path, environment: Mapping[str, str]) -> NotebookNode:
 
 
 def code_digest(notebook: NotebookNode) -> str:
-    """Name the code of a notebook by its contents; a notebook keeps that of the code which its outputs are of."""
+    """Return the digest of the code of a notebook; the metadata keep the digest of the code that made the outputs."""
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     return hashlib.sha256(json.dumps(code).encode()).hexdigest()
 
 
 def first_output(notebook: NotebookNode) -> str:
-    """Return the first text that a notebook prints: what it was made from."""
+    """Return the first text that a notebook prints: the data that it was made from."""
     texts = [
         output.text for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs if output.output_type == "stream"
     ]
@@ -66,12 +66,12 @@ def first_output(notebook: NotebookNode) -> str:
 
 
 def destination(notebook: NotebookNode, path: Path, state_dir: Path) -> Path:
-    """Say where an executed notebook goes: in its own place only if it was made from the whole demo data."""
+    """Return the path for an executed notebook: its own only if it was made from the whole demo data."""
     return path if first_output(notebook).startswith(COMMITTED) else state_dir / path.name
 
 
 def main() -> int:
-    """Run, write, and say where and what from."""
+    """Run the notebook, write it, and print path and data."""
     try:
         notebook = execute(NOTEBOOK, os.environ)
     except CellExecutionError as error:

@@ -1,4 +1,4 @@
-"""Run the DAGs of a data set through Airflow's scheduler, and say what happens meanwhile."""
+"""Runs of the DAGs of a data set through Airflow's scheduler, with their progress on a console."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,12 +20,12 @@ _WIDTH = 27  # of the longest name of a DAG here, roughly
 
 
 class Watch:
-    """Prints each change of a task's state once; on a terminal a spinner shows what is under way."""
+    """The progress of runs: prints each change of a task's state once."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._started = time.monotonic()
-        self._seen: dict[tuple[str, str], str] = {}
+        self._states: dict[tuple[str, str], str] = {}
 
     @property
     def seconds(self) -> float:
@@ -33,28 +33,28 @@ class Watch:
         return time.monotonic() - self._started
 
     def say(self, text: str) -> None:
-        """Print one line behind the seconds passed."""
+        """Print one line after the elapsed seconds."""
         self._console.print(f"[dim]{self.seconds:6.1f} s[/dim]  {text}")
 
-    def look(self, airflow: AirflowApi, runs: Sequence[DagRun]) -> str:
-        """Print what changed in `runs` and return one line about all of them."""
+    def update(self, airflow: AirflowApi, runs: Sequence[DagRun]) -> str:
+        """Print the changes in `runs` and return one line about all of them."""
         parts = []
         for run in runs:
             tasks = airflow.tasks(run)
             for task in tasks:
                 key = (f"{run.dag_id}/{run.run_id}", task.task_id)
-                if task.state != self._seen.get(key, "") and task.state in {"running", "success", "failed", "up_for_retry", "skipped"}:
+                if task.state != self._states.get(key, "") and task.state in {"running", "success", "failed", "up_for_retry", "skipped"}:
                     self.say(f"{run.dag_id:<{_WIDTH}} {task.task_id:<19} {_coloured(task.state)}")
-                self._seen[key] = task.state
-            done = sum(task.state == "success" for task in tasks)
-            parts.append(f"{run.dag_id} {done}/{len(tasks)}")
+                self._states[key] = task.state
+            successes = sum(task.state == "success" for task in tasks)
+            parts.append(f"{run.dag_id} {successes}/{len(tasks)}")
         return " · ".join(parts)
 
 
 def run_all(airflow: AirflowApi, console: Console, contract: Contract, trials: int | None) -> None:
-    """Bring a data set from its source to models that serve: every DAG that it has, in the order in which one sets off the other.
+    """Run every DAG of a data set, from its source to models that serve, in the order in which one triggers the other.
 
-    A data set that chooses its best family by `mlops_pipeline` has that run first: it sees to the raw file by itself.
+    For a data set that selects its best family by `mlops_pipeline`, that DAG runs first: it provides the raw file by itself.
 
     Raises:
         AirflowError: a DAG cannot be parsed, a run failed (with the end of its log) or took too long.
@@ -67,10 +67,10 @@ def run_all(airflow: AirflowApi, console: Console, contract: Contract, trials: i
     with console.status("waiting for Airflow to parse the DAGs") as status:
 
         def run(dag: str, conf: Mapping[str, object]) -> DagRun:
-            started = airflow.trigger(dag, conf)
-            watch.say(f"{dag:<{_WIDTH}} triggered as {started.run_id}")
-            wait_for(airflow, [started], watch, status.update)
-            return started
+            dag_run = airflow.trigger(dag, conf)
+            watch.say(f"{dag:<{_WIDTH}} triggered as {dag_run.run_id}")
+            wait_for(airflow, [dag_run], watch, status.update)
+            return dag_run
 
         _wait_until_parsed(airflow, [*([load] if loads else []), *([pipeline] if compares else []), etl, *trainings])
         if compares:
@@ -84,7 +84,7 @@ def run_all(airflow: AirflowApi, console: Console, contract: Contract, trials: i
 
 
 def _caused_etl(airflow: AirflowApi, loaded: DagRun, etl: str) -> DagRun | None:
-    """Return the run of the ETL that new rows have set off; None if there are no new rows."""
+    """Return the run of the ETL that new rows have triggered; None if there are no new rows."""
     if any(task.state == "skipped" for task in airflow.tasks(loaded)):
         return None
     return _wait_until_caused(airflow, loaded, [etl])[0]
@@ -100,7 +100,7 @@ def wait_for(airflow: AirflowApi, runs: Sequence[DagRun], watch: Watch, show: Sh
     while True:
         try:
             now = [airflow.run(run.dag_id, run.run_id) for run in runs]
-            show(watch.look(airflow, now))
+            show(watch.update(airflow, now))
         except httpx.TimeoutException:  # a busy laptop: the API server answers late while models train
             show("Airflow is slow to answer")
             now = list(runs)

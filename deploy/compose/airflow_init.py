@@ -1,6 +1,6 @@
-"""Bring Airflow's database to this version and its user to the settings: `python -m deploy.compose.airflow_init`.
+"""Migrate Airflow's database and create or correct its user: `python -m deploy.compose.airflow_init`.
 
-May run any number of times. Each command of Airflow costs seconds, so the user is only touched where it is missing or cannot log in.
+It may run any number of times. Each command of Airflow takes seconds, so the user is changed only if it is missing or cannot log in.
 """
 
 import os
@@ -9,14 +9,14 @@ import sys
 
 
 def main() -> int:
-    """Migrate, then make the user or give it the password of the settings."""
+    """Migrate, then create the user or set its password."""
     user, password = os.environ["HEARTH_AIRFLOW_USER"], os.environ["HEARTH_AIRFLOW_PASSWORD"]
     _airflow("db", "migrate")
-    known = _password_hash(user)
-    if known is None:
+    password_hash = _password_hash(user)
+    if password_hash is None:
         person = ["--firstname", "Hearth", "--lastname", "Admin", "--email", f"{user}@example.com"]
         _airflow("users", "create", "--username", user, "--password", password, "--role", "Admin", *person)
-    elif not _matches(known, password):
+    elif not _matches(password_hash, password):
         _airflow("users", "reset-password", "--username", user, "--password", password)
     print(f"Airflow's database is ready, and {user!r} can log in.")
     return 0
@@ -39,10 +39,10 @@ def _password_hash(user: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _matches(known: str, password: str) -> bool:
+def _matches(password_hash: str, password: str) -> bool:
     from werkzeug.security import check_password_hash  # noqa: PLC0415 - only in Airflow's image
 
-    return bool(check_password_hash(known, password))
+    return bool(check_password_hash(password_hash, password))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Create the buckets, unless they are there: `python -m deploy.compose.buckets`. Waits a minute for a store that does not answer yet."""
+"""Create the missing buckets: `python -m deploy.compose.buckets`. Waits up to a minute for a store that does not answer yet."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ _LIMIT_SECONDS = 60
 
 
 def main() -> int:
-    """Create them; 0 if they are there."""
+    """Create them; 0 if all exist."""
     buckets = [os.environ[f"HEARTH_{name}_BUCKET"] for name in ("DATA", "PROCESSED", "MLFLOW")]
     deadline = time.monotonic() + _LIMIT_SECONDS
     store = ObjectStore.from_settings()

@@ -1,6 +1,6 @@
 """Create the databases of Airflow, MLflow, the predictions and the data, each with a user of its own: `python -m deploy.compose.databases`.
 
-May run any number of times: what is there stays, and every user gets the password that the environment has now.
+It may run any number of times: databases stay, and every user gets the password of the environment.
 """
 
 import os
@@ -13,7 +13,7 @@ SERVICES = ("airflow", "mlflow", "predictions", "data")
 
 
 def prepare(connection: "psycopg.Connection[tuple[object, ...]]", name: str, password: str) -> None:
-    """Make a user and a database of the same name that belongs to it and that no other user may enter."""
+    """Create a user and a database of the same name that only this user may use."""
     user = sql.Identifier(name)
     if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (name,)).rowcount == 0:
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(user))
@@ -24,7 +24,7 @@ def prepare(connection: "psycopg.Connection[tuple[object, ...]]", name: str, pas
 
 
 def main() -> int:
-    """Prepare all databases; 0 if they are there."""
+    """Prepare all databases; 0 if they exist."""
     try:
         with psycopg.connect(os.environ["HEARTH_POSTGRES_URL"], autocommit=True, connect_timeout=10) as connection:
             for name in SERVICES:

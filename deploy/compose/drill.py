@@ -1,6 +1,6 @@
-"""Restart every service of the running Compose stack in turn, and see that the stack still does what it should: `make compose-drill`.
+"""Restart every service of the running Compose stack in turn and check the stack each time: `make compose-drill`.
 
-After each restart the stack has to become healthy without a hand, and the smoke test, without trainings, has to pass.
+After each restart the stack must become healthy by itself, and the smoke test, without trainings, must pass.
 """
 
 import json
@@ -13,47 +13,45 @@ _LIMIT_SECONDS = 300
 
 
 def main() -> int:
-    """Restart the services that are named, or all; 0 if every time all went well."""
-    failed = []
+    """Restart the named services, or all; 0 if the stack works after each."""
+    failures = []
     expected = {container["Name"] for container in _containers()}
     for service in sys.argv[1:] or running_services():
-        started = time.monotonic()
+        start = time.monotonic()
         _compose("restart", service)
         problem = _wait_until_healthy(expected)
-        healthy = time.monotonic() - started
+        seconds = time.monotonic() - start
         if not problem:
-            smoke = subprocess.run(
-                [*_command(), "run", "--rm", "-T", "smoke", "--skip-training"], capture_output=True, text=True, check=False
-            )
-            problem = smoke.stdout + smoke.stderr if smoke.returncode else ""
-        print(f"{service:<24} healthy after {healthy:5.1f} s   {'FAILED' if problem else 'smoke test passed'}", flush=True)
+            problem = _smoke()
+        print(f"{service:<24} healthy after {seconds:5.1f} s   {'FAILED' if problem else 'smoke test passed'}", flush=True)
         if problem:
             print(problem)
-            failed.append(service)
-    return 1 if failed else 0
+            failures.append(service)
+    return 1 if failures else 0
 
 
 def running_services() -> list[str]:
-    """Return the names of the services that run."""
+    """Return the names of the running services."""
     return sorted({container["Service"] for container in _containers()})
 
 
 def _smoke() -> str:
-    """Return what the smoke test complains of; empty if it passes."""
-    done = subprocess.run([*_command(), "run", "--rm", "-T", "smoke", "--skip-training"], capture_output=True, text=True, check=False)
-    return done.stdout + done.stderr if done.returncode else ""
+    """Return the output of a smoke test that fails; empty if it passes."""
+    command = [*_command(), "run", "--rm", "-T", "smoke", "--skip-training"]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    return process.stdout + process.stderr if process.returncode else ""
 
 
 def _wait_until_healthy(expected: set[str]) -> str:
-    """Return which containers were not healthy in time; empty if all are."""
+    """Return the containers that are not healthy in time; empty if all are."""
     deadline = time.monotonic() + _LIMIT_SECONDS
     while True:
         status = {container["Name"]: container["Status"] for container in _containers()}
-        ill = [f"{name}: {status.get(name, 'not running')}" for name in sorted(expected) if "(healthy)" not in status.get(name, "")]
-        if not ill:
+        unhealthy = [f"{name}: {status.get(name, 'not running')}" for name in sorted(expected) if "(healthy)" not in status.get(name, "")]
+        if not unhealthy:
             return ""
         if time.monotonic() > deadline:
-            return f"not healthy after {_LIMIT_SECONDS} seconds: {', '.join(ill)}"
+            return f"not healthy after {_LIMIT_SECONDS} seconds: {', '.join(unhealthy)}"
         time.sleep(1)
 
 

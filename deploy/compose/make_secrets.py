@@ -1,6 +1,6 @@
-"""Write strong values for every secret to `.env.local`, which no other user can read and git does not see: `make secrets`.
+"""Write strong values for every secret to `.env.local`, which other users cannot read and git ignores: `make secrets`.
 
-What `.env.local` has already is kept, so it may be run again after an update that brought a new secret. Standard library only.
+Values that `.env.local` has stay, so it may run again after an update with a new secret. Standard library only.
 """
 
 import base64
@@ -22,14 +22,14 @@ _FERNET_BYTES = 32
 
 
 def read_values(path: Path) -> dict[str, str]:
-    """Return the settings of a file as they are written; none if there is no file."""
+    """Return the settings of a file, uninterpolated; none if there is no file."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def missing_secrets(committed: Mapping[str, str], local: Mapping[str, str]) -> list[str]:
-    """Return the names of the secrets that have no value of their own yet, in the order of the committed file."""
+    """Return the names of the secrets that still have a laptop value, in the order of the committed file."""
     weak = set(laptop_values({**committed, **local}))
     return [name for name in committed if name in weak]
 
@@ -42,11 +42,11 @@ def new_value(name: str) -> str:
 
 
 def write(path: Path, names: Iterable[str]) -> None:
-    """Add a value for each name; a value that the file has under the name is replaced."""
+    """Write a new value for each name; an old value is replaced."""
     names = list(names)
     existing = path.read_text(encoding="utf-8") if path.exists() else _HEADER
-    kept = [line for line in existing.splitlines() if line.partition("=")[0].strip() not in names]
-    content = "\n".join([*kept, *(f"{name}={new_value(name)}" for name in names), ""])
+    lines = [line for line in existing.splitlines() if line.partition("=")[0].strip() not in names]
+    content = "\n".join([*lines, *(f"{name}={new_value(name)}" for name in names), ""])
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
@@ -55,7 +55,7 @@ def write(path: Path, names: Iterable[str]) -> None:
 
 
 def main() -> int:
-    """Write what is missing and say which it was."""
+    """Write the missing secrets and print their names."""
     path = Path(".env.local")
     names = missing_secrets(read_values(Path(".env")), read_values(path))
     if not names:
@@ -64,7 +64,7 @@ def main() -> int:
     write(path, names)
     print(f"{path} has new values for {', '.join(names)}.")
     print(
-        "A stack that was started before keeps the old ones: PostgreSQL's superuser, and what Airflow has encrypted. See docs/compose.md."
+        "A stack that was started before keeps the old values of PostgreSQL's superuser and of Airflow's encryption. See docs/compose.md."
     )
     return 0
 

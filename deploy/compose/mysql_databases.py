@@ -1,6 +1,6 @@
 """Create databases for MLflow and the data in MySQL or MariaDB, each with a user of its own: `python -m deploy.compose.mysql_databases`.
 
-May run any number of times: what is there stays, and every user gets the password that the environment has now.
+It may run any number of times: databases stay, and every user gets the password of the environment.
 """
 
 import os
@@ -12,7 +12,7 @@ SERVICES = ("mlflow", "data")
 
 
 def prepare(cursor: pymysql.cursors.Cursor, name: str, password: str) -> None:
-    """Make a user, and a database of the same name that this user alone may enter."""
+    """Create a user and a database of the same name that only this user may use."""
     cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
     cursor.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s", (name, password))
     cursor.execute("ALTER USER %s@'%%' IDENTIFIED BY %s", (name, password))
@@ -20,7 +20,7 @@ def prepare(cursor: pymysql.cursors.Cursor, name: str, password: str) -> None:
 
 
 def main() -> int:
-    """Prepare both databases; 0 if they are there."""
+    """Prepare both databases; 0 if they exist."""
     host, port = os.environ["HEARTH_MYSQL_HOST"], int(os.environ.get("HEARTH_MYSQL_PORT", "3306"))
     password = os.environ["HEARTH_MYSQL_PASSWORD"]
     try:

@@ -1,6 +1,6 @@
-"""Refuse what would go wrong later, before anything starts: laptop secrets in production, and mounted files that cannot be read.
+"""Checks before anything starts: laptop secrets in production, and mounted files that cannot be read.
 
-Runs in a container of its own on which PostgreSQL, Valkey and the object store wait: `python -m deploy.compose.preflight`.
+It runs in a container that PostgreSQL, Valkey and the object store wait for: `python -m deploy.compose.preflight`.
 """
 
 import base64
@@ -14,8 +14,8 @@ LAPTOP_SECRET = "changethis"  # noqa: S105 - the marker of every secret in the c
 LAPTOP_LOGIN = "HEARTH_AIRFLOW_PASSWORD", "airflow"
 _LOCAL_ADDRESSES = ("127.0.0.1", "::1", "[::1]", "localhost")
 
-# `make secrets` writes it to .env.local, which docker-compose.yaml hands to this program in any case. What Compose itself has read of it
-# comes under the other name.
+# `make secrets` writes the first to .env.local, which docker-compose.yaml always passes to this program. The second has a value only if
+# Compose itself has read .env.local.
 _IN_FILE, _READ_BY_COMPOSE = "HEARTH_LOCAL_SETTINGS", "COMPOSE_LOCAL_SETTINGS"
 
 

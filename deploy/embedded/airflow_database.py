@@ -1,6 +1,6 @@
-"""Bring Airflow's database and login file to what this version of Airflow needs: `python -m deploy.embedded.airflow_database`.
+"""Migrate Airflow's database and write its login file: `python -m deploy.embedded.airflow_database`.
 
-Asking Airflow whether there is anything to migrate costs as much as migrating. A stamp in its state folder remembers the version instead.
+Asking Airflow whether a migration is needed takes as long as migrating. A stamp in its state folder has the version instead.
 """
 
 import json

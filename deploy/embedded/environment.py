@@ -1,8 +1,8 @@
-"""The environment that every process of the stack gets: `.env`, `.env.local`, the real environment, and what third-party servers want.
+"""The environment of every process of the stack: `.env`, `.env.local`, the real environment, and variables of third-party servers.
 
-Precedence is the one of Compose: the real environment wins over `.env.local`, which wins over `.env`. It holds inside `${VAR}` too, so
+Precedence is that of Compose: the real environment wins over `.env.local`, which wins over `.env`. It holds inside `${VAR}` too, so
 HEARTH_POSTGRES_PORT=25432 moves the URLs that are built from it. `stack.env` translates our settings into the variable names of Airflow and
-MLflow; nothing wins over it, and such variables from the outside are dropped, or a shell that is set up for another project would leak in.
+MLflow; nothing wins over it, and such variables of the caller are dropped, so that a shell for another project does not interfere.
 """
 
 from collections.abc import Mapping
@@ -22,40 +22,40 @@ def load_environment(root: Path, outside: Mapping[str, str]) -> dict[str, str]:
     """Return the whole environment of the stack in the checkout `root`, started from a shell with the variables `outside`.
 
     Raises:
-        SettingError: a file uses a variable that nobody sets, or that needs itself.
+        SettingError: a file uses a variable that is not set, or that needs itself.
     """
     settings = {**_raw(root / ".env"), **_raw(root / ".env.local")}
-    kept = {name: value for name, value in outside.items() if not name.startswith(_FOREIGN)}
-    state = root / kept.get("HEARTH_STATE_DIR", settings.get("HEARTH_STATE_DIR", ".hearth"))
+    inherited = {name: value for name, value in outside.items() if not name.startswith(_FOREIGN)}
+    state = root / inherited.get("HEARTH_STATE_DIR", settings.get("HEARTH_STATE_DIR", ".hearth"))
     derived = {"HEARTH_ROOT": str(root), "HEARTH_STATE_DIR": str(state)}
-    environment = interpolate(settings, {**kept, **derived})
+    environment = interpolate(settings, {**inherited, **derived})
     environment["HEARTH_DATA_DIR"] = str(root / environment["HEARTH_DATA_DIR"])  # Airflow's tasks run in a folder of their own
     for name in ("no_proxy", "NO_PROXY"):
         environment[name] = ",".join(filter(None, [environment.get(name), "127.0.0.1", "localhost"]))
     return interpolate(_raw(_TRANSLATION), environment)
 
 
-def interpolate(definitions: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Return `given` with `definitions` beside it, their `${VAR}` and `${VAR:-default}` replaced; what is given is never redefined.
+def interpolate(definitions: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return `environment` and `definitions`, with `${VAR}` and `${VAR:-default}` replaced; `environment` wins over `definitions`.
 
     Raises:
-        SettingError: a variable is used that nobody sets, or one needs itself.
+        SettingError: a variable is used that is not set, or one needs itself.
     """
-    known = dict(given)
+    values = dict(environment)
 
     def resolve(name: str, path: tuple[str, ...]) -> str:
-        if name in known:
-            return known[name]
+        if name in values:
+            return values[name]
         if name in path:
             raise SettingError(f"{name} needs itself: {' needs '.join([*path, name])}.")
-        known[name] = "".join(_part(atom, (*path, name)) for atom in parse_variables(definitions[name]))
-        return known[name]
+        values[name] = "".join(_part(atom, (*path, name)) for atom in parse_variables(definitions[name]))
+        return values[name]
 
     def _part(atom: object, path: tuple[str, ...]) -> str:
         name: str | None = getattr(atom, "name", None)
         if name is None:
             return str(getattr(atom, "value"))  # noqa: B009 - a Literal; the classes are private to dotenv
-        if name in known or name in definitions:
+        if name in values or name in definitions:
             return resolve(name, path)
         default: str | None = getattr(atom, "default", None)
         if default is None:
@@ -64,7 +64,7 @@ def interpolate(definitions: Mapping[str, str], given: Mapping[str, str]) -> dic
 
     for name in definitions:
         resolve(name, ())
-    return known
+    return values
 
 
 def _raw(path: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What the launchers share: settings from the environment, and becoming the server that they prepare."""
+"""Shared by the launchers: settings from the environment, folders for sockets, and becoming the server."""
 
 import hashlib
 import os
@@ -18,10 +18,14 @@ class SettingError(Exception):
 
 
 def setting(name: str) -> str:
-    """Return a setting that has to be there."""
+    """Return a required setting.
+
+    Raises:
+        SettingError: it is not set.
+    """
     value = os.environ.get(name, "")
     if not value:
-        raise SettingError(f"{name} is not set: .env holds a value for it; start programs of the stack with `make up`.")
+        raise SettingError(f"{name} is not set: .env holds a value for it; start programs of the stack with `hearth up`.")
     return value
 
 
@@ -29,7 +33,7 @@ def port_setting(name: str) -> int:
     """Return a port number.
 
     Raises:
-        SettingError: it is no number from 1 to 65535.
+        SettingError: it is not a number from 1 to 65535.
     """
     value = setting(name)
     if not value.isdecimal() or not 1 <= int(value) <= HIGHEST_PORT:
@@ -38,12 +42,12 @@ def port_setting(name: str) -> int:
 
 
 def state_dir() -> Path:
-    """Return the absolute folder that holds everything which the servers write."""
+    """Return the absolute folder for all files of the servers."""
     return Path(os.environ.get("HEARTH_STATE_DIR") or ".hearth").absolute()
 
 
 def socket_dir(state: Path) -> Path:
-    """Return the folder for Unix sockets: the state folder, or where its path is too long for them, a private one named after it."""
+    """Return the folder for Unix sockets: the state folder, or if its path is too long for them, a private one named after it."""
     if len(os.fsencode(state)) <= _SOCKET_DIR_BYTES:
         return state
     name = hashlib.sha256(os.fsencode(state)).hexdigest()[:12]
@@ -51,20 +55,20 @@ def socket_dir(state: Path) -> Path:
 
 
 def make_socket_dir(state: Path) -> Path:
-    """Return the folder for Unix sockets, which is there then.
+    """Make and return the folder for Unix sockets.
 
     Raises:
-        SettingError: it belongs to somebody else.
+        SettingError: it belongs to another user.
     """
     folder = socket_dir(state)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
-        raise SettingError(f"{folder} belongs to somebody else, but the sockets of this stack have to go there: remove it.")
+        raise SettingError(f"{folder} belongs to another user, but the sockets of this stack must go there: remove it.")
     return folder
 
 
 def remove_sockets(state: Path) -> None:
-    """Remove the sockets of servers that have ended, and the private folder if there is one."""
+    """Remove the sockets of ended servers, and the private folder if there is one."""
     folder = socket_dir(state)
     for file in folder.glob("*.sock"):
         file.unlink(missing_ok=True)

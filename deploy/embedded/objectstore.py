@@ -19,19 +19,19 @@ _BUCKETS = ("HEARTH_DATA_BUCKET", "HEARTH_PROCESSED_BUCKET", "HEARTH_MLFLOW_BUCK
 
 
 def stale_sockets(ports: Iterable[int]) -> list[Path]:
-    """Return the sockets that components on these ports make, in a folder that cannot be chosen; a killed SeaweedFS leaves them."""
+    """Return the sockets of components on these ports, in a folder that cannot be changed; a killed SeaweedFS leaves them."""
     return [path for port in ports for path in Path("/tmp").glob(f"seaweedfs-*-{port + GRPC_OFFSET}.sock")]  # noqa: S108 - not our choice
 
 
 def refuse_foreign_sockets() -> None:
-    """Check that SeaweedFS can replace what is left of another one; if not, it would wait forever.
+    """Check that SeaweedFS can replace the sockets that another one has left; if not, it would wait forever.
 
     Raises:
         SettingError: a socket belongs to another user.
     """
     for path in stale_sockets(port_setting(name) for name in COMPONENTS.values()):
         if os.geteuid() not in {0, path.stat().st_uid}:
-            raise SettingError(f"{path} is left of a SeaweedFS of another user: have it removed, or choose other HEARTH_S3_*_PORT.")
+            raise SettingError(f"{path} was left by a SeaweedFS of another user: have it removed, or choose other HEARTH_S3_*_PORT.")
 
 
 def component_ports(component: str, name: str) -> list[str]:
@@ -48,7 +48,7 @@ def main() -> None:
     data = state_dir() / "objectstore"
     (data / "tmp").mkdir(parents=True, exist_ok=True)
     ports = [option for component, name in COMPONENTS.items() for option in component_ports(component, name)]
-    # Everything that would listen beside these, or on another address, is switched off.
+    # Components that would listen on other ports or addresses are off.
     extras = ["-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"]
     buckets = f"-bucket={','.join(setting(name) for name in _BUCKETS)}"
     folder = make_socket_dir(state_dir())

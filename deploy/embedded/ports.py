@@ -1,4 +1,4 @@
-"""Which ports the stack opens, and who has them already."""
+"""The ports of the stack, and the processes that hold them."""
 
 import socket
 from collections.abc import Iterable, Mapping
@@ -12,17 +12,17 @@ from deploy.embedded.objectstore import COMPONENTS
 
 @dataclass(frozen=True)
 class Port:
-    """A port that a service opens; `offset` is what lies between it and its setting."""
+    """A port that a service opens: the number of its setting plus `offset`."""
 
     service: str
     setting: str
     offset: int = 0
 
     def number(self, environment: Mapping[str, str]) -> int:
-        """Return the number in this environment.
+        """Return the number of the port in this environment.
 
         Raises:
-            SettingError: the setting is no port.
+            SettingError: the setting is not a port.
         """
         value = environment.get(self.setting, "")
         highest = HIGHEST_PORT - self.offset
@@ -33,7 +33,7 @@ class Port:
 
     @property
     def name(self) -> str:
-        """What a user reads: the setting, and how the port is derived from it."""
+        """The name in messages: the setting, and what is added to it."""
         return f"{self.setting} + {self.offset}" if self.offset else self.setting
 
 
@@ -53,15 +53,15 @@ PORTS = (
 
 
 def main_port(service: str) -> Port | None:
-    """Return the port that users of a service know, if it has one."""
+    """Return the port of a service that its users call, if it has one."""
     return next((port for port in PORTS if port.service == service), None)
 
 
 def refuse_shared(environment: Mapping[str, str]) -> None:
-    """Check all settings against each other.
+    """Check that no two settings name the same port.
 
     Raises:
-        SettingError: two of them name the same port, or one is no port.
+        SettingError: two settings name the same port, or one is not a port.
     """
     owners: dict[int, Port] = {}
     for port in PORTS:
@@ -74,14 +74,14 @@ def refuse_shared(environment: Mapping[str, str]) -> None:
 
 
 def describe_taken(services: Iterable[str], environment: Mapping[str, str]) -> list[str]:
-    """Return a line for each port that these services want and another process has: port, service, holder, and what to change."""
-    wanted = [port for service in services for port in PORTS if port.service == service]
-    taken = [port for port in wanted if _is_taken(port.number(environment))]
-    holders = _listeners() if taken else {}
+    """Return a line for each port of these services that another process holds: port, service, process, and the setting to change."""
+    own = [port for service in services for port in PORTS if port.service == service]
+    conflicts = [port for port in own if _is_taken(port.number(environment))]
+    holders = _listeners() if conflicts else {}
     return [
-        f"port {number}, which {port.service} wants ({port.name}), is held by {holders.get(number, 'a process of another user')}"
+        f"port {number}, which {port.service} needs ({port.name}), is held by {holders.get(number, 'a process of another user')}"
         f" - change {port.setting}"
-        for port in taken
+        for port in conflicts
         for number in [port.number(environment)]
     ]
 
@@ -89,11 +89,11 @@ def describe_taken(services: Iterable[str], environment: Mapping[str, str]) -> l
 def _is_taken(number: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", number), timeout=1):
-            return True  # macOS lets two sockets bind where Linux does not: asking is the only sure way there
+            return True  # on macOS two sockets can bind the same port: only a connection tells
     except OSError:
         pass
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what a stack that just stopped has left in TIME_WAIT is free
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT, after a stack has stopped, is free
         try:
             probe.bind(("127.0.0.1", number))
         except OSError:
@@ -102,16 +102,16 @@ def _is_taken(number: int) -> bool:
 
 
 def _listeners() -> dict[int, str]:
-    """Say which process listens on which port, as far as this user may know."""
+    """Return the listening process of each port, as far as this user may see it."""
     try:
         connections = psutil.net_connections(kind="tcp")
-    except psutil.AccessDenied:  # macOS tells only root
+    except psutil.AccessDenied:  # macOS shows it to root alone
         return {}
-    found = {}
+    listeners = {}
     for connection in connections:
         if connection.status == psutil.CONN_LISTEN and connection.pid:
-            found[connection.laddr.port] = f"pid {connection.pid} ({_command(connection.pid)})"
-    return found
+            listeners[connection.laddr.port] = f"pid {connection.pid} ({_command(connection.pid)})"
+    return listeners
 
 
 def _command(pid: int) -> str:

@@ -1,4 +1,4 @@
-"""Start PostgreSQL in the foreground, or create databases in the one that runs.
+"""Start PostgreSQL in the foreground, or create databases in a running one.
 
     python -m deploy.embedded.postgres
     python -m deploy.embedded.postgres create-database NAME [NAME ...]
@@ -36,7 +36,7 @@ def binaries() -> Path:
 
 
 def unprivileged() -> list[str]:
-    """Return what a command has to be prefixed with so that it does not run as root."""
+    """Return the prefix of a command that must not run as root; empty for other users."""
     if os.geteuid() != 0:
         return []
     setpriv = shutil.which("setpriv")
@@ -47,7 +47,7 @@ def unprivileged() -> list[str]:
 
 
 def initialise(data: Path) -> None:
-    """Create the cluster, once. It is made beside its place and renamed, so an interrupted start leaves no half of one."""
+    """Create the cluster, once. It is made under another name and renamed, so an interrupted start leaves no incomplete one."""
     if (data / "PG_VERSION").exists():
         return
     data.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def initialise(data: Path) -> None:
 
 
 def create_databases(names: list[str]) -> None:
-    """Create the databases that are not there yet, in the server that runs."""
+    """Create the missing databases in the running server."""
     port = str(port_setting("HEARTH_POSTGRES_PORT"))
     address = ["-h", "127.0.0.1", "-p", port, "-U", setting("HEARTH_POSTGRES_USER"), "-d", "postgres"]
     options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set=names=" + "\n".join(names)]

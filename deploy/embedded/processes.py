@@ -1,4 +1,4 @@
-"""Find and end processes of a stack whose supervisord can no longer be asked."""
+"""Processes of a stack whose supervisord no longer answers: finding and ending them."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ MARK = "HEARTH_STACK_ID"  # the variable that supervisord and all that it starts
 
 @dataclass(frozen=True)
 class Identity:
-    """A process that was started: with its start time (seconds of the epoch), so that another one with this pid is not taken for it."""
+    """A process by pid and start time (seconds of the epoch): a later process with the same pid is another one."""
 
     pid: int
     started: float
@@ -22,7 +22,7 @@ class Identity:
         return cls(pid, psutil.Process(pid).create_time())
 
     def is_alive(self) -> bool:
-        """Tell whether this very process still runs."""
+        """Tell whether this process still runs."""
         try:
             process = psutil.Process(self.pid)
             return bool(process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - self.started) < 1)
@@ -30,29 +30,29 @@ class Identity:
             return False
 
     def wait(self, seconds: float) -> None:
-        """Return when it has ended, or after so many seconds."""
+        """Wait until it has ended, up to `seconds`."""
         with contextlib.suppress(psutil.Error):
             psutil.Process(self.pid).wait(seconds)
 
 
 def find_leftovers(root: Path, state: Path, supervisor: Identity | None) -> list[psutil.Process]:
-    """Return processes of a stack that run: those marked as its own or in its supervisord's session, and their children.
+    """Return the running processes of a stack: those with its mark or in the session of its supervisord, and their children.
 
-    PostgreSQL and Airflow overwrite the memory that holds the mark, so the mark alone does not find everything.
+    PostgreSQL and Airflow overwrite the memory that holds the mark, so the mark alone is not enough.
     """
-    me = psutil.Process()
-    spared = {me.pid, *(process.pid for process in me.parents())}
-    found: dict[int, psutil.Process] = {}
+    own = psutil.Process()
+    spared = {own.pid, *(process.pid for process in own.parents())}
+    processes: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         if process.pid not in spared and (_is_marked(process, state) or (supervisor and _is_in_session(process, supervisor, root, state))):
-            found[process.pid] = process
+            processes[process.pid] = process
             with contextlib.suppress(psutil.Error):
-                found.update({child.pid: child for child in process.children(recursive=True)})
-    return [process for pid, process in found.items() if pid not in spared]
+                processes.update({child.pid: child for child in process.children(recursive=True)})
+    return [process for pid, process in processes.items() if pid not in spared]
 
 
 def end(processes: list[psutil.Process], seconds: float) -> None:
-    """Ask them to stop, and kill those that still run after so many seconds."""
+    """Terminate processes, and kill those that still run after `seconds`."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()

@@ -10,7 +10,7 @@ from deploy.embedded.supervision import environment_of_running_stack
 
 
 def main() -> NoReturn:
-    """Become the program, with the settings that the running stack was started with, if one runs."""
+    """Become the program, with the settings of the running stack, if one runs."""
     environment = environment_of_running_stack(ROOT, load_environment(ROOT, os.environ))
     os.execvpe(sys.argv[1], sys.argv[1:], environment)  # noqa: S606 - no shell is wanted
 

@@ -1,4 +1,4 @@
-"""The services of the embedded stack: what each needs before it can start, how to see that it works, and how long that may take."""
+"""The services of the embedded stack: the needs of each, its health check, and the time that its start may take."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ class Service:
     needs: tuple[str, ...]
     limit_seconds: int
     is_healthy: Callable[[Environment], bool]
-    steady_seconds: int = 0  # healthy only after running this long: for a service that cannot be asked
+    steady_seconds: int = 0  # healthy only after running this long: for a service without a health check
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """A program that runs to its end once what it needs is healthy; it may run again on every start."""
+    """A program that runs to its end when its needs are healthy; it runs again on every start."""
 
     name: str
     needs: tuple[str, ...]
@@ -45,7 +45,7 @@ def _minio(environment: Environment) -> bool:
 
 
 def _mlflow(environment: Environment) -> bool:
-    # /health is a 200 even for a server that refuses every call
+    # /health answers 200 even when the server refuses every call
     return health.http_ok(f"http://127.0.0.1:{environment['HEARTH_MLFLOW_PORT']}/api/2.0/mlflow/registered-models/search?max_results=1")
 
 
@@ -70,7 +70,7 @@ def _streamlit(environment: Environment) -> bool:
 
 
 def _runs(_: Environment) -> bool:
-    return True  # that supervisord keeps it running is all there is to know
+    return True  # it has no health check: supervisord keeps it running
 
 
 EMBEDDED_PYTHON = ".venvs/embedded/bin/python"
@@ -105,30 +105,30 @@ PREPARATIONS = (
 
 
 def with_needs(names: Iterable[str]) -> list[Service | Preparation]:
-    """Return these services and all that they need, in an order in which they can start.
+    """Return these services and all their needs, in an order in which they can start.
 
     Raises:
         SettingError: there is no such service.
     """
     steps: dict[str, Service | Preparation] = {step.name: step for step in (*SERVICES, *PREPARATIONS)}
-    found: dict[str, Service | Preparation] = {}
+    ordered: dict[str, Service | Preparation] = {}
 
     def add(name: str) -> None:
         for need in steps[name].needs:
             add(need)
-        found[name] = steps[name]
+        ordered[name] = steps[name]
 
     for name in names:
         find_service(name)
         add(name)
-    return list(found.values())
+    return list(ordered.values())
 
 
 def find_service(name: str) -> Service:
     """Return a service by its name.
 
     Raises:
-        SettingError: there is none.
+        SettingError: there is no such service.
     """
     for service in SERVICES:
         if service.name == name:

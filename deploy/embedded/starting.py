@@ -1,4 +1,4 @@
-"""Start services in the order of their needs, each as soon as what it needs is healthy."""
+"""The start of services in the order of their needs: each starts when its needs are healthy."""
 
 import subprocess
 import time
@@ -10,13 +10,13 @@ from deploy.embedded.services import Preparation, Service
 from deploy.embedded.supervision import CannotStartError, Program, Supervisor
 
 _POLL_SECONDS = 0.2
-# Who is stopped when: what works first, then what it reports to, then what keeps the results.
+# The order of stopping: workers first, then the servers that they report to, then the stores.
 _STOPPED_SECOND = ("airflow-apiserver", "mlflow")
 _STOPPED_LAST = ("postgres", "valkey", "minio")
 
 
 class StartError(Exception):
-    """A service or a preparation failed; the message says which, and why."""
+    """A service or a preparation failed; the message has its name and the reason."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}")
@@ -25,7 +25,7 @@ class StartError(Exception):
 
 @dataclass
 class Starting:
-    """One `up` under way."""
+    """One `up` in progress."""
 
     supervisor: Supervisor
     environment: Mapping[str, str]
@@ -41,7 +41,7 @@ class Starting:
         """Start all steps and return when all are healthy.
 
         Raises:
-            StartError: one of them ended or was not healthy in its time. The others are left as they are.
+            StartError: one of them ended or was not healthy in its time. The others keep their state.
         """
         while len(self.healthy) < len(steps):
             programs = self.supervisor.programs()
@@ -51,7 +51,7 @@ class Starting:
                 if step.name not in self.begun:
                     if self.healthy.issuperset(step.needs):
                         self._begin(step, programs)
-                elif self._is_done(step, programs):
+                elif self._is_complete(step, programs):
                     self.healthy.add(step.name)
                     print(f"  {step.name:<22} healthy after {time.monotonic() - self.begun[step.name]:5.1f} s", flush=True)
                 elif time.monotonic() - self.begun[step.name] > step.limit_seconds:
@@ -59,7 +59,7 @@ class Starting:
             time.sleep(_POLL_SECONDS)
 
     def stop(self) -> None:
-        """Stop what this start has started, the last first."""
+        """Stop the services that this start has started."""
         for process in self._preparing.values():
             process.terminate()
             process.wait()
@@ -80,14 +80,14 @@ class Starting:
                 raise StartError(step.name, str(error)) from error
             self.started.append(step.name)
 
-    def _is_done(self, step: Service | Preparation, programs: Mapping[str, Program]) -> bool:
+    def _is_complete(self, step: Service | Preparation, programs: Mapping[str, Program]) -> bool:
         if isinstance(step, Preparation):
             code = self._preparing[step.name].poll()
             if code:
                 raise StartError(step.name, f"ended with code {code}")
             return code == 0
         program = programs[step.name]
-        # supervisord starts a service that dies again; here its first death is the end
+        # supervisord restarts a service that ends; during a start its first end is a failure
         if not program.is_alive or self._pids.setdefault(step.name, program.pid) != program.pid:
             raise StartError(step.name, "ended instead of becoming healthy")
         steady = time.time() - program.since >= step.steady_seconds
@@ -95,8 +95,8 @@ class Starting:
 
 
 def stop_in_turn(supervisor: Supervisor, names: Iterable[str]) -> None:
-    """Stop services so that those which still run a task can report its end."""
-    wanted = set(names)
-    supervisor.stop_programs(wanted.difference(_STOPPED_SECOND, _STOPPED_LAST))
-    supervisor.stop_programs(wanted.difference(_STOPPED_LAST))
-    supervisor.stop_programs(wanted)
+    """Stop services in an order in which running tasks can report their end."""
+    services = set(names)
+    supervisor.stop_programs(services.difference(_STOPPED_SECOND, _STOPPED_LAST))
+    supervisor.stop_programs(services.difference(_STOPPED_LAST))
+    supervisor.stop_programs(services)

@@ -1,4 +1,4 @@
-"""Talk to the supervisord of one stack."""
+"""The supervisord of one stack."""
 
 import contextlib
 import http.client
@@ -21,7 +21,7 @@ from deploy.embedded.processes import MARK, Identity, end, find_leftovers
 _START_SECONDS = 20.0
 _SERVER_SECONDS = 15.0
 _TASK_SECONDS = 2.0
-_PRIVATE = (MARK, "HEARTH_SUPERVISOR_SOCKET")  # nothing that a user sets, and no business of other programs
+_PRIVATE = (MARK, "HEARTH_SUPERVISOR_SOCKET")  # not set by users, and not for other programs
 _NOT_RUNNING, _ALREADY_STARTED = 70, 60  # fault codes of supervisord's XML-RPC
 _ALIVE = ("STARTING", "RUNNING")
 
@@ -32,7 +32,7 @@ class CannotStartError(Exception):
 
 @dataclass(frozen=True)
 class Program:
-    """What supervisord knows of a service; `since` is in seconds of the epoch."""
+    """The state of a service in supervisord; `since` is in seconds of the epoch."""
 
     name: str
     state: str
@@ -41,7 +41,7 @@ class Program:
 
     @property
     def is_alive(self) -> bool:
-        """Whether its process is there."""
+        """Whether its process exists."""
         return self.state in _ALIVE
 
 
@@ -75,32 +75,32 @@ class Supervisor:
         self._environment = {**environment, "HEARTH_SUPERVISOR_SOCKET": str(self._socket), MARK: str(self._state)}
 
     def is_running(self) -> bool:
-        """Tell whether the supervisord that was last started here still runs."""
+        """Tell whether the supervisord of the last start still runs."""
         identity = self._identity()
         return identity is not None and identity.is_alive()
 
     def running_settings(self) -> dict[str, str]:
-        """Return our settings as the running stack was started with them; none if it does not run."""
+        """Return the settings that the running stack was started with; none if it does not run."""
         return dict(self._stored()["settings"]) if self.is_running() else {}
 
     def changed_settings(self) -> list[str]:
-        """Return the names of settings that have another value now; services that start later would get the old one."""
+        """Return the names of settings that have changed since the start; services that start later would get the old values."""
         then, now = self.running_settings(), _own_settings(self._environment)
         return sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name)) if then else []
 
     def start(self) -> None:
-        """Start supervisord, with no service yet; one that already runs is left alone.
+        """Start supervisord, without services; one that already runs stays.
 
         Raises:
-            SettingError: it does not start; the message holds its last words.
+            SettingError: it does not start; the message has its output.
         """
         if self.is_running():
             return
         (self._state / "logs").mkdir(parents=True, exist_ok=True)
         make_socket_dir(self._state)
-        words = self._state / "logs" / "supervisord.out"
+        output_file = self._state / "logs" / "supervisord.out"
         command = [".venvs/embedded/bin/python", "-m", "supervisor.supervisord", "-c", "supervisord.conf"]
-        with words.open("wb") as output:
+        with output_file.open("wb") as output:
             # A session of its own: the terminal's signals do not reach it, and its children can be found by it
             process = subprocess.Popen(
                 command,
@@ -121,7 +121,7 @@ class Supervisor:
                 return
             time.sleep(0.05)
         process.kill()
-        raise SettingError(f"supervisord did not start: {words.read_text(encoding='utf-8', errors='replace').strip()}")
+        raise SettingError(f"supervisord did not start: {output_file.read_text(encoding='utf-8', errors='replace').strip()}")
 
     def programs(self) -> dict[str, Program]:
         """Return every service; none if supervisord does not run."""
@@ -132,7 +132,7 @@ class Supervisor:
         }
 
     def start_program(self, name: str) -> None:
-        """Start a service without waiting for it; one that is there is left alone.
+        """Start a service without waiting for it; a running one stays.
 
         Raises:
             CannotStartError: supervisord has no such program, or its file is not there.
@@ -143,30 +143,30 @@ class Supervisor:
             raise CannotStartError(f"supervisord cannot start it: {fault.faultString}. Is everything installed (`make setup`)?") from fault
 
     def stop_programs(self, names: Iterable[str]) -> None:
-        """Stop services, all at once, and wait for them; what does not stop in its time is killed by supervisord."""
-        wanted = set(names)
-        while left := [p for p in self.programs().values() if p.name in wanted and p.state in {*_ALIVE, "BACKOFF", "STOPPING"}]:
-            for program in left:
+        """Stop services at the same time and wait for them; supervisord kills those that do not stop in their time."""
+        services = set(names)
+        while running := [p for p in self.programs().values() if p.name in services and p.state in {*_ALIVE, "BACKOFF", "STOPPING"}]:
+            for program in running:
                 if program.state != "STOPPING":
                     self._tolerate(_NOT_RUNNING, "stopProcess", program.name)
             time.sleep(0.1)
 
     def shut_down(self) -> None:
-        """Stop supervisord itself, then kill whatever a service has left behind, and remove the files that pointed to it."""
+        """Stop supervisord itself, kill processes that services have left, and remove the files of the supervisord."""
         identity = self._identity()
-        orderly = identity is not None and identity.is_alive()
-        if identity is not None and orderly:
+        is_orderly = identity is not None and identity.is_alive()
+        if identity is not None and is_orderly:
             with contextlib.suppress(OSError, xmlrpc.client.Error):
                 self._call("shutdown")
             identity.wait(_SERVER_SECONDS)
-        # After a crash whole servers may be left, which need time; else only what a killed task has started
-        end(self.leftovers(), _TASK_SECONDS if orderly else _SERVER_SECONDS)
+        # After a crash whole servers may be left, which need time; else only processes of a killed task
+        end(self.leftovers(), _TASK_SECONDS if is_orderly else _SERVER_SECONDS)
         self._identity_file.unlink(missing_ok=True)
         (self._state / "supervisord.pid").unlink(missing_ok=True)
         remove_sockets(self._state)
 
     def leftovers(self) -> list[psutil.Process]:
-        """Return processes of this stack that run, whether or not supervisord still knows them."""
+        """Return the running processes of this stack, also those that supervisord does not know."""
         return find_leftovers(self._root, self._state, self._identity())
 
     def _stored(self) -> dict[str, Any]:
@@ -194,7 +194,7 @@ class Supervisor:
 
 
 def environment_of_running_stack(root: Path, environment: dict[str, str]) -> dict[str, str]:
-    """Return the environment with the settings that the running stack was started with, if one runs: API_PORT=9800 make up; make status."""
+    """Return the environment with the settings of the running stack, if one runs: HEARTH_API_PORT=9800 hearth up; hearth status."""
     running = Supervisor(root, environment).running_settings()
     return load_environment(root, {**environment, **running}) if running else environment
 

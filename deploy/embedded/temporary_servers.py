@@ -1,4 +1,4 @@
-"""Real servers for tests and benchmarks: on free ports, in a temporary folder, started as the embedded stack does, stopped by pid.
+"""Real servers for tests and benchmarks: on free ports, in a temporary folder, started by the launchers of the embedded stack.
 
 Only the standard library is used, so programs of every environment can start them; the binaries come from `.venvs/embedded`.
 """
@@ -54,7 +54,7 @@ class _Plan:
 
 
 class Server:
-    """A server that runs. It can be stopped, in any way, and started again at its address with what it has kept."""
+    """A running server. It can be stopped by any signal, and started again at its address with its files."""
 
     def __init__(self, name: str, planned: _Plan, log: Path, seconds: float) -> None:
         self._name, self._planned, self._log, self._seconds = name, planned, log, seconds
@@ -83,11 +83,11 @@ class Server:
         return False
 
     def stop(self, stop_signal: signal.Signals) -> None:
-        """Return when it has ended."""
+        """Stop it and wait until it has ended."""
         _stop(self._process, stop_signal)
 
     def start(self) -> None:
-        """Start it again, and again while it ends at once: one that was killed may have left children that hold its memory for a moment.
+        """Start it again, several times if it ends at once: children of a killed server may hold its memory for a moment.
 
         Raises:
             ServerStartError: it does not become healthy in its time.
@@ -160,13 +160,13 @@ def mariadb() -> Iterator[str]:
         command: list[str | Path] = [str(_mariadb("mariadbd")), *folder, *address, *fast, f"--init-file={start}"]
         return _Plan(f"mysql+pymysql://hearth:{password}@127.0.0.1:{port}", command, {}, lambda: health.mysql_greets(port))
 
-    # SIGTERM would write out all that is in memory; nobody needs the data again
+    # SIGTERM would write everything to disk, which is not needed again
     with _running("mariadb", plan, seconds=60, stop_signal=signal.SIGKILL) as server:
         yield server.url
 
 
 def _mariadb(program: str) -> str | None:
-    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")  # where Debian has it, and users' PATH may not
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")  # Debian's folder, which may not be in PATH
 
 
 @contextlib.contextmanager
@@ -191,7 +191,7 @@ def valkey_server() -> Iterator[Server]:
 
 @contextlib.contextmanager
 def object_store(buckets: Sequence[str] = ("data", "processed", "mlflow")) -> Iterator[ObjectStore]:
-    """Yield a fresh SeaweedFS that has these (three) buckets."""
+    """Yield a fresh SeaweedFS with these three buckets."""
     access_key, secret_key = "test", secrets.token_hex(16)
     names = dict(zip(("HEARTH_DATA_BUCKET", "HEARTH_PROCESSED_BUCKET", "HEARTH_MLFLOW_BUCKET"), buckets, strict=True))
 
@@ -212,7 +212,7 @@ def object_store(buckets: Sequence[str] = ("data", "processed", "mlflow")) -> It
         ready = functools.partial(health.object_store_ready, ports[""], ports["FILER_"], buckets)
         return _Plan(url, _launcher("objectstore"), environment, ready)
 
-    # SIGTERM would wait ten seconds for its own connections; nobody needs the data again
+    # SIGTERM would wait ten seconds for its own connections
     try:
         with _running("objectstore", plan, seconds=30, stop_signal=signal.SIGKILL) as server:
             yield ObjectStore(server.url, access_key, secret_key)
@@ -247,7 +247,7 @@ def mlflow_server(backend_uri: str | None = None, seconds: float = 120) -> Itera
 
 
 def create_database(postgres_url: str, name: str) -> str:
-    """Create a database in a server that runs and return its URL."""
+    """Create a database in a running server and return its URL."""
     parts = urlsplit(postgres_url)
     environment = {
         "HEARTH_POSTGRES_PORT": str(parts.port),
@@ -259,15 +259,15 @@ def create_database(postgres_url: str, name: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port on 127.0.0.1 that nobody listens on."""
+    """Return a free port on 127.0.0.1."""
     return free_ports(1)[0]
 
 
 def free_ports(count: int, *, with_grpc: bool = False) -> list[int]:
-    """Return different ports that nobody listens on, on request only such whose gRPC port, 10000 above, is free too."""
+    """Return different free ports; `with_grpc` requires that the gRPC port, 10000 above, is free too."""
     with contextlib.ExitStack() as held:
-        found: list[int] = []
-        while len(found) < count:
+        ports: list[int] = []
+        while len(ports) < count:
             port = held.enter_context(_bound(0)).getsockname()[1]
             if with_grpc:
                 if port + GRPC_OFFSET > HIGHEST_PORT:
@@ -276,8 +276,8 @@ def free_ports(count: int, *, with_grpc: bool = False) -> list[int]:
                     held.enter_context(_bound(port + GRPC_OFFSET))
                 except OSError:
                     continue
-            found.append(port)
-        return found
+            ports.append(port)
+        return ports
 
 
 def _bound(port: int) -> socket.socket:
@@ -314,7 +314,7 @@ def _start(planned: _Plan, log: Path) -> "subprocess.Popen[bytes]":
     executable = Path(planned.command[0])
     if not executable.exists():
         raise ServerStartError(f"{executable} does not exist: run `make setup` first.")
-    # Nothing of the caller's settings may reach the server: not the stack's ports, not a tracking URI.
+    # The caller's settings must not reach the server: neither the stack's ports nor a tracking URI.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HEARTH_", "MLFLOW_", "AWS_", "PG", "PYTHON"))}
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -337,7 +337,7 @@ def _becomes_ready(process: "subprocess.Popen[bytes]", planned: _Plan, deadline:
 
 
 def _stop(process: "subprocess.Popen[bytes]", stop_signal: signal.Signals) -> None:
-    """Stop the server, and whatever it started: it leads a process group of its own."""
+    """Stop the server and its children: it leads a process group of its own."""
     if process.poll() is None:
         process.send_signal(stop_signal)
         with contextlib.suppress(subprocess.TimeoutExpired):

