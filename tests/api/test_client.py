@@ -86,7 +86,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def ask(kind: str, url: str) -> Ask:
-    return asker(kind, url, api_key=ADMIN_KEY, timeout=120)  # what explains compiles its code first
+    return asker(kind, url, api_key=ADMIN_KEY, timeout=280)  # the first explanation waits until its code is compiled
 
 
 class TestCalls:

@@ -72,7 +72,7 @@ def test_predict_takes_a_record_a_list_lines_and_a_file(run: Run, folder: Path) 
 
 
 def test_explain_adds_up(run: Run) -> None:
-    lines = run("explain", "--top", 2, "--class", "Low", "--timeout", "3m", text=json.dumps([RECORD])).splitlines()
+    lines = run("explain", "--top", 2, "--class", "Low", "--timeout", "280s", text=json.dumps([RECORD])).splitlines()
 
     assert len(lines) == 1 + 1 + 2 + 2
     contributions = [float(line.split()[-1]) for line in lines[1:]]

@@ -2,20 +2,23 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 import pytest
 
 from hearth.client import AsyncClient, Client, NotFound, TooManyRequests
 from hearth.client.answers import StoredPrediction
+from hearth.fakes import FakeRecords
 from hearth.predictions.migration import migrate
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
 from tests.api.test_remote_commands import hearth
-from tests.support.models import Shelf, employees, good_record
+from tests.support.models import DATA, Shelf, employees, good_record
 from tests.support.waiting import until
 
 RECORD = good_record(employees(), Designation=4)
@@ -65,6 +68,30 @@ def test_stored_predictions_come_page_by_page_and_each_answer_once(url: str, tmp
     table = hearth("predictions", "-n", 100, url=url, folder=tmp_path).output.splitlines()
     assert len(table) == 1 + 8
     assert hearth("predictions", answer.request_id, url=url, folder=tmp_path).output.startswith(f"{answer.request_id}: scored\n")
+
+
+def test_the_examples_of_the_page_work(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/client.md").read_text("utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    FakeRecords.load(employees(), DATA).frame(300, 3).to_csv(tmp_path / "staff.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    with Client(url, timeout=250) as client:
+        client.explain(RECORD)  # the first one waits until the code that explains is compiled
+    namespace: dict[str, object] = {}
+
+    for block in blocks:
+        exec(block.replace("http://127.0.0.1:8800", url), namespace)  # noqa: S102 - our own page
+
+    printed = capsys.readouterr().out
+    assert len(blocks) == 7
+    assert "High 0.8 2\n" in printed.replace("0.7999999999999999", "0.8")
+    assert "['High', 'Low'] order-17." in printed
+    assert "['Low', 'Low', 'Medium', 'Medium', 'High', 'High']" in printed
+    assert "1 Designation 9 a whole number from 0 to 5 (level)\ninvalid_records 422 " in printed
+    assert "\nTrue \n300 0 " in printed
+    cast("Client", namespace["client"]).close()
 
 
 def test_queued_records_wait_and_a_full_stream_queues_nothing(url: str, tmp_path: Path) -> None:

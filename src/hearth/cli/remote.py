@@ -36,7 +36,7 @@ RecordFile = Annotated[
 ]
 _SECONDS = "60s"  # what explains compiles its code for the first request
 _LARGEST_PAGE = 1000
-_SHOWN_METRICS = frozenset({"macro_f1", "accuracy"})
+_TABLE_METRICS = frozenset({"macro_f1", "accuracy"})
 
 
 class Source(StrEnum):
@@ -386,4 +386,4 @@ def _cell(value: object) -> str:
 
 
 def _metrics(metrics: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.3f}" for name, value in metrics.items() if name in _SHOWN_METRICS)
+    return ", ".join(f"{name} {value:.3f}" for name, value in metrics.items() if name in _TABLE_METRICS)

@@ -113,8 +113,8 @@ def challenge(dataset: str) -> Call[answers.ChallengeInfo | None]:
     listed = _read(answers.ModelList)
 
     def read(response: httpx.Response) -> answers.ChallengeInfo | None:
-        found = [info for part in listed(response).datasets if part.dataset == dataset for info in part.aliases]
-        return next((info.challenge for info in found if info.challenge), None)
+        aliases = [info for part in listed(response).datasets if part.dataset == dataset for info in part.aliases]
+        return next((info.challenge for info in aliases if info.challenge), None)
 
     return Call("GET", "/models", read)
 

@@ -15,7 +15,7 @@ _CUTS = (1 / 3, 2 / 3)
 _CUT_CLASSES = {1: ("Low", "High"), 2: ("Low", "Medium", "High")}
 _BIN_ROWS, _MOST_BINS = 10, 40
 _ENOUGH_ROWS = 50  # fewer do not show that a column gives the target away
-_GIVEN_AWAY = 0.95  # the share of the error of always predicting the most frequent class that a single column removes
+_LEAK_SHARE = 0.95  # the share of the error of always predicting the most frequent class that a single column removes
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def gives_target_away(column: ColumnDraft, target: TargetDraft) -> bool:
     if column.numbers is not None and _changes(column.numbers.to_numpy()[has_class], positions) < 2 * len(target.classes):
         return True
     errors = len(positions) - pd.crosstab(groups, positions).to_numpy().max(axis=1).sum()
-    return bool(1 - errors / others >= _GIVEN_AWAY)
+    return bool(1 - errors / others >= _LEAK_SHARE)
 
 
 def _changes(numbers: np.ndarray, positions: np.ndarray) -> int:
