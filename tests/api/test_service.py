@@ -11,7 +11,6 @@ import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
-from deploy.embedded.temporary_servers import ObjectStore
 from hearth.errors import RefusedModel, StreamUnavailable
 from hearth.registry import RegisteredVersion
 from hearth_api.app import create_app
@@ -161,18 +160,6 @@ class TestReady:
             "postgresql": "127.0.0.1:9/predictions",
         }
         assert body["servers"]["mlflow"]["problem"].endswith("(Connection refused)")
-
-    def test_the_real_servers_answer(self, mlflow_uri: str, valkey_url: str, object_store: ObjectStore, fresh_database: str) -> None:
-        there = service_settings(
-            mlflow_tracking_uri=mlflow_uri,
-            redis_url=valkey_url,
-            s3_endpoint_url=object_store.endpoint_url,
-            predictions_url=fresh_database,
-        )
-        _, body = ready(create_app(there, Shelf(champion="1")))
-
-        assert {name for name, server in body["servers"].items() if server["ok"]} == {"mlflow", "s3", "redis"}, body["detail"]
-        assert "run `python -m hearth.predictions migrate`" in body["servers"]["postgresql"]["problem"]
 
 
 class Refusing(Shelf):

@@ -1,6 +1,7 @@
 """docs/add-a-model.md, followed to the letter: its family has a DAG, which ends in a version that has passed the gate."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -26,15 +27,14 @@ def test_its_entry_passes_the_tests_of_the_catalogue(followed: guide.Guide) -> N
 
 @pytest.mark.timeout(600)
 def test_its_dag_trains_a_version_that_passes_the_gate_and_has_the_alias(
-    followed: guide.Guide, tmp_path_factory: pytest.TempPathFactory, object_store: ObjectStoreServer, mlflow_uri: str
+    followed: guide.Guide, object_store: ObjectStoreServer, mlflow_uri: str, airflow_folder: Path
 ) -> None:
     env = airflow_home.environment(
-        tmp_path_factory.mktemp("airflow"),
+        airflow_folder,
         **airflow_home.servers(object_store, mlflow_uri),
         HEARTH_DATA_DIR=str(followed.data),
         PYTHONPATH=followed.python_path,
     )
-    airflow_home.migrate(env)
     airflow_home.run("../utils/upload_data.py", "--dataset", "heart", "--rows", "800", env={**env, "HEARTH_STATE_DIR": str(followed.root)})
 
     states = json.loads(airflow_home.run("e2e/run_dags.py", json.dumps({DAGS[1]: {"trials": 2}}), *DAGS, env=env).splitlines()[-1])

@@ -83,7 +83,7 @@ def test_what_was_answered_is_stored_and_found_by_its_id(client: httpx.Client) -
         edges = client.post("/graphql", json={"query": query}).json()["data"]["predictions"]["edges"]
         return {edge["node"]["messageId"] for edge in edges if edge["node"]["source"] == "graphql"}
 
-    waiting.until(lambda: stored() == ids)
+    waiting.wait_until(lambda: stored() == ids)
 
 
 def test_what_is_stored_while_somebody_watches_is_told_once_and_nothing_older(store: PredictionStore, client: httpx.Client) -> None:

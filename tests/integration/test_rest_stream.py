@@ -36,7 +36,7 @@ from hearth.streaming.worker.worker import Worker
 from hearth_api.app import create_app
 from tests.api.running import refused, running, service_settings
 from tests.support.models import Shelf, employees, good_record, served
-from tests.support.waiting import LIMIT_SECONDS, until
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 BOUND = 20
 CONTRACT = employees()
@@ -158,7 +158,7 @@ class TestQueue:
         assert {site.status(id_) for id_ in body["message_ids"]} == {"queued"}
 
         with site.working():
-            until(lambda: [site.status(id_) for id_ in (first, second, third)] == ["scored"] * 3)
+            wait_until(lambda: [site.status(id_) for id_ in (first, second, third)] == ["scored"] * 3)
         assert [site.outcome(id_)["predictions"][0]["label"] for id_ in (first, second, third)] == ["Low", "Medium", "High"]
         [stored] = site.outcome(third)["predictions"]
         assert stored["probabilities"] == pytest.approx({"Low": 0.1, "Medium": 0.1, "High": 0.8})
@@ -170,7 +170,7 @@ class TestQueue:
         ids = site.queued(*map(record, levels), batch=3)
         assert len(ids) == 3
         with site.working():
-            until(lambda: site.status(ids[2]) == "scored")
+            wait_until(lambda: site.status(ids[2]) == "scored")
         rows = [(id_, stored["row"], stored["record"]["Designation"]) for id_ in ids for stored in site.outcome(id_)["predictions"]]
         assert rows == [(ids[i // 3], i % 3, level) for i, level in enumerate(levels)]
 
@@ -241,7 +241,7 @@ class TestBackpressure:
         refused(site.queue(record(1)), 429, "stream_full")
 
         with site.working():
-            until(lambda: site.queue(record(1)).status_code == 202)
+            wait_until(lambda: site.queue(record(1)).status_code == 202)
 
     def test_requests_at_the_same_time_never_pass_the_bound_together(self, site: Site) -> None:
         def send(_: int) -> tuple[int, int]:
@@ -257,7 +257,7 @@ class TestBackpressure:
         site.redis.xgroup_create(site.name, "audit", id="0", mkstream=True)
         ids = site.queued(*[record(1)] * BOUND)
         with site.working():
-            until(lambda: site.client.get(f"/predictions/{ids[-1]}").json()["predictions"] != [])
+            wait_until(lambda: site.client.get(f"/predictions/{ids[-1]}").json()["predictions"] != [])
             refused(site.queue(record(1)), 429, "stream_full")
         assert site.redis.xlen(site.name) == BOUND
         assert site.status(ids[0]) == "queued", "for the other group"
@@ -292,7 +292,7 @@ class TestOutcome:
                 ]
             )
         with site.working():
-            until(lambda: [site.status(id_) for id_ in (good, mixed, bad, unreadable)] == ["scored", "partly_dead", "dead", "dead"])
+            wait_until(lambda: [site.status(id_) for id_ in (good, mixed, bad, unreadable)] == ["scored", "partly_dead", "dead", "dead"])
         outcome = site.outcome(mixed)
         assert [(stored["row"], stored["label"]) for stored in outcome["predictions"]] == [(0, "Low"), (2, "High")]
         assert outcome["dead"]["error"] == "invalid_records"

@@ -11,7 +11,7 @@ from hearth.errors import PredictionsUnavailable
 from hearth.predictions import PredictionStore
 from hearth.streaming.messages import encode
 from tests.support.models import Shelf
-from tests.support.waiting import until
+from tests.support.waiting import wait_until
 from tests.support.worker_bench import Bench, record
 
 
@@ -20,7 +20,7 @@ def test_each_record_is_stored_under_its_message_and_row_with_the_version_that_s
     second = bench.send(record(3), alias="knn")
 
     with bench.working(Shelf(champion="3", knn="2")):
-        until(lambda: bench.count() == 3)
+        wait_until(lambda: bench.count() == 3)
 
     told = {(found.message_id, found.row): found for found in bench.stored()}
     assert {key: found.label for key, found in told.items()} == {(first, 0): "Low", (first, 1): "High", (second, 0): "Medium"}
@@ -41,7 +41,7 @@ def test_the_log_has_one_readable_line_a_batch(bench: Bench, caplog: pytest.LogC
     first = bench.send(*[record(0)] * 12)
 
     with bench.working(Shelf(champion="3")):
-        until(lambda: bench.settled() and bench.count() == 12)
+        wait_until(lambda: bench.settled() and bench.count() == 12)
 
     [line] = [found.getMessage() for found in caplog.records if "records of" in found.getMessage()]
     assert line.startswith("12 records of employees@champion v3 in ")
@@ -59,7 +59,7 @@ def test_a_message_is_acknowledged_only_after_it_is_stored(bench: Bench) -> None
 
     bench.send(record())
     with Asking(bench.database_url) as store, bench.working(Shelf(champion="3"), store):
-        until(bench.settled)
+        wait_until(bench.settled)
 
     assert seen == [1]
     assert bench.count() == 1
@@ -69,7 +69,7 @@ def test_a_bad_record_costs_no_good_one_beside_it(bench: Bench) -> None:
     id_ = bench.send(record(0), record(Gender="nobody"), "no record", record(5))
 
     with bench.working(Shelf(champion="3")):
-        until(lambda: len(bench.dead()) == 1)
+        wait_until(lambda: len(bench.dead()) == 1)
 
     assert [(found.row, found.label) for found in bench.stored()] == [(0, "Low"), (3, "High")]
     [letter] = bench.dead()
@@ -88,7 +88,7 @@ def test_what_can_never_be_scored_is_buried_with_its_reason_and_holds_up_nothing
     bench.send(record())
 
     with bench.working(Shelf(champion="3")):
-        until(lambda: bench.settled() and len(bench.dead()) == 5)
+        wait_until(lambda: bench.settled() and len(bench.dead()) == 5)
 
     assert sorted(letter["error"] for letter in bench.dead()) == [
         "invalid_message",
@@ -106,10 +106,10 @@ def test_an_alias_without_a_version_is_waited_for_and_holds_up_no_other(bench: B
 
     with bench.working(shelf):
         bench.send(record())
-        until(lambda: bench.count() == 1)
+        wait_until(lambda: bench.count() == 1)
         assert bench.pending() == len(waiting)
         shelf.carried["svm"] = "4"
-        until(lambda: bench.settled() and bench.count() == 4)
+        wait_until(lambda: bench.settled() and bench.count() == 4)
 
     assert {found.version for found in bench.stored() if found.message_id in waiting} == {"4"}
     assert bench.dead() == []
@@ -120,7 +120,7 @@ def test_what_waits_for_a_model_is_not_taken_over_by_another_worker(bench: Bench
     id_ = bench.send(record(), alias="svm")
 
     with bench.working(Shelf(champion="3"), stream_claim_idle_milliseconds=1_500):
-        until(lambda: bench.pending() == 1)
+        wait_until(lambda: bench.pending() == 1)
         with bench.working(Shelf(champion="3"), stream_consumer="two", stream_claim_idle_milliseconds=1_500):
             time.sleep(3.5)
         [state] = bench.redis.xpending_range(bench.name, "workers", id_, id_, 1)
@@ -133,7 +133,7 @@ def test_too_much_that_waits_is_not_read_into_memory(bench: Bench) -> None:
         bench.send(record(), alias="svm")
 
     with bench.working(Shelf(champion="3"), stream_batch_messages=1):
-        until(lambda: bench.pending() == 10)
+        wait_until(lambda: bench.pending() == 10)
         time.sleep(1.5)
         assert bench.pending() == 10
 
@@ -141,10 +141,10 @@ def test_too_much_that_waits_is_not_read_into_memory(bench: Bench) -> None:
 def test_a_worker_that_leaves_gives_back_what_it_could_not_score(bench: Bench) -> None:
     id_ = bench.send(record(), alias="svm")
     with bench.working(Shelf(champion="3")):
-        until(lambda: bench.pending() == 1)
+        wait_until(lambda: bench.pending() == 1)
 
     with bench.working(Shelf(svm="4"), stream_consumer="two"):
-        until(lambda: bench.settled() and bench.count() == 1)
+        wait_until(lambda: bench.settled() and bench.count() == 1)
 
     assert [found.message_id for found in bench.stored()] == [id_]
 
@@ -153,12 +153,12 @@ def test_a_worker_that_leaves_while_the_store_is_away_gives_everything_back(benc
     bench.writer.send([encode("employees", "champion", [record()] * 3)] * 40)
 
     with Away(bench.database_url) as store, bench.working(Shelf(champion="3"), store, stream_batch_messages=20, stream_batch_records=9):
-        until(lambda: bench.pending() == 20)
+        wait_until(lambda: bench.pending() == 20)
 
     held = bench.redis.xpending_range(bench.name, "workers", "-", "+", 100)
     assert [one["times_delivered"] for one in held] == [0] * 20
     with bench.working(Shelf(champion="3"), stream_consumer="two"):
-        until(lambda: bench.settled() and bench.count() == 120)
+        wait_until(lambda: bench.settled() and bench.count() == 120)
 
 
 class Away(PredictionStore):
@@ -178,11 +178,11 @@ def test_while_the_store_is_away_nothing_is_acknowledged_and_then_nothing_is_los
         bench.send(record())
 
     with Away(bench.database_url) as store, bench.working(Shelf(champion="3"), store):
-        until(lambda: bench.pending() == 5)
+        wait_until(lambda: bench.pending() == 5)
         time.sleep(1)
         assert bench.pending() == 5
         store.away = False
-        until(bench.settled)
+        wait_until(bench.settled)
 
     assert bench.count() == 5
     assert len([line for line in caplog.messages if line.startswith("waiting")]) == 1
@@ -192,11 +192,11 @@ def test_while_the_store_is_away_nothing_is_acknowledged_and_then_nothing_is_los
 def test_a_worker_can_leave_while_the_store_is_away_and_the_next_one_loses_nothing(bench: Bench) -> None:
     bench.send(record())
     with Away(bench.database_url) as store, bench.working(Shelf(champion="3"), store):
-        until(lambda: bench.pending() == 1)
+        wait_until(lambda: bench.pending() == 1)
     assert bench.count() == 0
 
     with bench.working(Shelf(champion="3"), stream_consumer="two"):
-        until(bench.settled)
+        wait_until(bench.settled)
 
     assert bench.count() == 1
 
@@ -216,12 +216,12 @@ def test_a_message_that_is_delivered_again_after_it_was_stored_changes_nothing(b
 
     id_ = bench.send(record(0))
     with Forgetful(bench.database_url) as store, bench.working(Shelf(champion="3"), store):
-        until(bench.settled)
+        wait_until(bench.settled)
     [before] = bench.stored()
     bench.redis.xgroup_setid(bench.name, "workers", "0")  # everything once more
     with bench.working(Shelf(champion="9"), stream_consumer="two"):
         bench.send(record())
-        until(lambda: bench.settled() and bench.count() == 2)
+        wait_until(lambda: bench.settled() and bench.count() == 2)
 
     assert next(found for found in bench.stored() if found.message_id == id_) == before
 
@@ -231,7 +231,7 @@ def test_the_stream_is_bounded_by_what_is_not_settled(bench: Bench) -> None:
         bench.send(record())
 
     with bench.working(Shelf(champion="3")):
-        until(lambda: bench.writer.length() == 0)
+        wait_until(lambda: bench.writer.length() == 0)
     assert bench.count() == 50
 
 
@@ -239,10 +239,10 @@ def test_a_model_that_moves_is_followed(bench: Bench) -> None:
     shelf = Shelf(champion="3")
     with bench.working(shelf):
         bench.send(record())
-        until(lambda: bench.count() == 1)
+        wait_until(lambda: bench.count() == 1)
         shelf.carried["champion"] = "4"
         time.sleep(0.3)
         bench.send(record())
-        until(lambda: bench.count() == 2)
+        wait_until(lambda: bench.count() == 2)
 
     assert [found.version for found in bench.stored()] == ["3", "4"]

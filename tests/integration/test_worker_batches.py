@@ -8,7 +8,7 @@ from hearth.predictions import PredictionStore
 from hearth.streaming.consumer import StreamConsumer, Unsettled
 from hearth.streaming.messages import encode
 from tests.support.models import Shelf
-from tests.support.waiting import LIMIT_SECONDS, until
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.support.worker_bench import Bench, record
 
 
@@ -32,11 +32,11 @@ def test_the_next_batches_are_read_and_scored_while_one_is_stored_and_no_more_th
     ids = bench.writer.send([encode("employees", "champion", [record(number % 6)]) for number in range(50)])
 
     with Watched(bench.database_url, held=True) as store, bench.working(Shelf(champion="3"), store, stream_batch_messages=10):
-        until(lambda: bench.pending() == 30)
+        wait_until(lambda: bench.pending() == 30)
         time.sleep(1.5)  # longer than upkeep takes to come round
         assert (bench.pending(), bench.count(), len(store.calls)) == (30, 0, 1)
         store.let_go.set()
-        until(bench.settled)
+        wait_until(bench.settled)
 
     assert [id_ for call in store.calls for id_ in call] == ids
     assert bench.count() == 50
@@ -47,7 +47,7 @@ def test_messages_of_many_records_are_cut_into_batches_that_hold_no_more_than_al
     bench.writer.send(sent)
 
     with Watched(bench.database_url) as store, bench.working(Shelf(champion="3"), store, stream_batch_records=50):
-        until(bench.settled)
+        wait_until(bench.settled)
 
     assert bench.count() == 2 * 12 * 7 + 60
     assert sorted(len(call) for call in store.calls)[-2:] == [49, 60]  # a message is not cut
@@ -62,7 +62,7 @@ def test_what_an_earlier_life_left_is_finished_together_at_first_and_one_by_one_
         reader.take([Unsettled(id_, 1) for id_ in twice])
 
     with Watched(bench.database_url) as store, bench.working(Shelf(champion="3"), store):
-        until(bench.settled)
+        wait_until(bench.settled)
 
     assert store.calls == [once, *([id_] for id_ in twice)]
     assert bench.dead() == []
@@ -76,7 +76,7 @@ def test_what_waits_for_the_store_is_not_taken_over_by_another_worker(bench: Ben
         Watched(bench.database_url, held=True) as store,
         bench.working(Shelf(champion="3"), store, stream_batch_messages=10, stream_claim_idle_milliseconds=idle),
     ):
-        until(lambda: bench.pending() == 30)
+        wait_until(lambda: bench.pending() == 30)
         with (
             Watched(bench.database_url) as other,
             bench.working(Shelf(champion="3"), other, stream_consumer="two", stream_claim_idle_milliseconds=idle),
@@ -84,7 +84,7 @@ def test_what_waits_for_the_store_is_not_taken_over_by_another_worker(bench: Ben
             time.sleep(5)
         held = bench.redis.xpending_range(bench.name, "workers", "-", "+", 100)
         store.let_go.set()
-        until(bench.settled)
+        wait_until(bench.settled)
 
     assert [(one["consumer"], one["times_delivered"]) for one in held] == [(b"one", 1)] * 30
     assert [id_ for call in other.calls for id_ in call] == ids[30:]

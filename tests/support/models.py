@@ -37,7 +37,8 @@ class ByDesignation:
 
     def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
         codes = (frame["Designation"].to_numpy() // 2).astype(int)
-        return np.eye(3)[codes] * 0.7 + 0.1
+        probabilities: np.ndarray = np.eye(3)[codes] * 0.7 + 0.1
+        return probabilities
 
 
 class Shelf:

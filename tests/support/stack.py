@@ -12,7 +12,7 @@ from uuid import uuid4
 from deploy.embedded import health, temporary_servers
 from hearth.predictions.migration import migrate
 from tests.support.guide import ROOT, Guide
-from tests.support.waiting import until
+from tests.support.waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def stack_of(guide: Guide, dataset: str, addresses: Addresses, *, own_code: bool
                 and health.http_ok(f"http://127.0.0.1:{page}/_stcore/health")
             )
 
-        until(ready)
+        wait_until(ready)
         yield Stack(api, grpc, page, settings)
     except BaseException:
         for log in logs:

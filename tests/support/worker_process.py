@@ -19,6 +19,7 @@ from hearth.streaming.consumer import StreamConsumer
 from hearth.streaming.retrying import Retrier
 from hearth.streaming.worker.worker import Worker
 from tests.support.models import ByDesignation, Shelf, employees, served
+from tests.support.waiting import wait_until
 
 DEADLY_SLEEP_HOURS = 6.6666  # made-up records, with which a model is tried when it is loaded, do not have it
 SECONDS_A_BATCH = "TEST_SECONDS_A_BATCH"
@@ -42,13 +43,15 @@ def _die() -> NoReturn:
 
 def wait_for(models: ModelFollower, alias: str) -> None:
     """Return when a model is loaded."""
-    while True:
+
+    def is_loaded() -> bool:
         try:
             models.get("employees", alias)
         except ModelUnavailable:
-            time.sleep(0.01)
-        else:
-            return
+            return False
+        return True
+
+    wait_until(is_loaded)
 
 
 def main() -> None:

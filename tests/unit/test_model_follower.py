@@ -5,19 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from uuid import uuid4
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
 from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, RegistryUnavailable, UnknownAlias, UnknownDataset
-from hearth.modelling.features import build_features
-from hearth.registry import NewVersion, RegisteredVersion, Registry
+from hearth.registry import RegisteredVersion
 from hearth.serving.model_follower import ModelFollower
 from tests.support.samples import EMPLOYEES, records, sample_rows
+from tests.support.waiting import wait_until
 
 
 class Always:
@@ -86,13 +84,6 @@ def models(registry: FakeRegistry) -> ModelFollower:
 
 
 RECORDS = records(sample_rows(EMPLOYEES, 4)[0])
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in ten seconds"
-        time.sleep(0.005)
 
 
 class TestGet:
@@ -395,37 +386,3 @@ class TestFollower:
         assert not models.status().following
         assert models.get("employees", "knn").version == "1"
         assert registry.looks == 1
-
-
-class TestWithMlflow:
-    def test_aliases_of_a_real_registry_are_followed(self, mlflow_uri: str) -> None:
-        registry = Registry(mlflow_uri, revision="0123")
-        contract = EMPLOYEES.model_copy(update={"name": f"data_{uuid4().hex}"})
-        X, y = sample_rows(contract, 200)
-
-        def register(neighbours: int) -> Pipeline:
-            steps = [("features", build_features(contract)), ("model", KNeighborsClassifier(neighbours))]
-            pipeline = Pipeline(steps).fit(X, y.to_numpy())
-            registry.register(
-                NewVersion(contract.name, "knn", "0a1b", uuid4().hex, pipeline, X.head(2), {"k": neighbours}, {"macro_f1": 0.5}, {})
-            )
-            return pipeline
-
-        with ModelFollower(registry, {contract.name: contract}, poll_seconds=0.05) as models:
-            with pytest.raises(ModelUnavailable, match="no version carries this alias yet"):
-                models.get(contract.name, "champion")
-            for number, neighbours in (("1", 5), ("2", 25)):
-                pipeline = register(neighbours)
-                registry.set_alias(contract.name, "champion", number)
-
-                def serves(number: str = number) -> bool:
-                    return any(alias.serving == number for alias in models.status().aliases)
-
-                wait_until(serves)
-                model = models.get(contract.name, "champion")
-                registered = model.registered
-                assert (registered.params, registered.metrics) == ({"k": str(neighbours)}, {"macro_f1": 0.5})
-                assert (registered.status, registered.digest, registered.version) == ("READY", "0a1b", number)
-                assert registered.source.startswith("models:/")
-                scores = model.scorer.score(records(X))
-                np.testing.assert_array_equal(scores.probabilities, pipeline.predict_proba(X))

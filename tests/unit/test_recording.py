@@ -12,7 +12,8 @@ from hearth.serving.model_follower import LoadedModel
 from hearth.serving.recording.challenger import ChallengeReport
 from hearth.serving.recording.recorder import Recorder
 from hearth.serving.recording.request_ids import unique_id
-from tests.support.recording import CONTRACTS, Always, Loaded, loaded, scored, settings, wait_until
+from tests.support.recording import CONTRACTS, Always, Loaded, loaded, scored, settings
+from tests.support.waiting import wait_until
 
 NOWHERE = "postgresql://127.0.0.1:9/none"
 CHAMPION = loaded("champion", "1", Always(1))

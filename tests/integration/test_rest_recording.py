@@ -9,7 +9,7 @@ from hearth.predictions import PredictionStore
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
 from tests.support.models import Shelf, employees, good_record
-from tests.support.recording import wait_until
+from tests.support.waiting import wait_until
 
 CONTRACT = employees()
 LEVELS = (5, 0, 2, 4)
