@@ -18,7 +18,7 @@ from hearth.predictions.migration import migrate
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
 from tests.support import waiting
-from tests.support.models import Shelf, employees, good_record
+from tests.support.models import FakeRegistry, employees, good_record
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
 RECORD = {
@@ -56,7 +56,9 @@ def store(fresh_database: str) -> Iterator[PredictionStore]:
 @pytest.fixture
 def client(store: PredictionStore, fresh_database: str) -> Iterator[httpx.Client]:
     assert store.page(1) == []  # the table is there
-    with running(create_app(service_settings(predictions_url=fresh_database, record_predictions="all"), Shelf(champion="2"))) as client:
+    with running(
+        create_app(service_settings(predictions_url=fresh_database, record_predictions="all"), FakeRegistry(champion="2"))
+    ) as client:
         yield client
 
 

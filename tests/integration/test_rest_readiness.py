@@ -3,7 +3,7 @@
 from deploy.embedded.temporary_servers import ObjectStore
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
-from tests.support.models import Shelf
+from tests.support.models import FakeRegistry
 
 
 def test_the_real_servers_answer(mlflow_uri: str, valkey_url: str, object_store: ObjectStore, fresh_database: str) -> None:
@@ -13,7 +13,7 @@ def test_the_real_servers_answer(mlflow_uri: str, valkey_url: str, object_store:
         s3_endpoint_url=object_store.endpoint_url,
         predictions_url=fresh_database,
     )
-    with running(create_app(options, Shelf(champion="1"))) as client:
+    with running(create_app(options, FakeRegistry(champion="1"))) as client:
         body = client.get("/ready").json()
         assert client.get("/health").status_code == 200
 

@@ -10,7 +10,7 @@ import pytest
 from hearth.errors import PredictionsUnavailable
 from hearth.predictions import PredictionStore
 from hearth.streaming.messages import encode
-from tests.support.models import Shelf
+from tests.support.models import FakeRegistry
 from tests.support.waiting import wait_until
 from tests.support.worker_bench import Bench, record
 
@@ -19,7 +19,7 @@ def test_each_record_is_stored_under_its_message_and_row_with_the_version_that_s
     first = bench.send(record(0), record(5))
     second = bench.send(record(3), alias="knn")
 
-    with bench.working(Shelf(champion="3", knn="2")):
+    with bench.working(FakeRegistry(champion="3", knn="2")):
         wait_until(lambda: bench.count() == 3)
 
     told = {(found.message_id, found.row): found for found in bench.stored()}
@@ -40,7 +40,7 @@ def test_the_log_has_one_readable_line_a_batch(bench: Bench, caplog: pytest.LogC
     caplog.set_level(logging.INFO)
     first = bench.send(*[record(0)] * 12)
 
-    with bench.working(Shelf(champion="3")):
+    with bench.working(FakeRegistry(champion="3")):
         wait_until(lambda: bench.settled() and bench.count() == 12)
 
     [line] = [found.getMessage() for found in caplog.records if "records of" in found.getMessage()]
@@ -58,7 +58,7 @@ def test_a_message_is_acknowledged_only_after_it_is_stored(bench: Bench) -> None
             return super().put_lines(lines)
 
     bench.send(record())
-    with Asking(bench.database_url) as store, bench.working(Shelf(champion="3"), store):
+    with Asking(bench.database_url) as store, bench.working(FakeRegistry(champion="3"), store):
         wait_until(bench.settled)
 
     assert seen == [1]
@@ -68,7 +68,7 @@ def test_a_message_is_acknowledged_only_after_it_is_stored(bench: Bench) -> None
 def test_a_bad_record_costs_no_good_one_beside_it(bench: Bench) -> None:
     id_ = bench.send(record(0), record(Gender="nobody"), "no record", record(5))
 
-    with bench.working(Shelf(champion="3")):
+    with bench.working(FakeRegistry(champion="3")):
         wait_until(lambda: len(bench.dead()) == 1)
 
     assert [(found.row, found.label) for found in bench.stored()] == [(0, "Low"), (3, "High")]
@@ -87,7 +87,7 @@ def test_what_can_never_be_scored_is_buried_with_its_reason_and_holds_up_nothing
     bench.send(record("two"))
     bench.send(record())
 
-    with bench.working(Shelf(champion="3")):
+    with bench.working(FakeRegistry(champion="3")):
         wait_until(lambda: bench.settled() and len(bench.dead()) == 5)
 
     assert sorted(letter["error"] for letter in bench.dead()) == [
@@ -102,7 +102,7 @@ def test_what_can_never_be_scored_is_buried_with_its_reason_and_holds_up_nothing
 
 def test_an_alias_without_a_version_is_waited_for_and_holds_up_no_other(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     waiting = [bench.send(record(), alias="svm") for _ in range(3)]
-    shelf = Shelf(champion="3")
+    shelf = FakeRegistry(champion="3")
 
     with bench.working(shelf):
         bench.send(record())
@@ -119,9 +119,9 @@ def test_an_alias_without_a_version_is_waited_for_and_holds_up_no_other(bench: B
 def test_what_waits_for_a_model_is_not_taken_over_by_another_worker(bench: Bench) -> None:
     id_ = bench.send(record(), alias="svm")
 
-    with bench.working(Shelf(champion="3"), stream_claim_idle_milliseconds=1_500):
+    with bench.working(FakeRegistry(champion="3"), stream_claim_idle_milliseconds=1_500):
         wait_until(lambda: bench.pending() == 1)
-        with bench.working(Shelf(champion="3"), stream_consumer="two", stream_claim_idle_milliseconds=1_500):
+        with bench.working(FakeRegistry(champion="3"), stream_consumer="two", stream_claim_idle_milliseconds=1_500):
             time.sleep(3.5)
         [state] = bench.redis.xpending_range(bench.name, "workers", id_, id_, 1)
 
@@ -132,7 +132,7 @@ def test_too_much_that_waits_is_not_read_into_memory(bench: Bench) -> None:
     for _ in range(30):
         bench.send(record(), alias="svm")
 
-    with bench.working(Shelf(champion="3"), stream_batch_messages=1):
+    with bench.working(FakeRegistry(champion="3"), stream_batch_messages=1):
         wait_until(lambda: bench.pending() == 10)
         time.sleep(1.5)
         assert bench.pending() == 10
@@ -140,10 +140,10 @@ def test_too_much_that_waits_is_not_read_into_memory(bench: Bench) -> None:
 
 def test_a_worker_that_leaves_gives_back_what_it_could_not_score(bench: Bench) -> None:
     id_ = bench.send(record(), alias="svm")
-    with bench.working(Shelf(champion="3")):
+    with bench.working(FakeRegistry(champion="3")):
         wait_until(lambda: bench.pending() == 1)
 
-    with bench.working(Shelf(svm="4"), stream_consumer="two"):
+    with bench.working(FakeRegistry(svm="4"), stream_consumer="two"):
         wait_until(lambda: bench.settled() and bench.count() == 1)
 
     assert [found.message_id for found in bench.stored()] == [id_]
@@ -152,12 +152,15 @@ def test_a_worker_that_leaves_gives_back_what_it_could_not_score(bench: Bench) -
 def test_a_worker_that_leaves_while_the_store_is_away_gives_everything_back(bench: Bench) -> None:
     bench.writer.send([encode("employees", "champion", [record()] * 3)] * 40)
 
-    with Away(bench.database_url) as store, bench.working(Shelf(champion="3"), store, stream_batch_messages=20, stream_batch_records=9):
+    with (
+        Away(bench.database_url) as store,
+        bench.working(FakeRegistry(champion="3"), store, stream_batch_messages=20, stream_batch_records=9),
+    ):
         wait_until(lambda: bench.pending() == 20)
 
     held = bench.redis.xpending_range(bench.name, "workers", "-", "+", 100)
     assert [one["times_delivered"] for one in held] == [0] * 20
-    with bench.working(Shelf(champion="3"), stream_consumer="two"):
+    with bench.working(FakeRegistry(champion="3"), stream_consumer="two"):
         wait_until(lambda: bench.settled() and bench.count() == 120)
 
 
@@ -177,7 +180,7 @@ def test_while_the_store_is_away_nothing_is_acknowledged_and_then_nothing_is_los
     for _ in range(5):
         bench.send(record())
 
-    with Away(bench.database_url) as store, bench.working(Shelf(champion="3"), store):
+    with Away(bench.database_url) as store, bench.working(FakeRegistry(champion="3"), store):
         wait_until(lambda: bench.pending() == 5)
         time.sleep(1)
         assert bench.pending() == 5
@@ -191,11 +194,11 @@ def test_while_the_store_is_away_nothing_is_acknowledged_and_then_nothing_is_los
 
 def test_a_worker_can_leave_while_the_store_is_away_and_the_next_one_loses_nothing(bench: Bench) -> None:
     bench.send(record())
-    with Away(bench.database_url) as store, bench.working(Shelf(champion="3"), store):
+    with Away(bench.database_url) as store, bench.working(FakeRegistry(champion="3"), store):
         wait_until(lambda: bench.pending() == 1)
     assert bench.count() == 0
 
-    with bench.working(Shelf(champion="3"), stream_consumer="two"):
+    with bench.working(FakeRegistry(champion="3"), stream_consumer="two"):
         wait_until(bench.settled)
 
     assert bench.count() == 1
@@ -215,11 +218,11 @@ def test_a_message_that_is_delivered_again_after_it_was_stored_changes_nothing(b
             return 0
 
     id_ = bench.send(record(0))
-    with Forgetful(bench.database_url) as store, bench.working(Shelf(champion="3"), store):
+    with Forgetful(bench.database_url) as store, bench.working(FakeRegistry(champion="3"), store):
         wait_until(bench.settled)
     [before] = bench.stored()
     bench.redis.xgroup_setid(bench.name, "workers", "0")  # everything once more
-    with bench.working(Shelf(champion="9"), stream_consumer="two"):
+    with bench.working(FakeRegistry(champion="9"), stream_consumer="two"):
         bench.send(record())
         wait_until(lambda: bench.settled() and bench.count() == 2)
 
@@ -230,13 +233,13 @@ def test_the_stream_is_bounded_by_what_is_not_settled(bench: Bench) -> None:
     for _ in range(50):
         bench.send(record())
 
-    with bench.working(Shelf(champion="3")):
+    with bench.working(FakeRegistry(champion="3")):
         wait_until(lambda: bench.writer.length() == 0)
     assert bench.count() == 50
 
 
 def test_a_model_that_moves_is_followed(bench: Bench) -> None:
-    shelf = Shelf(champion="3")
+    shelf = FakeRegistry(champion="3")
     with bench.working(shelf):
         bench.send(record())
         wait_until(lambda: bench.count() == 1)

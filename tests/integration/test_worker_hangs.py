@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from deploy.embedded.temporary_servers import Server
 from hearth.streaming.messages import encode
 from hearth.streaming.worker.reports import Reports
-from tests.support.models import Shelf
+from tests.support.models import FakeRegistry
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.support.worker_bench import Bench, record
 
@@ -93,7 +93,7 @@ def test_a_worker_leaves_while_postgres_hangs_and_what_it_held_is_written_once_b
 
     assert [one["times_delivered"] for one in left] == [0] * len(left)
     assert len(left) >= held
-    with bench.working(Shelf(champion="3"), stream_consumer="two"):
+    with bench.working(FakeRegistry(champion="3"), stream_consumer="two"):
         wait_until(bench.settled)
     assert stored_once(bench, sent)
     assert bench.dead() == []
@@ -118,7 +118,7 @@ def test_what_postgres_answers_within_the_time_to_leave_is_acknowledged(own_benc
 
 def test_while_postgres_hangs_and_no_more_is_read_the_age_of_what_waits_still_rises(own_bench: Bench, postgres: Server) -> None:
     bench, registry = own_bench, CollectorRegistry()
-    with bench.working(Shelf(champion="3"), reports=Reports(registry), stream_batch_messages=BATCH_MESSAGES):
+    with bench.working(FakeRegistry(champion="3"), reports=Reports(registry), stream_batch_messages=BATCH_MESSAGES):
         with locked(bench, postgres):
             bench.writer.send([encode("employees", "champion", [record()])] * 60)
             wait_until(lambda: bench.pending() >= ALL_ROOM)
@@ -136,7 +136,7 @@ def test_a_worker_leaves_while_valkey_hangs_and_comes_back_to_what_it_held(own_b
         leaves_after(process, LEAVE_SECONDS + SOCKET_SECONDS + MARGIN_SECONDS)
 
     assert not bench.settled()
-    with bench.working(Shelf(champion="3")):
+    with bench.working(FakeRegistry(champion="3")):
         wait_until(bench.settled)
     assert stored_once(bench, sent)
     assert bench.dead() == []

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from deploy.embedded import temporary_servers
-from tests.support.models import ByDesignation, Shelf
+from tests.support.models import ByDesignation, FakeRegistry
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.support.worker_bench import Bench, has_more, is_over, record
 from tests.support.worker_process import DEADLY_SLEEP_HOURS
@@ -31,7 +31,7 @@ def test_a_worker_that_is_killed_again_and_again_loses_and_doubles_nothing(bench
         in_hand.append(bench.pending())
     assert any(in_hand), "no kill came while a message was in hand: the test shows nothing"
 
-    with bench.working(Shelf(champion="3")):
+    with bench.working(FakeRegistry(champion="3")):
         wait_until(bench.settled)
 
     stored = bench.stored()
@@ -71,7 +71,7 @@ def test_what_a_worker_dropped_is_taken_over_by_another(bench: Bench) -> None:
     process.kill()
     process.wait(LIMIT_SECONDS)
 
-    with bench.working(Shelf(champion="3"), stream_consumer="two", stream_claim_idle_milliseconds=1_000):
+    with bench.working(FakeRegistry(champion="3"), stream_consumer="two", stream_claim_idle_milliseconds=1_000):
         wait_until(lambda: bench.settled() and bench.count() == 40)
 
 
@@ -113,7 +113,7 @@ def test_a_model_that_fails_ends_the_worker_loudly_and_acknowledges_nothing(benc
 
     bench.send(record(), record(**{"Sleep Hours": DEADLY_SLEEP_HOURS}))
 
-    with pytest.raises(ZeroDivisionError), bench.working(Shelf(Broken(), champion="3")):
+    with pytest.raises(ZeroDivisionError), bench.working(FakeRegistry(Broken(), champion="3")):
         wait_until(lambda: bench.pending() == 1)
     assert bench.pending() == 1
 

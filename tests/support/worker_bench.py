@@ -21,7 +21,7 @@ from hearth.streaming.messages import encode
 from hearth.streaming.retrying import Retrier
 from hearth.streaming.worker.reports import Reports
 from hearth.streaming.worker.worker import Worker
-from tests.support.models import Shelf, employees, good_record, served
+from tests.support.models import FakeRegistry, employees, good_record, served
 from tests.support.waiting import LIMIT_SECONDS
 from tests.support.worker_process import SECONDS_A_BATCH, wait_for
 
@@ -81,7 +81,7 @@ class Bench:
         return WorkerSettings(_env_file=None, **(given | changes))
 
     @contextmanager
-    def working(self, shelf: Shelf, store: Any = None, reports: Reports | None = None, **changes: Any) -> Iterator[None]:
+    def working(self, shelf: FakeRegistry, store: Any = None, reports: Reports | None = None, **changes: Any) -> Iterator[None]:
         """Run a worker in a thread; its models are loaded before it starts. What ends it is raised here."""
         settings, stop = self.settings(**changes), threading.Event()
         failed: list[BaseException] = []

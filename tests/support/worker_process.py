@@ -18,7 +18,7 @@ from hearth.settings import WorkerSettings
 from hearth.streaming.consumer import StreamConsumer
 from hearth.streaming.retrying import Retrier
 from hearth.streaming.worker.worker import Worker
-from tests.support.models import ByDesignation, Shelf, employees, served
+from tests.support.models import ByDesignation, FakeRegistry, employees, served
 from tests.support.waiting import wait_until
 
 DEADLY_SLEEP_HOURS = 6.6666  # made-up records, with which a model is tried when it is loaded, do not have it
@@ -66,7 +66,7 @@ def main() -> None:
     with (
         reader as stream,
         PredictionStore(settings.predictions_url.get_secret_value(), max_connections=1) as store,
-        served(Shelf(model, champion="3")) as models,
+        served(FakeRegistry(model, champion="3")) as models,
     ):
         wait_for(models, "champion")
         model.awake = True
