@@ -34,6 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(servers.close)
 
 
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_configure_node(node: WorkerController) -> None:
     """Tell a parallel process where it gets addresses from."""
     servers = node.config.stash[_SERVERS]
@@ -41,11 +42,13 @@ def pytest_configure_node(node: WorkerController) -> None:
     node.workerinput["servers"] = servers.connection()
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileScheduling:
     config.option.loadscopereorder = False
     return FileScheduling(config, log)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return processes(config.args)
 

@@ -18,7 +18,8 @@ from grpc_service.health import SERVICE
 from hearth.contracts import load_contract
 from hearth.contracts.records import check_records
 from tests.grpc.service import Service, Shelf, fitted, serving
-from tests.support.samples import EMPLOYEES, REAL_EXTRACT, ROOT
+from tests.support.real_files import require_real_file
+from tests.support.samples import EMPLOYEES, ROOT
 from tests.support.waiting import wait_until
 
 
@@ -115,12 +116,11 @@ class TestClient:
 
         assert list(check_records(heart, records)[0].values()) == [61, 0, 2, 141, 239, 1, 0, 148, 0, 1.7, 1, 1, 2]
 
-    @pytest.mark.skipif(not REAL_EXTRACT.exists(), reason="the real extract is not beside the checkout")
     @pytest.mark.parametrize("form", [[], ["--packed"]], ids=["records", "packed"])
     def test_rows_of_the_real_file_are_scored_as_they_are(
         self, service: Service, capsys: pytest.CaptureFixture[str], form: list[str]
     ) -> None:
-        assert client.main(["--address", service.address, "--file", str(REAL_EXTRACT), "--records", "500", *form]) == 0
+        assert client.main(["--address", service.address, "--file", str(require_real_file("employees")), "--records", "500", *form]) == 0
 
         assert "500 of 500 records scored" in capsys.readouterr().out
 
