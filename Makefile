@@ -73,13 +73,13 @@ types: setup-dev ## mypy --strict, in both environments
 
 test: test-unit test-training test-servers test-dags ## all tests; starts the real servers that they need
 
-test-unit: setup-dev ## the fast ones: nothing is started
+test-unit: setup-dev ## the fast ones: no server is started
 	$(SERVE)/$(PYTEST) tests/unit tests/api tests/grpc
 
 test-training: setup-dev ## ETL, training, registry, object store
 	$(AIRFLOW)/$(PYTEST) tests/training
 
-test-servers: setup-dev ## stream, predictions store, embedded stack, the page in a browser
+test-servers: setup-dev ## services as processes, stream, predictions store, embedded stack, the page in a browser
 	$(SERVE)/$(PYTEST) tests/integration tests/browser
 
 test-dags: setup-dev ## the DAGs, end to end

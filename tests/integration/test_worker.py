@@ -244,7 +244,9 @@ def test_a_model_that_moves_is_followed(bench: Bench) -> None:
         bench.send(record())
         wait_until(lambda: bench.count() == 1)
         shelf.carried["champion"] = "4"
-        time.sleep(0.3)
+        wait_until(lambda: "4" in shelf.loads)
+        polls = shelf.polls
+        wait_until(lambda: shelf.polls > polls)  # the next poll comes after the change of models
         bench.send(record())
         wait_until(lambda: bench.count() == 2)
 
