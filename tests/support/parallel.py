@@ -1,6 +1,6 @@
 """Which tests run in the same process, and which of them first, when pytest-xdist runs several processes.
 
-A file is one unit of work, because its fixtures are made once a module. Exceptions stand here.
+A file is one unit of work, because modules share their fixtures. This file lists the exceptions.
 """
 
 import os

@@ -25,12 +25,12 @@ CONTRACTS = {"employees": EMPLOYEES}
 
 
 class Always(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """Says one class, unless it is told to fail or to wait."""
+    """Answers one class; it can fail, and wait at a gate."""
 
     def __init__(self, code: int = 0) -> None:
         self.code = code
         self.failing = False
-        self.asked = threading.Event()
+        self.called = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
 
@@ -39,7 +39,7 @@ class Always(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         return self
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        self.asked.set()
+        self.called.set()
         assert self.gate.wait(20)
         if self.failing:
             raise ZeroDivisionError("a candidate's own fault")

@@ -60,11 +60,11 @@ def stack_of(guide: Guide, dataset: str, addresses: Addresses, *, own_code: bool
         "HEARTH_BATCH_API_URL": f"http://127.0.0.1:{away}",
         **({"PYTHONPATH": guide.python_path} if own_code else {}),
     }
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HEARTH_", "STREAMLIT_", "PYTHON"))}
-    environment = {**kept, **settings}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HEARTH_", "STREAMLIT_", "PYTHON"))}
+    environment = {**inherited, **settings}
     register = [sys.executable, str(ROOT / "tests/support/register_versions.py"), dataset]
-    done = subprocess.run(register, cwd=guide.root, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    ended = subprocess.run(register, cwd=guide.root, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
     commands = (
         ["uvicorn", "--factory", "hearth_api.process:create_service", "--host", "127.0.0.1", "--port", str(api)],
         ["grpc_service.server"],

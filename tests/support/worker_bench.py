@@ -59,7 +59,7 @@ class Bench:
         return self.writer.send([encode(dataset, alias, records)])[0]  # type: ignore[arg-type]  # bad records are sent as well
 
     def settings(self, **changes: Any) -> WorkerSettings:
-        given: dict[str, Any] = {
+        values: dict[str, Any] = {
             "environment": "laptop",
             "data_dir": ROOT / "data",
             "mlflow_tracking_uri": "http://127.0.0.1:1",
@@ -78,7 +78,7 @@ class Bench:
             "stream_leave_seconds": 15,
             "stream_max_length": 10_000,
         }
-        return WorkerSettings(_env_file=None, **(given | changes))
+        return WorkerSettings(_env_file=None, **(values | changes))
 
     @contextmanager
     def working(self, shelf: FakeRegistry, store: Any = None, reports: Reports | None = None, **changes: Any) -> Iterator[None]:
@@ -124,10 +124,10 @@ class Bench:
         return process
 
     def environment(self, **changes: Any) -> dict[str, str]:
-        """The settings, as a process is given them."""
+        """Return the settings as the environment of a process."""
         values = self.settings(**changes).model_dump()
-        shown = {name: value.get_secret_value() if hasattr(value, "get_secret_value") else value for name, value in values.items()}
-        return {f"HEARTH_{name.upper()}": str(value) for name, value in shown.items()}
+        texts = {name: value.get_secret_value() if hasattr(value, "get_secret_value") else value for name, value in values.items()}
+        return {f"HEARTH_{name.upper()}": str(value) for name, value in texts.items()}
 
     def stored(self) -> list[Prediction]:
         with PredictionStore(self.database_url) as store:

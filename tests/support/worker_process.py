@@ -21,12 +21,12 @@ from hearth.streaming.worker.worker import Worker
 from tests.support.models import ByDesignation, FakeRegistry, employees, served
 from tests.support.waiting import wait_until
 
-DEADLY_SLEEP_HOURS = 6.6666  # made-up records, with which a model is tried when it is loaded, do not have it
+DEADLY_SLEEP_HOURS = 6.6666  # made-up records, which try a model when it is loaded, never have it
 SECONDS_A_BATCH = "TEST_SECONDS_A_BATCH"
 
 
 class SlowAndFragile(ByDesignation):
-    awake = False  # then it is as slow as was asked for
+    awake = False  # whether it takes the time that the test sets
 
     def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
         if self.awake:

@@ -158,10 +158,10 @@ class TestChallenger:
         candidate = Always(1)
         challenger = loaded("challenger", "2", candidate)
         candidate.gate.clear()
-        candidate.asked.clear()
+        candidate.called.clear()
         with recorder_with(challenger, record_queue_records=10) as recorder:
             answer(recorder, 4)
-            assert candidate.asked.wait(20)
+            assert candidate.called.wait(20)
             for _ in range(5):
                 answer(recorder, 4)
             assert report_of(recorder).skipped == {"behind": 12}
