@@ -25,7 +25,7 @@ from hearth.streaming.messages import encode
 from hearth_api.app import create_app
 from tests.api.running import ADMIN_KEY, running, service_settings
 from tests.support.models import DATA, employees
-from tests.support.waiting import wait_until
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = employees()
@@ -85,7 +85,7 @@ class Site:
     def stop_worker(self) -> None:
         if self._worker is not None:
             self._worker.send_signal(signal.SIGTERM)
-            self._worker.wait(30)
+            self._worker.wait(LIMIT_SECONDS)
             self._worker = None
 
     def send(self, record: dict[str, object]) -> None:
@@ -170,7 +170,7 @@ def _page(site: Site, log: Path) -> Iterator[str]:
             yield url
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(LIMIT_SECONDS)
 
 
 def _kept() -> dict[str, str]:

@@ -12,7 +12,7 @@ from deploy.embedded import temporary_servers
 from tests.browser.chromium import chromium
 from tests.support import guide
 from tests.support.stack import Addresses, Stack, stack_of
-from tests.support.waiting import wait_until
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 AT = "127.0.0.1:8800"  # where the page says that REST is
 
@@ -106,7 +106,7 @@ def streamed(api: httpx.Client) -> list[Any]:
 
 
 def test_the_page_has_a_form_for_it(stack: Stack) -> None:
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=LIMIT_SECONDS * 1_000)
     with chromium() as browser, browser.new_page() as page:
         page.goto(f"http://127.0.0.1:{stack.page_port}")
         page.get_by_role("combobox", name="Data set").click()

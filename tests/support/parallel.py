@@ -54,7 +54,7 @@ def sort_items(items: list[pytest.Item], first: Sequence[str] = FIRST) -> None:
 
 
 def processes(paths: Sequence[str]) -> int:
-    """Return how many processes run the tests under these paths: more than processors where tests wait for servers."""
+    """Return how many processes run the tests under these paths: one more than processors where tests wait for servers."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     waiting = any(path.strip("/").endswith(("integration", "browser", "e2e")) for path in paths)
-    return min(2 * cores, 6) if waiting else min(cores, 6)
+    return min(cores + waiting, 6)

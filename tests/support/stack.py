@@ -12,7 +12,7 @@ from uuid import uuid4
 from deploy.embedded import health, temporary_servers
 from hearth.predictions.migration import migrate
 from tests.support.guide import ROOT, Guide
-from tests.support.waiting import wait_until
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 
 @dataclass(frozen=True)
@@ -97,4 +97,4 @@ def stack_of(guide: Guide, dataset: str, addresses: Addresses, *, own_code: bool
         for process in started:
             process.send_signal(signal.SIGTERM)
         for process in started:
-            process.wait(30)
+            process.wait(LIMIT_SECONDS)
