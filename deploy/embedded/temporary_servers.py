@@ -54,7 +54,7 @@ class _Plan:
 
 
 class Server:
-    """A server that runs. It can be stopped, in any way, and started again at its address with its data."""
+    """A server that runs. It can be stopped, in any way, and started again at its address with what it has kept."""
 
     def __init__(self, name: str, planned: _Plan, log: Path, seconds: float) -> None:
         self._name, self._planned, self._log, self._seconds = name, planned, log, seconds
@@ -259,15 +259,15 @@ def create_database(postgres_url: str, name: str) -> str:
 
 
 def free_port() -> int:
-    """Return a free port of 127.0.0.1."""
+    """Return a port on 127.0.0.1 that nobody listens on."""
     return free_ports(1)[0]
 
 
 def free_ports(count: int, *, with_grpc: bool = False) -> list[int]:
-    """Return different free ports; with `with_grpc` the gRPC ports, 10000 above them, are free too."""
+    """Return different ports that nobody listens on, on request only such whose gRPC port, 10000 above, is free too."""
     with contextlib.ExitStack() as held:
-        ports: list[int] = []
-        while len(ports) < count:
+        found: list[int] = []
+        while len(found) < count:
             port = held.enter_context(_bound(0)).getsockname()[1]
             if with_grpc:
                 if port + GRPC_OFFSET > HIGHEST_PORT:
@@ -276,8 +276,8 @@ def free_ports(count: int, *, with_grpc: bool = False) -> list[int]:
                     held.enter_context(_bound(port + GRPC_OFFSET))
                 except OSError:
                     continue
-            ports.append(port)
-        return ports
+            found.append(port)
+        return found
 
 
 def _bound(port: int) -> socket.socket:
