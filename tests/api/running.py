@@ -1,7 +1,6 @@
 """The real application in a real uvicorn, for tests."""
 
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +11,11 @@ import uvicorn
 
 from deploy.embedded.temporary_servers import free_port
 from hearth.settings import ApiSettings
+from tests.support.waiting import wait_until
 
 ADMIN_KEY = "operators-long-secret"
 PAGE_KEY = "readers-long-secret"
 AS_ADMIN, AS_PAGE = {"X-API-Key": ADMIN_KEY}, {"Authorization": f"Bearer {PAGE_KEY}"}
-_START_SECONDS = 60.0
 
 
 def service_settings(**changes: object) -> ApiSettings:
@@ -46,11 +45,8 @@ def running(app: object, port: int | None = None) -> Iterator[httpx.Client]:
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None))  # type: ignore[arg-type]  # any ASGI
     thread = threading.Thread(target=server.run)
     thread.start()
-    deadline = time.monotonic() + _START_SECONDS
-    while not server.started:
-        assert thread.is_alive(), "the service ended instead of starting"
-        assert time.monotonic() < deadline, "the service did not start"
-        time.sleep(0.01)
+    wait_until(lambda: server.started or not thread.is_alive())
+    assert server.started, "the service ended instead of starting"
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             yield client

@@ -12,27 +12,27 @@ from hearth.serving.access import Access
 from hearth_api.app import create_app
 from hearth_api.middleware.api_keys import Guard
 from tests.api.running import ADMIN_KEY, AS_ADMIN, AS_PAGE, refused, running, service_settings
-from tests.support.models import Shelf, employees, good_record
+from tests.support.models import FakeRegistry, employees, good_record
 
 GOOD = {"data": [good_record(employees(), Designation=4)]}
 ADMINISTRATION = ["/model/reload", "/reload-cache", "/models/employees/rollback", "/models/employees/promote"]
 
 
 @pytest.fixture(scope="module")
-def registry() -> Shelf:
-    shelf = Shelf()
+def registry() -> FakeRegistry:
+    shelf = FakeRegistry()
     shelf.tags |= {number: {"hearth.gate": "passed"} for number in "123"}
     return shelf
 
 
 @pytest.fixture(scope="module")
-def service(registry: Shelf) -> Iterator[httpx.Client]:
+def service(registry: FakeRegistry) -> Iterator[httpx.Client]:
     with running(create_app(service_settings(), registry)) as client:
         yield client
 
 
 @pytest.fixture
-def shelf(registry: Shelf) -> Shelf:
+def shelf(registry: FakeRegistry) -> FakeRegistry:
     """The registry of the service that all tests here share, as each test finds it."""
     registry.carried.clear()
     registry.carried.update(champion="2", previous="1")
@@ -40,7 +40,7 @@ def shelf(registry: Shelf) -> Shelf:
 
 
 @pytest.fixture
-def client(service: httpx.Client, shelf: Shelf) -> httpx.Client:
+def client(service: httpx.Client, shelf: FakeRegistry) -> httpx.Client:
     assert shelf.carried
     assert service.post("/model/reload", headers=AS_ADMIN).status_code == 200
     return service
@@ -48,7 +48,7 @@ def client(service: httpx.Client, shelf: Shelf) -> httpx.Client:
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[httpx.Client]:
-    with running(create_app(service_settings(api_require_key=True), Shelf(champion="2"))) as client:
+    with running(create_app(service_settings(api_require_key=True), FakeRegistry(champion="2"))) as client:
         yield client
 
 
@@ -69,7 +69,7 @@ class TestKeys:
         ],
     )
     def test_without_a_key_or_with_a_wrong_one_nothing_is_administrated(
-        self, client: httpx.Client, shelf: Shelf, path: str, headers: dict[str, str]
+        self, client: httpx.Client, shelf: FakeRegistry, path: str, headers: dict[str, str]
     ) -> None:
         answer = client.post(path, headers=headers, json={"version": "3"})
 
@@ -86,7 +86,7 @@ class TestKeys:
     def test_a_key_may_come_as_a_bearer_token(self, client: httpx.Client) -> None:
         assert client.post("/model/reload", headers={"Authorization": f"bearer {ADMIN_KEY}"}).status_code == 200
 
-    def test_guessing_ends_with_too_many_requests_for_whoever_sends_a_key_from_there(self, shelf: Shelf) -> None:
+    def test_guessing_ends_with_too_many_requests_for_whoever_sends_a_key_from_there(self, shelf: FakeRegistry) -> None:
         with running(create_app(service_settings(api_failed_keys_limit="3/year"), shelf)) as client:
             for number in range(3):
                 refused(client.post("/model/reload", headers={"X-API-Key": f"guess-{number}"}), 401, "invalid_key")
@@ -105,7 +105,7 @@ class TestKeys:
 
     def test_a_key_that_can_be_guessed_stops_the_start(self) -> None:
         with pytest.raises(InvalidSettings, match="HEARTH_API_ADMIN_KEY: the secret has less than 16 characters"):
-            create_app(service_settings(api_admin_key="admin"), Shelf())
+            create_app(service_settings(api_admin_key="admin"), FakeRegistry())
 
     def test_production_refuses_the_laptops_key(self) -> None:
         with pytest.raises(InvalidSettings, match=r"laptop value .*: HEARTH_API_ADMIN_KEY, HEARTH_API_KEYS"):
@@ -143,7 +143,9 @@ class TestGuardedPredictions:
         assert answer.headers["x-request-id"]
 
     def test_a_key_for_administration_alone_is_forbidden(self) -> None:
-        with running(create_app(service_settings(api_require_key=True, api_keys=f"ops:admin:{'s' * 20}"), Shelf(champion="2"))) as client:
+        with running(
+            create_app(service_settings(api_require_key=True, api_keys=f"ops:admin:{'s' * 20}"), FakeRegistry(champion="2"))
+        ) as client:
             headers = {"X-API-Key": "s" * 20}
             refused(client.post("/predict", json=GOOD, headers=headers), 403, "missing_scope")
             assert client.post("/model/reload", headers=headers).status_code == 200
@@ -155,7 +157,7 @@ class TestGuardedPredictions:
 
 class TestRateLimit:
     def test_too_many_requests_are_answered_with_when_to_try_again(self) -> None:
-        with running(create_app(service_settings(api_rate_limit="3/year"), Shelf(champion="2"))) as client:
+        with running(create_app(service_settings(api_rate_limit="3/year"), FakeRegistry(champion="2"))) as client:
             for _ in range(3):
                 assert client.post("/predict", json=GOOD).status_code == 200
             answer = client.post("/predict", json=GOOD)
@@ -167,11 +169,11 @@ class TestRateLimit:
 
     def test_a_limit_that_cannot_be_read_stops_the_start(self) -> None:
         with pytest.raises(InvalidSettings, match="'often' is no limit of requests"):
-            create_app(service_settings(api_rate_limit="often"), Shelf())
+            create_app(service_settings(api_rate_limit="often"), FakeRegistry())
 
 
 class TestMoves:
-    def test_a_reload_follows_the_registry_at_once(self, client: httpx.Client, shelf: Shelf) -> None:
+    def test_a_reload_follows_the_registry_at_once(self, client: httpx.Client, shelf: FakeRegistry) -> None:
         assert champion(client) == "2"
         shelf.carried["champion"] = "3"
         body = client.post("/model/reload", headers=AS_ADMIN).json()
@@ -179,7 +181,7 @@ class TestMoves:
         assert body["problem"] == ""
         assert champion(client) == "3"
 
-    def test_a_rollback_serves_the_champion_before_when_it_is_answered(self, client: httpx.Client, shelf: Shelf) -> None:
+    def test_a_rollback_serves_the_champion_before_when_it_is_answered(self, client: httpx.Client, shelf: FakeRegistry) -> None:
         body = client.post("/models/employees/rollback", headers=AS_ADMIN).json()
         assert body == {
             "dataset": "employees",
@@ -196,11 +198,11 @@ class TestMoves:
         assert champion(client) == "1"
         assert shelf.carried == {"champion": "1", "previous": "2"}
 
-    def test_a_rollback_to_nothing_is_a_conflict(self, client: httpx.Client, shelf: Shelf) -> None:
+    def test_a_rollback_to_nothing_is_a_conflict(self, client: httpx.Client, shelf: FakeRegistry) -> None:
         del shelf.carried["previous"]
         assert "has no previous champion" in refused(client.post("/models/employees/rollback", headers=AS_ADMIN), 409, "alias_not_moved")
 
-    def test_a_version_is_promoted_by_number_or_by_alias(self, client: httpx.Client, shelf: Shelf) -> None:
+    def test_a_version_is_promoted_by_number_or_by_alias(self, client: httpx.Client, shelf: FakeRegistry) -> None:
         assert client.post("/models/employees/promote", headers=AS_ADMIN, json={"version": "3"}).json()["serving"] == "3"
         assert shelf.carried == {"champion": "3", "previous": "2"}
         body = client.post("/models/employees/promote", headers=AS_ADMIN, json={"from": "previous"}).json()
@@ -209,7 +211,7 @@ class TestMoves:
     def test_what_is_so_already_is_not_moved(self, client: httpx.Client) -> None:
         assert client.post("/models/employees/promote", headers=AS_ADMIN, json={"version": "2"}).json()["moved"] is False
 
-    def test_over_the_gate_goes_only_who_says_so(self, client: httpx.Client, shelf: Shelf) -> None:
+    def test_over_the_gate_goes_only_who_says_so(self, client: httpx.Client, shelf: FakeRegistry) -> None:
         detail = refused(client.post("/models/employees/promote", headers=AS_ADMIN, json={"version": "7"}), 409, "alias_not_moved")
         assert "over_gate" in detail
         assert (
@@ -231,7 +233,7 @@ class TestMoves:
             {"from": ""},
         ],
     )
-    def test_a_body_that_names_no_one_version_is_refused(self, client: httpx.Client, shelf: Shelf, body: object) -> None:
+    def test_a_body_that_names_no_one_version_is_refused(self, client: httpx.Client, shelf: FakeRegistry, body: object) -> None:
         answer = client.post("/models/employees/promote", headers=AS_ADMIN, json=body)
         assert (answer.status_code, answer.json()["error"]) in {(422, "invalid_request"), (404, "unknown_alias")}
         assert shelf.carried["champion"] == "2"

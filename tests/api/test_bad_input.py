@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hearth_api.app import create_app
 from tests.api.running import refused, running, service_settings
-from tests.support.models import Shelf, employees, good_record
+from tests.support.models import FakeRegistry, employees, good_record
 
 CONTRACT = employees()
 GOOD = good_record(CONTRACT, Designation=4)
@@ -22,7 +22,7 @@ MEGABYTE = 2**20
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
     limits = service_settings(api_max_records=10_000, api_max_body_bytes=10 * MEGABYTE)
-    with running(create_app(limits, Shelf(knn="1", champion="2"))) as client:
+    with running(create_app(limits, FakeRegistry(knn="1", champion="2"))) as client:
         yield client
 
 
@@ -191,7 +191,10 @@ class TestSlowSenders:
         assert b"200" in answer.split(b"\r\n")[0]
 
     def test_a_body_that_does_not_come_is_given_up(self) -> None:
-        with running(create_app(service_settings(api_body_seconds=0.05), Shelf(champion="1"))) as client, _connected(client) as connection:
+        with (
+            running(create_app(service_settings(api_body_seconds=0.05), FakeRegistry(champion="1"))) as client,
+            _connected(client) as connection,
+        ):
             connection.sendall(_head("Content-Length: 1000") + b'{"data"')
             answer = connection.recv(65_536)
 

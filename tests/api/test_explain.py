@@ -18,7 +18,7 @@ from hearth.modelling.families import FAMILIES
 from hearth.modelling.features import build_features
 from hearth_api.app import create_app
 from tests.api.running import refused, running, service_settings
-from tests.support.models import DATA, Shelf, employees
+from tests.support.models import DATA, FakeRegistry, employees
 
 CONTRACT = employees()
 FAKES = FakeRecords.load(CONTRACT, DATA)
@@ -36,7 +36,7 @@ def fitted(model: object) -> Pipeline:
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
     family = FAMILIES["lightgbm"]
-    shelf = Shelf(fitted(family.build({**family.defaults, "n_estimators": 10}, 1)), lightgbm="1", champion="1")
+    shelf = FakeRegistry(fitted(family.build({**family.defaults, "n_estimators": 10}, 1)), lightgbm="1", champion="1")
     with running(create_app(service_settings(explain_max_records=5), shelf)) as client:
         yield client
 
@@ -44,7 +44,7 @@ def client() -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def linear() -> Iterator[httpx.Client]:
     with running(
-        create_app(service_settings(explain_max_records=5), Shelf(fitted(LogisticRegression(max_iter=500)), champion="3"))
+        create_app(service_settings(explain_max_records=5), FakeRegistry(fitted(LogisticRegression(max_iter=500)), champion="3"))
     ) as client:
         client.timeout = httpx.Timeout(200)  # numba compiles what shap uses
         yield client

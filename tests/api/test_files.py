@@ -19,7 +19,7 @@ import pytest
 from hearth.fakes import FakeRecords
 from hearth_api.app import create_app
 from tests.api.running import refused, running, service_settings
-from tests.support.models import DATA, ByDesignation, Shelf, employees
+from tests.support.models import DATA, ByDesignation, FakeRegistry, employees
 
 CONTRACT = employees()
 FAKES = FakeRecords.load(CONTRACT, DATA)
@@ -63,7 +63,7 @@ def model() -> Breaks:
 @pytest.fixture(scope="module")
 def client(model: Breaks) -> Iterator[httpx.Client]:
     settings = service_settings(api_max_file_bytes=LIMIT, api_max_files=2, api_body_seconds=2, api_max_records=50)
-    with running(create_app(settings, Shelf(model, knn="1", champion="2"))) as client:
+    with running(create_app(settings, FakeRegistry(model, knn="1", champion="2"))) as client:
         yield client
 
 

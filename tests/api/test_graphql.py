@@ -11,7 +11,7 @@ import pytest
 
 from hearth_api.app import create_app
 from tests.api.running import AS_PAGE, refused, running, service_settings
-from tests.support.models import Shelf, employees, good_record
+from tests.support.models import FakeRegistry, employees, good_record
 
 CONTRACT = employees()
 RECORD = good_record(CONTRACT, Designation=4)
@@ -40,7 +40,7 @@ PREDICT = """query ($records: Records!, $model: String! = "champion") {
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    with running(create_app(service_settings(), Shelf(knn="1", champion="2"))) as client:
+    with running(create_app(service_settings(), FakeRegistry(knn="1", champion="2"))) as client:
         yield client
 
 
@@ -172,7 +172,7 @@ class TestLimits:
         assert client.get("/graphql", params={"query": "{ health { status } }"}).status_code in {400, 405}
 
     def test_needs_a_key_where_predictions_need_one(self) -> None:
-        with running(create_app(service_settings(api_require_key=True), Shelf(champion="2"))) as client:
+        with running(create_app(service_settings(api_require_key=True), FakeRegistry(champion="2"))) as client:
             refused(client.post("/graphql", json={"query": "{ health { status } }"}), 401, "invalid_key")
             answer = client.post("/graphql", json={"query": "{ health { status } }"}, headers=AS_PAGE)
             assert answer.json()["data"]["health"]["status"] == "ok"

@@ -11,13 +11,13 @@ from hearth.contracts import load_contract
 from hearth.registry import RegisteredVersion
 from hearth_api.app import create_app
 from tests.api.running import refused, running, service_settings
-from tests.support.models import DATA, Shelf
+from tests.support.models import DATA, FakeRegistry
 
 HEART = load_contract("heart", DATA)
 FEATURES = [63, 1, 3, 145, 233, 1, 0, 150, 0, 2.3, 0, 0, 1]
 
 
-class HeartShelf(Shelf):
+class HeartShelf(FakeRegistry):
     """A registry of nothing but this data set, with a real model in it, for which every column counts."""
 
     def __init__(self) -> None:

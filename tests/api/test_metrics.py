@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from hearth_api.app import create_app
 from tests.api.running import AS_ADMIN, running, service_settings
-from tests.support.models import Shelf, employees, good_record
+from tests.support.models import FakeRegistry, employees, good_record
 
 GOOD = good_record(employees(), Designation=4)
 HOSTILE = 'x"}{y'
@@ -16,7 +16,7 @@ HOSTILE = 'x"}{y'
 
 @pytest.fixture
 def client() -> Iterator[httpx.Client]:
-    with running(create_app(service_settings(), Shelf(knn="1", champion="2", challenger="3"), checks={})) as client:
+    with running(create_app(service_settings(), FakeRegistry(knn="1", champion="2", challenger="3"), checks={})) as client:
         yield client
 
 
@@ -74,7 +74,7 @@ def test_errors_are_counted_by_code(client: httpx.Client) -> None:
 
 
 def test_a_failure_that_nobody_foresaw_is_counted() -> None:
-    app = create_app(service_settings(), Shelf(), checks={})
+    app = create_app(service_settings(), FakeRegistry(), checks={})
 
     @app.get("/fails")
     async def fails() -> None:
@@ -87,7 +87,7 @@ def test_a_failure_that_nobody_foresaw_is_counted() -> None:
 
 
 def test_what_serves_is_told_and_a_swap_is_counted() -> None:
-    shelf = Shelf(champion="2")
+    shelf = FakeRegistry(champion="2")
     with running(create_app(service_settings(), shelf, checks={})) as client:
         assert value(client, "hearth_model_serving", dataset="employees", alias="champion", version="2") == 1
         assert value(client, "hearth_model_reloads_total", alias="champion", outcome="swapped") == 1
@@ -146,5 +146,5 @@ def test_prometheus_newer_form_is_given_to_who_asks_for_it(client: httpx.Client)
 
 def test_each_application_counts_for_itself(client: httpx.Client) -> None:
     predict(client)
-    with running(create_app(service_settings(), Shelf(champion="2"), checks={})) as other:
+    with running(create_app(service_settings(), FakeRegistry(champion="2"), checks={})) as other:
         assert value(other, "hearth_http_requests_total", route="/predict") == 0

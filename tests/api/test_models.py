@@ -4,49 +4,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pandas as pd
 import pytest
 
-from hearth.errors import RefusedModel, RegistryUnavailable
-from hearth.registry import RegisteredVersion
+from hearth.errors import RefusedModel
 from hearth_api.app import create_app
 from tests.api.running import AS_ADMIN, AS_PAGE, refused, running, service_settings
-from tests.support.models import Shelf, employees
+from tests.support.models import FakeRegistry, employees
 
 CONTRACT = employees()
 
 
-class Away(Shelf):
-    """A registry that answers until it is away, counts how often it is asked, and may hold a version that must not be loaded."""
-
-    def __init__(self, **carried: str) -> None:
-        super().__init__(None, **carried)
-        self.away = False
-        self.asked = 0
-
-    def aliases(self, dataset: str) -> dict[str, str]:
-        self.asked += 1
-        if self.away:
-            raise RegistryUnavailable("MLflow does not answer.")
-        return super().aliases(dataset)
-
-    def version(self, dataset: str, name: str) -> RegisteredVersion:
-        self.asked += 1
-        return super().version(dataset, name)
-
-    def load_with_example(self, version: RegisteredVersion) -> tuple[object, pd.DataFrame]:
-        if version.version == "666":
-            raise RefusedModel("models:/employees/666 holds os.system")
-        return super().load_with_example(version)
+@pytest.fixture(scope="module")
+def registry() -> FakeRegistry:
+    return FakeRegistry(knn="1", champion="2")
 
 
 @pytest.fixture(scope="module")
-def registry() -> Away:
-    return Away(knn="1", champion="2")
-
-
-@pytest.fixture(scope="module")
-def client(registry: Away) -> Iterator[httpx.Client]:
+def client(registry: FakeRegistry) -> Iterator[httpx.Client]:
     with running(create_app(service_settings(), registry)) as client:
         yield client
 
@@ -76,16 +50,17 @@ class TestList:
         }
         assert aliases["svm"]["version"] is None
 
-    def test_nobody_is_asked_for_it(self, client: httpx.Client, registry: Away) -> None:
-        asked = registry.asked
+    def test_nobody_is_asked_for_it(self, client: httpx.Client, registry: FakeRegistry) -> None:
+        asked = registry.calls
         for path in ("/models", "/model-info", "/datasets"):
             assert client.get(path).status_code == 200
 
-        assert registry.asked == asked
+        assert registry.calls == asked
 
     def test_a_version_that_was_refused_is_told_beside_the_one_that_serves(self) -> None:
-        registry = Away(champion="1")
+        registry = FakeRegistry(champion="1")
         with running(create_app(service_settings(), registry)) as client:
+            registry.broken["666"] = RefusedModel("models:/employees/666 holds os.system")
             registry.carried["champion"] = "666"
             client.post("/model/reload", headers=AS_ADMIN)
             champion = aliases_of(client)["champion"]
@@ -95,7 +70,7 @@ class TestList:
             assert (said["version"], said["registered"], said["problem"]) == ("1", "666", "models:/employees/666 holds os.system")
 
     def test_what_is_loaded_is_told_while_the_registry_is_away(self) -> None:
-        registry = Away(champion="1")
+        registry = FakeRegistry(champion="1")
         with running(create_app(service_settings(), registry)) as client:
             registry.away = True
             client.post("/model/reload", headers=AS_ADMIN)
@@ -107,7 +82,7 @@ class TestList:
 
 class TestVersions:
     def test_each_is_listed_the_latest_first_also_one_that_carries_no_alias(self) -> None:
-        registry = Away(champion="2", knn="2", previous="1")
+        registry = FakeRegistry(champion="2", knn="2", previous="1")
         registry.tags |= {"10": {"hearth.gate": "refused"}, "2": {"hearth.gate": "passed"}}
         with running(create_app(service_settings(), registry)) as client:
             body = client.get("/models/employees/versions").json()
@@ -135,13 +110,13 @@ class TestVersions:
         refused(client.get("/models/heartless/versions"), 404, "unknown_dataset")
 
     def test_they_are_not_known_while_the_registry_is_away(self) -> None:
-        registry = Away(champion="1")
+        registry = FakeRegistry(champion="1")
         registry.away = True
         with running(create_app(service_settings(), registry)) as client:
             refused(client.get("/models/employees/versions"), 503, "registry_unavailable")
 
     def test_where_predictions_need_a_key_it_needs_one_too(self) -> None:
-        with running(create_app(service_settings(api_require_key=True), Away(champion="1"))) as client:
+        with running(create_app(service_settings(api_require_key=True), FakeRegistry(champion="1"))) as client:
             refused(client.get("/models/employees/versions"), 401, "invalid_key")
             assert client.get("/models/employees/versions", headers=AS_PAGE).status_code == 200
 

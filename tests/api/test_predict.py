@@ -11,7 +11,7 @@ import pytest
 
 from hearth_api.app import create_app
 from tests.api.running import refused, running, service_settings
-from tests.support.models import ByDesignation, Shelf, employees, good_record
+from tests.support.models import ByDesignation, FakeRegistry, employees, good_record
 
 CONTRACT = employees()
 GOOD = good_record(CONTRACT, Designation=4)
@@ -21,7 +21,7 @@ VALUES = [GOOD[name] for name in CONTRACT.feature_names]
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    with running(create_app(service_settings(api_max_records=300), Shelf(knn="1", champion="2"))) as client:
+    with running(create_app(service_settings(api_max_records=300), FakeRegistry(knn="1", champion="2"))) as client:
         yield client
 
 
@@ -182,7 +182,7 @@ class Gated(ByDesignation):
 
 def test_few_records_are_answered_while_many_are_being_scored() -> None:
     model = Gated()
-    with running(create_app(service_settings(api_max_records=2000), Shelf(model, champion="1"))) as client:
+    with running(create_app(service_settings(api_max_records=2000), FakeRegistry(model, champion="1"))) as client:
         many: list[httpx.Response] = []
         content = json.dumps({"data": [GOOD] * 1001})
         thread = threading.Thread(target=lambda: many.append(client.post("/predict", content=content)))
@@ -199,7 +199,7 @@ def test_few_records_are_answered_while_many_are_being_scored() -> None:
 
 
 def test_a_moved_alias_is_followed_without_a_restart_and_without_a_failed_request() -> None:
-    shelf = Shelf(champion="1")
+    shelf = FakeRegistry(champion="1")
     with running(create_app(service_settings(alias_poll_seconds=0.05), shelf)) as client:
         assert client.post("/predict", json={"data": [GOOD]}).json()["version"] == "1"
         shelf.carried["champion"] = "2"

@@ -6,25 +6,22 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pandas as pd
 import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
-from deploy.embedded.temporary_servers import ObjectStore
 from hearth.errors import RefusedModel, StreamUnavailable
-from hearth.registry import RegisteredVersion
 from hearth_api.app import create_app
 from hearth_api.readiness import Check
 from tests.api.running import AS_ADMIN, refused, running, service_settings
-from tests.support.models import Shelf, employees, good_record
+from tests.support.models import FakeRegistry, employees, good_record
 
 GOOD = good_record(employees(), Designation=4)
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    with running(create_app(service_settings(), Shelf(knn="1", champion="2"), checks={})) as client:
+    with running(create_app(service_settings(), FakeRegistry(knn="1", champion="2"), checks={})) as client:
         yield client
 
 
@@ -64,7 +61,7 @@ class TestRequestId:
         assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
 
     def test_a_failure_that_nobody_foresaw_has_one_and_tells_nothing_else(self, caplog: pytest.LogCaptureFixture) -> None:
-        app = create_app(service_settings(), Shelf(), checks={})
+        app = create_app(service_settings(), FakeRegistry(), checks={})
 
         @app.get("/fails")
         async def fails() -> None:
@@ -96,7 +93,7 @@ def forgotten() -> None:
 
 class TestReady:
     def test_with_all_servers_there_and_every_alias_served_it_is(self) -> None:
-        status, body = ready(create_app(service_settings(), Shelf(champion="1"), checks={"redis": lambda: None}))
+        status, body = ready(create_app(service_settings(), FakeRegistry(champion="1"), checks={"redis": lambda: None}))
 
         assert (status, body["status"], body["following"]) == (200, "ready", True)
         assert body["servers"]["redis"]["ok"]
@@ -104,7 +101,7 @@ class TestReady:
 
     @pytest.mark.parametrize(("check", "said"), [(broken, "The stream does not answer"), (forgotten, "nobody knows: KeyError")])
     def test_a_server_that_is_away_is_named_with_how_it_is_missing(self, check: Check, said: str) -> None:
-        status, body = ready(create_app(service_settings(), Shelf(champion="1"), checks={"redis": check, "s3": lambda: None}))
+        status, body = ready(create_app(service_settings(), FakeRegistry(champion="1"), checks={"redis": check, "s3": lambda: None}))
 
         assert (status, body["error"], body["status"]) == (503, "not_ready", "not_ready")
         assert body["detail"] == f"redis: {said}"
@@ -118,7 +115,7 @@ class TestReady:
             asked.append(1)
             answers.wait(30)
 
-        with running(create_app(service_settings(), Shelf(champion="1"), checks={"mlflow": hang})) as client:
+        with running(create_app(service_settings(), FakeRegistry(champion="1"), checks={"mlflow": hang})) as client:
             details = [client.get("/ready").json()["detail"] for _ in range(3)]
             answers.set()
 
@@ -126,13 +123,14 @@ class TestReady:
         assert len(asked) == 1
 
     def test_without_a_champion_of_the_default_data_set_it_is_not(self) -> None:
-        status, body = ready(create_app(service_settings(), Shelf(knn="1"), checks={}))
+        status, body = ready(create_app(service_settings(), FakeRegistry(knn="1"), checks={}))
 
         assert status == 503
         assert body["detail"] == "employees@champion: no version carries this alias yet. Run a training first"
 
     def test_a_refused_version_is_told_and_the_one_before_keeps_it_ready(self) -> None:
-        registry = Refusing(champion="1")
+        registry = FakeRegistry(champion="1")
+        registry.broken["2"] = RefusedModel("models:/employees/2 holds os.system")
         with running(create_app(service_settings(), registry, checks={})) as client:
             registry.carried["champion"] = "2"
             client.post("/model/reload", headers=AS_ADMIN)
@@ -143,14 +141,16 @@ class TestReady:
         assert (champion["version"], champion["registered"], champion["problem"]) == ("1", "2", "models:/employees/2 holds os.system")
 
     def test_a_refused_version_with_none_before_it_makes_it_unready(self) -> None:
-        status, body = ready(create_app(service_settings(), Refusing(knn="2", champion="1"), checks={}))
+        registry = FakeRegistry(knn="2", champion="1")
+        registry.broken["2"] = RefusedModel("models:/employees/2 holds os.system")
+        status, body = ready(create_app(service_settings(), registry, checks={}))
 
         assert status == 503
         assert body["detail"] == "employees@knn: models:/employees/2 holds os.system"
 
     def test_servers_that_are_not_there_are_named_all_at_once(self) -> None:
         away = service_settings(s3_endpoint_url="http://127.0.0.1:9")
-        status, body = ready(create_app(away, Shelf(champion="1")))
+        status, body = ready(create_app(away, FakeRegistry(champion="1")))
 
         assert status == 503
         assert {name for name, server in body["servers"].items() if not server["ok"]} == {"mlflow", "s3", "redis", "postgresql"}
@@ -161,30 +161,6 @@ class TestReady:
             "postgresql": "127.0.0.1:9/predictions",
         }
         assert body["servers"]["mlflow"]["problem"].endswith("(Connection refused)")
-
-    def test_the_real_servers_answer(self, mlflow_uri: str, valkey_url: str, object_store: ObjectStore, fresh_database: str) -> None:
-        there = service_settings(
-            mlflow_tracking_uri=mlflow_uri,
-            redis_url=valkey_url,
-            s3_endpoint_url=object_store.endpoint_url,
-            predictions_url=fresh_database,
-        )
-        _, body = ready(create_app(there, Shelf(champion="1")))
-
-        assert {name for name, server in body["servers"].items() if server["ok"]} == {"mlflow", "s3", "redis"}, body["detail"]
-        assert "run `python -m hearth store migrate`" in body["servers"]["postgresql"]["problem"]
-
-
-class Refusing(Shelf):
-    """A registry whose second version must not be loaded."""
-
-    def __init__(self, **carried: str) -> None:
-        super().__init__(None, **carried)
-
-    def load_with_example(self, version: RegisteredVersion) -> tuple[object, pd.DataFrame]:
-        if version.version == "2":
-            raise RefusedModel("models:/employees/2 holds os.system")
-        return super().load_with_example(version)
 
 
 class TestDocumentation:

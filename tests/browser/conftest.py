@@ -9,8 +9,9 @@ from playwright.sync_api import Browser, Page, expect
 from deploy.embedded import temporary_servers
 from tests.browser.chromium import chromium
 from tests.browser.site import Site, site_of
+from tests.support.waiting import LIMIT_SECONDS
 
-_MILLISECONDS = 30_000.0
+_MILLISECONDS = LIMIT_SECONDS * 1_000
 
 
 @pytest.fixture(scope="session", autouse=True)

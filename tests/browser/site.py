@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,13 +25,13 @@ from hearth.streaming.messages import encode
 from hearth_api.app import create_app
 from tests.api.running import ADMIN_KEY, running, service_settings
 from tests.support.models import DATA, employees
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = employees()
 HEART = load_contract("heart", DATA)
 FAMILIES = ("knn", "svm")  # the first is the champion, the second the one before
 _ALIASES = 6  # of these two families, champion, previous, and of heart one family and the champion
-_START_SECONDS = 60.0
 _ROWS = 400
 
 
@@ -64,7 +63,7 @@ class Site:
             record_predictions="all",
         )
         client = self._rest.enter_context(running(create_app(settings), self.port))
-        until(lambda: len([alias for alias in _served(client.get("/models").json()) if alias]) >= _ALIASES)
+        wait_until(lambda: len([alias for alias in _served(client.get("/models").json()) if alias]) >= _ALIASES)
 
     def stop_rest(self) -> None:
         self._rest.close()
@@ -86,7 +85,7 @@ class Site:
     def stop_worker(self) -> None:
         if self._worker is not None:
             self._worker.send_signal(signal.SIGTERM)
-            self._worker.wait(30)
+            self._worker.wait(LIMIT_SECONDS)
             self._worker = None
 
     def send(self, record: dict[str, object]) -> None:
@@ -166,23 +165,16 @@ def _page(site: Site, log: Path) -> Iterator[str]:
         )
         try:
             url = f"http://127.0.0.1:{port}"
-            until(lambda: process.poll() is not None or health.http_ok(f"{url}/_stcore/health"))
+            wait_until(lambda: process.poll() is not None or health.http_ok(f"{url}/_stcore/health"))
             assert process.poll() is None, log.read_text("utf-8")
             yield url
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(LIMIT_SECONDS)
 
 
 def _kept() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("HEARTH_", "STREAMLIT_"))}
-
-
-def until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while not reached():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.05)
 
 
 def with_a_bad_row(count: int) -> pd.DataFrame:

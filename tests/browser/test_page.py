@@ -11,8 +11,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from hearth.fakes import FakeRecords
 from tests.browser.person import choose, metric, opened, upload
-from tests.browser.site import CONTRACT, HEART, Site, csv_with_a_bad_row, until, with_a_bad_row
+from tests.browser.site import CONTRACT, HEART, Site, csv_with_a_bad_row, with_a_bad_row
 from tests.support.models import DATA, good_record
+from tests.support.waiting import wait_until
 
 RECORD = good_record(CONTRACT, Designation=3)
 LOADS_AN_IMAGE = "**her** ![a](http://example.org/a.png)"  # if it were taken for Markdown
@@ -62,7 +63,7 @@ def test_a_form_from_the_contract_is_filled_and_two_versions_answer_side_by_side
     expect(charts).to_have_count(3)
     expect(page.get_by_text(re.compile(r"Why version \d+ says"))).to_be_visible()
     said = metric(page, "champion: version").inner_text()
-    until(lambda: (before + 1, None, said) in of_champion(site))  # recording is behind the answer, on no caller's time
+    wait_until(lambda: (before + 1, None, said) in of_champion(site))  # recording is behind the answer, on no caller's time
 
 
 def test_another_data_set_has_a_form_of_its_own_in_the_words_of_its_contract_and_sends_codes(page: Page, site: Site) -> None:
@@ -83,7 +84,7 @@ def test_another_data_set_has_a_form_of_its_own_in_the_words_of_its_contract_and
         answer = httpx.get(f"http://127.0.0.1:{site.port}/predictions", params={"dataset": "heart"}).json()
         return [(one["record"]["cp"], one["label"]) for one in answer["predictions"]]
 
-    until(lambda: stored() == [(3, said)])
+    wait_until(lambda: stored() == [(3, said)])
 
 
 def test_a_file_with_a_bad_row_is_scored_the_row_is_shown_with_its_reason_and_the_result_is_downloaded(page: Page, site: Site) -> None:
@@ -163,7 +164,7 @@ def test_the_live_view_moves_while_predictions_and_dead_letters_come(page: Page,
 
     expect(dead).to_have_text(str(letters + 1))
     expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(1)
-    until(lambda: number(rate) >= before + 50)
+    wait_until(lambda: number(rate) >= before + 50)
     page.get_by_text("The latest dead letters").click()
     letter = page.get_by_test_id("stExpanderDetails").get_by_role("row").filter(has_text=LOADS_AN_IMAGE)
     expect(letter.last).to_contain_text("invalid_records: row 0, 'Gender'")

@@ -1,6 +1,7 @@
 """docs/add-a-dataset.md, followed to the letter: its data set has DAGs, and they end in versions under aliases."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,16 +22,12 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> guide.Guide:
 
 
 @pytest.fixture(scope="module")
-def env(
-    followed: guide.Guide, tmp_path_factory: pytest.TempPathFactory, object_store: ObjectStoreServer, mlflow_uri: str
-) -> dict[str, str]:
-    env = airflow_home.environment(
-        tmp_path_factory.mktemp("airflow"),
+def env(followed: guide.Guide, object_store: ObjectStoreServer, mlflow_uri: str, airflow_folder: Path) -> dict[str, str]:
+    return airflow_home.environment(
+        airflow_folder,
         **airflow_home.servers(object_store, mlflow_uri),
         HEARTH_DATA_DIR=str(followed.data),
     )
-    airflow_home.migrate(env)
-    return env
 
 
 def test_its_dags_are_there_beside_those_of_the_other_data_sets(env: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,15 +30,14 @@ def test_its_entry_passes_the_tests_of_the_catalogue(followed: guide.Guide) -> N
 
 @pytest.mark.timeout(600)
 def test_its_dag_trains_a_version_that_passes_the_gate_and_has_the_alias(
-    followed: guide.Guide, tmp_path_factory: pytest.TempPathFactory, object_store: ObjectStoreServer, mlflow_uri: str
+    followed: guide.Guide, object_store: ObjectStoreServer, mlflow_uri: str, airflow_folder: Path
 ) -> None:
     env = airflow_home.environment(
-        tmp_path_factory.mktemp("airflow"),
+        airflow_folder,
         **airflow_home.servers(object_store, mlflow_uri),
         HEARTH_DATA_DIR=str(followed.data),
         PYTHONPATH=followed.python_path,
     )
-    airflow_home.migrate(env)
     upload = [sys.executable, "-m", "hearth", "data", "upload", "--dataset", "heart", "--rows", "800"]
     subprocess.run(upload, env={**env, "HEARTH_ROOT": str(ROOT), "HEARTH_STATE_DIR": str(followed.root)}, cwd=ROOT, check=True)
 

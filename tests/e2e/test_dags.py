@@ -23,15 +23,12 @@ DAGS = ("etl_mlflow", "train_knn", "train_svm", "train_lightgbm")
 
 
 @pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory, object_store: ObjectStoreServer, mlflow_uri: str) -> dict[str, str]:
-    home = tmp_path_factory.mktemp("airflow")
-    env = airflow_home.environment(
-        home,
+def env(object_store: ObjectStoreServer, mlflow_uri: str, airflow_folder: Path) -> dict[str, str]:
+    return airflow_home.environment(
+        airflow_folder,
         **airflow_home.servers(object_store, mlflow_uri),
         HEARTH_ALIAS_POLL_SECONDS="1",
     )
-    airflow_home.migrate(env)
-    return env
 
 
 def upload(store: ObjectStore, rows: int, seed: int) -> None:

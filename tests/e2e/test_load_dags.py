@@ -39,17 +39,18 @@ def table(database: str) -> BatchTable:
 
 @pytest.fixture(scope="module")
 def env(
-    tmp_path_factory: pytest.TempPathFactory, object_store: temporary_servers.ObjectStore, source_url: str, database: str
+    object_store: temporary_servers.ObjectStore,
+    source_url: str,
+    database: str,
+    airflow_folder: Path,
 ) -> dict[str, str]:
-    env = airflow_home.environment(
-        tmp_path_factory.mktemp("airflow"),
+    return airflow_home.environment(
+        airflow_folder,
         **airflow_home.storage(object_store),
         HEARTH_BATCH_API_URL=source_url,
         HEARTH_DATA_DB_URL=database,
         HEARTH_LOAD_DATA_WAIT_SECONDS="1",
     )
-    airflow_home.migrate(env)
-    return env
 
 
 def run(env: dict[str, str], conf: dict[str, dict[str, object]], *steps: str) -> States:

@@ -87,16 +87,18 @@ def api_url(folder: Path, mlflow_uri: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def env(
-    tmp_path_factory: pytest.TempPathFactory, folder: Path, object_store: temporary_servers.ObjectStore, mlflow_uri: str, api_url: str
+    folder: Path,
+    object_store: temporary_servers.ObjectStore,
+    mlflow_uri: str,
+    api_url: str,
+    airflow_folder: Path,
 ) -> dict[str, str]:
-    env = airflow_home.environment(
-        tmp_path_factory.mktemp("airflow"),
+    return airflow_home.environment(
+        airflow_folder,
         HEARTH_DATA_DIR=str(folder),
         **airflow_home.servers(object_store, mlflow_uri),
         HEARTH_API_URL=api_url,
     )
-    airflow_home.migrate(env)
-    return env
 
 
 def run(env: dict[str, str], conf: dict[str, object]) -> dict[str, Any]:

@@ -4,10 +4,10 @@ import asyncio
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import grpc
 import numpy as np
@@ -21,11 +21,12 @@ from sklearn.pipeline import Pipeline
 from grpc_service.server import running_server
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
-from hearth.errors import ModelUnavailable, RegistryUnavailable
+from hearth.errors import ModelUnavailable
 from hearth.modelling.features import build_features
 from hearth.registry import RegisteredVersion
 from hearth.serving.model_follower import ModelFollower
 from hearth.settings import GrpcSettings
+from tests.support.fake_registry import FakeRegistry
 from tests.support.samples import EMPLOYEES, ROOT, sample_rows
 
 WHEN = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -83,28 +84,25 @@ class Broken(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         return np.tile([0.2, 0.7, 0.1], (len(X), 1))
 
 
-@dataclass
-class Shelf:
-    """A registry in memory: version by alias, pipeline by version. It can be away."""
+class Shelf(FakeRegistry):
+    """Holds fitted pipelines by version."""
 
-    carried: dict[str, str] = field(default_factory=dict)
-    pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
-    away: bool = False
+    digest = "0a1b"
+    created = WHEN
+    metrics: ClassVar[Mapping[str, float]] = {"macro_f1": 0.81}
 
-    def aliases(self, _: str) -> dict[str, str]:
-        if self.away:
-            raise RegistryUnavailable("MLflow does not answer.")
-        return dict(self.carried)
+    def __init__(
+        self, carried: Mapping[str, str] | None = None, pipelines: Mapping[str, Pipeline] | None = None, *, away: bool = False
+    ) -> None:
+        super().__init__(**(carried or {}))
+        self.models = dict(pipelines or {})
+        self.tags = {version: {"hearth.family": self.family} for version in self.models}
+        self.away = away
 
-    def version(self, dataset: str, name: str) -> RegisteredVersion:
-        if self.away:
-            raise RegistryUnavailable("MLflow does not answer.")
-        if name not in self.pipelines:
-            raise ModelUnavailable(dataset, name, "no such version.")
-        return RegisteredVersion(dataset, name, "knn", "0a1b", f"run-{name}", WHEN, {"macro_f1": 0.81}, {"hearth.family": "knn"})
-
-    def load_with_example(self, version: RegisteredVersion) -> tuple[Pipeline, pd.DataFrame]:
-        return self.pipelines[version.version], sample_rows(EMPLOYEES, 4)[0]
+    def load_with_example(self, version: RegisteredVersion) -> tuple[object, pd.DataFrame]:
+        if version.version not in self.models:
+            raise ModelUnavailable(version.dataset, version.version, "no such version.")
+        return super().load_with_example(version)[0], sample_rows(EMPLOYEES, 4)[0]
 
 
 def settings(**changes: object) -> GrpcSettings:

@@ -1,31 +1,26 @@
 """The process and the client program, as a user starts them; and the committed code of the interface."""
 
-import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
-import grpc
 import pytest
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from deploy.embedded.health import grpc_serves
 from deploy.embedded.services import SERVICES
 from deploy.embedded.temporary_servers import free_ports
 from grpc_service import client
 from grpc_service.health import SERVICE
-from grpc_service.v1 import prediction_pb2 as pb
-from grpc_service.v1.prediction_pb2_grpc import PredictionStub
 from hearth.contracts import load_contract
 from hearth.contracts.records import check_records
-from tests.grpc.service import Service, Shelf, fitted, health_stub, serving
-from tests.support.samples import EMPLOYEES, REAL_EXTRACT, ROOT
+from tests.grpc.service import Service, Shelf, fitted, serving
+from tests.support.real_files import require_real_file
+from tests.support.samples import EMPLOYEES, ROOT
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -34,70 +29,12 @@ def service() -> Iterator[Service]:
         yield made
 
 
-@contextmanager
-def process(port: int, registry: int, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """The server as the stack starts it, with a registry at a port where nobody listens; its log is `server.log`."""
-    environment: Mapping[str, str] = {
-        **os.environ,
-        "HEARTH_GRPC_PORT": str(port),
-        "HEARTH_MLFLOW_TRACKING_URI": f"http://127.0.0.1:{registry}",
-        "HEARTH_DATA_DIR": str(ROOT / "data"),
-        "HEARTH_GRPC_METRICS_PORT": "0",
-        "HEARTH_RECORD_PREDICTIONS": "none",
-    }
-    with (folder / "server.log").open("wb") as log:
-        command = [sys.executable, "-m", "grpc_service.server"]
-        started = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-        try:
-            yield started
-        finally:
-            started.kill()
-            started.wait(10)
-
-
-def test_the_process_is_healthy_without_a_registry_says_why_it_cannot_predict_and_stops_at_sigterm(tmp_path: Path) -> None:
-    port, registry = free_ports(2)
-    with process(port, registry, tmp_path) as started:
-        deadline = time.monotonic() + 30
-        while not grpc_serves(port):
-            assert time.monotonic() < deadline
-            assert started.poll() is None, (tmp_path / "server.log").read_text()
-            time.sleep(0.05)
-        assert not grpc_serves(port, SERVICE)
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            assert health_stub(channel).Check(HealthCheckRequest(service=SERVICE)).status == HealthCheckResponse.NOT_SERVING
-            with pytest.raises(grpc.RpcError) as caught:
-                PredictionStub(channel).Predict(pb.PredictRequest(records=[pb.Record()]))
-            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-
-        started.send_signal(signal.SIGTERM)
-
-        assert started.wait(10) == 0
-    log = (tmp_path / "server.log").read_text()
-    assert f"listening on 127.0.0.1:{port}" in log
-    assert log.rstrip().endswith("stopped")
-    assert "Traceback" not in log
-
-
-def test_a_taken_port_is_named_with_the_setting_to_change(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with process(port, 9, tmp_path) as started:
-            assert started.wait(60) == 1
-
-    log = (tmp_path / "server.log").read_text()
-    assert f"Nothing can listen on 127.0.0.1:{port}; is another process there? Change HEARTH_GRPC_HOST or HEARTH_GRPC_PORT." in log
-    assert "Traceback" not in log
-
-
 def test_the_stack_asks_the_standard_health_service_with_nothing_but_the_standard_library(service: Service) -> None:
     port = int(service.address.rpartition(":")[2])
     [entry] = [entry for entry in SERVICES if entry.name == "grpc"]
 
     assert entry.is_healthy({"HEARTH_GRPC_PORT": str(port)})
-    deadline = time.monotonic() + 10
-    while not grpc_serves(port, SERVICE):
-        assert time.monotonic() < deadline
+    wait_until(lambda: grpc_serves(port, SERVICE))
     assert not grpc_serves(port, "weather")
     assert not grpc_serves(free_ports(1)[0])
 
@@ -179,12 +116,11 @@ class TestClient:
 
         assert list(check_records(heart, records)[0].values()) == [61, 0, 2, 141, 239, 1, 0, 148, 0, 1.7, 1, 1, 2]
 
-    @pytest.mark.skipif(not REAL_EXTRACT.exists(), reason="the real extract is not beside the checkout")
     @pytest.mark.parametrize("form", [[], ["--packed"]], ids=["records", "packed"])
     def test_rows_of_the_real_file_are_scored_as_they_are(
         self, service: Service, capsys: pytest.CaptureFixture[str], form: list[str]
     ) -> None:
-        assert client.main(["--address", service.address, "--file", str(REAL_EXTRACT), "--records", "500", *form]) == 0
+        assert client.main(["--address", service.address, "--file", str(require_real_file("employees")), "--records", "500", *form]) == 0
 
         assert "500 of 500 records scored" in capsys.readouterr().out
 

@@ -19,6 +19,7 @@ from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
 from tests.grpc.service import WHEN, Broken, Gated, Service, Shelf, error_in, fitted, health_stub, serving, settings
 from tests.support.samples import EMPLOYEES, records, sample_rows
+from tests.support.waiting import wait_until
 
 FRAME, _ = sample_rows(EMPLOYEES, 300, seed=5)
 RECORDS = records(FRAME)
@@ -90,9 +91,7 @@ class TestPredict:
         with serving(shelf) as service:
             assert service.stub.Predict(request(RECORDS[:1], alias="knn")).version == "1"
             shelf.carried["knn"] = "2"
-            deadline = time.monotonic() + 10
-            while service.stub.Predict(request(RECORDS[:1], alias="knn")).version != "2":
-                assert time.monotonic() < deadline
+            wait_until(lambda: service.stub.Predict(request(RECORDS[:1], alias="knn")).version == "2")
 
 
 class TestErrors:

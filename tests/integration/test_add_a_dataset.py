@@ -12,7 +12,7 @@ from deploy.embedded import temporary_servers
 from tests.browser.chromium import chromium
 from tests.support import guide
 from tests.support.stack import Addresses, Stack, stack_of
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 AT = "127.0.0.1:8800"  # where the page says that REST is
 
@@ -89,13 +89,13 @@ def test_grpc_scores_its_file(followed: guide.Guide, stack: Stack) -> None:
 
 def test_the_worker_scores_what_comes_over_the_stream_and_stores_it(followed: guide.Guide, stack: Stack, api: httpx.Client) -> None:
     [message_id] = asked(followed, stack, "stream")["message_ids"]
-    until(lambda: api.get(f"/predictions/{message_id}").json()["status"] == "scored")
+    wait_until(lambda: api.get(f"/predictions/{message_id}").json()["status"] == "scored")
 
     assert [stored["label"] for stored in api.get(f"/predictions/{message_id}").json()["predictions"]] == ["Malignant"]
 
     followed.run("producer", stack.settings)
 
-    until(lambda: len(streamed(api)) >= 40)
+    wait_until(lambda: len(streamed(api)) >= 40)
     assert {stored["dataset"] for stored in streamed(api)} == {"tumours"}
 
 
@@ -106,7 +106,7 @@ def streamed(api: httpx.Client) -> list[Any]:
 
 
 def test_the_page_has_a_form_for_it(stack: Stack) -> None:
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=LIMIT_SECONDS * 1_000)
     with chromium() as browser, browser.new_page() as page:
         page.goto(f"http://127.0.0.1:{stack.page_port}")
         page.get_by_role("combobox", name="Data set").click()

@@ -18,7 +18,7 @@ from hearth.predictions.migration import migrate
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
 from tests.support import waiting
-from tests.support.models import Shelf, employees, good_record
+from tests.support.models import FakeRegistry, employees, good_record
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
 RECORD = {
@@ -56,7 +56,9 @@ def store(fresh_database: str) -> Iterator[PredictionStore]:
 @pytest.fixture
 def client(store: PredictionStore, fresh_database: str) -> Iterator[httpx.Client]:
     assert store.page(1) == []  # the table is there
-    with running(create_app(service_settings(predictions_url=fresh_database, record_predictions="all"), Shelf(champion="2"))) as client:
+    with running(
+        create_app(service_settings(predictions_url=fresh_database, record_predictions="all"), FakeRegistry(champion="2"))
+    ) as client:
         yield client
 
 
@@ -83,7 +85,7 @@ def test_what_was_answered_is_stored_and_found_by_its_id(client: httpx.Client) -
         edges = client.post("/graphql", json={"query": query}).json()["data"]["predictions"]["edges"]
         return {edge["node"]["messageId"] for edge in edges if edge["node"]["source"] == "graphql"}
 
-    waiting.until(lambda: stored() == ids)
+    waiting.wait_until(lambda: stored() == ids)
 
 
 def test_what_is_stored_while_somebody_watches_is_told_once_and_nothing_older(store: PredictionStore, client: httpx.Client) -> None:

@@ -24,7 +24,7 @@ from hearth.streaming.producer.fake_messages import FakeMessage
 from hearth.streaming.retrying import Retrier
 from tests.support.models import DATA, carry, employees
 from tests.support.sources import batch_contract
-from tests.support.waiting import LIMIT_SECONDS, until
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 from utils import fake_data_producer
 from utils.fake_data_producer import produce, with_empty_drift
 
@@ -187,11 +187,11 @@ def test_of_all_data_sets_only_those_with_a_model_are_sent_and_the_others_join_w
         assert writer.length() == 0
 
         carry(mlflow_uri, first, "champion")
-        until(lambda: writer.length() >= 20)
+        wait_until(lambda: writer.length() >= 20)
         assert asked(valkey_url, writer._name) == {(first, "champion")}
 
         carry(mlflow_uri, second, "knn")
-        until(lambda: (second, "knn") in asked(valkey_url, writer._name))
+        wait_until(lambda: (second, "knn") in asked(valkey_url, writer._name))
     finally:
         process.terminate()
         _, log = process.communicate(timeout=LIMIT_SECONDS)

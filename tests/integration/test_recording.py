@@ -22,8 +22,9 @@ from hearth.serving.recording.challenge_report import main as agreement_main
 from hearth.serving.recording.challenge_report import stored_challenges
 from hearth.serving.recording.recorder import Recorder
 from hearth.serving.recording.request_ids import unique_id
-from tests.support.recording import CONTRACTS, RECORDS, Always, Loaded, loaded, scored, settings, wait_until
+from tests.support.recording import CONTRACTS, RECORDS, Always, Loaded, loaded, scored, settings
 from tests.support.samples import EMPLOYEES, ROOT
+from tests.support.waiting import wait_until
 
 CHAMPION = loaded("champion", "1", Always(1))
 
@@ -237,7 +238,8 @@ def test_signals_to_the_whole_group_leave_the_writing_process_its_work(url: str)
 
 def test_the_writing_process_of_a_service_that_was_killed_ends_too(url: str) -> None:
     program = (
-        "import sys, time; from tests.support.recording import *; from hearth.serving.recording.recorder import Recorder\n"
+        "import sys, time; from tests.support.recording import *; from tests.support.waiting import wait_until\n"
+        "from hearth.serving.recording.recorder import Recorder\n"
         "model = loaded('champion', '1', Always(1))\n"
         "with Recorder(settings(sys.argv[1]), CONTRACTS, Loaded()) as recorder:\n"
         "    recorder.record(model, *scored(model, 2), 'a.1', 'rest')\n"

@@ -23,7 +23,7 @@ from hearth.streaming.dead_letters import DeadLetters
 from hearth.streaming.messages import encode
 from hearth.streaming.replay import Choice, Replay, chosen
 from tests.support.models import DATA, employees, good_record
-from tests.support.waiting import LIMIT_SECONDS, until
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.support.worker_process import SECONDS_A_BATCH
 
 ROOT = Path(__file__).parents[2]
@@ -311,14 +311,14 @@ def test_put_back_messages_are_scored_once_under_their_first_id(bench: Bench, fr
     worker = bench.start(module="tests.support.worker_process")
     try:
         with PredictionStore(fresh_database) as store:
-            until(lambda: len(bench.dead()) == 2 and len(store.of_message(mixed)) == 1)
+            wait_until(lambda: len(bench.dead()) == 2 and len(store.of_message(mixed)) == 1)
             before = store.of_message(mixed)
             assert store.of_message(lost) == []
 
             assert bench.run("--all", "--set", "alias=champion").stdout == "2 messages are back on the stream.\n"
 
-            until(lambda: len(bench.dead()) == 1 and len(store.of_message(lost)) == 2)
-            until(lambda: bench.redis.xlen(bench.name) == 0)
+            wait_until(lambda: len(bench.dead()) == 1 and len(store.of_message(lost)) == 2)
+            wait_until(lambda: bench.redis.xlen(bench.name) == 0)
             assert [found.row for found in store.of_message(lost)] == [0, 1]
             assert store.of_message(mixed) == before
     finally:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from deploy.embedded import temporary_servers
-from hearth.errors import RegistryUnavailable, StreamFull, StreamUnavailable, UnknownMessage
+from hearth.errors import StreamFull, StreamUnavailable, UnknownMessage
 from hearth.predictions import Prediction, PredictionStore
 from hearth.predictions.migration import migrate
 from hearth.settings import WorkerSettings
@@ -35,8 +35,8 @@ from hearth.streaming.retrying import Retrier
 from hearth.streaming.worker.worker import Worker
 from hearth_api.app import create_app
 from tests.api.running import refused, running, service_settings
-from tests.support.models import Shelf, employees, good_record, served
-from tests.support.waiting import LIMIT_SECONDS, until
+from tests.support.models import FakeRegistry, employees, good_record, served
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 BOUND = 20
 CONTRACT = employees()
@@ -79,7 +79,7 @@ class Site:
         with (
             StreamConsumer(self.valkey_url, self.name, "workers", "one", BOUND) as stream,
             PredictionStore(self.database_url) as store,
-            served(Shelf(champion="3", knn="3")) as models,
+            served(FakeRegistry(champion="3", knn="3")) as models,
         ):
             contracts = {"employees": CONTRACT}
             worker = Worker(stream=stream, store=store, models=models, contracts=contracts, settings=settings, retrier=Retrier(stop))
@@ -119,7 +119,7 @@ def worker_settings(site: Site) -> WorkerSettings:
 
 
 @contextmanager
-def site_of(valkey_url: str, database_url: str, registry: Shelf, **changes: object) -> Iterator[Site]:
+def site_of(valkey_url: str, database_url: str, registry: FakeRegistry, **changes: object) -> Iterator[Site]:
     name = f"stream-{uuid4().hex}"
     settings = service_settings(redis_url=valkey_url, predictions_url=database_url, stream_name=name, stream_max_length=BOUND, **changes)
     with running(create_app(settings, registry)) as client:
@@ -137,7 +137,7 @@ def database_url(postgres_url: str) -> str:
 
 @pytest.fixture(scope="module")
 def shared_site(valkey_url: str, database_url: str) -> Iterator[Site]:
-    with site_of(valkey_url, database_url, Shelf(champion="3", knn="3")) as site:
+    with site_of(valkey_url, database_url, FakeRegistry(champion="3", knn="3")) as site:
         yield site
 
 
@@ -158,7 +158,7 @@ class TestQueue:
         assert {site.status(id_) for id_ in body["message_ids"]} == {"queued"}
 
         with site.working():
-            until(lambda: [site.status(id_) for id_ in (first, second, third)] == ["scored"] * 3)
+            wait_until(lambda: [site.status(id_) for id_ in (first, second, third)] == ["scored"] * 3)
         assert [site.outcome(id_)["predictions"][0]["label"] for id_ in (first, second, third)] == ["Low", "Medium", "High"]
         [stored] = site.outcome(third)["predictions"]
         assert stored["probabilities"] == pytest.approx({"Low": 0.1, "Medium": 0.1, "High": 0.8})
@@ -170,7 +170,7 @@ class TestQueue:
         ids = site.queued(*map(record, levels), batch=3)
         assert len(ids) == 3
         with site.working():
-            until(lambda: site.status(ids[2]) == "scored")
+            wait_until(lambda: site.status(ids[2]) == "scored")
         rows = [(id_, stored["row"], stored["record"]["Designation"]) for id_ in ids for stored in site.outcome(id_)["predictions"]]
         assert rows == [(ids[i // 3], i % 3, level) for i, level in enumerate(levels)]
 
@@ -212,17 +212,15 @@ class TestQueue:
     def test_while_the_registry_is_away_records_are_queued_for_workers_that_have_the_model(
         self, valkey_url: str, database_url: str
     ) -> None:
-        class Away(Shelf):
-            def aliases(self, dataset: str) -> dict[str, str]:
-                raise RegistryUnavailable(f"MLflow does not answer about {dataset}")
-
-        with site_of(valkey_url, database_url, Away()) as site:
+        registry = FakeRegistry()
+        registry.away = True
+        with site_of(valkey_url, database_url, registry) as site:
             site.queued(record(1))
             assert site.redis.xlen(site.name) == 1
 
     def test_while_the_stream_is_away_that_is_said_and_predictions_go_on(self, database_url: str) -> None:
         away = f"redis://127.0.0.1:{temporary_servers.free_port()}/0"
-        with site_of(away, database_url, Shelf(champion="3")) as site:
+        with site_of(away, database_url, FakeRegistry(champion="3")) as site:
             answer = site.queue(record(1))
             refused(answer, 503, "stream_unavailable")
             assert int(answer.headers["retry-after"]) >= 1
@@ -241,7 +239,7 @@ class TestBackpressure:
         refused(site.queue(record(1)), 429, "stream_full")
 
         with site.working():
-            until(lambda: site.queue(record(1)).status_code == 202)
+            wait_until(lambda: site.queue(record(1)).status_code == 202)
 
     def test_requests_at_the_same_time_never_pass_the_bound_together(self, site: Site) -> None:
         def send(_: int) -> tuple[int, int]:
@@ -257,7 +255,7 @@ class TestBackpressure:
         site.redis.xgroup_create(site.name, "audit", id="0", mkstream=True)
         ids = site.queued(*[record(1)] * BOUND)
         with site.working():
-            until(lambda: site.client.get(f"/predictions/{ids[-1]}").json()["predictions"] != [])
+            wait_until(lambda: site.client.get(f"/predictions/{ids[-1]}").json()["predictions"] != [])
             refused(site.queue(record(1)), 429, "stream_full")
         assert site.redis.xlen(site.name) == BOUND
         assert site.status(ids[0]) == "queued", "for the other group"
@@ -292,7 +290,7 @@ class TestOutcome:
                 ]
             )
         with site.working():
-            until(lambda: [site.status(id_) for id_ in (good, mixed, bad, unreadable)] == ["scored", "partly_dead", "dead", "dead"])
+            wait_until(lambda: [site.status(id_) for id_ in (good, mixed, bad, unreadable)] == ["scored", "partly_dead", "dead", "dead"])
         outcome = site.outcome(mixed)
         assert [(stored["row"], stored["label"]) for stored in outcome["predictions"]] == [(0, "Low"), (2, "High")]
         assert outcome["dead"]["error"] == "invalid_records"
@@ -339,7 +337,7 @@ class TestOutcome:
 
     def test_while_the_store_is_away_that_is_said(self, valkey_url: str) -> None:
         away = f"postgresql://nobody:secret-word@127.0.0.1:{temporary_servers.free_port()}/predictions"
-        with site_of(valkey_url, away, Shelf(champion="3")) as site:
+        with site_of(valkey_url, away, FakeRegistry(champion="3")) as site:
             with ThreadPoolExecutor(2) as pool:
                 answers = pool.map(site.client.get, ["/predictions", "/predictions/1-1"])
                 assert site.client.post("/predict", json={"data": [record(1)]}).status_code == 200

@@ -12,7 +12,7 @@ from schemathesis.checks import not_a_server_error
 from hearth.predictions.migration import migrate
 from hearth_api.app import create_app
 from tests.api.running import ADMIN_KEY, running, service_settings
-from tests.support.models import Shelf
+from tests.support.models import FakeRegistry
 
 _UNAVAILABLE = 503
 Case = schemathesis.Case[Any]
@@ -28,7 +28,7 @@ FEW = settings(
 def client(postgres_url: str, valkey_url: str) -> Iterator[httpx.Client]:
     migrate(postgres_url)
     chosen = service_settings(predictions_url=postgres_url, redis_url=valkey_url, stream_name="schemas", explain_max_records=2)
-    with running(create_app(chosen, Shelf(knn="1", champion="2", previous="1"))) as client:
+    with running(create_app(chosen, FakeRegistry(knn="1", champion="2", previous="1"))) as client:
         yield client
 
 

@@ -13,7 +13,7 @@ from hearth.streaming.consumer import DeadLetter, StreamConsumer
 from hearth.streaming.messages import encode
 from hearth_api.app import create_app
 from tests.api.running import AS_PAGE, refused, running, service_settings
-from tests.support.models import Shelf
+from tests.support.models import FakeRegistry
 
 BOUND = 50
 
@@ -26,7 +26,7 @@ def name() -> str:
 @pytest.fixture
 def client(valkey_url: str, name: str) -> Iterator[httpx.Client]:
     settings = service_settings(redis_url=valkey_url, stream_name=name, stream_max_length=BOUND)
-    with running(create_app(settings, Shelf(champion="1"))) as client:
+    with running(create_app(settings, FakeRegistry(champion="1"))) as client:
         yield client
 
 
@@ -77,13 +77,13 @@ def test_a_count_of_letters_that_cannot_be_is_refused(client: httpx.Client, lett
 
 def test_a_stream_that_is_away_is_said_to_be(name: str) -> None:
     away = f"redis://127.0.0.1:{temporary_servers.free_port()}/0"
-    with running(create_app(service_settings(redis_url=away, stream_name=name), Shelf())) as client:
+    with running(create_app(service_settings(redis_url=away, stream_name=name), FakeRegistry())) as client:
         detail = refused(client.get("/stream"), 503, "stream_unavailable")
     assert name in detail
 
 
 def test_it_is_closed_where_predictions_need_a_key(valkey_url: str, name: str) -> None:
     settings = service_settings(redis_url=valkey_url, stream_name=name, api_require_key=True)
-    with running(create_app(settings, Shelf())) as client:
+    with running(create_app(settings, FakeRegistry())) as client:
         refused(client.get("/stream"), 401, "invalid_key")
         assert client.get("/stream", headers=AS_PAGE).status_code == 200

@@ -12,8 +12,8 @@ from hearth.predictions import PredictionStore
 from hearth.streaming.client import StreamWriter
 from hearth.streaming.dead_letters import DeadLetters
 from hearth.streaming.messages import encode
-from tests.support.models import Shelf
-from tests.support.waiting import until
+from tests.support.models import FakeRegistry
+from tests.support.waiting import wait_until
 from tests.support.worker_bench import Bench, record
 
 
@@ -21,8 +21,8 @@ def test_each_record_is_stored_under_its_message_and_row_with_the_version_that_s
     first = bench.send(record(0), record(5))
     second = bench.send(record(3), alias="knn")
 
-    with bench.working(Shelf(champion="3", knn="2")):
-        until(lambda: bench.count() == 3)
+    with bench.working(FakeRegistry(champion="3", knn="2")):
+        wait_until(lambda: bench.count() == 3)
 
     told = {(found.message_id, found.row): found for found in bench.stored()}
     assert {key: found.label for key, found in told.items()} == {(first, 0): "Low", (first, 1): "High", (second, 0): "Medium"}
@@ -42,8 +42,8 @@ def test_the_log_has_one_readable_line_a_batch(bench: Bench, caplog: pytest.LogC
     caplog.set_level(logging.INFO)
     first = bench.send(*[record(0)] * 12)
 
-    with bench.working(Shelf(champion="3")):
-        until(lambda: bench.settled() and bench.count() == 12)
+    with bench.working(FakeRegistry(champion="3")):
+        wait_until(lambda: bench.settled() and bench.count() == 12)
 
     [line] = [found.getMessage() for found in caplog.records if "records of" in found.getMessage()]
     assert line.startswith("12 records of employees@champion v3 in ")
@@ -60,8 +60,8 @@ def test_a_message_is_acknowledged_only_after_it_is_stored(bench: Bench) -> None
             return super().put_lines(lines)
 
     bench.send(record())
-    with Asking(bench.database_url) as store, bench.working(Shelf(champion="3"), store):
-        until(bench.settled)
+    with Asking(bench.database_url) as store, bench.working(FakeRegistry(champion="3"), store):
+        wait_until(bench.settled)
 
     assert seen == [1]
     assert bench.count() == 1
@@ -70,8 +70,8 @@ def test_a_message_is_acknowledged_only_after_it_is_stored(bench: Bench) -> None
 def test_a_bad_record_costs_no_good_one_beside_it(bench: Bench) -> None:
     id_ = bench.send(record(0), record(Gender="nobody"), "no record", record(5))
 
-    with bench.working(Shelf(champion="3")):
-        until(lambda: len(bench.dead()) == 1)
+    with bench.working(FakeRegistry(champion="3")):
+        wait_until(lambda: len(bench.dead()) == 1)
 
     assert [(found.row, found.label) for found in bench.stored()] == [(0, "Low"), (3, "High")]
     [letter] = bench.dead()
@@ -87,8 +87,8 @@ def test_a_message_with_a_field_that_is_there_twice_is_a_dead_letter_that_names_
     bench.redis.execute_command("XADD", bench.name, "*", "dataset", "employees", "record", bad, "record", good)
     bench.send(record())
 
-    with bench.working(Shelf(champion="3")):
-        until(lambda: bench.settled() and bench.count() == 1)
+    with bench.working(FakeRegistry(champion="3")):
+        wait_until(lambda: bench.settled() and bench.count() == 1)
 
     with DeadLetters(bench.valkey_url, bench.name) as letters:
         [letter] = letters.list()
@@ -102,8 +102,8 @@ def test_a_field_that_nobody_reads_is_refused_by_name_and_model_stands_for_alias
         [{**fields, b"version": b"1"}, {**fields, b"alias": b"knn", b"model": b"knn"}, {**fields, b"model": b"knn"}]
     )
 
-    with bench.working(Shelf(champion="3", knn="2")):
-        until(lambda: bench.settled() and bench.count() == 1)
+    with bench.working(FakeRegistry(champion="3", knn="2")):
+        wait_until(lambda: bench.settled() and bench.count() == 1)
 
     assert [(found.message_id, found.alias) for found in bench.stored()] == [(model, "knn")]
     reasons = {letter["message_id"]: letter["reason"] for letter in bench.dead()}
@@ -117,10 +117,10 @@ def test_the_last_settled_messages_can_be_looked_at_and_are_not_scored_again(ben
     late = StreamWriter(bench.valkey_url, bench.name, keep=3)
 
     for _ in range(2):
-        with bench.working(Shelf(champion="3"), stream_keep_messages=3):
+        with bench.working(FakeRegistry(champion="3"), stream_keep_messages=3):
             ids.append(bench.send(record()))
-            until(lambda: bench.settled() and bench.count() == len(ids))
-            until(lambda: [id_.decode() for id_, _ in bench.redis.xrange(bench.name)] == ids[-3:])
+            wait_until(lambda: bench.settled() and bench.count() == len(ids))
+            wait_until(lambda: [id_.decode() for id_, _ in bench.redis.xrange(bench.name)] == ids[-3:])
             assert late.length() == 0
 
     assert bench.dead() == []
@@ -133,8 +133,8 @@ def test_what_can_never_be_scored_is_buried_with_its_reason_and_holds_up_nothing
     bench.send(record("two"))
     bench.send(record())
 
-    with bench.working(Shelf(champion="3")):
-        until(lambda: bench.settled() and len(bench.dead()) == 5)
+    with bench.working(FakeRegistry(champion="3")):
+        wait_until(lambda: bench.settled() and len(bench.dead()) == 5)
 
     assert sorted(letter["error"] for letter in bench.dead()) == [
         "invalid_message",
@@ -148,14 +148,14 @@ def test_what_can_never_be_scored_is_buried_with_its_reason_and_holds_up_nothing
 
 def test_an_alias_without_a_version_is_waited_for_and_holds_up_no_other(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     waiting = [bench.send(record(), alias="svm") for _ in range(3)]
-    shelf = Shelf(champion="3")
+    shelf = FakeRegistry(champion="3")
 
     with bench.working(shelf):
         bench.send(record())
-        until(lambda: bench.count() == 1)
+        wait_until(lambda: bench.count() == 1)
         assert bench.pending() == len(waiting)
         shelf.carried["svm"] = "4"
-        until(lambda: bench.settled() and bench.count() == 4)
+        wait_until(lambda: bench.settled() and bench.count() == 4)
 
     assert {found.version for found in bench.stored() if found.message_id in waiting} == {"4"}
     assert bench.dead() == []
@@ -165,9 +165,9 @@ def test_an_alias_without_a_version_is_waited_for_and_holds_up_no_other(bench: B
 def test_what_waits_for_a_model_is_not_taken_over_by_another_worker(bench: Bench) -> None:
     id_ = bench.send(record(), alias="svm")
 
-    with bench.working(Shelf(champion="3"), stream_claim_idle_milliseconds=1_500):
-        until(lambda: bench.pending() == 1)
-        with bench.working(Shelf(champion="3"), stream_consumer="two", stream_claim_idle_milliseconds=1_500):
+    with bench.working(FakeRegistry(champion="3"), stream_claim_idle_milliseconds=1_500):
+        wait_until(lambda: bench.pending() == 1)
+        with bench.working(FakeRegistry(champion="3"), stream_consumer="two", stream_claim_idle_milliseconds=1_500):
             time.sleep(3.5)
         [state] = bench.redis.xpending_range(bench.name, "workers", id_, id_, 1)
 
@@ -178,19 +178,19 @@ def test_too_much_that_waits_is_not_read_into_memory(bench: Bench) -> None:
     for _ in range(30):
         bench.send(record(), alias="svm")
 
-    with bench.working(Shelf(champion="3"), stream_batch_messages=1):
-        until(lambda: bench.pending() == 10)
+    with bench.working(FakeRegistry(champion="3"), stream_batch_messages=1):
+        wait_until(lambda: bench.pending() == 10)
         time.sleep(1.5)
         assert bench.pending() == 10
 
 
 def test_a_worker_that_leaves_gives_back_what_it_could_not_score(bench: Bench) -> None:
     id_ = bench.send(record(), alias="svm")
-    with bench.working(Shelf(champion="3")):
-        until(lambda: bench.pending() == 1)
+    with bench.working(FakeRegistry(champion="3")):
+        wait_until(lambda: bench.pending() == 1)
 
-    with bench.working(Shelf(svm="4"), stream_consumer="two"):
-        until(lambda: bench.settled() and bench.count() == 1)
+    with bench.working(FakeRegistry(svm="4"), stream_consumer="two"):
+        wait_until(lambda: bench.settled() and bench.count() == 1)
 
     assert [found.message_id for found in bench.stored()] == [id_]
 
@@ -198,13 +198,16 @@ def test_a_worker_that_leaves_gives_back_what_it_could_not_score(bench: Bench) -
 def test_a_worker_that_leaves_while_the_store_is_away_gives_everything_back(bench: Bench) -> None:
     bench.writer.send([encode("employees", "champion", [record()] * 3)] * 40)
 
-    with Away(bench.database_url) as store, bench.working(Shelf(champion="3"), store, stream_batch_messages=20, stream_batch_records=9):
-        until(lambda: bench.pending() == 20)
+    with (
+        Away(bench.database_url) as store,
+        bench.working(FakeRegistry(champion="3"), store, stream_batch_messages=20, stream_batch_records=9),
+    ):
+        wait_until(lambda: bench.pending() == 20)
 
     held = bench.redis.xpending_range(bench.name, "workers", "-", "+", 100)
     assert [one["times_delivered"] for one in held] == [0] * 20
-    with bench.working(Shelf(champion="3"), stream_consumer="two"):
-        until(lambda: bench.settled() and bench.count() == 120)
+    with bench.working(FakeRegistry(champion="3"), stream_consumer="two"):
+        wait_until(lambda: bench.settled() and bench.count() == 120)
 
 
 class Away(PredictionStore):
@@ -223,12 +226,12 @@ def test_while_the_store_is_away_nothing_is_acknowledged_and_then_nothing_is_los
     for _ in range(5):
         bench.send(record())
 
-    with Away(bench.database_url) as store, bench.working(Shelf(champion="3"), store):
-        until(lambda: bench.pending() == 5)
+    with Away(bench.database_url) as store, bench.working(FakeRegistry(champion="3"), store):
+        wait_until(lambda: bench.pending() == 5)
         time.sleep(1)
         assert bench.pending() == 5
         store.away = False
-        until(bench.settled)
+        wait_until(bench.settled)
 
     assert bench.count() == 5
     assert len([line for line in caplog.messages if line.startswith("waiting")]) == 1
@@ -237,12 +240,12 @@ def test_while_the_store_is_away_nothing_is_acknowledged_and_then_nothing_is_los
 
 def test_a_worker_can_leave_while_the_store_is_away_and_the_next_one_loses_nothing(bench: Bench) -> None:
     bench.send(record())
-    with Away(bench.database_url) as store, bench.working(Shelf(champion="3"), store):
-        until(lambda: bench.pending() == 1)
+    with Away(bench.database_url) as store, bench.working(FakeRegistry(champion="3"), store):
+        wait_until(lambda: bench.pending() == 1)
     assert bench.count() == 0
 
-    with bench.working(Shelf(champion="3"), stream_consumer="two"):
-        until(bench.settled)
+    with bench.working(FakeRegistry(champion="3"), stream_consumer="two"):
+        wait_until(bench.settled)
 
     assert bench.count() == 1
 
@@ -261,13 +264,13 @@ def test_a_message_that_is_delivered_again_after_it_was_stored_changes_nothing(b
             return 0
 
     id_ = bench.send(record(0))
-    with Forgetful(bench.database_url) as store, bench.working(Shelf(champion="3"), store):
-        until(bench.settled)
+    with Forgetful(bench.database_url) as store, bench.working(FakeRegistry(champion="3"), store):
+        wait_until(bench.settled)
     [before] = bench.stored()
     bench.redis.xgroup_setid(bench.name, "workers", "0")  # everything once more
-    with bench.working(Shelf(champion="9"), stream_consumer="two"):
+    with bench.working(FakeRegistry(champion="9"), stream_consumer="two"):
         bench.send(record())
-        until(lambda: bench.settled() and bench.count() == 2)
+        wait_until(lambda: bench.settled() and bench.count() == 2)
 
     assert next(found for found in bench.stored() if found.message_id == id_) == before
 
@@ -276,19 +279,21 @@ def test_the_stream_is_bounded_by_what_is_not_settled(bench: Bench) -> None:
     for _ in range(50):
         bench.send(record())
 
-    with bench.working(Shelf(champion="3")):
-        until(lambda: bench.writer.length() == 0)
+    with bench.working(FakeRegistry(champion="3")):
+        wait_until(lambda: bench.writer.length() == 0)
     assert bench.count() == 50
 
 
 def test_a_model_that_moves_is_followed(bench: Bench) -> None:
-    shelf = Shelf(champion="3")
+    shelf = FakeRegistry(champion="3")
     with bench.working(shelf):
         bench.send(record())
-        until(lambda: bench.count() == 1)
+        wait_until(lambda: bench.count() == 1)
         shelf.carried["champion"] = "4"
-        time.sleep(0.3)
+        wait_until(lambda: "4" in shelf.loads)
+        polls = shelf.polls
+        wait_until(lambda: shelf.polls > polls)  # the next poll comes after the change of models
         bench.send(record())
-        until(lambda: bench.count() == 2)
+        wait_until(lambda: bench.count() == 2)
 
     assert [found.version for found in bench.stored()] == ["3", "4"]

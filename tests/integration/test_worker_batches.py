@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from hearth.predictions import PredictionStore
 from hearth.streaming.consumer import PendingEntry, StreamConsumer
 from hearth.streaming.messages import encode
-from tests.support.models import Shelf
-from tests.support.waiting import LIMIT_SECONDS, until
+from tests.support.models import FakeRegistry
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.support.worker_bench import Bench, record
 
 
@@ -31,12 +31,12 @@ class Watched(PredictionStore):
 def test_the_next_batches_are_read_and_scored_while_one_is_stored_and_no_more_than_that(bench: Bench) -> None:
     ids = bench.writer.send([encode("employees", "champion", [record(number % 6)]) for number in range(50)])
 
-    with Watched(bench.database_url, held=True) as store, bench.working(Shelf(champion="3"), store, stream_batch_messages=10):
-        until(lambda: bench.pending() == 30)
+    with Watched(bench.database_url, held=True) as store, bench.working(FakeRegistry(champion="3"), store, stream_batch_messages=10):
+        wait_until(lambda: bench.pending() == 30)
         time.sleep(1.5)  # longer than upkeep takes to come round
         assert (bench.pending(), bench.count(), len(store.calls)) == (30, 0, 1)
         store.let_go.set()
-        until(bench.settled)
+        wait_until(bench.settled)
 
     assert [id_ for call in store.calls for id_ in call] == ids
     assert bench.count() == 50
@@ -46,8 +46,8 @@ def test_messages_of_many_records_are_cut_into_batches_that_hold_no_more_than_al
     sent = [encode("employees", "champion", [record()] * size) for size in (*[7] * 12, 60, *[7] * 12)]
     bench.writer.send(sent)
 
-    with Watched(bench.database_url) as store, bench.working(Shelf(champion="3"), store, stream_batch_records=50):
-        until(bench.settled)
+    with Watched(bench.database_url) as store, bench.working(FakeRegistry(champion="3"), store, stream_batch_records=50):
+        wait_until(bench.settled)
 
     assert bench.count() == 2 * 12 * 7 + 60
     assert sorted(len(call) for call in store.calls)[-2:] == [49, 60]  # a message is not cut
@@ -61,8 +61,8 @@ def test_what_an_earlier_life_left_is_finished_together_at_first_and_one_by_one_
         reader.read(100, 1)
         reader.claim([PendingEntry(id_, 1) for id_ in twice])
 
-    with Watched(bench.database_url) as store, bench.working(Shelf(champion="3"), store):
-        until(bench.settled)
+    with Watched(bench.database_url) as store, bench.working(FakeRegistry(champion="3"), store):
+        wait_until(bench.settled)
 
     assert store.calls == [once, *([id_] for id_ in twice)]
     assert bench.dead() == []
@@ -74,17 +74,17 @@ def test_what_waits_for_the_store_is_not_taken_over_by_another_worker(bench: Ben
 
     with (
         Watched(bench.database_url, held=True) as store,
-        bench.working(Shelf(champion="3"), store, stream_batch_messages=10, stream_claim_idle_milliseconds=idle),
+        bench.working(FakeRegistry(champion="3"), store, stream_batch_messages=10, stream_claim_idle_milliseconds=idle),
     ):
-        until(lambda: bench.pending() == 30)
+        wait_until(lambda: bench.pending() == 30)
         with (
             Watched(bench.database_url) as other,
-            bench.working(Shelf(champion="3"), other, stream_consumer="two", stream_claim_idle_milliseconds=idle),
+            bench.working(FakeRegistry(champion="3"), other, stream_consumer="two", stream_claim_idle_milliseconds=idle),
         ):
             time.sleep(5)
         held = bench.redis.xpending_range(bench.name, "workers", "-", "+", 100)
         store.let_go.set()
-        until(bench.settled)
+        wait_until(bench.settled)
 
     assert [(one["consumer"], one["times_delivered"]) for one in held] == [(b"one", 1)] * 30
     assert [id_ for call in other.calls for id_ in call] == ids[30:]

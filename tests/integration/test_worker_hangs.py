@@ -17,8 +17,8 @@ from prometheus_client import CollectorRegistry
 from deploy.embedded.temporary_servers import Server
 from hearth.streaming.messages import encode
 from hearth.streaming.worker.reports import Reports
-from tests.support.models import Shelf
-from tests.support.waiting import LIMIT_SECONDS, until
+from tests.support.models import FakeRegistry
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.support.worker_bench import Bench, record
 
 LEAVE_SECONDS = 2
@@ -83,18 +83,18 @@ def test_a_worker_leaves_while_postgres_hangs_and_what_it_held_is_written_once_b
     bench = own_bench
     process = bench.process(0, stream_batch_messages=BATCH_MESSAGES, stream_leave_seconds=LEAVE_SECONDS)
     sent = [bench.send(record())]
-    until(lambda: bench.settled() and bench.count() == 1)
+    wait_until(lambda: bench.settled() and bench.count() == 1)
 
     with hang(bench, postgres):
         sent += sent_at_once(bench, process, messages)
-        until(lambda: bench.pending() >= held)
+        wait_until(lambda: bench.pending() >= held)
         leaves_after(process, LEAVE_SECONDS + MARGIN_SECONDS)
         left = bench.redis.xpending_range(bench.name, "workers", "-", "+", 100)
 
     assert [one["times_delivered"] for one in left] == [0] * len(left)
     assert len(left) >= held
-    with bench.working(Shelf(champion="3"), stream_consumer="two"):
-        until(bench.settled)
+    with bench.working(FakeRegistry(champion="3"), stream_consumer="two"):
+        wait_until(bench.settled)
     assert stored_once(bench, sent)
     assert bench.dead() == []
 
@@ -102,10 +102,10 @@ def test_a_worker_leaves_while_postgres_hangs_and_what_it_held_is_written_once_b
 def test_what_postgres_answers_within_the_time_to_leave_is_acknowledged(own_bench: Bench, postgres: Server) -> None:
     bench = own_bench
     process = bench.process(0, stream_batch_messages=BATCH_MESSAGES, stream_leave_seconds=LIMIT_SECONDS)
-    until(lambda: bool(bench.groups()))
+    wait_until(lambda: bool(bench.groups()))
     with locked(bench, postgres):
         sent = sent_at_once(bench, process, 60)
-        until(lambda: bench.pending() >= ALL_ROOM)
+        wait_until(lambda: bench.pending() >= ALL_ROOM)
         process.terminate()
         time.sleep(1)
         assert process.poll() is None
@@ -118,26 +118,26 @@ def test_what_postgres_answers_within_the_time_to_leave_is_acknowledged(own_benc
 
 def test_while_postgres_hangs_and_no_more_is_read_the_age_of_what_waits_still_rises(own_bench: Bench, postgres: Server) -> None:
     bench, registry = own_bench, CollectorRegistry()
-    with bench.working(Shelf(champion="3"), reports=Reports(registry), stream_batch_messages=BATCH_MESSAGES):
+    with bench.working(FakeRegistry(champion="3"), reports=Reports(registry), stream_batch_messages=BATCH_MESSAGES):
         with locked(bench, postgres):
             bench.writer.send([encode("employees", "champion", [record()])] * 60)
-            until(lambda: bench.pending() >= ALL_ROOM)
-            until(lambda: (registry.get_sample_value("hearth_stream_oldest_seconds") or 0) > 6)  # it looks every five seconds
-        until(bench.settled)
+            wait_until(lambda: bench.pending() >= ALL_ROOM)
+            wait_until(lambda: (registry.get_sample_value("hearth_stream_oldest_seconds") or 0) > 6)  # it looks every five seconds
+        wait_until(bench.settled)
 
 
 def test_a_worker_leaves_while_valkey_hangs_and_comes_back_to_what_it_held(own_bench: Bench, valkey: Server) -> None:
     bench = own_bench
     process = bench.process(0.2, stream_batch_messages=5, stream_leave_seconds=LEAVE_SECONDS)
     sent = [bench.send(record(number % 6)) for number in range(100)]
-    until(lambda: bench.count() > 0)
+    wait_until(lambda: bench.count() > 0)
 
     with frozen(bench, valkey):
         leaves_after(process, LEAVE_SECONDS + SOCKET_SECONDS + MARGIN_SECONDS)
 
     assert not bench.settled()
-    with bench.working(Shelf(champion="3")):
-        until(bench.settled)
+    with bench.working(FakeRegistry(champion="3")):
+        wait_until(bench.settled)
     assert stored_once(bench, sent)
     assert bench.dead() == []
 
@@ -151,7 +151,7 @@ def test_the_program_is_ended_if_postgres_hangs_before_anything_is_read(own_benc
     with psycopg.connect(bench.database_url) as connection, log.open("w") as file:
         connection.execute("LOCK TABLE predictions_version IN ACCESS EXCLUSIVE MODE")
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=file)
-        until(lambda: waits_for_a_lock(bench))
+        wait_until(lambda: waits_for_a_lock(bench))
         process.send_signal(signal.SIGTERM)
         assert process.wait(GRACE_SECONDS) == 1
 

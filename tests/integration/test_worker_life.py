@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from deploy.embedded import temporary_servers
-from tests.support.models import ByDesignation, Shelf
-from tests.support.waiting import LIMIT_SECONDS, until
+from tests.support.models import ByDesignation, FakeRegistry
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.support.worker_bench import Bench, has_more, is_over, record
 from tests.support.worker_process import DEADLY_SLEEP_HOURS
 
@@ -25,14 +25,14 @@ def test_a_worker_that_is_killed_again_and_again_loses_and_doubles_nothing(bench
         sent |= {bench.send(record(number % 6), record(5)) for number in range(60)}  # so each life has something to do
         before = bench.count()
         process = bench.process(0.2, stream_batch_messages=5)
-        until(partial(has_more, bench, before))
+        wait_until(partial(has_more, bench, before))
         process.kill()
         process.wait(LIMIT_SECONDS)
         in_hand.append(bench.pending())
     assert any(in_hand), "no kill came while a message was in hand: the test shows nothing"
 
-    with bench.working(Shelf(champion="3")):
-        until(bench.settled)
+    with bench.working(FakeRegistry(champion="3")):
+        wait_until(bench.settled)
 
     stored = bench.stored()
     assert len(stored) == 2 * len(sent)
@@ -48,9 +48,9 @@ def test_a_message_that_ends_its_worker_is_buried_alone(bench: Bench) -> None:
     ends = 0
     while not bench.dead():
         process = bench.process(0, stream_max_deliveries=3)
-        until(partial(is_over, bench, process))
+        wait_until(partial(is_over, bench, process))
         if process.poll() is None:
-            until(bench.settled)
+            wait_until(bench.settled)
             process.terminate()
         else:
             ends += 1
@@ -67,19 +67,19 @@ def test_what_a_worker_dropped_is_taken_over_by_another(bench: Bench) -> None:
     for number in range(40):
         bench.send(record(number % 6))
     process = bench.process(120, stream_batch_messages=40)  # it is killed long before it is done
-    until(lambda: bench.pending() > 0)
+    wait_until(lambda: bench.pending() > 0)
     process.kill()
     process.wait(LIMIT_SECONDS)
 
-    with bench.working(Shelf(champion="3"), stream_consumer="two", stream_claim_idle_milliseconds=1_000):
-        until(lambda: bench.settled() and bench.count() == 40)
+    with bench.working(FakeRegistry(champion="3"), stream_consumer="two", stream_claim_idle_milliseconds=1_000):
+        wait_until(lambda: bench.settled() and bench.count() == 40)
 
 
 def test_sigterm_finishes_the_batch_in_hand(bench: Bench) -> None:
     for _ in range(100):
         bench.send(record())
     process = bench.process(0.5, stream_batch_messages=10)
-    until(lambda: bench.count() > 0)
+    wait_until(lambda: bench.count() > 0)
 
     process.terminate()
     assert process.wait(LIMIT_SECONDS) == 0
@@ -94,7 +94,7 @@ def test_the_program_itself_starts_without_its_servers_and_leaves_when_told(tmp_
     environment = {**os.environ, **bench.environment()}
     with log.open("w") as file:
         process = subprocess.Popen([sys.executable, "-P", "-m", "hearth.streaming.worker"], cwd=tmp_path, env=environment, stderr=file)
-    until(lambda: "waiting" in log.read_text())
+    wait_until(lambda: "waiting" in log.read_text())
     process.terminate()
 
     assert process.wait(LIMIT_SECONDS) == 0
@@ -113,8 +113,8 @@ def test_a_model_that_fails_ends_the_worker_loudly_and_acknowledges_nothing(benc
 
     bench.send(record(), record(**{"Sleep Hours": DEADLY_SLEEP_HOURS}))
 
-    with pytest.raises(ZeroDivisionError), bench.working(Shelf(Broken(), champion="3")):
-        until(lambda: bench.pending() == 1)
+    with pytest.raises(ZeroDivisionError), bench.working(FakeRegistry(Broken(), champion="3")):
+        wait_until(lambda: bench.pending() == 1)
     assert bench.pending() == 1
 
 
@@ -133,7 +133,7 @@ def test_the_program_tells_prometheus_how_the_stream_is(bench: Bench, tmp_path: 
             return ""
 
     try:
-        until(lambda: "hearth_stream_pending 1.0" in told())
+        wait_until(lambda: "hearth_stream_pending 1.0" in told())
         found = told()
     finally:
         process.terminate()

@@ -11,9 +11,8 @@ import psycopg
 import pytest
 
 from deploy.embedded import temporary_servers
-from hearth.errors import RegistryUnavailable
-from tests.support.models import Shelf
-from tests.support.waiting import LIMIT_SECONDS, until
+from tests.support.models import FakeRegistry
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.support.worker_bench import Bench, record
 
 
@@ -37,17 +36,17 @@ def test_postgres_stopped_for_a_while_stops_acknowledging_and_then_all_is_stored
     bench: Bench, postgres: temporary_servers.Server, caplog: pytest.LogCaptureFixture, how: signal.Signals
 ) -> None:
     caplog.set_level(logging.INFO)
-    with bench.working(Shelf(champion="3"), stream_batch_messages=10):
+    with bench.working(FakeRegistry(champion="3"), stream_batch_messages=10):
         sent = {bench.send(record()) for _ in range(20)}
-        until(bench.settled)
+        wait_until(bench.settled)
         postgres.stop(how)
         try:
             sent |= {bench.send(record(number % 6)) for number in range(50)}
-            until(lambda: bool(lines(caplog, "waiting")))
+            wait_until(lambda: bool(lines(caplog, "waiting")))
             assert 0 < bench.pending() <= 30  # a batch that is being stored, one that waits to be, one that is scored: no more is read
         finally:
             postgres.start()
-        until(bench.settled)
+        wait_until(bench.settled)
 
     assert sorted(found.message_id for found in bench.stored()) == sorted(sent)
     assert (len(lines(caplog, "waiting")), len(lines(caplog, "going on"))) == (1, 1)
@@ -55,11 +54,11 @@ def test_postgres_stopped_for_a_while_stops_acknowledging_and_then_all_is_stored
 
 def test_a_read_only_postgres_stops_acknowledging_and_heals(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    with bench.working(Shelf(champion="3")):
+    with bench.working(FakeRegistry(champion="3")):
         execute(bench, "ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
         try:
             bench.send(record())
-            until(lambda: bool(lines(caplog, "waiting")))
+            wait_until(lambda: bool(lines(caplog, "waiting")))
             assert bench.pending() == 1
         finally:
             execute(
@@ -68,7 +67,7 @@ def test_a_read_only_postgres_stops_acknowledging_and_heals(bench: Bench, caplog
                 "ALTER SYSTEM RESET default_transaction_read_only",
                 "SELECT pg_reload_conf()",
             )
-        until(bench.settled)
+        wait_until(bench.settled)
 
     assert bench.count() == 1
     assert "read-only" in lines(caplog, "waiting")[0]
@@ -83,12 +82,12 @@ def test_a_full_postgres_stops_acknowledging_and_heals(bench: Bench, caplog: pyt
         "$$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$",
         "CREATE TRIGGER full_disk BEFORE INSERT ON predictions EXECUTE FUNCTION full_disk()",
     )
-    with bench.working(Shelf(champion="3")):
+    with bench.working(FakeRegistry(champion="3")):
         bench.send(record())
-        until(lambda: bool(lines(caplog, "waiting")))
+        wait_until(lambda: bool(lines(caplog, "waiting")))
         assert bench.pending() == 1
         execute(bench, "DROP TRIGGER full_disk ON predictions")
-        until(bench.settled)
+        wait_until(bench.settled)
 
     assert bench.count() == 1
     assert "No space left" in lines(caplog, "waiting")[0]
@@ -96,11 +95,11 @@ def test_a_full_postgres_stops_acknowledging_and_heals(bench: Bench, caplog: pyt
 
 def test_a_table_that_is_not_there_yet_is_waited_for(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     execute(bench, "ALTER TABLE predictions RENAME TO elsewhere")
-    with bench.working(Shelf(champion="3")):
+    with bench.working(FakeRegistry(champion="3")):
         bench.send(record())
-        until(lambda: bool(lines(caplog, "waiting")))
+        wait_until(lambda: bool(lines(caplog, "waiting")))
         execute(bench, "ALTER TABLE elsewhere RENAME TO predictions")
-        until(bench.settled)
+        wait_until(bench.settled)
 
     assert bench.count() == 1
     assert "hearth store migrate" in lines(caplog, "waiting")[0]
@@ -112,15 +111,15 @@ def test_valkey_killed_and_started_again_keeps_what_was_queued_and_what_was_in_h
     caplog.set_level(logging.INFO)
     for number in range(300):
         bench.send(record(number % 6))
-    with bench.working(Shelf(champion="3"), stream_batch_messages=10):
-        until(lambda: bench.count() > 0)
+    with bench.working(FakeRegistry(champion="3"), stream_batch_messages=10):
+        wait_until(lambda: bench.count() > 0)
         valkey.stop(signal.SIGKILL)
         try:
-            until(lambda: bool(lines(caplog, "waiting")))
+            wait_until(lambda: bool(lines(caplog, "waiting")))
         finally:
             valkey.start()
         bench.send(record())
-        until(lambda: bench.settled() and bench.count() == 301)
+        wait_until(lambda: bench.settled() and bench.count() == 301)
 
     assert len({found.message_id for found in bench.stored()}) == 301
     assert (len(lines(caplog, "waiting")), len(lines(caplog, "going on"))) == (1, 1)
@@ -128,20 +127,13 @@ def test_valkey_killed_and_started_again_keeps_what_was_queued_and_what_was_in_h
 
 
 def test_a_registry_that_is_away_at_the_start_is_waited_for(bench: Bench) -> None:
-    class Away(Shelf):
-        away = True
-
-        def aliases(self, dataset: str) -> dict[str, str]:
-            if self.away:
-                raise RegistryUnavailable("MLflow does not answer.")
-            return super().aliases(dataset)
-
-    shelf = Away()
+    shelf = FakeRegistry()
+    shelf.away = True
     bench.send(record())
     with bench.working(shelf):
-        until(lambda: bench.pending() == 1)
+        wait_until(lambda: bench.pending() == 1)
         shelf.carried["champion"], shelf.away = "3", False
-        until(bench.settled)
+        wait_until(bench.settled)
 
     assert bench.count() == 1
 
@@ -152,11 +144,11 @@ def test_the_program_starts_without_mlflow_and_gives_back_what_it_could_not_scor
     environment = {**os.environ, **bench.environment()}
     with log.open("w") as file:
         process = subprocess.Popen([sys.executable, "-P", "-m", "hearth.streaming.worker"], cwd=tmp_path, env=environment, stderr=file)
-    until(lambda: "messages wait" in log.read_text())
+    wait_until(lambda: "messages wait" in log.read_text())
     process.terminate()
 
     assert process.wait(LIMIT_SECONDS) == 0
     assert "1 messages are left to the next worker" in log.read_text()
-    with bench.working(Shelf(champion="3"), stream_consumer="two", stream_claim_idle_milliseconds=10_000):
-        until(bench.settled)
+    with bench.working(FakeRegistry(champion="3"), stream_consumer="two", stream_claim_idle_milliseconds=10_000):
+        wait_until(bench.settled)
     assert bench.count() == 1

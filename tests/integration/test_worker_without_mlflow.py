@@ -20,7 +20,7 @@ from hearth.modelling.features import build_features
 from hearth.registry import NewVersion, Registry
 from tests.support.models import DATA
 from tests.support.samples import sample_rows
-from tests.support.waiting import LIMIT_SECONDS, until
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.support.worker_bench import CONTRACT, Bench, record
 
 AWAY, BACK = "keeps serving", "the registry answers again"
@@ -71,24 +71,24 @@ def test_mlflow_stopped_while_a_worker_works_costs_nothing_and_a_moved_alias_is_
         process = subprocess.Popen([sys.executable, "-P", "-m", "hearth.streaming.worker"], cwd=tmp_path, env=environment, stderr=file)
     try:
         sent = [[bench.send(record(number % 6)) for number in range(20)]]
-        until(lambda: bench.count() == 20)
+        wait_until(lambda: bench.count() == 20)
 
         mlflow.stop(how)
         try:
-            until(lambda: bool(lines(AWAY)))
+            wait_until(lambda: bool(lines(AWAY)))
             for _ in range(10):  # each longer than the worker waits between two tries
                 sent.append([bench.send(record(number % 6)) for number in range(20)])
-                until(lambda: bench.count() == 20 * len(sent))
+                wait_until(lambda: bench.count() == 20 * len(sent))
                 time.sleep(0.3)
             assert bench.settled()
         finally:
             mlflow.start()
 
-        until(lambda: bool(lines(BACK)))
+        wait_until(lambda: bool(lines(BACK)))
         Registry(mlflow.url).set_alias(CONTRACT.name, "champion", "2")
-        until(lambda: bool(lines("version 2 (knn) serves")))
+        wait_until(lambda: bool(lines("version 2 (knn) serves")))
         last = [bench.send(record())]
-        until(lambda: bench.count() == 20 * len(sent) + 1)
+        wait_until(lambda: bench.count() == 20 * len(sent) + 1)
     finally:
         process.terminate()
         assert process.wait(LIMIT_SECONDS) == 0

@@ -25,7 +25,7 @@ class Guide:
     def __init__(self, page: str, folder: Path) -> None:
         text = (ROOT / "docs" / page).read_text("utf-8")
         self.blocks = {title: block for _, title, block in _BLOCK.findall(text)}
-        assert text.count("\n```") == 2 * len(self.blocks), "a code block of the page has no name, so nobody follows it"
+        assert text.count("\n```") == 2 * len(self.blocks), "a code block of the page has no name, so no test follows it"
         self.root = folder / "checkout"
         shutil.copytree(ROOT, self.root, ignore=_NOT_COPIED)
         (self.root / ".venvs").symlink_to(ROOT / ".venvs")
@@ -36,7 +36,7 @@ class Guide:
 
     @property
     def python_path(self) -> str:
-        """The PYTHONPATH of processes that shall run the copy's code; those without run the checkout's."""
+        """The PYTHONPATH of processes that run the code of the copy; without it they run the checkout's."""
         return os.pathsep.join(map(str, (self.root / "src", self.root / "fastapi", self.root)))
 
     def write_files(self) -> None:
@@ -53,16 +53,16 @@ class Guide:
         for old, new in (replaced or {}).items():
             assert old in script, f"{title} does not have {old}"
             script = script.replace(old, new)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         command = ["bash", "-euo", "pipefail", "-c", script]
-        done = subprocess.run(command, cwd=self.root, env={**kept, **(env or {})}, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{script}ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-8000:]}"
-        return done.stdout
+        ended = subprocess.run(command, cwd=self.root, env={**inherited, **(env or {})}, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, f"{script}ended with {ended.returncode}:\n{ended.stdout[-4000:]}\n{ended.stderr[-8000:]}"
+        return ended.stdout
 
     def files(self) -> dict[str, str]:
         """Return a digest of every file of the copy."""
-        found = (path for path in self.root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-        return {str(path.relative_to(self.root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+        paths = (path for path in self.root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        return {str(path.relative_to(self.root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 def tumours(folder: Path) -> Guide:

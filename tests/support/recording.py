@@ -1,8 +1,6 @@
 """What tests of recording share: models that were really scored, and a recorder on a store."""
 
 import threading
-import time
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,12 +25,12 @@ CONTRACTS = {"employees": EMPLOYEES}
 
 
 class Always(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """Says one class, unless it is told to fail or to wait."""
+    """Answers one class; it can fail, and wait at a gate."""
 
     def __init__(self, code: int = 0) -> None:
         self.code = code
         self.failing = False
-        self.asked = threading.Event()
+        self.called = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
 
@@ -41,7 +39,7 @@ class Always(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         return self
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        self.asked.set()
+        self.called.set()
         assert self.gate.wait(20)
         if self.failing:
             raise ZeroDivisionError("a candidate's own fault")
@@ -74,7 +72,7 @@ def scored(model: LoadedModel, rows: int, start: int = 0) -> tuple[Columns, Scor
 
 
 def settings(url: str, **changes: Any) -> RecordingSettings:
-    given: Mapping[str, Any] = {
+    values: dict[str, Any] = {
         "environment": "laptop",
         "data_dir": ROOT / "data",
         "predictions_url": SecretStr(url),
@@ -85,11 +83,4 @@ def settings(url: str, **changes: Any) -> RecordingSettings:
         "record_drain_seconds": 30,
         "challenger_share": 0,
     }
-    return RecordingSettings(_env_file=None, **{**given, **changes})
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
+    return RecordingSettings(_env_file=None, **{**values, **changes})

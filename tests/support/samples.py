@@ -12,8 +12,6 @@ from hearth.data.cleaning import Split
 
 ROOT = Path(__file__).parents[2]
 EMPLOYEES = load_contract("employees", ROOT / "data")
-REAL_EXTRACT = ROOT.parent / "shared/data/enriched_employee_dataset.csv"
-REAL_HEART = REAL_EXTRACT.with_name("heart.csv")
 
 
 def sample_rows(contract: Contract, rows: int, seed: int = 0) -> tuple[pd.DataFrame, pd.Series]:

@@ -1,4 +1,4 @@
-"""Sources of batches for tests: a data set whose contract names one, the program that stands in for one, and one that answers as told."""
+"""Sources of batches for tests: a data set whose contract names one, the program that stands in for one, and one with scripted answers."""
 
 import contextlib
 import json
@@ -81,21 +81,21 @@ def batch_body(group: int, number: int, rows: Sequence[object]) -> bytes:
 
 @dataclass
 class Script:
-    """Answers that are given one after the other, the last one for ever; `asked` holds the paths."""
+    """Answers in their order; the last one is repeated; `paths` holds the requested ones."""
 
     url: str
     answers: list[Answer]
-    asked: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
 
 
 @contextlib.contextmanager
 def scripted(*answers: Answer) -> Iterator[Script]:
-    """Yield a source that answers as told."""
+    """Yield a source that gives these answers."""
     script, end = Script("", list(answers)), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            script.asked.append(self.path)
+            script.paths.append(self.path)
             answer = script.answers.pop(0) if len(script.answers) > 1 else script.answers[0]
             self.send_response(answer.status)
             self.send_header("Content-Length", str(answer.claimed or len(answer.body)))

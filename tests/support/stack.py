@@ -12,7 +12,7 @@ from uuid import uuid4
 from deploy.embedded import health, temporary_servers
 from hearth.predictions.migration import migrate
 from tests.support.guide import ROOT, Guide
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ def stack_of(guide: Guide, dataset: str, addresses: Addresses, *, own_code: bool
         "HEARTH_BATCH_API_URL": f"http://127.0.0.1:{away}",
         **({"PYTHONPATH": guide.python_path} if own_code else {}),
     }
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HEARTH_", "STREAMLIT_", "PYTHON"))}
-    environment = {**kept, **settings}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HEARTH_", "STREAMLIT_", "PYTHON"))}
+    environment = {**inherited, **settings}
     register = [sys.executable, str(ROOT / "tests/support/register_versions.py"), dataset]
-    done = subprocess.run(register, cwd=guide.root, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    ended = subprocess.run(register, cwd=guide.root, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
     commands = (
         ["uvicorn", "--factory", "hearth_api.process:create_service", "--host", "127.0.0.1", "--port", str(api)],
         ["grpc_service.server"],
@@ -87,7 +87,7 @@ def stack_of(guide: Guide, dataset: str, addresses: Addresses, *, own_code: bool
                 and health.http_ok(f"http://127.0.0.1:{page}/_stcore/health")
             )
 
-        until(ready)
+        wait_until(ready)
         yield Stack(api, grpc, page, settings)
     except BaseException:
         for log in logs:
@@ -97,4 +97,4 @@ def stack_of(guide: Guide, dataset: str, addresses: Addresses, *, own_code: bool
         for process in started:
             process.send_signal(signal.SIGTERM)
         for process in started:
-            process.wait(30)
+            process.wait(LIMIT_SECONDS)

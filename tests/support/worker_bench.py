@@ -21,7 +21,7 @@ from hearth.streaming.messages import encode
 from hearth.streaming.retrying import Retrier
 from hearth.streaming.worker.reports import Reports
 from hearth.streaming.worker.worker import Worker
-from tests.support.models import Shelf, employees, good_record, served
+from tests.support.models import FakeRegistry, employees, good_record, served
 from tests.support.waiting import LIMIT_SECONDS
 from tests.support.worker_process import SECONDS_A_BATCH, wait_for
 
@@ -59,7 +59,7 @@ class Bench:
         return self.writer.send([encode(dataset, alias, records)])[0]  # type: ignore[arg-type]  # bad records are sent as well
 
     def settings(self, **changes: Any) -> WorkerSettings:
-        given: dict[str, Any] = {
+        values: dict[str, Any] = {
             "environment": "laptop",
             "data_dir": ROOT / "data",
             "mlflow_tracking_uri": "http://127.0.0.1:1",
@@ -79,10 +79,10 @@ class Bench:
             "stream_max_length": 10_000,
             "stream_keep_messages": 0,
         }
-        return WorkerSettings(_env_file=None, **(given | changes))
+        return WorkerSettings(_env_file=None, **(values | changes))
 
     @contextmanager
-    def working(self, shelf: Shelf, store: Any = None, reports: Reports | None = None, **changes: Any) -> Iterator[None]:
+    def working(self, shelf: FakeRegistry, store: Any = None, reports: Reports | None = None, **changes: Any) -> Iterator[None]:
         """Run a worker in a thread; its models are loaded before it starts. What ends it is raised here."""
         settings, stop = self.settings(**changes), threading.Event()
         failed: list[BaseException] = []
@@ -127,10 +127,10 @@ class Bench:
         return process
 
     def environment(self, **changes: Any) -> dict[str, str]:
-        """The settings, as a process is given them."""
+        """Return the settings as the environment of a process."""
         values = self.settings(**changes).model_dump()
-        shown = {name: value.get_secret_value() if hasattr(value, "get_secret_value") else value for name, value in values.items()}
-        return {f"HEARTH_{name.upper()}": str(value) for name, value in shown.items()}
+        texts = {name: value.get_secret_value() if hasattr(value, "get_secret_value") else value for name, value in values.items()}
+        return {f"HEARTH_{name.upper()}": str(value) for name, value in texts.items()}
 
     def stored(self) -> list[Prediction]:
         with PredictionStore(self.database_url) as store:

@@ -18,14 +18,15 @@ from hearth.settings import WorkerSettings
 from hearth.streaming.consumer import StreamConsumer
 from hearth.streaming.retrying import Retrier
 from hearth.streaming.worker.worker import Worker
-from tests.support.models import ByDesignation, Shelf, employees, served
+from tests.support.models import ByDesignation, FakeRegistry, employees, served
+from tests.support.waiting import wait_until
 
-DEADLY_SLEEP_HOURS = 6.6666  # made-up records, with which a model is tried when it is loaded, do not have it
+DEADLY_SLEEP_HOURS = 6.6666  # made-up records, which try a model when it is loaded, never have it
 SECONDS_A_BATCH = "TEST_SECONDS_A_BATCH"
 
 
 class SlowAndFragile(ByDesignation):
-    awake = False  # then it is as slow as was asked for
+    awake = False  # whether it takes the time that the test sets
 
     def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
         if self.awake:
@@ -42,13 +43,15 @@ def _die() -> NoReturn:
 
 def wait_for(models: ModelFollower, alias: str) -> None:
     """Return when a model is loaded."""
-    while True:
+
+    def is_loaded() -> bool:
         try:
             models.get("employees", alias)
         except ModelUnavailable:
-            time.sleep(0.01)
-        else:
-            return
+            return False
+        return True
+
+    wait_until(is_loaded)
 
 
 def main() -> None:
@@ -64,7 +67,7 @@ def main() -> None:
     with (
         reader as stream,
         PredictionStore(settings.predictions_url.get_secret_value(), max_connections=1) as store,
-        served(Shelf(model, champion="3")) as models,
+        served(FakeRegistry(model, champion="3")) as models,
     ):
         wait_for(models, "champion")
         model.awake = True

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import MetaData, create_engine
@@ -31,11 +32,12 @@ def registry(mlflow_uri: str) -> Registry:
 @pytest.fixture(scope="session", params=["postgresql+psycopg2", "mysql+pymysql"])
 def one_database(request: pytest.FixtureRequest) -> str:
     """The URL of a database in each of the servers: making one for each test takes longer than the tests."""
+    name = f"batches_{uuid4().hex}"  # the servers are shared with parallel processes
     if request.param.startswith("mysql"):
         server = f"{request.getfixturevalue('mysql_url')}/"
-        sql(server, "CREATE DATABASE batches")
-        return f"{server}batches"
-    created = temporary_servers.create_database(request.getfixturevalue("postgres_url"), "batches")
+        sql(server, f"CREATE DATABASE {name}")
+        return f"{server}{name}"
+    created = temporary_servers.create_database(request.getfixturevalue("postgres_url"), name)
     return created.replace("postgresql://", f"{request.param}://")
 
 

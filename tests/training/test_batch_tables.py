@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from hearth.data import csv_validation
 from hearth.data.ingest import Batch, BatchTable
 from hearth.errors import DataUnavailable, IngestError, InvalidRawData, InvalidSettings, TableMismatch
 from tests.support.sources import batch_contract
+from tests.support.waiting import wait_until
 from tests.training.batch_rows import RUN, batch, lists, sql, with_value
 
 
@@ -162,9 +162,8 @@ def test_a_writer_that_is_killed_between_mark_and_rows_leaves_nothing(fresh_data
             assert writer.stdin is not None
             writer.stdin.write(json.dumps(batch(contract, 2).rows))
             writer.stdin.close()
-            while not watcher.scalar(waiting):  # its mark is written, its rows are not
-                assert writer.poll() is None
-                time.sleep(0.02)
+            wait_until(lambda: watcher.scalar(waiting) or writer.poll() is not None)  # its mark is written, its rows are not
+            assert writer.poll() is None
             writer.send_signal(signal.SIGKILL)
         holder.rollback()
     engine.dispose()

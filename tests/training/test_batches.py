@@ -150,7 +150,7 @@ class TestApi:
             found = BatchApi(source.url, contract, "/data", 3).fetch()
 
         assert found == Batch(3, 5, tuple(tuple(row) for row in rows))
-        assert source.asked == ["/data?group_number=3"]
+        assert source.paths == ["/data?group_number=3"]
 
     def test_a_source_that_has_given_all_says_so(self, contract: Contract) -> None:
         with scripted(Answer(400, b'{"detail": "all collected"}')) as source:

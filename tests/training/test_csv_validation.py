@@ -1,7 +1,6 @@
 import csv
 import io
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -14,6 +13,7 @@ from hearth.contracts.rules import rules_of
 from hearth.contracts.texts import MISSING
 from hearth.data.csv_validation import RawTable, read_raw, validate
 from hearth.errors import InvalidRawData
+from tests.support.real_files import require_real_file
 from tests.training.raw_rows import raw_csv, raw_rows
 
 EMPLOYEES = load_contract("employees")
@@ -276,12 +276,9 @@ class TestValidate:
         assert len(validate(contract, RawTable(raw)).accepted) == len(good)
 
 
-EXTRACT = Path(__file__).parents[2] / "../shared/data/enriched_employee_dataset.csv"
-
-
-@pytest.mark.skipif(not EXTRACT.exists(), reason="the real extract is not beside this checkout")
 def test_the_real_extract_keeps_the_contract() -> None:
-    raw = read_raw(EMPLOYEES, EXTRACT.read_bytes(), EXTRACT.name)
+    path = require_real_file("employees")
+    raw = read_raw(EMPLOYEES, path.read_bytes(), path.name)
 
     result = validate(EMPLOYEES, raw)
 

@@ -15,7 +15,8 @@ from hearth.modelling.families import FAMILIES, Family, Params, Trial
 from hearth.modelling.features import build_features
 from hearth.modelling.folds import make_folds
 from hearth.modelling.tuning import TrialResult, fit, tune
-from tests.support.samples import EMPLOYEES, REAL_EXTRACT, sample_split
+from tests.support.real_files import require_real_file
+from tests.support.samples import EMPLOYEES, sample_split
 
 SPLIT = sample_split(EMPLOYEES)
 
@@ -191,9 +192,7 @@ def test_a_class_that_is_not_there_cannot_be_fitted() -> None:
 
 @pytest.mark.parametrize(("family", "floor"), [("knn", 0.81), ("svm", 0.84), ("lightgbm", 0.845)])
 def test_on_the_real_extract_a_short_search_is_good_enough(family: str, floor: float) -> None:
-    if not REAL_EXTRACT.exists():
-        pytest.skip(f"the real extract is not at {REAL_EXTRACT}")
-    real = split(EMPLOYEES, clean(EMPLOYEES, pd.read_csv(REAL_EXTRACT)).frame)
+    real = split(EMPLOYEES, clean(EMPLOYEES, pd.read_csv(require_real_file("employees"))).frame)
 
     tuned = tune(EMPLOYEES, real.X_train, real.y_train, FAMILIES[family], trials=2, seed=42)
     pipeline = fit(EMPLOYEES, real.X_train, real.y_train, FAMILIES[family], params=tuned.params, seed=42)

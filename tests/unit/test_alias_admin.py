@@ -6,12 +6,12 @@ import pytest
 from hearth.errors import AliasNotMoved, RefusedModel, RegistryError, RegistryUnavailable, UnknownAlias, UnknownVersion
 from hearth.registry import RegisteredVersion
 from hearth.serving.alias_admin import AliasAdmin, Move, PromotionRequest
-from tests.support.models import Shelf, employees
+from tests.support.models import FakeRegistry, employees
 
 EMPLOYEES = employees()
 
 
-class Ledger(Shelf):
+class Ledger(FakeRegistry):
     """A registry in memory that has every version up to 9, of which 1 to 5 have passed the gate, and remembers what was moved."""
 
     def __init__(self, **carried: str) -> None:
@@ -31,11 +31,11 @@ class Ledger(Shelf):
         return [text for name, text in self.tags[version].items() if name.startswith("hearth.moved.")]
 
 
-def roll_back(registry: Shelf) -> Move:
+def roll_back(registry: FakeRegistry) -> Move:
     return AliasAdmin(registry).roll_back(EMPLOYEES, "operator")
 
 
-def promote(registry: Shelf, source: str, alias: str = "champion", *, force: bool = False) -> Move:
+def promote(registry: FakeRegistry, source: str, alias: str = "champion", *, force: bool = False) -> Move:
     return AliasAdmin(registry).promote(EMPLOYEES, PromotionRequest(source, alias, force), "operator")
 
 

@@ -29,7 +29,7 @@ from hearth.serving.explaining.background import draw_background
 from hearth.serving.explaining.model import raw_values
 from hearth.serving.explaining.tree_shap import raw_origins
 from hearth.serving.model_follower import LoadedModel
-from tests.support.models import DATA, Shelf, employees, served
+from tests.support.models import DATA, FakeRegistry, employees, served
 
 CONTRACT = employees()
 FAKES = FakeRecords.load(CONTRACT, DATA)
@@ -67,7 +67,7 @@ def fitted(family: str, classes: int = 3) -> LoadedModel:
 
 
 def loaded(pipeline: Any, contract: Contract = CONTRACT) -> LoadedModel:
-    return LoadedModel("champion", Shelf().version(contract.name, "1"), CompiledScorer(pipeline, contract), datetime.now(UTC))
+    return LoadedModel("champion", FakeRegistry().version(contract.name, "1"), CompiledScorer(pipeline, contract), datetime.now(UTC))
 
 
 def drawn(rows: int, seed: int, missing: tuple[str, ...] = ()) -> tuple[list[dict[str, object]], Columns]:
@@ -284,7 +284,7 @@ class TestAsking:
         warmed: list[str] = []
         monkeypatch.setattr("hearth.serving.explaining.explainers.warm_up", lambda: warmed.append("shap"))
         for pipeline in (fitted("lightgbm").scorer.pipeline, fitted("logistic_regression").scorer.pipeline):
-            with served(Shelf(pipeline, champion="1", knn="1")) as models:
+            with served(FakeRegistry(pipeline, champion="1", knn="1")) as models:
                 explainers = Explainers({"employees": CONTRACT}, DATA)
                 explainers.warm(models, then=lambda: warmed.append("then"))
                 explainers._thread.shutdown(wait=True)

@@ -30,12 +30,12 @@ from hearth.data.cleaning import clean, target_codes
 from hearth.errors import InvalidStatistics
 from hearth.fakes import FakeRecords, raw_file
 from hearth.modelling.features import build_features
+from tests.support.real_files import require_real_file
 
 DATA = Path(__file__).parents[2] / "data"
 CONTRACTS = list_contracts(DATA)
 CONTRACT = load_contract("employees", DATA)
 STATISTICS = DATA / "employees" / "statistics.json"
-REAL = [DATA / "employees" / CONTRACT.source.file, DATA / "../../shared/data" / CONTRACT.source.file]
 REGIME = {  # what holds at a Burn Rate of 0.40 and below, and above
     "Work Hours per Week": ((35, 44), (48, 59)),
     "Work-Life Balance Score": ((3, 5), (1, 2)),
@@ -62,10 +62,7 @@ def many() -> pd.DataFrame:
 
 @cache
 def real() -> pd.DataFrame:
-    path = next((path for path in REAL if path.exists()), None)
-    if path is None:
-        pytest.skip(f"the real extract, {CONTRACT.source.file}, is not here")
-    return pd.read_csv(path)
+    return pd.read_csv(require_real_file("employees"))
 
 
 def test_the_same_seed_gives_the_same_rows_and_another_seed_others() -> None:

@@ -1,23 +1,17 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
-from uuid import uuid4
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import Pipeline
 
-from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, RegistryUnavailable, UnknownAlias, UnknownDataset
-from hearth.modelling.features import build_features
-from hearth.registry import NewVersion, RegisteredVersion, Registry
+from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, UnknownAlias, UnknownDataset
 from hearth.serving.model_follower import ModelFollower
+from tests.support.fake_registry import FakeRegistry
 from tests.support.samples import EMPLOYEES, records, sample_rows
+from tests.support.waiting import wait_until
 
 
 class Always:
@@ -45,39 +39,18 @@ class Raises:
         raise ZeroDivisionError
 
 
-@dataclass
-class FakeRegistry:
-    """Aliases and versions in dictionaries; it can be away, and versions can be broken. Counts what it is asked for."""
+class ByNumber(dict[str, object]):
+    """The model of each version: it is sure of the class that is the version's number modulo 3."""
 
-    carried: dict[str, str] = field(default_factory=dict)
-    broken: dict[str, Exception] = field(default_factory=dict)
-    away: bool = False
-    problem: str = "MLflow does not answer."
-    loads: list[str] = field(default_factory=list)
-    looks: int = 0
-    while_loading: Callable[[], object] = lambda: None
-    made: dict[str, object] = field(default_factory=dict)
-
-    def aliases(self, _dataset: str) -> dict[str, str]:
-        self.looks += 1
-        if self.away:
-            raise RegistryUnavailable(self.problem)
-        return dict(self.carried)
-
-    def version(self, dataset: str, name: str) -> RegisteredVersion:
-        return RegisteredVersion(dataset, name, "knn", "0a1b", f"run-{name}", datetime.now(UTC), {}, {})
-
-    def load_with_example(self, version: RegisteredVersion) -> tuple[Pipeline, pd.DataFrame]:
-        self.loads.append(version.version)
-        self.while_loading()
-        if version.version in self.broken:
-            raise self.broken[version.version]
-        return self.made.get(version.version) or Always(int(version.version) % 3), pd.DataFrame(RECORDS)
+    def get(self, version: str, default: object = None) -> object:
+        return super().get(version, default) if version in self else Always(int(version) % 3)
 
 
 @pytest.fixture
 def registry() -> FakeRegistry:
-    return FakeRegistry({"knn": "1", "champion": "1"})
+    registry = FakeRegistry(knn="1", champion="1")
+    registry.models = ByNumber()
+    return registry
 
 
 @pytest.fixture
@@ -86,13 +59,6 @@ def models(registry: FakeRegistry) -> ModelFollower:
 
 
 RECORDS = records(sample_rows(EMPLOYEES, 4)[0])
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in ten seconds"
-        time.sleep(0.005)
 
 
 class TestGet:
@@ -137,7 +103,7 @@ class TestGet:
         for _ in range(3):
             models.get("employees", "knn")
 
-        assert (registry.looks, registry.loads) == (1, ["1"])
+        assert (registry.polls, registry.loads) == (1, ["1"])
 
 
 class TestLook:
@@ -210,7 +176,7 @@ class TestLook:
         self, models: ModelFollower, registry: FakeRegistry
     ) -> None:
         with models:
-            registry.made["2"] = Raises()
+            registry.models["2"] = Raises()
             registry.carried["knn"] = "2"
             wait_until(lambda: any("ZeroDivisionError" in alias.problem for alias in models.status().aliases))
             registry.carried["knn"] = "3"
@@ -341,7 +307,7 @@ class TestRecordsInPlace:
         assert models.get("employees", "knn").records_in_place > 0
 
     def test_a_slow_one_scores_none(self, models: ModelFollower, registry: FakeRegistry) -> None:
-        registry.made["1"] = Slow(1)
+        registry.models["1"] = Slow(1)
         models.poll()
 
         assert models.get("employees", "knn").records_in_place == 0
@@ -420,38 +386,4 @@ class TestFollower:
         assert time.monotonic() - started < 2  # the long wait between two looks is cut short
         assert not models.status().following
         assert models.get("employees", "knn").version == "1"
-        assert registry.looks == 1
-
-
-class TestWithMlflow:
-    def test_aliases_of_a_real_registry_are_followed(self, mlflow_uri: str) -> None:
-        registry = Registry(mlflow_uri, revision="0123")
-        contract = EMPLOYEES.model_copy(update={"name": f"data_{uuid4().hex}"})
-        X, y = sample_rows(contract, 200)
-
-        def register(neighbours: int) -> Pipeline:
-            steps = [("features", build_features(contract)), ("model", KNeighborsClassifier(neighbours))]
-            pipeline = Pipeline(steps).fit(X, y.to_numpy())
-            registry.register(
-                NewVersion(contract.name, "knn", "0a1b", uuid4().hex, pipeline, X.head(2), {"k": neighbours}, {"macro_f1": 0.5}, {})
-            )
-            return pipeline
-
-        with ModelFollower(registry, {contract.name: contract}, poll_seconds=0.05) as models:
-            with pytest.raises(ModelUnavailable, match="no version carries this alias yet"):
-                models.get(contract.name, "champion")
-            for number, neighbours in (("1", 5), ("2", 25)):
-                pipeline = register(neighbours)
-                registry.set_alias(contract.name, "champion", number)
-
-                def serves(number: str = number) -> bool:
-                    return any(alias.serving == number for alias in models.status().aliases)
-
-                wait_until(serves)
-                model = models.get(contract.name, "champion")
-                registered = model.registered
-                assert (registered.params, registered.metrics) == ({"k": str(neighbours)}, {"macro_f1": 0.5})
-                assert (registered.status, registered.digest, registered.version) == ("READY", "0a1b", number)
-                assert registered.source.startswith("models:/")
-                scores = model.scorer.score(records(X))
-                np.testing.assert_array_equal(scores.probabilities, pipeline.predict_proba(X))
+        assert registry.polls == 1

@@ -12,7 +12,8 @@ from hearth.serving.model_follower import LoadedModel
 from hearth.serving.recording.agreement import ChallengeReport
 from hearth.serving.recording.recorder import Recorder
 from hearth.serving.recording.request_ids import unique_id
-from tests.support.recording import CONTRACTS, Always, Loaded, loaded, scored, settings, wait_until
+from tests.support.recording import CONTRACTS, Always, Loaded, loaded, scored, settings
+from tests.support.waiting import wait_until
 
 NOWHERE = "postgresql://127.0.0.1:9/none"
 CHAMPION = loaded("champion", "1", Always(1))
@@ -157,10 +158,10 @@ class TestChallenger:
         candidate = Always(1)
         challenger = loaded("challenger", "2", candidate)
         candidate.gate.clear()
-        candidate.asked.clear()
+        candidate.called.clear()
         with recorder_with(challenger, record_queue_records=10) as recorder:
             answer(recorder, 4)
-            assert candidate.asked.wait(20)
+            assert candidate.called.wait(20)
             for _ in range(5):
                 answer(recorder, 4)
             assert report_of(recorder).skipped == {"behind": 12}

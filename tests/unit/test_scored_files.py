@@ -21,7 +21,7 @@ from hearth.serving.compiled.scorer import CompiledScorer
 from hearth.serving.files import AddedColumns, CsvFile, ParquetFile, csv_files
 from hearth.serving.files.row_batches import RowBatch
 from hearth.serving.model_follower import LoadedModel
-from tests.support.models import DATA, ByDesignation, Shelf, employees
+from tests.support.models import DATA, ByDesignation, FakeRegistry, employees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ CONTRACT = employees()
 FAKES = FakeRecords.load(CONTRACT, DATA)
 ADDED = AddedColumns.of(CONTRACT, "")
 NAMES = ["prediction", "label", "probability_Low", "probability_Medium", "probability_High", "version", "error"]
-MODEL = LoadedModel("knn", Shelf().version("employees", "7"), CompiledScorer(ByDesignation(), CONTRACT), datetime.now(UTC))
+MODEL = LoadedModel("knn", FakeRegistry().version("employees", "7"), CompiledScorer(ByDesignation(), CONTRACT), datetime.now(UTC))
 HEADER = [*CONTRACT.feature_names]
 
 

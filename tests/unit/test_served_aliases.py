@@ -4,22 +4,12 @@ import logging
 
 import pytest
 
-from hearth.errors import RegistryUnavailable
 from hearth.streaming.producer.served_aliases import ServedAliases
-from tests.support.models import Shelf
-
-
-class Leaving(Shelf):
-    away = False
-
-    def aliases(self, dataset: str) -> dict[str, str]:
-        if self.away:
-            raise RegistryUnavailable("MLflow does not answer.")
-        return super().aliases(dataset)
+from tests.support.models import FakeRegistry
 
 
 def test_an_alias_is_there_once_a_version_carries_it() -> None:
-    shelf = Leaving(knn="1")
+    shelf = FakeRegistry(knn="1")
     carried = ServedAliases(shelf, ["employees", "heart"], 60)
     assert ("employees", "knn") not in carried, "nobody has asked yet"
 
@@ -35,7 +25,7 @@ def test_an_alias_is_there_once_a_version_carries_it() -> None:
 
 def test_while_the_registry_is_away_what_it_said_last_counts_and_the_log_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    shelf = Leaving(knn="1")
+    shelf = FakeRegistry(knn="1")
     carried = ServedAliases(shelf, ["employees"], 60)
     carried.poll()
 

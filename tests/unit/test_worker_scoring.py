@@ -13,7 +13,7 @@ from hearth.serving.model_follower import LoadedModel
 from hearth.streaming.client import Entry
 from hearth.streaming.messages import encode, max_records
 from hearth.streaming.worker.scoring import by_address, chunks, score
-from tests.support.models import Shelf, employees, good_record, served
+from tests.support.models import FakeRegistry, employees, good_record, served
 
 CONTRACT = employees()
 GOOD = good_record(CONTRACT)
@@ -21,7 +21,7 @@ GOOD = good_record(CONTRACT)
 
 @pytest.fixture(scope="module")
 def model() -> LoadedModel:
-    with served(Shelf(champion="3")) as models:
+    with served(FakeRegistry(champion="3")) as models:
         while True:
             try:
                 return models.get("employees", "champion")

@@ -2,18 +2,23 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
 
 from deploy.embedded.temporary_servers import free_port
 from tests.support.samples import ROOT
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 _FACTORY = "hearth_api.process:create_service"
-_START_SECONDS = 60.0
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_it_starts_with_all_servers_away_says_what_is_missing_and_stops_at_sigterm(tmp_path: Path) -> None:
@@ -31,21 +36,15 @@ def test_it_starts_with_all_servers_away_says_what_is_missing_and_stops_at_sigte
             [sys.executable, "-m", "uvicorn", "--factory", _FACTORY, "--port", str(port)], cwd=ROOT, env=environment, stderr=output
         )
     try:
-        deadline = time.monotonic() + _START_SECONDS
-        while True:
-            try:
-                ready = httpx.get(f"http://127.0.0.1:{port}/ready")
-                break
-            except httpx.ConnectError:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.05)
+        wait_until(lambda: listens(port) or process.poll() is not None, problem=log.read_text)
+        assert process.poll() is None, log.read_text()
+        ready = httpx.get(f"http://127.0.0.1:{port}/ready", timeout=LIMIT_SECONDS)
         assert ready.status_code == 503
         assert "mlflow" in ready.json()["detail"]
 
         process.send_signal(signal.SIGTERM)
 
-        assert process.wait(20) in {0, -signal.SIGTERM}
+        assert process.wait(LIMIT_SECONDS) in {0, -signal.SIGTERM}
         assert "fastapi" in log.read_text()  # lines of our logging carry the name of the process
     finally:
         process.kill()

@@ -8,8 +8,8 @@ import httpx
 from hearth.predictions import PredictionStore
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
-from tests.support.models import Shelf, employees, good_record
-from tests.support.recording import wait_until
+from tests.support.models import FakeRegistry, employees, good_record
+from tests.support.waiting import wait_until
 
 CONTRACT = employees()
 LEVELS = (5, 0, 2, 4)
@@ -26,7 +26,7 @@ def table(*levels: object) -> bytes:
 
 def test_answers_are_found_by_the_id_that_they_have(fresh_database: str) -> None:
     options = service_settings(predictions_url=fresh_database, record_predictions="all", record_drain_seconds=60)
-    with running(create_app(options, Shelf(champion="2"), checks={})) as client:
+    with running(create_app(options, FakeRegistry(champion="2"), checks={})) as client:
         headers = {"X-Request-ID": "mine"}
         answers = [client.post("/predict", json={"data": DATA}, headers=headers) for _ in range(2)]
         file = client.post("/predict/csv", content=table(1, 9, 3, "x", 0), headers={**headers, "Content-Type": "text/csv"})
@@ -55,7 +55,7 @@ def test_answers_are_found_by_the_id_that_they_have(fresh_database: str) -> None
 def test_a_store_that_is_away_fails_no_request() -> None:
     away = "postgresql://nobody:nothing@127.0.0.1:9/predictions"
     options = service_settings(predictions_url=away, record_predictions="all", record_queue_records=10, record_drain_seconds=0)
-    with running(create_app(options, Shelf(champion="2"), checks={})) as client:
+    with running(create_app(options, FakeRegistry(champion="2"), checks={})) as client:
         answers = [client.post("/predict", json={"data": DATA}) for _ in range(20)]
         text = client.get("/metrics").text
 

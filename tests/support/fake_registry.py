@@ -1,0 +1,89 @@
+"""The registry in memory: what `ModelSource` and `AliasAdmin` need of one, without MLflow and without training."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from hearth.contracts import load_contract
+from hearth.errors import ModelUnavailable, RegistryUnavailable
+from hearth.registry import RegisteredVersion
+from tests.support.contracts import DATA, good_record
+
+
+class ByDesignation:
+    """Answers Low for designations 0 and 1, Medium for 2 and 3, High for 4 and 5."""
+
+    def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
+        codes = (frame["Designation"].to_numpy() // 2).astype(int)
+        probabilities: np.ndarray = np.eye(3)[codes] * 0.7 + 0.1
+        return probabilities
+
+
+class FakeRegistry:
+    """Holds the versions of one data set. It can be away, it can refuse versions, and it counts its calls.
+
+    Attributes:
+        carried: the version that each alias carries.
+        models: the pipeline of a version; all others have `model`.
+        tags: of a version.
+        broken: what loading a version raises.
+        loads: the versions that were loaded, in order.
+        polls: how often the aliases were listed; `calls` counts the versions that were looked up too.
+    """
+
+    dataset: ClassVar[str] = "employees"
+    family: ClassVar[str] = "knn"
+    digest: ClassVar[str] = "digest"
+    created: ClassVar[datetime] = datetime(2026, 11, 21, tzinfo=UTC)
+    metrics: ClassVar[Mapping[str, float]] = {"macro_f1": 0.81, "accuracy": 0.83}
+
+    def __init__(self, model: object = None, **carried: str) -> None:
+        self.carried = carried
+        self.model = model or ByDesignation()
+        self.models: dict[str, object] = {}
+        self.tags: dict[str, dict[str, str]] = {}
+        self.away = False
+        self.problem = "MLflow does not answer."
+        self.broken: dict[str, Exception] = {}
+        self.loads: list[str] = []
+        self.polls = self.calls = 0
+        self.while_loading: Callable[[], object] = lambda: None
+
+    def aliases(self, dataset: str) -> dict[str, str]:
+        self.polls += 1
+        self._answer()
+        return dict(self.carried) if dataset == self.dataset else {}
+
+    def version(self, dataset: str, name: str) -> RegisteredVersion:
+        self._answer()
+        number = name if name.isdecimal() else self.carried.get(name)
+        if number is None:
+            raise ModelUnavailable(dataset, name, "no version carries this alias yet.")
+        tags = dict(self.tags.get(number, {}))
+        return RegisteredVersion(dataset, number, self.family, self.digest, f"run-{number}", self.created, self.metrics, tags)
+
+    def versions(self, dataset: str) -> list[RegisteredVersion]:
+        numbers = {*self.carried.values(), *self.tags} if dataset == self.dataset else set()
+        return [self.version(dataset, number) for number in sorted(numbers, key=int, reverse=True)]
+
+    def load_with_example(self, version: RegisteredVersion) -> tuple[object, pd.DataFrame]:
+        self.loads.append(version.version)
+        self.while_loading()
+        if version.version in self.broken:
+            raise self.broken[version.version]
+        return self.models.get(version.version, self.model), pd.DataFrame([good_record(load_contract(version.dataset, DATA))])
+
+    def set_alias(self, dataset: str, alias: str, version: str) -> None:
+        assert dataset == self.dataset
+        self.carried[alias] = version
+
+    def annotate(self, version: RegisteredVersion, tags: Mapping[str, str], description: str | None = None) -> None:  # noqa: ARG002 - the registry's interface
+        self.tags.setdefault(version.version, {}).update(tags)
+
+    def _answer(self) -> None:
+        self.calls += 1
+        if self.away:
+            raise RegistryUnavailable(self.problem)
