@@ -1,1 +1,1 @@
-"""The page for people: predict, score a file, watch the stream, look after the models. It talks HTTP only."""
+"""The page for people: predict, score a file, watch the stream, manage the models. It talks HTTP only."""

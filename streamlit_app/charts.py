@@ -1,4 +1,4 @@
-"""Charts; but for one, colours come from the theme, so they fit a light page and a dark one."""
+"""Charts. All but one take their colours from the theme, light or dark."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,11 +8,11 @@ import pandas as pd
 from streamlit_app.service import Json
 
 _BAR, _THIN_BAR = 30, 24  # pixels
-_AXIS, _LEGEND_ROW = 70, 50  # what a chart's height is spent on beside its bars
+_AXIS, _LEGEND_ROW = 70, 50  # pixels of a chart's height
 _SPANS = 30
 _ALL_LABELS = alt.Axis(labelOverlap=False, labelLimit=190)
-# Not the theme's first two, which are both blue. Blue and orange differ for all eyes, and each stands out from white and from black
-SPEAKS = {"for": "#2a7fc9", "against": "#d9661f"}
+# Not the first two of the theme, which are both blue. Blue and orange also differ for the colour-blind, and contrast with white and black.
+SIGN_COLOURS = {"for": "#2a7fc9", "against": "#d9661f"}
 _LEGEND = alt.Legend(orient="bottom", title=None)
 
 
@@ -32,21 +32,21 @@ def probability_bars(probabilities: Mapping[str, float]) -> alt.Chart:
 
 
 def contribution_bars(contributions: Sequence[Json], unit: str) -> alt.Chart:
-    """Return a bar for each column: to the right it speaks for the class, to the left against it."""
+    """Return a bar for each column, to the right for the class and to the left against it."""
     frame = pd.DataFrame(
         {
-            "column": [f"{part['column']}: {_shown(part['value'])}" for part in contributions],
+            "column": [f"{part['column']}: {_text(part['value'])}" for part in contributions],
             "contribution": [part["contribution"] for part in contributions],
         }
     )
-    frame["speaks"] = ["for" if amount >= 0 else "against" for amount in frame["contribution"]]
+    frame["sign"] = ["for" if amount >= 0 else "against" for amount in frame["contribution"]]
     bars: alt.Chart = (
         alt.Chart(frame, height=_THIN_BAR * len(frame) + _AXIS + _LEGEND_ROW)
         .mark_bar()
         .encode(
             x=alt.X("contribution:Q", title=f"contribution ({unit})"),
             y=alt.Y("column:N", sort=None, title=None, axis=_ALL_LABELS),
-            color=alt.Color("speaks:N", scale=alt.Scale(domain=list(SPEAKS), range=list(SPEAKS.values())), legend=_LEGEND),
+            color=alt.Color("sign:N", scale=alt.Scale(domain=list(SIGN_COLOURS), range=list(SIGN_COLOURS.values())), legend=_LEGEND),
             tooltip=["column:N", alt.Tooltip("contribution:Q", format="+.3f")],
         )
     )
@@ -55,16 +55,16 @@ def contribution_bars(contributions: Sequence[Json], unit: str) -> alt.Chart:
 
 def class_shares(times: "pd.Series[pd.Timestamp]", labels: "pd.Series[str]", classes: Sequence[str]) -> alt.Chart:
     """Return the share of each class over time, in spans of equal length; `classes` is their order."""
-    began = times.min()
-    span = max((times.max() - began) / _SPANS, pd.Timedelta(seconds=1))
-    start = began + ((times - began) // span) * span
+    first = times.min()
+    span = max((times.max() - first) / _SPANS, pd.Timedelta(seconds=1))
+    start = first + ((times - first) // span) * span
     frame = pd.DataFrame({"start": start, "class": labels}).groupby(["start", "class"]).size().reset_index(name="predictions")
-    known = [*classes, *sorted(set(frame["class"]) - set(classes))]  # what was stored before a contract changed is shown too
-    frame = frame.sort_values(["start", "class"], key=lambda column: column.map(known.index) if column.name == "class" else column)
+    order = [*classes, *sorted(set(frame["class"]) - set(classes))]  # classes of an older contract come last
+    frame = frame.sort_values(["start", "class"], key=lambda column: column.map(order.index) if column.name == "class" else column)
     frame["end"] = frame["start"] + span
-    of_span = frame.groupby("start")["predictions"]
-    frame["top"] = of_span.cumsum() / of_span.transform("sum")
-    frame["bottom"] = frame["top"] - frame["predictions"] / of_span.transform("sum")
+    by_span = frame.groupby("start")["predictions"]
+    frame["top"] = by_span.cumsum() / by_span.transform("sum")
+    frame["bottom"] = frame["top"] - frame["predictions"] / by_span.transform("sum")
     areas: alt.Chart = (
         alt.Chart(frame, height=300)
         .mark_rect()
@@ -73,7 +73,7 @@ def class_shares(times: "pd.Series[pd.Timestamp]", labels: "pd.Series[str]", cla
             x2="end:T",
             y=alt.Y("bottom:Q", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]), title="share of the predictions"),
             y2="top:Q",
-            color=alt.Color("class:N", scale=alt.Scale(domain=known), legend=_LEGEND),
+            color=alt.Color("class:N", scale=alt.Scale(domain=order), legend=_LEGEND),
             tooltip=["class:N", "predictions:Q", alt.Tooltip("start:T", format="%H:%M:%S")],
         )
     )
@@ -96,7 +96,7 @@ def label_counts(labels: "pd.Series[str]", classes: Sequence[str]) -> alt.Chart:
     return bars
 
 
-def _shown(value: object) -> str:
+def _text(value: object) -> str:
     if value is None:
         return "missing"
     return f"{value:g}" if isinstance(value, float) else str(value)

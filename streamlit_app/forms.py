@@ -1,4 +1,4 @@
-"""A form for a record, made from the contract: a widget for each feature, with its range, unit and meaning."""
+"""A form for a record, from the contract: a widget for each feature, with its range, unit and meaning."""
 
 import math
 
@@ -11,12 +11,12 @@ _COLUMNS = 3
 
 
 def record_form(contract: Json, key: str) -> Json:
-    """Show a widget for each feature and return the record that they make."""
+    """Show a widget for each feature and return their record."""
     features = [column for column in contract["columns"] if column["role"] == "feature"]
     record: Json = {}
-    for start in range(0, len(features), _COLUMNS):  # rows, so that a phone, which stacks columns, shows them in contract order
-        for place, column in zip(st.columns(_COLUMNS), features[start : start + _COLUMNS], strict=False):
-            with place:
+    for start in range(0, len(features), _COLUMNS):  # by rows, because a phone stacks columns, and should keep the contract order
+        for cell, column in zip(st.columns(_COLUMNS), features[start : start + _COLUMNS], strict=False):
+            with cell:
                 record[column["name"]] = _value(column, contract["example"].get(column["name"]), f"{key}-{column['name']}")
     return record
 
@@ -24,13 +24,13 @@ def record_form(contract: Json, key: str) -> Json:
 def _value(column: Json, example: object, key: str) -> object:
     unknown = f"{key}-unknown"
     is_unknown = bool(column["nullable"] and st.session_state.get(unknown))
-    value = _known(column, example, key, disabled=is_unknown)
+    value = _widget(column, example, key, disabled=is_unknown)
     if column["nullable"]:
-        st.checkbox(f"{column['name']} is not known", key=unknown)
+        st.checkbox(f"{column['name']} is unknown", key=unknown)
     return None if is_unknown else value
 
 
-def _known(column: Json, example: object, key: str, *, disabled: bool) -> object:
+def _widget(column: Json, example: object, key: str, *, disabled: bool) -> object:
     help_ = f"{column['description']} Expected: {column['expected']}."
     if column["categories"]:
         values = column["categories"]
@@ -47,6 +47,6 @@ def _known(column: Json, example: object, key: str, *, disabled: bool) -> object
 
 
 def _step(low: float, high: float) -> tuple[float, int]:
-    """Return a step that is a power of ten and gives at least so many steps, and the decimals that it needs."""
+    """Return a power of ten that divides the range into at least 100 steps, and its decimals."""
     exponent = math.floor(math.log10((high - low) / _STEPS))
     return 10.0**exponent, max(0, -exponent)

@@ -1,4 +1,4 @@
-"""The REST service as the page asks it."""
+"""The client of the REST service."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -10,16 +10,16 @@ import httpx
 
 Json = dict[str, Any]
 Progress = Callable[[float, str], None]
-"""Is told how far a file has come, from 0 to 1, and what happens to it."""
+"""Called with the progress of a file, from 0 to 1, and a description of the step."""
 
-_SYSTEMS_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
-_SECONDS = 30.0
-_FILE_SECONDS = 600.0
-_SENT = 0.4  # of the progress of a file that is sent, scored and received
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
+_TIMEOUT_SECONDS = 30.0
+_FILE_TIMEOUT_SECONDS = 600.0
+_UPLOAD_SHARE = 0.4  # of the progress of a file
 
 
 class ServiceError(Exception):
-    """A service is away, or has refused; the message is for people."""
+    """A service does not answer, or refuses; the message is for people."""
 
 
 class RefusedRecords(ServiceError):
@@ -32,7 +32,7 @@ class RefusedRecords(ServiceError):
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """A file with its predictions, how many rows it has, and how many of them were refused."""
+    """A file with its predictions, and the numbers of its rows and of refused ones."""
 
     content: bytes
     rows: int
@@ -40,76 +40,78 @@ class ScoredFile:
 
 
 class Service:
-    """One REST service. `address` is where this process reaches it; `key` is sent if there is one. Many threads may share it."""
+    """One REST service at `address`, called with an API key if there is one. Threads may share it."""
 
     def __init__(self, address: str, key: str = "", client: httpx.Client | None = None) -> None:
         self._address = address.rstrip("/")
         self._headers = {"X-API-Key": key} if key else {}
-        self._client = client or httpx.Client(timeout=_SECONDS)
+        self._client = client or httpx.Client(timeout=_TIMEOUT_SECONDS)
 
     def with_key(self, key: str) -> "Service":
-        """Return the same service, asked with another key."""
+        """Return a client of the same service with another key."""
         return Service(self._address, key, self._client)
 
     def get(self, path: str, **query: str | int | None) -> Json:
-        """Return what a path answers.
+        """Return the body of a GET.
 
         Raises:
-            ServiceError: it is away, or refuses.
+            ServiceError: if the service does not answer, or refuses.
         """
-        return _body(self._ask("GET", path, query))
+        return _body(self._request("GET", path, query))
 
     def post(self, path: str, body: Json | None = None, **query: str | int | None) -> Json:
-        """Return what a path answers to a body.
+        """Return the body of a POST.
 
         Raises:
-            RefusedRecords: the body holds records that break the contract.
-            ServiceError: it is away, or refuses.
+            RefusedRecords: if records break the contract.
+            ServiceError: if the service does not answer, or refuses.
         """
-        return _body(self._ask("POST", path, query, json=body))
+        return _body(self._request("POST", path, query, json=body))
 
     def state(self) -> Json:
-        """Return what /ready answers, whether or not all is well.
+        """Return the body of /ready, whether or not the service is ready.
 
         Raises:
-            ServiceError: it is away, or cannot tell.
+            ServiceError: if the service does not answer.
         """
-        answer = self._ask("GET", "/ready", {})
+        answer = self._request("GET", "/ready", {})
         body = _json(answer)
         if "servers" not in body:
             raise ServiceError(str(body.get("detail") or f"{answer.request.url} answered {answer.status_code}."))
         return body
 
     def score_file(self, dataset: str, model: str, file: IO[bytes], name: str, progress: Progress) -> ScoredFile:
-        """Have a file scored; its name tells of which kind it is.
+        """Have a file scored; it is Parquet if its name ends so, else CSV.
 
         Raises:
-            ServiceError: it is away, or refuses the file.
+            ServiceError: if the service does not answer, or refuses the file.
         """
         kind = "parquet" if name.endswith(".parquet") else "csv"
-        watched = _Watched(file, lambda share: progress(_SENT * share, f"Sending {name}" if share < 1 else f"Checking {name}"))
-        where = f"{self._address}/{dataset}/predict/{kind}"
-        files = {"file": (name, cast("IO[bytes]", watched))}  # it has what httpx uses of a file
-        asked = self._client.stream("POST", where, params={"model": model}, files=files, headers=self._headers, timeout=_FILE_SECONDS)
-        with self._reaching(), asked as answer:
+        upload = _Upload(file, lambda share: progress(_UPLOAD_SHARE * share, f"Sending {name}" if share < 1 else f"Checking {name}"))
+        url = f"{self._address}/{dataset}/predict/{kind}"
+        files = {"file": (name, cast("IO[bytes]", upload))}  # it has the methods that httpx uses
+        request = self._client.stream(
+            "POST", url, params={"model": model}, files=files, headers=self._headers, timeout=_FILE_TIMEOUT_SECONDS
+        )
+        with self._service_errors(), request as answer:
             if answer.is_error:
                 answer.read()
                 _body(answer)
-            rows, content, ended = int(answer.headers["X-Rows"]), bytearray(), 0
+            rows, content, lines = int(answer.headers["X-Rows"]), bytearray(), 0
             for part in answer.iter_bytes():
                 content += part
-                ended += part.count(b"\n")
-                share = ended / (rows + 1) if kind == "csv" else len(content) / (len(content) + watched.size)
-                progress(_SENT + (1 - _SENT) * min(1.0, share), f"Scoring {name}")
+                lines += part.count(b"\n")
+                share = lines / (rows + 1) if kind == "csv" else len(content) / (len(content) + upload.size)
+                progress(_UPLOAD_SHARE + (1 - _UPLOAD_SHARE) * min(1.0, share), f"Scoring {name}")
             return ScoredFile(bytes(content), rows, int(answer.headers["X-Rows-Refused"]))
 
-    def _ask(self, method: str, path: str, query: Mapping[str, str | int | None], json: Json | None = None) -> httpx.Response:
-        chosen = {name: value for name, value in query.items() if value is not None}
-        with self._reaching():
-            return self._client.request(method, f"{self._address}{path}", params=chosen, headers=self._headers, json=json)
+    def _request(self, method: str, path: str, query: Mapping[str, str | int | None], json: Json | None = None) -> httpx.Response:
+        params = {name: value for name, value in query.items() if value is not None}
+        with self._service_errors():
+            return self._client.request(method, f"{self._address}{path}", params=params, headers=self._headers, json=json)
 
     @contextmanager
-    def _reaching(self) -> Iterator[None]:
+    def _service_errors(self) -> Iterator[None]:
         try:
             yield
         except httpx.HTTPError as error:
@@ -117,31 +119,31 @@ class Service:
 
 
 def does_not_answer(service: str, address: str, error: Exception) -> str:
-    """Return who does not answer, where, and why, in words."""
-    return f"{service} at {address} does not answer: {reason_of(error)}. Is it running? `make status` tells."
+    """Return the message about a service that does not answer."""
+    return f"{service} at {address} does not answer: {reason_of(error)}. Is it running? See `make status`."
 
 
 def reason_of(error: Exception) -> str:
-    """Return what went wrong on the way to another service, as people say it."""
+    """Return why a request failed, in words."""
     if isinstance(error, httpx.TimeoutException):
-        return "it takes too long"
+        return "no answer in time"
     if isinstance(error, httpx.HTTPStatusError):
-        return f"it says {error.response.status_code} {error.response.reason_phrase}"
-    said = _SYSTEMS_NUMBER.sub("", str(error))
-    return said[:1].lower() + said[1:] if said else type(error).__name__
+        return f"status {error.response.status_code} {error.response.reason_phrase}"
+    text = _ERRNO.sub("", str(error))
+    return text[:1].lower() + text[1:] if text else type(error).__name__
 
 
-class _Watched:
-    """A file of which is told how much has been read."""
+class _Upload:
+    """A file that reports how much of it has been read."""
 
-    def __init__(self, file: IO[bytes], seen: Callable[[float], None]) -> None:
-        self._file, self._seen = file, seen
+    def __init__(self, file: IO[bytes], report: Callable[[float], None]) -> None:
+        self._file, self._report = file, report
         self.size = max(1, file.seek(0, 2))
         file.seek(0)
 
     def read(self, size: int = -1) -> bytes:
         part = self._file.read(size)
-        self._seen(min(1.0, self._file.tell() / self.size))
+        self._report(min(1.0, self._file.tell() / self.size))
         return part
 
     def seek(self, offset: int, whence: int = 0) -> int:
@@ -155,7 +157,7 @@ def _json(answer: httpx.Response) -> Json:
     try:
         body: Json = answer.json()
     except ValueError as error:
-        raise ServiceError(f"{answer.request.url} answered {answer.status_code}, and not in JSON.") from error
+        raise ServiceError(f"{answer.request.url} answered {answer.status_code}, but not in JSON.") from error
     return body
 
 

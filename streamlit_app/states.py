@@ -1,29 +1,29 @@
-"""How services are that the page does not ask itself: by what REST tells of them."""
+"""The health of services that REST reports on."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from streamlit_app.others import Health
+from streamlit_app.health_checks import Health
 from streamlit_app.service import Json
 
 _REST = "REST and GraphQL"
 _SERVERS = {"mlflow": "MLflow", "s3": "object store (S3)", "redis": "Valkey (Redis)", "postgresql": "PostgreSQL"}
 _BEHIND_SECONDS = 60.0
-_SILENT_SECONDS = 60.0  # the producer sends every second, if it may
+_SILENT_SECONDS = 60.0  # the producer sends every second
 
 
-def of_rest(ready: Json) -> list[Health]:
-    """Return how REST is, which has answered, and how the servers are that it needs."""
-    return [Health(_REST), *(_server(name, found) for name, found in ready["servers"].items())]
+def rest_health(ready: Json) -> list[Health]:
+    """Return the health of REST, which has answered, and of the servers that it needs."""
+    return [Health(_REST), *(_server(name, state) for name, state in ready["servers"].items())]
 
 
-def without_rest(problem: str) -> list[Health]:
-    """Return what is known of them while REST does not answer: nothing."""
-    return [Health(_REST, problem), *(_unknown(name, "REST, which tells, does not answer.") for name in _SERVERS.values())]
+def unknown_health(problem: str) -> list[Health]:
+    """Return the same while REST does not answer: the health of its servers is unknown."""
+    return [Health(_REST, problem), *(_unknown(name, "REST, which reports it, does not answer.") for name in _SERVERS.values())]
 
 
-def worker_beside(worker: Health, stream: Json | None) -> Health:
-    """Return how the stream worker is: it answers, waits for nobody, and leaves nothing waiting in the stream."""
+def worker_health(worker: Health, stream: Json | None) -> Health:
+    """Return the health of the stream worker: it answers, waits for no server, and no message waits for long."""
     oldest = stream["oldest_seconds"] if stream else 0.0
     if worker.problem or oldest <= _BEHIND_SECONDS:
         return worker
@@ -31,31 +31,31 @@ def worker_beside(worker: Health, stream: Json | None) -> Health:
 
 
 def producer(stream: Json | None, aliases: list[Json]) -> Health:
-    """Return how the fake producer is: by what comes into the stream, as it answers nobody.
+    """Return the health of the fake producer, from the messages in the stream.
 
-    It sends nothing while no version serves that could be asked, and while the stream is full.
+    It sends nothing while no version serves, and while the stream is full.
     """
     name = "fake producer"
     if stream is None:
-        return _unknown(name, "the stream cannot be looked at.")
+        return _unknown(name, "the stream does not answer.")
     newest = stream["newest_seconds"]
     if newest is not None and newest <= _SILENT_SECONDS:
         return Health(name)
     if not any(alias["version"] for alias in aliases):
-        return Health(name, note="it waits until some data set has a model.")
+        return Health(name, note="it waits for the first model of any data set.")
     if stream["length"] >= stream["bound"]:
-        return Health(name, note=f"it waits, as the stream holds all the {stream['bound']:,} messages that it may.")
+        return Health(name, note=f"it waits, because the stream is full ({stream['bound']:,} messages).")
     since = "yet" if newest is None else f"for {newest:,.0f} seconds"
-    return Health(name, f"No message has come into the stream {stream['stream']} {since}.")
+    return Health(name, f"No message has arrived in the stream {stream['stream']} {since}.")
 
 
-def _server(name: str, found: Mapping[str, str]) -> Health:
-    problem, address = found["problem"], found.get("address", "")
+def _server(name: str, state: Mapping[str, str]) -> Health:
+    problem, address = state["problem"], state.get("address", "")
     label = _SERVERS.get(name, name)
     if problem and address and address not in problem:
         problem = f"{label} at {address}: {problem}"
     return Health(label, problem)
 
 
-def _unknown(service: str, why: str) -> Health:
-    return Health(service, note=why, is_known=False)
+def _unknown(service: str, reason: str) -> Health:
+    return Health(service, note=reason, is_known=False)

@@ -54,14 +54,14 @@ def main(
         page.get_by_text("Why?").first.click()
         page.get_by_text("Why version").wait_for()
         take("predict.png")
-        open_view("live").get_by_text("Looked at").wait_for()
-        for letters in page.get_by_text("The latest dead letters").all():
+        open_view("live").get_by_text("As of").wait_for()
+        for letters in page.get_by_text("Latest dead letters").all():
             letters.click()
         take("live.png")
         open_view("file").get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
             {"name": "people.csv", "mimeType": "text/csv", "buffer": file}
         )
-        page.get_by_text("The first rows").wait_for()
+        page.get_by_text("First rows").wait_for()
         take("file.png")
         open_view("models").get_by_test_id("stImage").wait_for()
         take("models.png")

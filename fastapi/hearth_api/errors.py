@@ -1,7 +1,6 @@
-"""The one file that knows both our errors and HTTP.
+"""Our errors in HTTP: the only file that knows both.
 
-Every answer that is not a success has this body: `error`, a stable word; `detail`, a sentence; and `errors`, what is wrong with which
-record, if that is what it is about.
+Every error response has the same body: `error`, a stable word; `detail`, a sentence; and `errors`, one entry for each problem of a record.
 """
 
 import logging
@@ -18,8 +17,9 @@ from hearth.errors import ErrorKind, HearthError, InvalidRecords
 from hearth_api.middleware.request_ids import HEADER
 
 _LOGGER = logging.getLogger(__name__)
-_PROBLEMS_SHOWN = 100
+_MAX_PROBLEMS = 100
 ERROR_CODE = "hearth.error"  # the key in a request's scope
+INTERNAL_DETAIL = "The service failed; its log says why."
 
 STATUS: dict[ErrorKind, HTTPStatus] = {
     ErrorKind.CALLER: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -33,7 +33,7 @@ STATUS: dict[ErrorKind, HTTPStatus] = {
     ErrorKind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     ErrorKind.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-_PASSING = {ErrorKind.TOO_MANY, ErrorKind.UNAVAILABLE}
+_TEMPORARY = {ErrorKind.TOO_MANY, ErrorKind.UNAVAILABLE}
 
 
 class InvalidBody(HearthError):
@@ -44,7 +44,7 @@ class InvalidBody(HearthError):
 
 
 class BodyTooLarge(HearthError):
-    """The body of a request has more bytes than are read."""
+    """The body of a request has more bytes than the limit."""
 
     code = "body_too_large"
     kind = ErrorKind.TOO_LARGE
@@ -54,17 +54,17 @@ class BodyTooLarge(HearthError):
 
 
 class BodyTooSlow(HearthError):
-    """The body of a request did not come in time."""
+    """The body of a request did not arrive in time."""
 
     code = "body_too_slow"
     kind = ErrorKind.TOO_SLOW
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"The body was not there after {seconds:g} seconds: send fewer records at once.")
+        super().__init__(f"The body did not arrive within {seconds:g} seconds: send fewer records at once.")
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer every error in the one shape."""
+    """Answer every error with the same body."""
     app.add_exception_handler(HearthError, _hearth_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
@@ -72,14 +72,14 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def status_of(error: HearthError) -> HTTPStatus:
-    """Return the status that says whose fault an error is."""
+    """Return the status of an error."""
     return STATUS[error.kind]
 
 
 def error_response(error: HearthError) -> JSONResponse:
-    """Return the answer to a request that ended with one of our errors."""
+    """Return the response to a request that failed with one of our errors."""
     problems = error.problems if isinstance(error, InvalidRecords) else ()
-    headers = {"Retry-After": str(math.ceil(error.retry_seconds))} if error.kind in _PASSING else {}
+    headers = {"Retry-After": str(math.ceil(error.retry_seconds))} if error.kind in _TEMPORARY else {}
     if error.kind is ErrorKind.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = "Bearer"
     if error.kind is ErrorKind.INTERNAL:
@@ -93,37 +93,37 @@ def _hearth_error(_: Request, error: Exception) -> JSONResponse:
 
 
 def _http_error(_: Request, error: Exception) -> JSONResponse:
-    """What the framework itself refuses: no such route, wrong method, a body that is too large."""
+    """What the framework refuses by itself: an unknown path, a wrong method."""
     assert isinstance(error, HTTPException)  # noqa: S101
     status = HTTPStatus(error.status_code)
     return _answer(status, status.phrase.lower().replace(" ", "_"), str(error.detail), [], dict(error.headers or {}))
 
 
 def _invalid_request(_: Request, error: Exception) -> JSONResponse:
-    """A parameter of the query or the path; the values that were sent are not echoed as they may not be JSON."""
+    """A parameter of the query or the path; its value is not echoed, because it may not be valid JSON."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    details = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
+    details = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
     return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", details, [])
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     request_id = str(request.state.request_id)
     _LOGGER.error("%s %s failed, request %s", request.method, request.url.path, request_id, exc_info=error)
-    headers = {HEADER: request_id}  # this handler sits around what adds it to other answers
-    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The service failed; its log says why.", [], headers)
+    headers = {HEADER: request_id}  # this handler runs outside the middleware that adds it to other responses
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", INTERNAL_DETAIL, [], headers)
 
 
 def _answer(
     status: HTTPStatus, code: str, detail: str, problems: list[dict[str, object]], headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    body: dict[str, object] = {"error": code, "detail": detail, "errors": [_printable(problem) for problem in problems[:_PROBLEMS_SHOWN]]}
-    if len(problems) > _PROBLEMS_SHOWN:
-        body["more_errors"] = len(problems) - _PROBLEMS_SHOWN
+    body: dict[str, object] = {"error": code, "detail": detail, "errors": [_printable(problem) for problem in problems[:_MAX_PROBLEMS]]}
+    if len(problems) > _MAX_PROBLEMS:
+        body["more_errors"] = len(problems) - _MAX_PROBLEMS
     return _ErrorAnswer(code, body, status, headers)
 
 
 class _ErrorAnswer(JSONResponse):
-    """Leaves the code in the scope of the request, for those who count errors."""
+    """Leaves the code in the scope of the request, for the metrics."""
 
     def __init__(self, code: str, body: dict[str, object], status: HTTPStatus, headers: dict[str, str] | None) -> None:
         super().__init__(body, status, headers)
@@ -135,7 +135,7 @@ class _ErrorAnswer(JSONResponse):
 
 
 def _printable(problem: dict[str, object]) -> dict[str, object]:
-    """A value that was refused can be anything that a parser makes; what JSON cannot say goes as text, and long things are cut."""
+    """Return a problem whose value fits into JSON: other values become text, and long ones are cut."""
     value = problem["value"]
     if isinstance(value, bool | int | None):
         return problem if isinstance(value, bool | None) or abs(value) < 2**53 else {**problem, "value": _short(value)}
@@ -146,5 +146,5 @@ def _short(value: object, longest: int = 200) -> str | float:
     if isinstance(value, float) and value == value and abs(value) != float("inf"):  # noqa: PLR0124 - NaN differs from itself
         return value
     text = value if isinstance(value, str) else repr(value)
-    text = text.encode(errors="replace").decode()  # JSON escapes may hold halves of surrogate pairs
+    text = text.encode(errors="replace").decode()  # JSON escapes can hold half a surrogate pair
     return text if len(text) <= longest else f"{text[:longest]}…"

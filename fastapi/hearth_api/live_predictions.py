@@ -1,4 +1,4 @@
-"""Predictions as they are stored, for those who watch: one look at the store serves all of them, and none happens while nobody watches."""
+"""Predictions as they are stored, for subscribers: one poll of the store serves all of them, and without subscribers there is none."""
 
 import asyncio
 import contextlib
@@ -10,71 +10,70 @@ from hearth.errors import PredictionsUnavailable
 from hearth.predictions import Prediction, PredictionStore
 
 _LOGGER = logging.getLogger(__name__)
-_LOOK_SECONDS = 0.5
-_NEWEST = 200  # at most so many are shown of what came in between two looks
-_REMEMBERED = 10 * _NEWEST
-_WAITING = 1_000  # a watcher who is slower than this loses the oldest
+_POLL_SECONDS = 0.5
+_MAX_NEW = 200  # predictions that one poll reads: older ones of a larger burst are skipped
+_MAX_REMEMBERED = 10 * _MAX_NEW
+_QUEUE_SIZE = 1_000  # a slower subscriber loses the oldest
+
+Queue = asyncio.Queue[Prediction]
 
 
 class LivePredictions:
-    """Looks at the newest stored predictions and hands what is new to every watcher. Belongs to one event loop."""
+    """Polls the store and hands new predictions to every subscriber. Belongs to one event loop."""
 
-    def __init__(self, store: PredictionStore, look_seconds: float = _LOOK_SECONDS) -> None:
+    def __init__(self, store: PredictionStore, poll_seconds: float = _POLL_SECONDS) -> None:
         self._store = store
-        self._look_seconds = look_seconds
-        self._watchers: set[asyncio.Queue[Prediction]] = set()
-        self._looking: asyncio.Task[None] | None = None
-        self._seen: dict[tuple[str, int], None] = {}
+        self._poll_seconds = poll_seconds
+        self._queues: set[Queue] = set()
+        self._poller: asyncio.Task[None] | None = None
+        self._remembered: dict[tuple[str, int], None] = {}
 
-    async def watch(self) -> AsyncIterator[Prediction]:
-        """Yield predictions that are stored from now on, in the order in which they are seen."""
-        with self._watching() as waiting:
+    async def subscribe(self) -> AsyncIterator[Prediction]:
+        """Yield predictions that are stored from now on, in the order of storing."""
+        with self._subscription() as queue:
             while True:
-                yield await waiting.get()
+                yield await queue.get()
 
     @contextmanager
-    def _watching(self) -> Iterator["asyncio.Queue[Prediction]"]:
-        waiting: asyncio.Queue[Prediction] = asyncio.Queue(_WAITING)
-        self._watchers.add(waiting)
-        if self._looking is None:
-            self._seen.clear()
-            self._looking = asyncio.create_task(self._look_again_and_again())
+    def _subscription(self) -> Iterator[Queue]:
+        queue = Queue(_QUEUE_SIZE)
+        self._queues.add(queue)
+        if self._poller is None:
+            self._remembered.clear()
+            self._poller = asyncio.create_task(self._poll_forever())
         try:
-            yield waiting
+            yield queue
         finally:
-            self._watchers.discard(waiting)
-            if not self._watchers and self._looking is not None:
-                self._looking.cancel()
-                self._looking = None
+            self._queues.discard(queue)
+            if not self._queues and self._poller is not None:
+                self._poller.cancel()
+                self._poller = None
 
-    async def _look_again_and_again(self) -> None:
-        away = first = False
-        first = True
+    async def _poll_forever(self) -> None:
+        unavailable, first = False, True
         while True:
             try:
-                found = await asyncio.to_thread(self._store.page, _NEWEST)
+                page = await asyncio.to_thread(self._store.page, _MAX_NEW)
             except PredictionsUnavailable as error:
-                if not away:
+                if not unavailable:
                     _LOGGER.warning("live predictions: %s", error)
-                away = True
+                unavailable = True
             else:
-                away = False
-                self._hand_out(found, silent=first)
-                first = False
-            await asyncio.sleep(self._look_seconds)
+                self._publish(page, silent=first)
+                unavailable = first = False
+            await asyncio.sleep(self._poll_seconds)
 
-    def _hand_out(self, newest_first: Sequence[Prediction], *, silent: bool) -> None:
-        """Give the watchers what was not there at the look before; what was there when they came is not new."""
+    def _publish(self, newest_first: Sequence[Prediction], *, silent: bool) -> None:
+        """Hand out the predictions that the polls before did not return; the first poll only remembers what is stored already."""
         for prediction in reversed(newest_first):
             key = prediction.message_id, prediction.row
-            if key in self._seen:
+            if key in self._remembered:
                 continue
-            self._seen[key] = None
-            if not silent:
-                for waiting in self._watchers:
-                    if waiting.full():
-                        with contextlib.suppress(asyncio.QueueEmpty):
-                            waiting.get_nowait()
-                    waiting.put_nowait(prediction)
-        while len(self._seen) > _REMEMBERED:
-            del self._seen[next(iter(self._seen))]
+            self._remembered[key] = None
+            for queue in () if silent else self._queues:
+                if queue.full():
+                    with contextlib.suppress(asyncio.QueueEmpty):
+                        queue.get_nowait()
+                queue.put_nowait(prediction)
+        while len(self._remembered) > _MAX_REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]

@@ -1,4 +1,4 @@
-"""What the service needs of other servers, asked all at once and without patience."""
+"""Whether the servers that the service needs answer. All are checked at once, and none is waited for longer than two seconds."""
 
 import asyncio
 import logging
@@ -16,74 +16,70 @@ from hearth.settings import ApiSettings
 from hearth.streaming.client import StreamWriter
 
 _LOGGER = logging.getLogger(__name__)
-_PATIENCE_SECONDS = 2.0
+_TIMEOUT_SECONDS = 2.0
 
 Check = Callable[[], None]
-"""Returns if a server answers, and raises what is wrong with it."""
+"""Returns if a server answers, and raises what is wrong if it does not."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """How a server is: `problem` is empty if nothing is wrong."""
+class CheckResult:
+    """The state of a server; `problem` is empty if it answers."""
 
     problem: str
     milliseconds: float
 
 
 class Dependencies:
-    """The servers that the service needs, by name. While one does not answer, no second question waits for it."""
+    """The servers that the service needs, by name. While a check of a server runs, no second one is started."""
 
-    def __init__(self, checks: Mapping[str, Check], places: Mapping[str, str]) -> None:
+    def __init__(self, checks: Mapping[str, Check], addresses: Mapping[str, str]) -> None:
         self._checks = dict(checks)
-        self.places = places
-        self._asked: dict[str, Future[Answer]] = {}
+        self.addresses = addresses
+        self._results: dict[str, Future[CheckResult]] = {}
 
-    async def ask(self) -> dict[str, Answer]:
-        """Ask all of them and return how each is, after no longer than the patience lasts."""
+    async def check(self) -> dict[str, CheckResult]:
+        """Check all servers and return the result of each, after two seconds at most."""
         for name, check in self._checks.items():
-            if name not in self._asked or self._asked[name].done():
-                self._asked[name] = _in_background(name, check)
-        waiting = [asyncio.wrap_future(asked) for asked in self._asked.values()]
-        if waiting:
-            await asyncio.wait(waiting, timeout=_PATIENCE_SECONDS)
-        return {name: self._answer(asked) for name, asked in self._asked.items()}
-
-    def _answer(self, asked: "Future[Answer]") -> Answer:
-        if asked.done():
-            return asked.result()
-        return Answer(f"no answer within {_PATIENCE_SECONDS:g} seconds", _PATIENCE_SECONDS * 1000)
+            if name not in self._results or self._results[name].done():
+                self._results[name] = _in_background(name, check)
+        pending = [asyncio.wrap_future(result) for result in self._results.values()]
+        if pending:
+            await asyncio.wait(pending, timeout=_TIMEOUT_SECONDS)
+        late = CheckResult(f"no answer within {_TIMEOUT_SECONDS:g} seconds", _TIMEOUT_SECONDS * 1000)
+        return {name: result.result() if result.done() else late for name, result in self._results.items()}
 
 
-def checks_of(settings: ApiSettings, store: PredictionStore, stream: StreamWriter) -> dict[str, Check]:
-    """Return what the service needs as the environment names it."""
+def default_checks(settings: ApiSettings, store: PredictionStore, stream: StreamWriter) -> dict[str, Check]:
+    """Return a check for each server that the settings name."""
     registry = Registry.from_settings(settings)
     return {
-        "mlflow": lambda: registry.ping(_PATIENCE_SECONDS),
-        "s3": lambda: storage.ping(settings.s3_endpoint_url, _PATIENCE_SECONDS),
+        "mlflow": lambda: registry.ping(_TIMEOUT_SECONDS),
+        "s3": lambda: storage.ping(settings.s3_endpoint_url, _TIMEOUT_SECONDS),
         "redis": stream.ping,
         "postgresql": store.ping,
     }
 
 
-def places_of(settings: ApiSettings, store: PredictionStore, stream: StreamWriter) -> dict[str, str]:
-    """Return where each of them is looked for; without a user or a password."""
+def server_addresses(settings: ApiSettings, store: PredictionStore, stream: StreamWriter) -> dict[str, str]:
+    """Return the address of each server, without user and password."""
     return {"mlflow": settings.mlflow_tracking_uri, "s3": settings.s3_endpoint_url, "redis": stream.place, "postgresql": store.place}
 
 
-def _in_background(name: str, check: Check) -> "Future[Answer]":
-    """Run a check in a thread that nobody waits for when the process ends."""
-    asked: Future[Answer] = Future()
+def _in_background(name: str, check: Check) -> "Future[CheckResult]":
+    """Run a check in a thread that does not delay the end of the process."""
+    result: Future[CheckResult] = Future()
 
     def run() -> None:
-        problem, started = "", time.perf_counter()
+        problem, start = "", time.perf_counter()
         try:
             check()
         except HearthError as error:
             problem = str(error)
-        except Exception as error:  # a check that is broken is a server of which nobody knows how it is
+        except Exception as error:  # a check that fails otherwise leaves the state of its server unknown
             _LOGGER.exception("the check of %s failed", name)
-            problem = f"nobody knows: {type(error).__name__}"
-        asked.set_result(Answer(problem, round((time.perf_counter() - started) * 1000, 1)))
+            problem = f"unknown: the check failed with {type(error).__name__}"
+        result.set_result(CheckResult(problem, round((time.perf_counter() - start) * 1000, 1)))
 
     threading.Thread(target=run, name=f"check-{name}", daemon=True).start()
-    return asked
+    return result

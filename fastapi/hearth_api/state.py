@@ -1,9 +1,12 @@
-"""What a running service holds, and how routes get at it."""
+"""What a running service holds, and how routes get at it. Opening it connects to no server."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
+from anyio import CapacityLimiter
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
@@ -11,52 +14,110 @@ from starlette.types import Scope
 from hearth.contracts import Contract
 from hearth.errors import UnknownDataset
 from hearth.predictions import PredictionStore
+from hearth.serving.alias_admin import AliasAdmin, AliasRegistry
 from hearth.serving.explaining import Explainers
-from hearth.serving.model_follower import ModelFollower, ModelSource
+from hearth.serving.model_follower import ModelFollower
 from hearth.serving.predictor import Predictor
 from hearth.serving.recording.recorder import Recorder
 from hearth.settings import ApiSettings
 from hearth.streaming.client import StreamWriter
-from hearth_api.readiness import Dependencies
-from hearth_api.requests.uploads import FilePlaces
+from hearth.streaming.dead_letters import DeadLetters
+from hearth.streaming.group import ConsumerGroup
+from hearth.streaming.message_status import MessageStatuses
+from hearth.streaming.pending import PendingMessages
+from hearth_api.live_predictions import LivePredictions
+from hearth_api.readiness import Check, Dependencies, default_checks, server_addresses
+from hearth_api.requests.uploads import FileSlots
+
+_STREAM_THREADS, _STORE_THREADS, _ADMIN_THREADS = 8, 4, 2
 
 
 @dataclass(frozen=True)
 class ServiceState:
-    """Made when the service starts, closed when it ends; one for the whole process."""
+    """One for the whole process, made when the service starts and closed when it ends.
+
+    Requests to each server have threads of their own: while one does not answer, neither predictions nor requests to the others wait.
+    """
 
     settings: ApiSettings
     contracts: Mapping[str, Contract]
-    registry: ModelSource
     models: ModelFollower
     recorder: Recorder
     predictor: Predictor
-    store: PredictionStore
-    stream: StreamWriter
-    dependencies: Dependencies
     explainers: Explainers
-    files: FilePlaces
+    files: FileSlots
+    store: PredictionStore
+    live: LivePredictions
+    stream: StreamWriter
+    workers_stream: ConsumerGroup
+    letters: DeadLetters
+    messages: MessageStatuses
+    alias_admin: AliasAdmin
+    dependencies: Dependencies
+    stream_threads: CapacityLimiter
+    store_threads: CapacityLimiter
+    admin_threads: CapacityLimiter
 
     def contract(self, dataset: str) -> Contract:
         """Return the contract of a data set.
 
         Raises:
-            UnknownDataset: there is none.
+            UnknownDataset: if there is none.
         """
         if dataset not in self.contracts:
             raise UnknownDataset(dataset, sorted(self.contracts))
         return self.contracts[dataset]
 
 
+@contextmanager
+def open_service(
+    settings: ApiSettings, contracts: Mapping[str, Contract], registry: AliasRegistry, checks: Mapping[str, Check] | None
+) -> Iterator[ServiceState]:
+    """Give the state of a service, and close it at the end; without `checks` it checks the servers that the settings name."""
+    redis_url, stream_name = settings.redis_url.get_secret_value(), settings.stream_name
+    with (
+        ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
+        PredictionStore(settings.predictions_url.get_secret_value()) as store,
+        StreamWriter(redis_url, stream_name, settings.stream_keep_messages) as stream,
+        ModelFollower(registry, contracts, settings.alias_poll_seconds) as models,
+        Recorder(settings, contracts, models) as recorder,
+        Explainers(contracts, settings.data_dir) as explainers,
+        PendingMessages(redis_url, stream_name) as pending,
+        DeadLetters(redis_url, stream_name) as letters,
+        ConsumerGroup(redis_url, stream_name, settings.stream_group, settings.stream_keep_messages) as workers_stream,
+    ):
+        checks = default_checks(settings, store, stream) if checks is None else checks
+        yield ServiceState(
+            settings=settings,
+            contracts=contracts,
+            models=models,
+            recorder=recorder,
+            predictor=Predictor(models, recorder, compute),
+            explainers=explainers,
+            files=FileSlots(settings.api_max_files),
+            store=store,
+            live=LivePredictions(store),
+            stream=stream,
+            workers_stream=workers_stream,
+            letters=letters,
+            messages=MessageStatuses(pending, letters, store),
+            alias_admin=AliasAdmin(registry),
+            dependencies=Dependencies(checks, server_addresses(settings, store, stream)),
+            stream_threads=CapacityLimiter(_STREAM_THREADS),
+            store_threads=CapacityLimiter(_STORE_THREADS),
+            admin_threads=CapacityLimiter(_ADMIN_THREADS),
+        )
+
+
 def service_of(connection: HTTPConnection) -> ServiceState:
-    """Return the state of the service that a request has come to."""
+    """Return the state of the service that answers a request."""
     return state_of(connection.scope)
 
 
 def state_of(scope: Scope) -> ServiceState:
     """Return the state of the service that an ASGI application is part of."""
     service = scope["app"].state.service
-    assert isinstance(service, ServiceState)  # noqa: S101 - the lifespan has put it there
+    assert isinstance(service, ServiceState)  # noqa: S101 - the lifespan puts it there
     return service
 
 

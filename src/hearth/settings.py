@@ -3,16 +3,26 @@
 No address, password or path is in code: `.env` holds values for a laptop, and production refuses its secrets.
 """
 
+import re
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hearth.errors import InvalidSettings
 
 LAPTOP_SECRET = "changethis"  # noqa: S105 - the marker that every secret in the committed .env starts with
+
+
+def _split(value: object) -> object:
+    return tuple(re.split(r"[,\s]+", value.strip(", \t\n"))) if isinstance(value, str) and value.strip(", \t\n") else value or ()
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""Several words, separated by blanks or commas."""
 
 
 class Settings(BaseSettings):
@@ -221,9 +231,41 @@ class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, Acc
     api_max_files: int = Field(ge=1, description="files that are scored at the same time, at most")
     explain_max_records: int = Field(ge=1, description="records that are explained in one request, at most")
     api_body_seconds: float = Field(30, gt=0, description="seconds in which the body of a request must arrive")
+    api_cors_origins: Words = Field((), description="origins whose pages may call REST, such as https://example.org; '*': all; empty: none")
+    api_allowed_hosts: Words = Field((), description="host names that REST answers to, such as api.example.org *.example.org; empty: all")
+    api_trusted_proxies: Words = Field(
+        (), description="addresses and networks of proxies whose X-Forwarded headers hold; '*': all; empty: none"
+    )
+    api_root_path: str = Field(
+        "", pattern="^(/[A-Za-z0-9._~-]+)*$", description="the path under which a proxy publishes REST, such as /hearth"
+    )
     graphql_max_depth: int = Field(ge=4, description="levels of fields in one GraphQL query, at most")
     graphql_max_aliases: int = Field(ge=1, description="aliases in one GraphQL query, at most")
     graphql_max_tokens: int = Field(ge=100, description="tokens in one GraphQL query, at most; values of variables do not count")
+
+    @field_validator("api_trusted_proxies")
+    @classmethod
+    def _check_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            if proxy != "*":
+                ip_network(proxy)  # a ValueError names what is wrong
+        return proxies
+
+    @field_validator("api_cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not re.fullmatch(r"\*|https?://[^/\s]+", origin):
+                raise ValueError(f"{origin!r} is not an origin: expected scheme and host without a path, such as https://example.org")
+        return origins
+
+    @field_validator("api_allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not re.fullmatch(r"(\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host):
+                raise ValueError(f"{host!r} is not a host name: expected a name or an address without a port, or *. before a domain")
+        return hosts
 
 
 class PageSettings(RegistrySettings):

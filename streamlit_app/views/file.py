@@ -7,17 +7,17 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from streamlit_app.charts import label_counts
 from streamlit_app.service import Json, ScoredFile
-from streamlit_app.shared import choose_dataset, needs_service, say_nothing_serves, sentences, served_aliases, service
+from streamlit_app.shared import choose_dataset, needs_service, served_aliases, service, show_untrained, text_table
 
-_SHOWN = 200
-_TALLEST = 400  # pixels
+_MAX_ROWS = 200
+_MAX_HEIGHT = 400  # pixels
 _DELIMITERS = ",;\t|"
-_REMEMBERED = "file-scored"
+_LAST_FILE = "file-scored"
 
 
 @dataclass(frozen=True)
 class _Scored:
-    """The last file, so that it is not scored again whenever somebody touches the page."""
+    """The last file, so that it is not scored again each time the page is drawn."""
 
     key: tuple[str, str, str]  # data set, alias, file
     file: ScoredFile
@@ -26,33 +26,33 @@ class _Scored:
 
 @needs_service
 def score_file() -> None:
-    """Score a CSV or Parquet file; rows that break the contract are shown with the reason."""
+    """Score a CSV or Parquet file, and show refused rows with their reasons."""
     st.title("Score a file")
     contract = choose_dataset("file")
     name = contract["name"]
     aliases = served_aliases(name)
     if not aliases:
-        say_nothing_serves(name)
+        show_untrained(name)
         return
     alias = st.selectbox("Model", aliases, key=f"file-{name}-model")
     features = ", ".join(column["name"] for column in contract["columns"] if column["role"] == "feature")
-    st.caption(f"A row for each record, with the columns {features}. Others may be there too.")
+    st.caption(f"One row per record, with the columns {features}. Other columns stay as they are.")
     file = st.file_uploader("A CSV or Parquet file", type=["csv", "parquet"], key=f"file-{name}-file")
     if file is None:
         return
     key = (name, alias, file.file_id)
-    scored: _Scored | None = st.session_state.get(_REMEMBERED)
+    scored: _Scored | None = st.session_state.get(_LAST_FILE)
     if scored is None or scored.key != key:
         answer = _score(name, alias, file)
-        scored = st.session_state[_REMEMBERED] = _Scored(key, answer, _read(answer.content, file.name))
+        scored = st.session_state[_LAST_FILE] = _Scored(key, answer, _read(answer.content, file.name))
     _show(scored, contract, file.name)
 
 
 def _score(dataset: str, alias: str, file: UploadedFile) -> ScoredFile:
     bar = st.progress(0.0, f"Sending {file.name}")
 
-    def progress(share: float, what: str) -> None:
-        bar.progress(share, what)
+    def progress(share: float, step: str) -> None:
+        bar.progress(share, step)
 
     try:
         return service().score_file(dataset, alias, file, file.name, progress)
@@ -73,14 +73,14 @@ def _show(scored: _Scored, contract: Json, name: str) -> None:
     left.metric("Rows scored", f"{file.rows - file.refused:,}", border=True)
     right.metric("Rows refused", f"{file.refused:,}", border=True)
     st.download_button("Download the scored file", file.content, f"scored_{name}", type="primary", width="stretch")
-    st.subheader("What was predicted")
+    st.subheader("Predictions")
     st.altair_chart(label_counts(frame["label"].dropna().astype(str), contract["classes"]), width="stretch")
     if file.refused:
-        st.subheader("Refused rows, and why")
+        st.subheader("Refused rows")
         refused = frame.loc[frame["error"].notna(), ["error"]]
         refused.insert(0, "row", refused.index + 1)
-        sentences(refused.head(_SHOWN).rename(columns={"error": "why"}), tallest=_TALLEST)
-    st.subheader("The first rows")
+        text_table(refused.head(_MAX_ROWS).rename(columns={"error": "reason"}), max_height=_MAX_HEIGHT)
+    st.subheader("First rows")
     added = [column for column in frame.columns if column in {"label", "prediction", "version"} or column.startswith("probability_")]
     others = [column for column in frame.columns if column not in added]
-    st.dataframe(frame[[*added, *others]].head(_SHOWN), hide_index=True)
+    st.dataframe(frame[[*added, *others]].head(_MAX_ROWS), hide_index=True)

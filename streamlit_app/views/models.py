@@ -3,9 +3,9 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
-from streamlit_app.others import picture
+from streamlit_app.health_checks import picture
 from streamlit_app.service import Json
-from streamlit_app.shared import CHAMPION, aliases_of, choose_dataset, needs_service, say_nothing_serves, service, settings, told
+from streamlit_app.shared import CHAMPION, aliases_of, choose_dataset, needs_service, service, settings, show_errors, show_untrained
 
 _FIGURE = "figures/confusion_matrix.png"
 _FACTS = ("alias", "version", "family")
@@ -15,7 +15,7 @@ _MINUTE = "YYYY-MM-DD HH:mm"
 
 @needs_service
 def models() -> None:
-    """What serves, how good it is, and who becomes champion."""
+    """The versions that serve, their metrics, and the choice of the champion."""
     st.title("Models")
     contract = choose_dataset("models")
     dataset = contract["name"]
@@ -25,12 +25,12 @@ def models() -> None:
         _table(serving)
         _details(dataset, serving)
     else:
-        say_nothing_serves(dataset)
+        show_untrained(dataset)
     for alias in aliases:
         if alias["problem"] and alias["registered"]:
             st.warning(f"{alias['alias']}: {alias['problem']}", icon=":material/warning:")
     versions: list[Json] = []
-    with told():
+    with show_errors():
         versions = service().get(f"/models/{dataset}/versions")["versions"]
     if versions:
         _versions(versions, contract["metric"])
@@ -48,17 +48,17 @@ def _table(serving: list[Json]) -> None:
     challenge = next((alias["challenge"] for alias in serving if alias["challenge"]), None)
     if challenge and challenge["compared"]:
         st.caption(
-            f"The challenger, version {challenge['challenger_version']}, has said the same as the champion, version "
-            f"{challenge['champion_version']}, of {challenge['agreement']:.1%} of {challenge['compared']:,} records."
+            f"The challenger, version {challenge['challenger_version']}, agrees with the champion, version "
+            f"{challenge['champion_version']}, on {challenge['agreement']:.1%} of {challenge['compared']:,} records."
         )
 
 
-def _versions(versions: list[Json], judged_by: str) -> None:
+def _versions(versions: list[Json], main_metric: str) -> None:
     st.subheader("All versions")
-    rows = [{**one, **one["metrics"], "aliases": ", ".join(one["aliases"])} for one in versions]
+    rows = [{**version, **version["metrics"], "aliases": ", ".join(version["aliases"])} for version in versions]
     frame = pd.DataFrame(rows)
     frame["created"] = pd.to_datetime(frame["created"], utc=True, format="ISO8601")
-    metrics = sorted({name for one in versions for name in one["metrics"]}, key=lambda name: (name != judged_by, name))
+    metrics = sorted({name for version in versions for name in version["metrics"]}, key=lambda name: (name != main_metric, name))
     numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in metrics}
     created = {"created": st.column_config.DatetimeColumn("created (UTC)", format=_MINUTE)}
     columns = ["version", "family", "aliases", "gate", "created", *metrics]
@@ -66,63 +66,63 @@ def _versions(versions: list[Json], judged_by: str) -> None:
 
 
 def _details(dataset: str, serving: list[Json]) -> None:
-    chosen = st.selectbox("More about", [alias["alias"] for alias in serving], key=f"models-{dataset}-more")
-    run = next(alias["run_id"] for alias in serving if alias["alias"] == chosen)
+    selected = st.selectbox("Details of", [alias["alias"] for alias in serving], key=f"models-{dataset}-more")
+    run = next(alias["run_id"] for alias in serving if alias["alias"] == selected)
     left, right = st.columns(2)
-    with left, told():
+    with left, show_errors():
         st.subheader("Test split")
         image = picture(settings().mlflow_tracking_uri, run, _FIGURE)
         if image is None:
-            st.info("MLflow has no confusion matrix of this run.")
+            st.info("MLflow has no confusion matrix for this run.")
         else:
             st.image(image, caption="Confusion matrix, from MLflow", width="stretch")
-    with right, told():
-        st.subheader("How it was made")
-        info = service().get(f"/{dataset}/model-info", model=chosen)
+    with right, show_errors():
+        st.subheader("Training")
+        info = service().get(f"/{dataset}/model-info", model=selected)
         created = f"{datetime.fromisoformat(info['created']):%Y-%m-%d %H:%M:%S} UTC"
         facts = {"created": created, "data": info["data_digest"], "MLflow run": info["run_id"], **info["parameters"]}
-        st.dataframe(pd.DataFrame({"what": facts.keys(), "value": map(str, facts.values())}), hide_index=True)
+        st.dataframe(pd.DataFrame({"fact": facts.keys(), "value": map(str, facts.values())}), hide_index=True)
 
 
 def _administration(dataset: str, versions: list[Json]) -> None:
     st.subheader("Promote and roll back")
-    if said := st.session_state.pop(_MOVED, None):
-        st.success(said, icon=":material/check:")
+    if message := st.session_state.pop(_MOVED, None):
+        st.success(message, icon=":material/check:")
     key = st.text_input("Admin key", type="password", key="models-key", help="HEARTH_API_ADMIN_KEY of the REST service.")
-    shown = {one["version"]: _described(one) for one in versions}
+    descriptions = {version["version"]: _description(version) for version in versions}
     version = st.selectbox(
-        "Version that shall be champion",
-        list(shown),
+        "New champion",
+        list(descriptions),
         key=f"models-{dataset}-version",
-        format_func=lambda version: shown.get(version, version),
-        help="With the aliases that it carries.",
+        format_func=lambda version: descriptions.get(version, version),
+        help="Version, family and aliases.",
     )
-    over = st.checkbox("Although the gate has not passed it", key=f"models-{dataset}-over")
+    over = st.checkbox("Even if the gate has not passed it", key=f"models-{dataset}-over")
     buttons = st.container(horizontal=True)
     promote = buttons.button("Make it champion", type="primary", disabled=not (key and version))
-    back = buttons.button("Back to the champion before", disabled=not key)
+    back = buttons.button("Roll back to the previous champion", disabled=not key)
     admin = service().with_key(key)
-    with told():
+    with show_errors():
         if promote:
-            _say(admin.post(f"/models/{dataset}/promote", {"version": version, "over_gate": over}))
+            _report(admin.post(f"/models/{dataset}/promote", {"version": version, "over_gate": over}))
         if back:
-            _say(admin.post(f"/models/{dataset}/rollback"))
+            _report(admin.post(f"/models/{dataset}/rollback"))
 
 
-def _described(version: Json) -> str:
+def _description(version: Json) -> str:
     aliases = f" ({', '.join(version['aliases'])})" if version["aliases"] else ""
     return f"{version['version']}: {version['family']}{aliases}"
 
 
-def _say(moved: Json) -> None:
-    """Say it above the buttons once the page has been drawn anew, with the versions that serve now."""
+def _report(moved: Json) -> None:
+    """Draw the page again, with the result above the buttons and the versions that serve now."""
     verb = "is now" if moved["moved"] else "was already"
     st.session_state[_MOVED] = f"{CHAMPION} {verb} version {moved['version']}, {moved['family']}; the gate: {moved['gate']}."
     st.rerun()
 
 
 def _links() -> None:
-    st.subheader("Elsewhere")
+    st.subheader("Other pages")
     urls = settings()
     rest = urls.page_api_link.rstrip("/")
     links = {

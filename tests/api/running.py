@@ -42,7 +42,7 @@ def service_settings(**changes: object) -> ApiSettings:
 def running(app: object, port: int | None = None) -> Iterator[httpx.Client]:
     """Serve an application until the block ends."""
     port = port or free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None))  # type: ignore[arg-type]  # any ASGI
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, proxy_headers=False))  # type: ignore[arg-type]  # any ASGI
     thread = threading.Thread(target=server.run)
     thread.start()
     wait_until(lambda: server.started or not thread.is_alive())
@@ -56,7 +56,7 @@ def running(app: object, port: int | None = None) -> Iterator[httpx.Client]:
 
 
 def refused(answer: httpx.Response, status: int, error: str) -> str:
-    """Check that an answer is an error in the one shape, and return what it says."""
+    """Check that an answer is an error with the common body, and return its detail."""
     body: dict[str, Any] = answer.json()
     assert (answer.status_code, body["error"]) == (status, error), body
     assert set(body) - {"more_errors"} == {"error", "detail", "errors"}

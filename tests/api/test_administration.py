@@ -98,7 +98,7 @@ class TestKeys:
 
     def test_the_documentation_has_a_button_for_keys_and_only_administration_asks_for_one(self, client: httpx.Client) -> None:
         schema = client.get("/openapi.json").json()
-        assert set(schema["components"]["securitySchemes"]) == {"API key", "Bearer"}
+        assert set(schema["components"]["securitySchemes"]) == {"ApiKey", "Bearer"}
         assert "security" not in schema
         assert schema["paths"]["/models/{dataset}/promote"]["post"]["security"]
         assert "security" not in schema["paths"]["/predict"]["post"]
@@ -152,7 +152,10 @@ class TestGuardedPredictions:
 
     def test_the_documentation_says_that_all_of_it_wants_a_key(self, guarded: httpx.Client) -> None:
         assert guarded.get("/docs").status_code == 200
-        assert guarded.get("/openapi.json").json()["security"] == [{"API key": []}, {"Bearer": []}]
+        document = guarded.get("/openapi.json").json()
+        assert document["security"] == [{"ApiKey": []}, {"Bearer": []}]
+        assert document["paths"]["/health"]["get"]["security"] == []
+        assert "security" not in document["paths"]["/predict"]["post"]
 
 
 class TestRateLimit:

@@ -43,7 +43,7 @@ from hearth.streaming.client import Entry
 from hearth.streaming.worker.scoring import score
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
-from tests.support.models import Shelf, good_record
+from tests.support.models import FakeRegistry, good_record
 
 NAME = "doors"
 CONTRACT = {
@@ -276,7 +276,7 @@ class Witness:
         return plain(cls.frame[column].iloc[-1])
 
 
-class DoorsShelf(Shelf):
+class DoorsShelf(FakeRegistry):
     """A registry of this data set alone."""
 
     def __init__(self, contract: Contract) -> None:

@@ -43,7 +43,7 @@ from hearth.fakes import FakeRecords
 from hearth_api.app import create_app
 from hearth_api.schemas import admin, errors, explanations, models, predictions, service, stream
 from tests.api.running import ADMIN_KEY, PAGE_KEY, running, service_settings
-from tests.support.models import DATA, Shelf, employees, good_record
+from tests.support.models import DATA, FakeRegistry, employees, good_record
 
 CONTRACT = employees()
 RECORD = good_record(CONTRACT, Designation=4)
@@ -51,14 +51,14 @@ Ask = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def registry() -> Shelf:
-    shelf = Shelf(champion="2", previous="1")
+def registry() -> FakeRegistry:
+    shelf = FakeRegistry(champion="2", previous="1")
     shelf.tags |= {number: {"hearth.gate": "passed"} for number in "123"} | {"4": {"hearth.gate": "refused"}}
     return shelf
 
 
 @pytest.fixture(scope="module")
-def url(registry: Shelf) -> Iterator[str]:
+def url(registry: FakeRegistry) -> Iterator[str]:
     with running(create_app(service_settings(api_require_key=True), registry, {})) as client:
         yield str(client.base_url)
 
@@ -134,7 +134,7 @@ class TestCalls:
         assert ask("challenge", "employees") is None
 
     def test_a_service_that_is_not_ready_is_an_answer(self, kind: str) -> None:
-        with running(create_app(service_settings(), Shelf())) as client:
+        with running(create_app(service_settings(), FakeRegistry())) as client:
             readiness = asker(kind, str(client.base_url))("ready")
 
         assert not readiness.is_ready
@@ -160,7 +160,7 @@ class TestCalls:
         assert "Designation: got" in scored["new_error"][7]
         assert sorted(tmp_path.iterdir()) == [source, target]
 
-    def test_aliases_are_moved(self, ask: Ask, registry: Shelf) -> None:
+    def test_aliases_are_moved(self, ask: Ask, registry: FakeRegistry) -> None:
         registry.carried.update(champion="2", previous="1")
 
         promoted = ask("promote", "employees", version="3")
@@ -480,7 +480,7 @@ def test_an_answer_has_the_fields_that_the_service_sends(answer: type[Answer]) -
 
 
 def test_every_route_has_a_call() -> None:
-    app = create_app(service_settings(), Shelf())
+    app = create_app(service_settings(), FakeRegistry())
     paths = {
         path for path in app.openapi()["paths"] if not any(path.startswith(f"/{name}/") for name in ("employees", "heart", "covertype"))
     }

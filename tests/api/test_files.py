@@ -189,7 +189,7 @@ class TestRefusals:
                 slow.enter_context(connected(client)).sendall(
                     b"POST /predict/csv HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nGender,"
                 )
-            assert "2 files are being scored already" in refused(busy, 503, "too_busy")
+            assert "2 files are being scored, which is the limit" in refused(busy, 503, "too_busy")
             assert busy.headers["retry-after"]
         assert any(client.post("/predict/csv", content=csv_content(1)).status_code == 200 for _ in range(1_000))
 

@@ -168,8 +168,26 @@ class TestLimits:
         assert answer.status_code == 400
         assert set(answer.json()) == {"error", "detail", "errors"}
 
+    def test_a_variable_that_the_query_does_not_declare_is_refused(self, client: httpx.Client) -> None:
+        found = error(client, PREDICT, records={"employees": [record()]}, modle="knn")
+        assert (found["extensions"]["error"], found["extensions"]["status"]) == ("invalid_query", 422)
+        assert found["message"] == "The operation does not declare the variables 'modle'; it declares: model, records."
+
+    def test_of_several_operations_only_the_variables_of_the_chosen_one_count(self, client: httpx.Client) -> None:
+        query = "query A { health { status } } query B($model: String!) { modelInfo(model: $model) { version } }"
+        chosen = client.post("/graphql", json={"query": query, "operationName": "B", "variables": {"model": "knn"}}).json()
+        assert chosen["data"] == {"modelInfo": {"version": "1"}}
+        other = client.post("/graphql", json={"query": query, "operationName": "A", "variables": {"model": "knn"}}).json()
+        assert "'model'; it declares: none" in other["errors"][0]["message"]
+
+    def test_an_unknown_key_of_the_body_or_parameter_of_the_query_is_refused(self, client: httpx.Client) -> None:
+        query = "{ health { status } }"
+        detail = refused(client.post("/graphql", json={"query": query, "variabels": {}}), 422, "invalid_body")
+        assert "'variabels'; GraphQL takes query, variables" in detail
+        refused(client.post("/graphql?model=knn", json={"query": query}), 422, "invalid_request")
+
     def test_a_query_over_get_is_refused(self, client: httpx.Client) -> None:
-        assert client.get("/graphql", params={"query": "{ health { status } }"}).status_code in {400, 405}
+        refused(client.get("/graphql", params={"query": "{ health { status } }"}), 422, "invalid_request")
 
     def test_needs_a_key_where_predictions_need_one(self) -> None:
         with running(create_app(service_settings(api_require_key=True), FakeRegistry(champion="2"))) as client:

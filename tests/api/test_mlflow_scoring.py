@@ -10,7 +10,7 @@ import pytest
 
 from hearth_api.app import create_app
 from tests.api.running import AS_PAGE, refused, running, service_settings
-from tests.support.models import Shelf, employees, good_record
+from tests.support.models import FakeRegistry, employees, good_record
 
 CONTRACT = employees()
 NAMES = list(CONTRACT.feature_names)
@@ -22,7 +22,7 @@ CSV = {"Content-Type": "text/csv"}
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    with running(create_app(service_settings(), Shelf(champion="2", svm="3"), checks={})) as client:
+    with running(create_app(service_settings(), FakeRegistry(champion="2", svm="3"), checks={})) as client:
         yield client
 
 
@@ -148,12 +148,12 @@ class TestInvocations:
 def test_ping_says_whether_the_default_champion_serves_and_version_which_mlflow_is_spoken(client: httpx.Client) -> None:
     assert client.get("/ping").status_code == 200
     assert client.get("/version").text.startswith("3.")
-    with running(create_app(service_settings(), Shelf(svm="3"), checks={})) as other:
+    with running(create_app(service_settings(), FakeRegistry(svm="3"), checks={})) as other:
         refused(other.get("/ping"), 503, "model_unavailable")
 
 
 def test_where_predictions_need_a_key_invocations_do() -> None:
-    with running(create_app(service_settings(api_require_key=True), Shelf(champion="2"), checks={})) as client:
+    with running(create_app(service_settings(api_require_key=True), FakeRegistry(champion="2"), checks={})) as client:
         assert [client.get(path).status_code for path in ("/ping", "/version")] == [200, 200]
         refused(client.post("/invocations", json={"inputs": RECORDS}), 401, "invalid_key")
         assert client.post("/invocations", json={"inputs": RECORDS}, headers=AS_PAGE).status_code == 200

@@ -12,7 +12,7 @@ import pytest
 
 from hearth_api.app import create_app
 from tests.api.running import AS_PAGE, running, service_settings
-from tests.support.models import Shelf, employees, good_record
+from tests.support.models import FakeRegistry, employees, good_record
 
 CONTRACT = employees()
 LEVELS = (5, 0, 2, 4)
@@ -25,7 +25,7 @@ INFER = "/v2/models/employees/infer"
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
     """Version 2 carries knn and champion, version 3 svm; no version carries lightgbm."""
-    with running(create_app(service_settings(), Shelf(champion="2", knn="2", svm="3"), checks={})) as client:
+    with running(create_app(service_settings(), FakeRegistry(champion="2", knn="2", svm="3"), checks={})) as client:
         yield client
 
 
@@ -63,7 +63,7 @@ class TestServer:
         assert (metadata["name"], metadata["extensions"]) == ("hearth", ["binary_tensor_data"])
 
     def test_without_any_model_it_is_live_and_not_ready(self) -> None:
-        with running(create_app(service_settings(), Shelf(), checks={})) as client:
+        with running(create_app(service_settings(), FakeRegistry(), checks={})) as client:
             assert client.get("/v2/health/live").status_code == 200
             answer = client.get("/v2/health/ready")
             model = client.get("/v2/models/employees/ready")
@@ -338,7 +338,7 @@ class TestWrongRequests:
 
 def test_where_predictions_need_a_key_inference_does_and_metadata_do_not() -> None:
     settings = service_settings(api_require_key=True)
-    with running(create_app(settings, Shelf(champion="2"), checks={})) as client:
+    with running(create_app(settings, FakeRegistry(champion="2"), checks={})) as client:
         paths = ("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/employees", "/v2/models/employees/versions/2/ready")
         assert [client.get(path).status_code for path in paths] == [200] * 5
         for path in (INFER, "/v2/models/employees/versions/2/infer"):

@@ -17,7 +17,7 @@ from hearth.fakes import FakeRecords
 from hearth_api.app import create_app
 from tests.api.running import ADMIN_KEY, PAGE_KEY, running, service_settings
 from tests.support.command_line import Ended, run_command
-from tests.support.models import DATA, Shelf, employees, good_record
+from tests.support.models import DATA, FakeRegistry, employees, good_record
 
 CONTRACT = employees()
 RECORD = good_record(CONTRACT, Designation=4)
@@ -26,14 +26,14 @@ LOW = {**RECORD, "Designation": 0}
 
 
 @pytest.fixture(scope="module")
-def registry() -> Shelf:
-    shelf = Shelf(champion="2", previous="1")
+def registry() -> FakeRegistry:
+    shelf = FakeRegistry(champion="2", previous="1")
     shelf.tags |= {number: {"hearth.gate": "passed"} for number in "123"} | {"4": {"hearth.gate": "refused"}}
     return shelf
 
 
 @pytest.fixture(scope="module")
-def url(registry: Shelf) -> Iterator[str]:
+def url(registry: FakeRegistry) -> Iterator[str]:
     with running(create_app(service_settings(api_require_key=True), registry, {})) as client:
         yield str(client.base_url)
 
@@ -104,7 +104,7 @@ def test_models_lists_what_is_served_and_what_is_registered(run: Run) -> None:
     assert {part["dataset"] for part in json.loads(run("models", "--json"))["datasets"]} >= {"employees", "heart"}
 
 
-def test_aliases_move_and_move_back(run: Run, registry: Shelf) -> None:
+def test_aliases_move_and_move_back(run: Run, registry: FakeRegistry) -> None:
     registry.carried.update(champion="2", previous="1")
 
     promoted, back = run("promote", "employees", 3), json.loads(run("rollback", "employees", "--json"))

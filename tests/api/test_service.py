@@ -99,7 +99,9 @@ class TestReady:
         assert body["servers"]["redis"]["ok"]
         assert [(alias["alias"], alias["version"], alias["ok"]) for alias in body["aliases"]] == [("champion", "1", True)]
 
-    @pytest.mark.parametrize(("check", "said"), [(broken, "The stream does not answer"), (forgotten, "nobody knows: KeyError")])
+    @pytest.mark.parametrize(
+        ("check", "said"), [(broken, "The stream does not answer"), (forgotten, "unknown: the check failed with KeyError")]
+    )
     def test_a_server_that_is_away_is_named_with_how_it_is_missing(self, check: Check, said: str) -> None:
         status, body = ready(create_app(service_settings(), FakeRegistry(champion="1"), checks={"redis": check, "s3": lambda: None}))
 
@@ -108,7 +110,7 @@ class TestReady:
         assert (body["servers"]["s3"]["ok"], body["servers"]["redis"]["ok"]) == (True, False)
 
     def test_a_server_that_hangs_is_not_waited_for_and_not_asked_twice(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("hearth_api.readiness._PATIENCE_SECONDS", 0.05)
+        monkeypatch.setattr("hearth_api.readiness._TIMEOUT_SECONDS", 0.05)
         answers, asked = threading.Event(), []
 
         def hang() -> None:
@@ -172,8 +174,9 @@ class TestDocumentation:
 
     @pytest.mark.parametrize("path", ["/predict", "/employees/predict"])
     def test_its_examples_work_and_fit_its_schema(self, client: httpx.Client, path: str) -> None:
-        body = client.get("/openapi.json").json()["paths"][path]["post"]["requestBody"]["content"]["application/json"]
-        schema = Draft202012Validator(body["schema"])
+        document = client.get("/openapi.json").json()
+        body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        schema = Draft202012Validator({**body["schema"], "components": document["components"]})
 
         assert set(body["examples"]) == {"records", "values", "columns"}
         for example in body["examples"].values():
@@ -181,17 +184,17 @@ class TestDocumentation:
             assert client.post(path, json=example["value"]).status_code == 200
 
     def test_its_columns_have_types_ranges_and_units(self, client: httpx.Client) -> None:
-        body = client.get("/openapi.json").json()["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
-        columns = body["schema"]["oneOf"][0]["properties"]["data"]["items"]["properties"]
+        schemas = client.get("/openapi.json").json()["components"]["schemas"]
 
-        assert columns["Designation"] == {
+        assert schemas["EmployeesRecord"]["properties"]["Designation"] == {
             "type": "integer",
             "minimum": 0,
             "maximum": 5,
             "title": "Designation",
             "description": "Seniority, 0 is the most junior (a whole number from 0 to 5 (level))",
         }
-        assert body["schema"]["oneOf"][0]["properties"]["data"]["maxItems"] == 50
+        records = schemas["EmployeesRecordsRequest"]["properties"]["data"]
+        assert (records["items"], records["maxItems"]) == ({"$ref": "#/components/schemas/EmployeesRecord"}, 50)
 
     def test_the_answer_fits_what_it_says(self, client: httpx.Client) -> None:
         """The answer is made without a model, so nothing else would notice."""

@@ -9,7 +9,7 @@ VIEWS = {"": "Predict", "file": "Score a file", "live": "Live", "models": "Model
 LAST = {
     "": "Recognition Frequency",
     "file": "CSV or Parquet file",
-    "live": "Looked at",
+    "live": "As of",
     "models": "GraphQL",
     "health": "Aliases",
 }

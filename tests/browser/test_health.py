@@ -24,7 +24,7 @@ def test_every_service_is_named_and_those_that_are_away_with_their_address(page:
         expect(row(page, name)).to_contain_text("does not answer: connection refused. Is it running?")
     expect(row(page, "object store (S3)")).to_contain_text(f"The object store at {site.away}")
     expect(page.get_by_test_id("stAlert").get_by_role("paragraph")).to_have_text(
-        "Something is wrong with object store (S3), gRPC, Airflow, batch API."
+        "Problems with object store (S3), gRPC, Airflow, batch API."
     )
     expect(page.get_by_test_id("stTable")).not_to_contain_text("Errno")
 
@@ -47,7 +47,7 @@ def test_what_only_rest_knows_is_not_known_while_it_is_away(page: Page, site: Si
         opened(page, site, "health")
         expect(row(page, "REST and GraphQL")).to_contain_text(f"The REST service at http://127.0.0.1:{site.port} does not answer")
         for name in ("MLflow", "object store (S3)", "Valkey (Redis)", "PostgreSQL", "fake producer"):
-            expect(row(page, name)).to_contain_text("not known")
+            expect(row(page, name)).to_contain_text("unknown")
         expect(row(page, "stream worker").get_by_role("cell").last).to_have_text("ok")
         expect(page.get_by_test_id("stAlert")).to_contain_text("Not known: MLflow, object store (S3), Valkey (Redis), PostgreSQL, fake")
     finally:
@@ -56,7 +56,7 @@ def test_what_only_rest_knows_is_not_known_while_it_is_away(page: Page, site: Si
 
 def test_a_service_that_goes_away_is_a_sentence_and_no_trace_and_the_page_recovers(page: Page, site: Site) -> None:
     opened(page, site, "live")
-    expect(metric(page, "Predictions a minute")).to_be_visible()
+    expect(metric(page, "Predictions per minute")).to_be_visible()
     site.stop_rest()
     try:
         expect(page.get_by_test_id("stAlert")).to_contain_text("does not answer")  # without anybody's touching the page

@@ -55,7 +55,7 @@ def test_on_a_phone_the_reason_of_a_refused_row_is_all_there(phone: Page, site: 
 def test_on_a_phone_the_reason_of_a_dead_letter_is_all_there(phone: Page, site: Site) -> None:
     site.send({**good_record(CONTRACT), "Designation": 18})
     opened(phone, site, "live")
-    phone.get_by_text("The latest dead letters").click()
+    phone.get_by_text("Latest dead letters").click()
     why = phone.get_by_test_id("stTable").get_by_role("cell").filter(has_text="'Designation': got 18, expected a whole number from 0 to 5")
     expect(why.first).to_be_visible()
     assert is_all_there(why.first)

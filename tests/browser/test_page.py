@@ -43,13 +43,13 @@ def test_a_form_from_the_contract_is_filled_and_two_versions_answer_side_by_side
     for name, column in CONTRACT.feature_columns.items():
         expect(page.get_by_text(name, exact=False).first).to_be_visible()
         if column.nullable:
-            expect(page.get_by_text(f"{name} is not known")).to_be_visible()
-    choose(page, "Beside it", "svm")
+            expect(page.get_by_text(f"{name} is unknown")).to_be_visible()
+    choose(page, "Compare with", "svm")
     slider = page.get_by_role("slider", name="Designation (0–5 level)")  # noqa: RUF001 - a range
     before = int(slider.input_value())
     slider.press("ArrowRight")
     expect(slider).to_have_value(str(before + 1))
-    page.get_by_text("Mental Fatigue Score is not known").click()
+    page.get_by_text("Mental Fatigue Score is unknown").click()
     expect(page.get_by_role("slider", name="Mental Fatigue Score")).to_be_disabled()
 
     page.get_by_role("button", name="Predict", exact=True).click()
@@ -61,7 +61,7 @@ def test_a_form_from_the_contract_is_filled_and_two_versions_answer_side_by_side
     expect(charts).to_have_count(2)
     page.get_by_text("Why?").first.click()
     expect(charts).to_have_count(3)
-    expect(page.get_by_text(re.compile(r"Why version \d+ says"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Why version \d+ predicts"))).to_be_visible()
     said = metric(page, "champion: version").inner_text()
     wait_until(lambda: (before + 1, None, said) in of_champion(site))  # recording is behind the answer, on no caller's time
 
@@ -78,7 +78,7 @@ def test_another_data_set_has_a_form_of_its_own_in_the_words_of_its_contract_and
     expect(metric(page, "champion: version")).to_have_text(re.compile("^(Disease|No disease)$"))
     said = metric(page, "champion: version").inner_text()
     page.get_by_text("Why?").click()
-    expect(page.get_by_text(re.compile(rf"Why version \d+ says {said}"))).to_be_visible()  # others register versions at the same MLflow
+    expect(page.get_by_text(re.compile(rf"Why version \d+ predicts {said}"))).to_be_visible()  # others register versions at the same MLflow
 
     def stored() -> list[tuple[object, object]]:
         answer = httpx.get(f"http://127.0.0.1:{site.port}/predictions", params={"dataset": "heart"}).json()
@@ -92,7 +92,7 @@ def test_a_file_with_a_bad_row_is_scored_the_row_is_shown_with_its_reason_and_th
     upload(page, "people.csv", "text/csv", csv_with_a_bad_row(40))
     expect(metric(page, "Rows scored")).to_have_text("39")
     expect(metric(page, "Rows refused")).to_have_text("1")
-    expect(page.get_by_text("Refused rows, and why")).to_be_visible()
+    expect(page.get_by_text("Refused rows")).to_be_visible()
     expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(1)
     with page.expect_download() as downloaded:
         page.get_by_role("button", name="Download the scored file").click()
@@ -155,7 +155,7 @@ def test_a_file_that_is_no_table_of_the_data_set_is_refused_with_a_sentence(page
 def test_the_live_view_moves_while_predictions_and_dead_letters_come(page: Page, site: Site) -> None:
     score(site, 1)
     opened(page, site, "live")
-    rate, dead = metric(page, "Predictions a minute"), metric(page, "Dead letters")
+    rate, dead = metric(page, "Predictions per minute"), metric(page, "Dead letters")
     expect(rate).not_to_have_text("0")
     before, letters = number(rate), number(dead)
 
@@ -165,7 +165,7 @@ def test_the_live_view_moves_while_predictions_and_dead_letters_come(page: Page,
     expect(dead).to_have_text(str(letters + 1))
     expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(1)
     wait_until(lambda: number(rate) >= before + 50)
-    page.get_by_text("The latest dead letters").click()
+    page.get_by_text("Latest dead letters").click()
     letter = page.get_by_test_id("stExpanderDetails").get_by_role("row").filter(has_text=LOADS_AN_IMAGE)
     expect(letter.last).to_contain_text("invalid_records: row 0, 'Gender'")
     expect(letter.last).to_be_visible()
@@ -175,7 +175,7 @@ def test_the_live_view_moves_while_predictions_and_dead_letters_come(page: Page,
 def test_the_dead_letters_that_somebody_reads_stay_open_when_another_comes(page: Page, site: Site) -> None:
     site.send({**RECORD, "Gender": "the first"})
     opened(page, site, "live")
-    page.get_by_text("The latest dead letters").click()
+    page.get_by_text("Latest dead letters").click()
     letters = page.get_by_test_id("stExpanderDetails").get_by_role("row")
     expect(letters.filter(has_text="the first").first).to_be_visible()
     before = number(metric(page, "Dead letters"))
@@ -196,8 +196,8 @@ def test_every_version_is_listed_and_can_be_chosen_also_one_that_carries_no_alia
         for row in grid.locator("tbody").evaluate("it => [...it.rows].map(row => [...row.cells].map(cell => cell.textContent).join('\t'))")
     ]
     assert rows == [["3", "knn", "", "refused"], ["2", "svm", "previous, svm", "passed"], ["1", "knn", "champion, knn", "passed"]]
-    page.get_by_role("combobox", name="Version that shall be champion").scroll_into_view_if_needed()
-    page.get_by_role("combobox", name="Version that shall be champion").click()
+    page.get_by_role("combobox", name="New champion").scroll_into_view_if_needed()
+    page.get_by_role("combobox", name="New champion").click()
     expect(page.get_by_role("option")).to_have_text(["3: knn", "2: svm (previous, svm)", "1: knn (champion, knn)"])
 
 
@@ -205,7 +205,7 @@ def test_a_person_with_the_key_rolls_back_and_promotes_and_one_with_a_wrong_key_
     opened(page, site, "models")
     expect(page.get_by_test_id("stImage").locator("img")).to_have_js_property("naturalWidth", 310)  # the picture that MLflow has
     assert champion(site) == "1"
-    back, key = page.get_by_role("button", name="Back to the champion before"), page.get_by_role("textbox", name="Admin key")
+    back, key = page.get_by_role("button", name="Roll back to the previous champion"), page.get_by_role("textbox", name="Admin key")
     expect(back).to_be_disabled()
     key.fill("guessed-by-somebody")
     key.press("Enter")
@@ -219,7 +219,7 @@ def test_a_person_with_the_key_rolls_back_and_promotes_and_one_with_a_wrong_key_
     expect(page.get_by_text("champion is now version 2, svm")).to_be_visible()
     assert champion(site) == "2"
 
-    choose(page, "Version that shall be champion", "1: knn (knn, previous)")
+    choose(page, "New champion", "1: knn (knn, previous)")
     page.get_by_role("button", name="Make it champion").click()
     expect(page.get_by_text("champion is now version 1, knn; the gate: passed.")).to_be_visible()
     assert champion(site) == "1"

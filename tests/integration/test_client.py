@@ -18,8 +18,8 @@ from hearth.predictions.migration import migrate
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
 from tests.api.test_remote_commands import hearth
-from tests.support.models import DATA, Shelf, employees, good_record
-from tests.support.waiting import until
+from tests.support.models import DATA, FakeRegistry, employees, good_record
+from tests.support.waiting import wait_until
 
 RECORD = good_record(employees(), Designation=4)
 BOUND = 4
@@ -35,12 +35,12 @@ def url(valkey_url: str, fresh_database: str) -> Iterator[str]:
         stream_name=f"client-{uuid4().hex}",
         stream_max_length=BOUND,
     )
-    with running(create_app(settings, Shelf(champion="2", knn="2"), {})) as client:
+    with running(create_app(settings, FakeRegistry(champion="2", knn="2"), {})) as client:
         yield str(client.base_url)
 
 
 def stored(client: Client, count: int, **chosen: str) -> list[StoredPrediction]:
-    until(lambda: len(list(client.predictions(**chosen))) >= count)  # type: ignore[arg-type]  # words of the filters
+    wait_until(lambda: len(list(client.predictions(**chosen))) >= count)  # type: ignore[arg-type]  # words of the filters
     return list(client.predictions(page_size=3, **chosen))  # type: ignore[arg-type]
 
 

@@ -13,8 +13,8 @@ import pytest
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
 from tests.grpc.service import Service, fitted, serving
-from tests.grpc.service import Shelf as PipelineShelf
-from tests.support.models import Shelf
+from tests.grpc.service import FakeRegistry as PipelineShelf
+from tests.support.models import FakeRegistry
 from tests.support.samples import EMPLOYEES, ROOT, records, sample_rows
 
 RECORDS = records(sample_rows(EMPLOYEES, 12, seed=9)[0])
@@ -25,7 +25,7 @@ PROGRAMS = Path(__file__).parents[1] / "support/clients"
 @pytest.fixture(scope="module")
 def rest() -> Iterator[httpx.Client]:
     """Every alias serves the same version of a really fitted model."""
-    shelf = Shelf(fitted(), champion="2", knn="2")
+    shelf = FakeRegistry(fitted(), champion="2", knn="2")
     with running(create_app(service_settings(), shelf, checks={})) as client:
         yield client
 

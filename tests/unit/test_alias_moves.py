@@ -4,12 +4,12 @@ import pytest
 
 from hearth.errors import AliasNotMoved, RegistryUnavailable
 from hearth.registry import move_aliases, promotion, rollback
-from tests.support.models import Shelf
+from tests.support.models import FakeRegistry
 
 DATASET = "employees"
 
 
-def move(registry: Shelf, moves: dict[str, str]) -> bool:
+def move(registry: FakeRegistry, moves: dict[str, str]) -> bool:
     return move_aliases(registry, DATASET, moves, registry.aliases(DATASET))
 
 
@@ -28,7 +28,7 @@ def test_a_rollback_serves_the_previous_champion_first() -> None:
 
 @pytest.mark.parametrize(("moves", "left"), [(promotion("champion", "4", {"champion": "2"}), "2"), (rollback("2", "1"), "1")])
 def test_a_crash_between_two_moves_leaves_both_aliases_on_a_version_that_was_champion(moves: dict[str, str], left: str) -> None:
-    class Failing(Shelf):
+    class Failing(FakeRegistry):
         def set_alias(self, dataset: str, alias: str, version: str) -> None:
             if alias == list(moves)[1]:
                 raise RegistryUnavailable("MLflow does not answer")
@@ -42,7 +42,7 @@ def test_a_crash_between_two_moves_leaves_both_aliases_on_a_version_that_was_cha
 
 
 def test_nothing_is_moved_or_recorded_if_an_alias_was_moved_meanwhile() -> None:
-    registry, recorded = Shelf(champion="2"), []
+    registry, recorded = FakeRegistry(champion="2"), []
 
     with pytest.raises(AliasNotMoved, match="meanwhile"):
         move_aliases(registry, DATASET, {"champion": "4"}, {"champion": "1"}, lambda: recorded.append(1))
@@ -53,7 +53,7 @@ def test_a_move_that_cannot_be_recorded_is_not_made() -> None:
     def refuse() -> None:
         raise RegistryUnavailable("MLflow does not answer")
 
-    registry = Shelf(champion="2")
+    registry = FakeRegistry(champion="2")
 
     with pytest.raises(RegistryUnavailable):
         move_aliases(registry, DATASET, {"champion": "4"}, {"champion": "2"}, refuse)
@@ -61,7 +61,7 @@ def test_a_move_that_cannot_be_recorded_is_not_made() -> None:
 
 
 def test_what_an_alias_has_already_is_neither_moved_nor_recorded() -> None:
-    registry, recorded = Shelf(champion="2"), []
+    registry, recorded = FakeRegistry(champion="2"), []
 
     assert not move_aliases(registry, DATASET, {"champion": "2"}, {"champion": "2"}, lambda: recorded.append(1))
     assert recorded == []

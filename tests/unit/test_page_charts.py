@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from streamlit_app.charts import SPEAKS
+from streamlit_app.charts import SIGN_COLOURS
 
 LIGHT, DARK = "#ffffff", "#171614"  # Streamlit's pages
 # Machado, Oliveira and Fernandes (2009): what eyes without one kind of cones see, of linear RGB
@@ -39,14 +39,14 @@ def apart(one: str, other: str, eyes: str) -> float:
 
 
 @pytest.mark.parametrize("page", [LIGHT, DARK])
-@pytest.mark.parametrize("speaks", SPEAKS)
-def test_each_stands_out_from_a_light_page_and_from_a_dark_one(speaks: str, page: str) -> None:
-    assert contrast(SPEAKS[speaks], page) >= 3
+@pytest.mark.parametrize("sign", SIGN_COLOURS)
+def test_each_stands_out_from_a_light_page_and_from_a_dark_one(sign: str, page: str) -> None:
+    assert contrast(SIGN_COLOURS[sign], page) >= 3
 
 
 @pytest.mark.parametrize("eyes", EYES)
 def test_they_differ_in_hue_for_all_eyes(eyes: str) -> None:
-    for one, other in itertools.combinations(SPEAKS.values(), 2):
+    for one, other in itertools.combinations(SIGN_COLOURS.values(), 2):
         assert apart(one, other, eyes) > 60
 
 

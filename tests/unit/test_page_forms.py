@@ -21,7 +21,7 @@ def form_of(contract: Contract) -> AppTest:
 
         st.session_state["record"] = record_form(contract, "form")
 
-    described = dataset_info(contract, default=False).model_dump(mode="json")
+    described = dataset_info(contract, default=False, root_path="").model_dump(mode="json")
     return AppTest.from_function(page, args=(described,), default_timeout=60).run()
 
 
@@ -45,7 +45,7 @@ def test_what_is_not_known_is_sent_as_missing(name: str) -> None:
         box.check()
     form.run()
 
-    assert [box.label for box in form.checkbox] == [f"{column} is not known" for column in nullable]
+    assert [box.label for box in form.checkbox] == [f"{column} is unknown" for column in nullable]
     record = form.session_state["record"]
     assert [column for column, value in record.items() if value is None] == nullable
     assert len(RecordParser(contract).parse([record])) == 1

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from streamlit_app.others import Health, airflow, batch_api, grpc, worker
+from streamlit_app.health_checks import Health, airflow, batch_api, grpc, worker
 from streamlit_app.service import Json, Service, ServiceError
-from streamlit_app.states import of_rest, producer, worker_beside
+from streamlit_app.states import producer, rest_health, worker_health
 
 SERVES: list[Json] = [{"dataset": "employees", "alias": "champion", "version": "1"}]
 UNTRAINED: list[Json] = [{"dataset": "employees", "alias": "champion", "version": None}]
@@ -49,28 +49,28 @@ class TestProducer:
 
     @pytest.mark.parametrize(
         ("newest", "said"),
-        [(75.4, "No message has come into the stream mlops_stream for 75 seconds."), (None, "No message has come into the stream")],
+        [(75.4, "No message has arrived in the stream mlops_stream for 75 seconds."), (None, "No message has arrived in the stream")],
     )
     def test_is_missed_when_none_has_come_for_a_minute(self, newest: float | None, said: str) -> None:
         assert said in producer(stream(newest_seconds=newest), SERVES).problem
 
     def test_may_wait_until_there_is_a_model_to_be_asked(self) -> None:
         for found in (producer(stream(newest_seconds=None), UNTRAINED), producer(stream(newest_seconds=900.0), [])):
-            assert (found.problem, found.state) == ("", "ok: it waits until some data set has a model.")
+            assert (found.problem, found.state) == ("", "ok: it waits for the first model of any data set.")
 
     def test_may_wait_while_the_stream_is_full(self) -> None:
         found = producer(stream(newest_seconds=900.0, length=100), SERVES)
-        assert (found.problem, "all the 100 messages" in found.note) == ("", True)
+        assert (found.problem, "full (100 messages)" in found.note) == ("", True)
 
     def test_is_not_known_when_the_stream_is_away(self) -> None:
         found = producer(None, SERVES)
-        assert (found.problem, found.is_known, found.state) == ("", False, "not known: the stream cannot be looked at.")
+        assert (found.problem, found.is_known, found.state) == ("", False, "unknown: the stream does not answer.")
 
 
 class TestWorker:
     def test_that_answers_and_leaves_nothing_waiting_is_well(self) -> None:
         with answering(METRICS % (0, 0)) as url:
-            assert worker_beside(worker(url), stream(oldest_seconds=59.0)).state == "ok"
+            assert worker_health(worker(url), stream(oldest_seconds=59.0)).state == "ok"
 
     def test_that_waits_for_a_server_names_it(self) -> None:
         with answering(METRICS % (0, 1)) as url:
@@ -79,11 +79,11 @@ class TestWorker:
             assert worker(url).problem == "It waits for Valkey and PostgreSQL."
 
     def test_that_does_not_keep_up_is_told_by_the_stream(self) -> None:
-        assert worker_beside(Health("stream worker"), stream(oldest_seconds=1234.0)).problem == "A message has waited for 1,234 seconds."
+        assert worker_health(Health("stream worker"), stream(oldest_seconds=1234.0)).problem == "A message has waited for 1,234 seconds."
 
     def test_that_is_away_is_said_to_be_rather_than_slow(self) -> None:
         away = Health("stream worker", "It is away.")
-        assert worker_beside(away, stream(oldest_seconds=1234.0)) == away
+        assert worker_health(away, stream(oldest_seconds=1234.0)) == away
 
     def test_is_not_taken_for_well_when_something_else_answers(self) -> None:
         with answering(b"<html>") as url:
@@ -97,7 +97,7 @@ class TestServers:
             "redis": {"problem": "The stream 'x' at valkey:6379 does not answer.", "address": "valkey:6379"},
             "mlflow": {"problem": "", "address": "http://mlflow:5000"},
         }
-        assert [(state.service, state.state) for state in of_rest({"servers": servers})] == [
+        assert [(state.service, state.state) for state in rest_health({"servers": servers})] == [
             ("REST and GraphQL", "ok"),
             ("PostgreSQL", "PostgreSQL at db:5432/predictions: no answer within 2 seconds"),
             ("Valkey (Redis)", "The stream 'x' at valkey:6379 does not answer."),
@@ -109,7 +109,7 @@ class TestOthers:
     def test_a_server_error_is_told_with_its_words(self) -> None:
         with answering(b"", 503) as url:
             for found in (*airflow(url), *grpc(url), *batch_api(url)):
-                assert f"at {url} does not answer: it says 503 Service Unavailable." in found.problem
+                assert f"at {url} does not answer: status 503 Service Unavailable." in found.problem
 
     def test_a_batch_api_without_a_health_page_is_there(self) -> None:
         with answering(b"", 404) as url:
@@ -121,7 +121,7 @@ class TestOthers:
         ) as url:
             assert [(found.service, found.state) for found in airflow(url)] == [
                 ("Airflow: metadatabase", "ok"),
-                ("Airflow: scheduler", "it says 'unhealthy'"),
+                ("Airflow: scheduler", "Airflow reports 'unhealthy'"),
             ]
 
     def test_what_is_not_airflow_is_said_not_to_be(self) -> None:

@@ -10,14 +10,7 @@ import strawberry
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
 from hearth.contracts.column_types import Column, field_name
 from hearth.contracts.examples import example_record
-from hearth.errors import ErrorKind, HearthError
-
-
-class InvalidQuery(HearthError):
-    """A query asks for what GraphQL's own types cannot rule out."""
-
-    code = "invalid_query"
-    kind = ErrorKind.CALLER
+from hearth_api.graphql_schema.errors import InvalidQuery
 
 
 @dataclass(frozen=True)
@@ -27,17 +20,19 @@ class RecordInputs:
     type_: type
     contracts: Mapping[str, Contract]
 
-    def read(self, given: object, most: int) -> tuple[Contract, list[object]]:
-        """Return the data set that records are of, and the records, of which only the types have been checked.
+    def read(self, records: object, max_records: int) -> tuple[Contract, list[object]]:
+        """Return the contract of the records, and the records, of which only the types are checked.
 
         Raises:
-            InvalidQuery: there are none, or more than one query may have.
+            InvalidQuery: if there are no records, or too many.
         """
-        name, rows = next((name, rows) for name in self.contracts if isinstance(rows := getattr(given, name), list))
+        name, rows = next((name, rows) for name in self.contracts if isinstance(rows := getattr(records, name), list))
         if not rows:
             raise InvalidQuery(f"{name!r} must be a list of at least one record.")
-        if len(rows) > most:
-            raise InvalidQuery(f"{name!r} has {len(rows)} records, more than the {most} that one query may have: ask several times.")
+        if len(rows) > max_records:
+            raise InvalidQuery(
+                f"{name!r} has {len(rows)} records, more than the {max_records} that one query may have: send several queries."
+            )
         contract = self.contracts[name]
         fields = {field_name(column): column for column in contract.feature_columns}
         return contract, [{column: getattr(row, field) for field, column in fields.items()} for row in rows]
@@ -54,14 +49,14 @@ def record_inputs(contracts: Mapping[str, Contract]) -> RecordInputs:
 
 
 def type_prefix(contract: Contract) -> str:
-    """Return what the types of a data set begin with."""
+    """Return the prefix of the types of a data set."""
     return "".join(part.capitalize() for part in contract.name.split("_"))
 
 
 def _record_input(contract: Contract) -> type:
     annotations: dict[str, Any] = {}
     fields: dict[str, Any] = {}
-    columns = sorted(contract.feature_columns.items(), key=lambda item: item[1].nullable)  # what may be left out comes last in Python
+    columns = sorted(contract.feature_columns.items(), key=lambda item: item[1].nullable)  # optional fields come last in Python
     for column_name, column in columns:
         name, description = field_name(column_name), f"{column_name}: {column.description} ({column.expected})"
         if column.nullable:
@@ -73,8 +68,8 @@ def _record_input(contract: Contract) -> type:
 
 
 def _input(name: str, annotations: dict[str, Any], fields: dict[str, Any], description: str, *, one_of: bool = False) -> type:
-    made = new_class(name, (), {}, lambda namespace: namespace.update({"__annotations__": annotations, **fields}))
-    return strawberry.input(made, one_of=one_of, description=description)
+    type_ = new_class(name, (), {}, lambda namespace: namespace.update({"__annotations__": annotations, **fields}))
+    return strawberry.input(type_, one_of=one_of, description=description)
 
 
 def _scalar(column: Column) -> type:

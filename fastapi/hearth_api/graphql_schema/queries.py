@@ -1,4 +1,4 @@
-"""The resolvers: each reads what was asked, calls what REST calls, and translates the answer."""
+"""The resolvers: each reads its arguments, calls what REST calls, and translates the answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,13 +18,14 @@ from hearth.contracts.aliases import CHAMPION
 from hearth.predictions import Cursor
 from hearth.serving.recording.request_ids import unique_id
 from hearth_api.graphql_schema import builders, types
-from hearth_api.graphql_schema.inputs import InvalidQuery, RecordInputs
-from hearth_api.resources import Resources
+from hearth_api.graphql_schema.errors import InvalidQuery
+from hearth_api.graphql_schema.inputs import RecordInputs
 from hearth_api.schemas import builders as rest
 from hearth_api.state import ServiceState
 
-_MOST_ON_A_PAGE = 1_000
-_TOP_DESCRIPTION = "so many contributions of each record, the largest; all by default"
+_MAX_PAGE = 1_000
+_CLASS_DESCRIPTION = "the class to explain, or `all`; by default the predicted class of each record"
+_TOP_DESCRIPTION = "return only the largest contributions of each record, this many; all by default"
 
 Model = Annotated[str, strawberry.argument(description="the alias that answers")]
 
@@ -34,12 +35,11 @@ class Context(BaseContext):
     """What a resolver works with."""
 
     service: ServiceState
-    resources: Resources
     connection: HTTPConnection
 
     @property
     def request_id(self) -> str:
-        """The id of the HTTP request; empty where a WebSocket has none."""
+        """The id of the HTTP request; empty for a WebSocket."""
         return str(self.connection.scope.get("state", {}).get("request_id") or "")
 
 
@@ -55,29 +55,24 @@ def available_models(info: Info, dataset: str | None = None) -> list[types.Alias
     if dataset is not None:
         service.contract(dataset)
     return [
-        builders.alias_of(
-            status.dataset, rest.alias_info(status, service.models.get(status.dataset, status.alias) if status.serving else None)
-        )
+        builders.alias_of(status.dataset, rest.alias_info(service, status))
         for status in service.models.status().aliases
         if dataset in {None, status.dataset}
     ]
 
 
 async def registered_versions(info: Info, dataset: str | None = None) -> list[types.Version]:
-    service, resources = info.context.service, info.context.resources
+    service = info.context.service
     contract = service.contract(dataset or service.settings.api_default_dataset)
-    found = await to_thread.run_sync(resources.administration.candidates, contract, limiter=resources.admin_threads)
-    return [builders.version_of(rest.version_info(candidate)) for candidate in found]
+    versions = await to_thread.run_sync(service.alias_admin.candidates, contract, limiter=service.admin_threads)
+    return [types.convert(types.Version, rest.version_info(state)) for state in versions]
 
 
 def model_info(info: Info, model: Model = CHAMPION, dataset: str | None = None) -> types.ModelInfo:
-    service = info.context.service
-    loaded = service.models.get(dataset or service.settings.api_default_dataset, model)
-    status = next(found for found in service.models.status().aliases if (found.dataset, found.alias) == (loaded.dataset, loaded.alias))
-    return builders.model_of(rest.model_info(service.contracts[loaded.dataset], loaded, status))
+    return builders.model_of(rest.model_info(info.context.service, dataset, model))
 
 
-async def predictions(  # noqa: PLR0913, PLR0917 - what one may choose by
+async def predictions(  # noqa: PLR0913, PLR0917 - filters
     info: Info,
     first: int = 20,
     after: str | None = None,
@@ -86,21 +81,22 @@ async def predictions(  # noqa: PLR0913, PLR0917 - what one may choose by
     source: str | None = None,
     role: str = "answer",
 ) -> types.PredictionConnection:
-    if not 1 <= first <= _MOST_ON_A_PAGE:
-        raise InvalidQuery(f"'first' must be from 1 to {_MOST_ON_A_PAGE}, got {first}.")
+    if not 1 <= first <= _MAX_PAGE:
+        raise InvalidQuery(f"'first' must be from 1 to {_MAX_PAGE}, got {first}.")
     if any("\0" in (text or "") for text in (dataset, model, source, role)):
         raise InvalidQuery("A text holds the character NUL, which no name has.")
     before = Cursor.decode(after) if after is not None else None
-    context = info.context
-    read = partial(context.service.store.page, first + 1, before, dataset=dataset, alias=model, role=role, source=source)
-    found = await to_thread.run_sync(read, limiter=context.resources.store_threads)
-    return builders.page_of(found, first, context.service.contracts)
+    service = info.context.service
+    read = partial(service.store.page, first + 1, before, dataset=dataset, alias=model, role=role, source=source)
+    page = await to_thread.run_sync(read, limiter=service.store_threads)
+    return builders.page_of(page, first, service.contracts)
 
 
 async def live_predictions(info: Info, dataset: str | None = None, model: str | None = None) -> AsyncIterator[types.StoredPrediction]:
-    async for given in info.context.resources.live.watch():
-        if given.role == "answer" and dataset in {None, given.dataset} and model in {None, given.alias}:
-            yield builders.stored_of(given, info.context.service.contracts)
+    service = info.context.service
+    async for prediction in service.live.subscribe():
+        if prediction.role == "answer" and dataset in {None, prediction.dataset} and model in {None, prediction.alias}:
+            yield builders.stored_of(prediction, service.contracts)
 
 
 def make_query(inputs: RecordInputs) -> type:
@@ -111,7 +107,7 @@ def make_query(inputs: RecordInputs) -> type:
         contract, rows = inputs.read(records, service.settings.api_max_records)
         predictor = service.predictor
         loaded = predictor.find(contract.name, model)
-        request_id = unique_id(info.context.request_id)  # one query may ask for several predictions, each with an id of its own
+        request_id = unique_id(info.context.request_id)  # one query may have several predictions, each with an id of its own
         prediction = await predictor.dispatch(loaded, len(rows), lambda: predictor.predict(loaded, rows, request_id, "graphql"))
         return builders.predictions_of(prediction, contract)
 
@@ -119,9 +115,7 @@ def make_query(inputs: RecordInputs) -> type:
         info: Info,
         records: Any,  # noqa: ANN401
         model: Model = CHAMPION,
-        class_: Annotated[
-            str | None, strawberry.argument(name="class", description="the class to explain, or `all`; by default the predicted one")
-        ] = None,
+        class_: Annotated[str | None, strawberry.argument(name="class", description=_CLASS_DESCRIPTION)] = None,
         top: Annotated[int | None, strawberry.argument(description=_TOP_DESCRIPTION)] = None,
     ) -> types.Explanations:
         service = info.context.service
@@ -131,36 +125,30 @@ def make_query(inputs: RecordInputs) -> type:
         loaded = service.models.get(contract.name, model)
         service.explainers.check_class(contract.name, class_)
         columns = loaded.scorer.parser.parse(rows)
-        made = await asyncio.wrap_future(service.explainers.submit(loaded, columns, class_, top))
-        return types.Explanations(
-            explanations=[builders.explanation_of(explanation, contract) for explanation in made],
-            method=service.explainers.method(loaded),
-            dataset=loaded.dataset,
-            alias=loaded.alias,
-            family=loaded.family,
-            version=loaded.version,
-            request_id=unique_id(info.context.request_id),
-        )
+        explanations = await asyncio.wrap_future(service.explainers.submit(loaded, columns, class_, top))
+        request_id = unique_id(info.context.request_id)
+        answer = rest.explain_answer(loaded, contract, explanations, service.explainers.method(loaded), request_id)
+        return types.convert(types.Explanations, answer)
 
     for resolver in (predict, explain):
-        resolver.__annotations__["records"] = inputs.type_  # the type is made when the service is: no annotation could name it
-    told: dict[str, tuple[Callable[..., Any], str]] = {
-        "health": (health, "Is the process alive."),
+        resolver.__annotations__["records"] = inputs.type_  # the type is made with the service: no annotation can name it
+    resolvers: dict[str, tuple[Callable[..., Any], str]] = {
+        "health": (health, "Whether the process lives."),
         "available_models": (available_models, "Every alias, of one data set or of all."),
         "registered_versions": (registered_versions, "Every version of a data set, the latest first; asks the registry."),
-        "model_info": (model_info, "All that is known of the version that serves under an alias."),
+        "model_info": (model_info, "The version that an alias serves."),
         "predictions": (predictions, "Stored predictions, newest first; `after` takes the end cursor of the page before."),
         "predict": (predict, "Score records."),
         "explain": (explain, "What each column of a record adds to the score of a class."),
     }
     return create_type(
         "Query",
-        [strawberry.field(resolver=resolver, name=to_camel_case(name), description=text) for name, (resolver, text) in told.items()],
+        [strawberry.field(resolver=resolver, name=to_camel_case(name), description=text) for name, (resolver, text) in resolvers.items()],
     )
 
 
 def make_subscription() -> type:
     """Make the type `Subscription`."""
-    described = "Predictions as they are stored: what the stream's workers make, and what the interfaces have recorded."
-    live: Any = strawberry.subscription(resolver=live_predictions, name="livePredictions", description=described)
+    description = "Predictions as they are stored, by the workers of the stream and by all interfaces."
+    live: Any = strawberry.subscription(resolver=live_predictions, name="livePredictions", description=description)
     return create_type("Subscription", [live])

@@ -1,16 +1,64 @@
-"""What GraphQL answers."""
+"""The types of GraphQL's answers. Where REST answers the same, the type is derived from REST's model, which describes each field."""
 
-from datetime import datetime
-from typing import NewType
+from collections.abc import Callable, Collection
+from types import UnionType
+from typing import Any, NewType, TypeVar, Union, get_args, get_origin
 
 import strawberry
+from pydantic import BaseModel, Field, create_model
 from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
+
+from hearth_api.schemas import explanations as rest_explanations
+from hearth_api.schemas import models as rest_models
+from hearth_api.schemas import stream as rest_stream
 
 Code = NewType("Code", object)
 CONFIG = StrawberryConfig(
     scalar_map={Code: strawberry.scalar(name="Code", description="A class as the data set's column holds it: a whole number or a text")}
 )
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+_DERIVED: dict[object, type[BaseModel]] = {}
+
+
+def derived(*, exclude: Collection[str] = ()) -> Callable[[type[ModelT]], type[ModelT]]:
+    """Make a GraphQL type of a subclass of a REST model, without the excluded fields and with scalars for what GraphQL cannot express."""
+
+    def derive(model: type[ModelT]) -> type[ModelT]:
+        fields: dict[str, Any] = {}
+        for name, info in model.model_fields.items():
+            default = ... if info.is_required() else info.default
+            fields[name] = (_graphql_type(info.annotation), Field(default, description=info.description, exclude=name in exclude or None))
+        result = create_model(model.__name__, __base__=model, __module__=__name__, **fields)
+        _DERIVED[model.__base__] = result
+        return strawberry.pydantic.type(result, description=_first_line(model.__doc__ or model.__base__.__doc__))
+
+    return derive
+
+
+def convert(type_: type[ModelT], model: BaseModel, **fields: object) -> ModelT:
+    """Return a REST model as its GraphQL type, with further fields."""
+    return type_.model_construct(**{**dict(model), **fields})
+
+
+def _graphql_type(annotation: Any) -> Any:  # noqa: ANN401 - types of types
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation is object or origin is dict:
+        return JSON
+    if annotation in _DERIVED:
+        return _DERIVED[annotation]
+    if origin is list:
+        return list[_graphql_type(arguments[0])]  # type: ignore[misc]  # the type is made here
+    if origin in {Union, UnionType}:
+        members = [member for member in arguments if member is not type(None)]
+        type_ = _graphql_type(members[0]) if len(members) == 1 else Code if set(members) == {int, str} else JSON
+        return type_ | None if len(members) < len(arguments) else type_
+    return str if origin is not None else annotation  # a Literal
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").partition("\n")[0]
 
 
 @strawberry.type(description="The process lives.")
@@ -20,75 +68,40 @@ class Health:
     datasets: list[str]
 
 
-@strawberry.type(description="An alias, the version that it serves, and what keeps it from serving the registered one, if anything.")
-class Alias:
+@derived()
+class Challenge(rest_models.ChallengeInfo):
+    pass
+
+
+@derived()
+class Alias(rest_models.AliasInfo):
     dataset: str
-    alias: str
-    version: str | None
-    registered: str | None
-    family: str | None
-    run_id: str | None
-    metrics: JSON
-    since: str | None
-    problem: str
 
 
-@strawberry.type(description="A version as the registry has it, whether or not it serves.")
-class Version:
-    version: str
-    family: str
-    aliases: list[str]
-    metrics: JSON
-    gate: str
-    created: datetime
-    run_id: str
+@derived()
+class Version(rest_models.VersionInfo):
+    pass
 
 
-@strawberry.type(description="A column, with all that a form needs to ask for it.")
-class Column:
-    name: str
-    field: str = strawberry.field(description="what the column is called in a record input")
-    kind: str
-    description: str
-    nullable: bool
-    expected: str
-    unit: str | None
+@derived()
+class Column(rest_models.ColumnInfo):
+    field: str = Field(description="name of the column in a record input")
     minimum: float | None
     maximum: float | None
-    categories: list[Code] | None
-    meanings: list[str] | None
 
 
-@strawberry.type(description="A version as it is served under an alias, with what the registry said of it when it was loaded.")
-class ModelInfo:
-    name: str
-    dataset: str
-    alias: str
-    version: str
-    family: str
-    run_id: str
-    status: str
-    source: str
-    created: str
-    since: str
-    parameters: JSON
-    metrics: JSON
-    metric: str
-    tags: JSON
-    data_digest: str
-    libraries: JSON
-    compiled: bool
-    features: list[Column]
-    classes: list[str]
+@derived(exclude={"model_version"})
+class ModelInfo(rest_models.ModelInfo):
+    pass
 
 
-@strawberry.type(description="How probable a class is.")
+@strawberry.type(description="The probability of a class.")
 class ClassProbability:
     label: str
     probability: float
 
 
-@strawberry.type(description="What was predicted for one record.")
+@strawberry.type(description="The prediction for one record.")
 class RecordPrediction:
     row: int
     prediction: Code
@@ -109,57 +122,28 @@ class Predictions:
     request_id: str
 
 
-@strawberry.type(description="What one column adds to the score of the explained class.")
-class Contribution:
-    column: str
-    value: JSON | None
-    contribution: float
+@derived()
+class Contribution(rest_explanations.ContributionAnswer):
+    pass
 
 
-@strawberry.type(description="Why a record has the score that it has for a class: base value, all contributions and rest add up to it.")
-class Explanation:
-    row: int
-    prediction: Code
-    label: str
-    explained_class: str
-    probability: float
-    unit: str
-    base_value: float
-    score: float
-    contributions: list[Contribution]
-    rest: float
+@derived(exclude={"probabilities"})
+class Explanation(rest_explanations.ExplanationAnswer):
+    pass
 
 
-@strawberry.type(description="Explanations in the order of the records.")
-class Explanations:
-    explanations: list[Explanation]
-    method: str
-    dataset: str
-    alias: str
-    family: str
-    version: str
-    request_id: str
+@derived(exclude={"model", "n_samples"})
+class Explanations(rest_explanations.ExplainAnswer):
+    pass
 
 
-@strawberry.type(description="A prediction that is stored.")
-class StoredPrediction:
+@derived()
+class StoredPrediction(rest_stream.StoredPrediction):
     message_id: strawberry.ID
-    row: int
-    dataset: str
-    alias: str
-    version: str
-    family: str
-    prediction: Code
-    label: str
-    probabilities: list[ClassProbability]
-    record: JSON
-    source: str
-    role: str
-    enqueued_at: datetime | None
-    scored_at: datetime
+    probabilities: list[ClassProbability]  # type: ignore[assignment]  # GraphQL has no type of unnamed fields
 
 
-@strawberry.type(description="A stored prediction, and where it stands.")
+@strawberry.type(description="A stored prediction, and its place in the list.")
 class PredictionEdge:
     cursor: str
     node: StoredPrediction

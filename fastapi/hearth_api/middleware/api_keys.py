@@ -5,37 +5,39 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from starlette._utils import get_route_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hearth.errors import HearthError
 from hearth.serving.access import Access, Key
+from hearth_api.documentation import API_KEY, BEARER
 from hearth_api.errors import error_response
 
 _HEADER, _BEARER = "X-API-Key", b"bearer "
 _NAME = _HEADER.lower().encode()
-_POLICY_VIOLATION = 1008  # WebSocket's word for it
+_POLICY_VIOLATION = 1008  # a close code of WebSocket
 
-# What is open to everybody although predictions are not: how the service is, what it serves, and its documentation. Administration has a
-# scope of its own. All else, also what is added later, is taken for predictions.
-_OPEN = {"/", "/health", "/ready", "/metrics", "/models", "/list-models", "/model-info", "/model/info", "/docs", "/openapi.json"} | {
+# Paths that need no key even where predictions do: the state of the service, what it serves, and its documentation. Administration checks
+# its own scope. Every other path, also one that is added later, needs the scope of predictions.
+_OPEN_PATHS = {"/", "/health", "/ready", "/metrics", "/models", "/list-models", "/model-info", "/model/info", "/docs", "/openapi.json"} | {
     "/ping",
     "/version",
     "/v2",
 }
-_ALSO_OPEN = re.compile(
+_OPEN_PATTERN = re.compile(
     r"/datasets(/[^/]+)?|/[^/]+/model-info|/static-offline-docs/.*|/model/reload|/reload-cache|/models/[^/]+/(rollback|promote)"
     r"|/v2/health/(live|ready)|/v2/models/[^/]+(/versions/[^/]+)?(/ready)?"
 )
 
 
 class Guard:
-    """Middleware that lets requests for predictions in, or not. A service whose predictions are open to everybody does without it."""
+    """Middleware that admits or refuses requests for predictions. It is left out where predictions need no key and have no limit."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app, self._access = app, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or _is_open(scope):
+        if scope["type"] == "lifespan" or is_open(get_route_path(scope)):
             return await self._app(scope, receive, send)
         try:
             await self._access.admit_prediction(_secret(scope), _address(scope))
@@ -48,12 +50,12 @@ class Guard:
 
 async def _admit_admin(
     request: Request,
-    _: Annotated[str | None, Security(APIKeyHeader(name=_HEADER, scheme_name="API key", auto_error=False))],
-    __: Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(scheme_name="Bearer", auto_error=False))],
+    _: Annotated[str | None, Security(APIKeyHeader(name=_HEADER, scheme_name=API_KEY, auto_error=False))],
+    __: Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(scheme_name=BEARER, auto_error=False))],
 ) -> Key:
-    """The two schemes are for the documentation, which has a button for each."""
+    """Admit a request for administration. The two schemes are for the documentation, which has a button for each."""
     access = request.app.state.access
-    assert isinstance(access, Access)  # noqa: S101 - `protect` has put it there
+    assert isinstance(access, Access)  # noqa: S101 - `protect` puts it there
     return await access.admit_admin(_secret(request.scope), _address(request.scope))
 
 
@@ -61,26 +63,19 @@ Admin = Annotated[Key, Depends(_admit_admin)]
 
 
 def protect(app: FastAPI, access: Access) -> None:
-    """Let only those in who may come in; call it before middleware is added that shall also see who is refused."""
+    """Check keys and limits; middleware that should also see refused requests must be added after it."""
     app.state.access = access
-    if access.is_open:
-        return
-    app.add_middleware(Guard, access=access)
-    describe = app.openapi
-
-    def described_with_keys() -> dict[str, object]:
-        return {**describe(), "security": [{"API key": []}, {"Bearer": []}]}
-
-    app.openapi = described_with_keys  # type: ignore[method-assign]  # as FastAPI's documentation has it
+    if not access.is_open:
+        app.add_middleware(Guard, access=access)
 
 
-def _is_open(scope: Scope) -> bool:
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    return path in _OPEN or _ALSO_OPEN.fullmatch(path) is not None
+def is_open(path: str) -> bool:
+    """Tell whether a path needs no key for predictions."""
+    return path in _OPEN_PATHS or _OPEN_PATTERN.fullmatch(path) is not None
 
 
 def _secret(scope: Scope) -> str | None:
-    """Return the key that a request carries; of two, the one under our own name."""
+    """Return the key of a request; `X-API-Key` wins over `Authorization`."""
     bearer = None
     for name, value in scope["headers"]:
         if name == _NAME:

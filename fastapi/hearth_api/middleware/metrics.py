@@ -1,4 +1,4 @@
-"""Counts and times every request, by the template of its path: what a caller sends is in no label."""
+"""Counts and times every request by the template of its path: labels hold nothing that a caller sends."""
 
 from http import HTTPMethod
 from time import perf_counter
@@ -16,15 +16,15 @@ _CLIENT_CLOSED, _FAILED = 499, 500
 
 
 def measure(app: FastAPI) -> None:
-    """Give an application metrics of its own; call it after all other middleware is added, so that it sees what that answers."""
+    """Give an application its metrics; call it after other middleware is added, so that the responses of that count too."""
     registry = app.state.metrics = new_registry()
-    app.add_middleware(Measured, registry=registry)
+    app.add_middleware(RequestMetrics, registry=registry)
     register_model_metrics(registry, lambda: app.state.service.models.status())  # noqa: PLW0108 - the service is made when the application starts
     register_recorder_metrics(registry, lambda: app.state.service.recorder.counts())  # noqa: PLW0108 - the same
 
 
-class Measured:
-    """Middleware around all others."""
+class RequestMetrics:
+    """Middleware that counts and times requests."""
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
         self._app = app
@@ -32,28 +32,27 @@ class Measured:
         self._errors = Errors(registry, "http")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = perf_counter()
-        status = _CLIENT_CLOSED  # unless it is answered
+        start = perf_counter()
+        method = scope["method"]
+        status = _CLIENT_CLOSED  # without a response
 
-        async def send_seen(message: Message) -> None:
+        async def send_observed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, send_seen)
+            await self._app(scope, receive, send_observed)
         except Exception:
             status = _FAILED
             scope[ERROR_CODE] = "internal_error"
             raise
         finally:
-            method = scope["method"]
             route = getattr(scope.get("route"), "path", _NO_ROUTE)
-            self._requests.observe((method if method in _METHODS else "OTHER", route, str(status)), perf_counter() - started)
+            self._requests.observe((method if method in _METHODS else "OTHER", route, str(status)), perf_counter() - start)
             if ERROR_CODE in scope:
                 self._errors.count(scope[ERROR_CODE])

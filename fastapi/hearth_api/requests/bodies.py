@@ -1,13 +1,12 @@
-"""Reading a request for predictions: lenient about nothing, but precise about what is wrong.
+"""Bodies of requests for predictions.
 
-Two forms are read. `{"data": [{…}, …]}` holds records. `{"features": [v1, v2, …]}` holds the values of one record in contract order, or, as
-a list of lists, of several. `columns` beside either names and orders the values of lists, and chooses among the columns of records.
+A body has one of two forms. `{"data": [{…}, …]}` holds records. `{"features": [v1, v2, …]}` holds the values of one record in contract
+order, or, as a list of lists, of several. In both, `columns` names and orders values in lists, and selects among the columns of records.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from fastapi import Request
 from pydantic_core import from_json
 from starlette.types import Receive, Scope
 
@@ -16,23 +15,18 @@ from hearth.errors import InvalidRecords, Problem
 from hearth_api.errors import BodyTooLarge, BodyTooSlow, InvalidBody
 
 _KEYS = {"data", "features", "columns"}
-_MOST_DIGITS = 15  # Python refuses to read numbers of thousands
-
-
-async def read_body(request: Request, limit: int, seconds: float = 30) -> bytes:
-    """Return the body of a request; see `receive_body`."""
-    return await receive_body(request.scope, request.receive, limit, seconds)
+_MAX_DIGITS = 15  # Python refuses to read numbers of thousands of digits
 
 
 async def receive_body(scope: Scope, receive: Receive, limit: int, seconds: float) -> bytes:
-    """Return the body, reading no more than the limit; what the header announces is believed if it is too much.
+    """Return the body. A Content-Length above the limit is refused before anything is read.
 
     Raises:
-        BodyTooLarge: it has more bytes than the limit.
-        BodyTooSlow: it was not there after so many seconds.
+        BodyTooLarge: if it has more bytes than the limit.
+        BodyTooSlow: if it is not complete after that many seconds.
     """
     for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and (len(value) > _MOST_DIGITS or int(value) > limit):
+        if name == b"content-length" and value.isdigit() and (len(value) > _MAX_DIGITS or int(value) > limit):
             raise BodyTooLarge(limit)
     try:
         async with asyncio.timeout(seconds):
@@ -52,11 +46,11 @@ async def receive_body(scope: Scope, receive: Receive, limit: int, seconds: floa
 
 
 def parse_records(content: bytes, contract: Contract, max_records: int) -> Sequence[object]:
-    """Return the records of a body, unchecked; those that came as lists of values as objects.
+    """Return the records of a body, unchecked; lists of values become objects.
 
     Raises:
-        InvalidBody: it is not JSON, not of a form that is read, empty, or has too many records.
-        InvalidRecords: lists of values do not have a value for each column.
+        InvalidBody: if it is not JSON, has another form, is empty, or has too many records.
+        InvalidRecords: if a list of values does not have a value for each column.
     """
     body = _parse(content)
     if not isinstance(body, dict) or ("data" in body) is ("features" in body):
@@ -82,7 +76,7 @@ def _records(values: object, contract: Contract) -> list[object]:
 
 
 def _rows(values: object, contract: Contract) -> list[object]:
-    """Return what stands under `features` as a list of lists of values."""
+    """Return `features` as a list of lists of values."""
     names = ", ".join(contract.feature_names)
     if not isinstance(values, list) or not values:
         raise InvalidBody(f'"features" must be a list of values ({names}), or a list of such lists.')
@@ -93,19 +87,19 @@ def _rows(values: object, contract: Contract) -> list[object]:
     return values
 
 
-def _columns(given: object, contract: Contract) -> tuple[str, ...]:
-    if not isinstance(given, list) or not given or not all(isinstance(name, str) for name in given):
+def _columns(columns: object, contract: Contract) -> tuple[str, ...]:
+    if not isinstance(columns, list) or not columns or not all(isinstance(name, str) for name in columns):
         raise InvalidBody('"columns" must be a list of names of columns.')
-    if unknown := [name for name in given if name not in contract.columns]:
+    if unknown := [name for name in columns if name not in contract.columns]:
         names = ", ".join(map(repr, unknown[:3]))
         raise InvalidBody(f'"columns" names {names}, which {contract.name!r} does not have; it has: {", ".join(contract.columns)}.')
-    if len(set(given)) != len(given):
+    if len(set(columns)) != len(columns):
         raise InvalidBody('"columns" names a column twice.')
-    return tuple(given)
+    return tuple(columns)
 
 
 def _named(records: Sequence[object], names: Sequence[str], *, select: bool) -> list[object]:
-    """Return records of which those that are lists are objects with these names, and of the others, if asked, only these columns."""
+    """Return the records as objects: lists get these names, and with `select` objects keep only these columns."""
     named: list[object] = []
     problems: list[Problem] = []
     for row, record in enumerate(records):
@@ -123,7 +117,7 @@ def _named(records: Sequence[object], names: Sequence[str], *, select: bool) -> 
 
 
 def _parse(content: bytes) -> object:
-    """Parse JSON; NaN and Infinity, which Python writes and JSON does not know, come as floats, so that the record can be named."""
+    """Parse JSON. NaN and Infinity, which Python writes, become floats: the error about them can then name the record."""
     try:
         return from_json(content, allow_inf_nan=True)
     except ValueError as error:

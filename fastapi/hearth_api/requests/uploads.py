@@ -1,8 +1,8 @@
-"""Files that come as the body of a request, or as the part `file` of a form.
+"""Uploaded files: the body of a request, or the part `file` of a form.
 
-A file is kept on disk until it is answered: tables are read twice, Parquet from its end, and most clients read no answer before all of
-their request is sent, so that answering a file while it still comes would leave both sides waiting for each other. The folder is the
-system's for temporary files; `TMPDIR` names another.
+A file is kept on disk until the response is complete: tables are read twice, Parquet from its end, and most clients read no response before
+their request is sent, so that a response to a part of it would leave both sides waiting. It lies in the system's folder for temporary
+files; `TMPDIR` names another.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from hearth.errors import ErrorKind, HearthError, TooBusy
 from hearth_api.errors import InvalidBody
 
 _PART = "file"
-_IN_MEMORY = 1_000_000
-_WRITTEN_AT_ONCE = 1_000_000
+_MAX_IN_MEMORY = 1_000_000
+_WRITE_BYTES = 1_000_000
 
 
 class FileTooLarge(HearthError):
-    """A file has more bytes than are taken."""
+    """A file has more bytes than the limit."""
 
     code = "file_too_large"
     kind = ErrorKind.TOO_LARGE
@@ -34,38 +34,38 @@ class FileTooLarge(HearthError):
         super().__init__(f"The file has more than {limit} bytes: send it in parts.")
 
 
-class FilePlaces:
-    """How many files may be on disk at once. For one event loop."""
+class FileSlots:
+    """Bounds the number of files that are on disk at once. Belongs to one event loop."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._taken = 0
+        self._used = 0
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Take a place.
+    def slot(self) -> Iterator[None]:
+        """Hold a slot.
 
         Raises:
-            TooBusy: there is none.
+            TooBusy: if none is free.
         """
-        if self._taken >= self._limit:
-            raise TooBusy(f"{self._limit} files are being scored already, and no more are taken at once: try again when one is done.")
-        self._taken += 1
+        if self._used >= self._limit:
+            raise TooBusy(f"{self._limit} files are being scored, which is the limit: try again when one is complete.")
+        self._used += 1
         try:
             yield
         finally:
-            self._taken -= 1
+            self._used -= 1
 
 
 async def receive_file(request: Request, limit: int, seconds: float, stack: ExitStack) -> BinaryIO:
-    """Return the file that a request brings; the stack closes it.
+    """Return the file of a request; the stack closes it.
 
     Raises:
-        FileTooLarge: it has more bytes than the limit.
-        InvalidBody: a form has no part `file`, or nothing came for so many seconds.
+        FileTooLarge: if it has more bytes than the limit.
+        InvalidBody: if a form has no part `file` or another part, or if nothing arrives for that many seconds.
     """
-    announced = request.headers.get("content-length", "")
-    if announced.isascii() and announced.isdecimal() and (len(announced) > len(str(limit)) + 6 or int(announced) > limit + _IN_MEMORY):
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdecimal() and (len(length) > len(str(limit)) + 6 or int(length) > limit + _MAX_IN_MEMORY):
         raise FileTooLarge(limit)
     chunks = _chunks(request, limit, seconds)
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
@@ -74,14 +74,14 @@ async def receive_file(request: Request, limit: int, seconds: float, stack: Exit
 
 
 async def _from_body(chunks: AsyncGenerator[bytes, None], stack: ExitStack) -> BinaryIO:
-    file: BinaryIO = stack.enter_context(SpooledTemporaryFile(max_size=_IN_MEMORY))  # type: ignore[assignment]  # noqa: SIM115 - the stack closes it
-    waiting = bytearray()
+    file: BinaryIO = stack.enter_context(SpooledTemporaryFile(max_size=_MAX_IN_MEMORY))  # type: ignore[assignment]  # noqa: SIM115 - the stack closes it
+    buffer = bytearray()
     async for chunk in chunks:
-        waiting += chunk
-        if len(waiting) >= _WRITTEN_AT_ONCE:
-            await to_thread.run_sync(file.write, bytes(waiting))
-            waiting.clear()
-    await to_thread.run_sync(file.write, bytes(waiting))
+        buffer += chunk
+        if len(buffer) >= _WRITE_BYTES:
+            await to_thread.run_sync(file.write, bytes(buffer))
+            buffer.clear()
+    await to_thread.run_sync(file.write, bytes(buffer))
     return file
 
 
@@ -94,14 +94,18 @@ async def _from_form(request: Request, chunks: AsyncGenerator[bytes, None], stac
     for part in form.values():
         if isinstance(part, UploadFile):
             stack.callback(part.file.close)
-    found = form.get(_PART)
-    if not isinstance(found, UploadFile):
+    if unknown := sorted(set(form) - {_PART}):
+        raise InvalidBody(
+            f"The form has unknown parts: {', '.join(map(repr, unknown))}. Expected {expected}; parameters go into the query."
+        )
+    upload = form.get(_PART)
+    if not isinstance(upload, UploadFile):
         raise InvalidBody(f"The form has no file {_PART!r}. Expected {expected}.")
-    return found.file
+    return upload.file
 
 
 async def _chunks(request: Request, limit: int, seconds: float) -> AsyncGenerator[bytes, None]:
-    """Give the body as it comes, no more of it than the limit."""
+    """Yield the body as it arrives, up to the limit."""
     size = 0
     stream = request.stream()
     while True:
@@ -109,9 +113,9 @@ async def _chunks(request: Request, limit: int, seconds: float) -> AsyncGenerato
             async with asyncio.timeout(seconds):
                 chunk = await anext(stream, None)
         except TimeoutError:
-            raise InvalidBody(f"Nothing of the file came for {seconds:g} s.") from None
+            raise InvalidBody(f"No byte of the file arrived for {seconds:g} s.") from None
         except ClientDisconnect:
-            raise InvalidBody("The file broke off.") from None
+            raise InvalidBody("The upload was cut off.") from None
         if chunk is None:
             return
         size += len(chunk)

@@ -9,64 +9,67 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
 from hearth.contracts import Contract
-from hearth.contracts.aliases import CHAMPION, aliases
+from hearth.contracts.aliases import aliases
 from hearth.modelling.scorer import Scores
 from hearth.serving.files import AddedColumns, CsvFile, ParquetFile, ScoredFile
 from hearth.serving.files.row_batches import RowBatch
 from hearth.serving.model_follower import LoadedModel
+from hearth_api.requests.parameters import alias_parameter
 from hearth_api.requests.uploads import receive_file
 from hearth_api.routes.predict import RESPONSES
 from hearth_api.state import Service, ServiceState
 
 T = TypeVar("T")
-Opened = type[CsvFile] | type[ParquetFile]
+FileKind = type[CsvFile] | type[ParquetFile]
 
 _END = object()
-_KINDS: dict[str, Opened] = {"csv": CsvFile, "parquet": ParquetFile}
+_KINDS: tuple[FileKind, ...] = (CsvFile, ParquetFile)
 _HELP = (
-    "A file in, as the body or as the part `file` of a form; the same file out, with the columns prediction, label, a probability for each "
-    "class, version, and error. Every row stays, in its place: one that breaks the contract has no prediction, and its error says what was "
-    "wrong. "
-    "The headers X-Rows and X-Rows-Refused count them. An answer that is cut off is incomplete: the connection is closed before its end."
+    "Send a file as the body, or as the part `file` of a form; the response is the same file with the columns prediction, label, a "
+    "probability per class, version, and error. Every row stays in its place: an invalid one has no prediction, and its error says why. "
+    "The headers X-Rows and X-Rows-Refused count the rows. If scoring fails after the response has begun, the connection is closed early."
 )
 
 
-async def _taken_place(service: Service) -> AsyncIterator[ExitStack]:
-    """Hold a place among the files that are scored at once until the answer is sent, and what else is put onto the stack."""
+async def _file_slot(service: Service) -> AsyncIterator[ExitStack]:
+    """Hold one of the slots for files, and whatever the route puts onto the stack, until the response is sent."""
     with ExitStack() as stack:
-        stack.enter_context(service.files.place())
+        stack.enter_context(service.files.slot())
         yield stack
 
 
 def file_routes(contracts: Mapping[str, Contract], default: str) -> APIRouter:
-    """Make `POST /predict/csv` and `/predict/parquet` for the default data set, and both below its name for each."""
+    """Make `POST /predict/csv` and `/predict/parquet` for the default data set, and `/{dataset}/predict/…` for each."""
     router = APIRouter(tags=["files"], responses=RESPONSES)
-    for kind, opened in _KINDS.items():
-        _add_route(router, f"/predict/{kind}", contracts[default], opened)
-        for contract in contracts.values():
-            _add_route(router, f"/{contract.name}/predict/{kind}", contract, opened)
+    for kind in _KINDS:
+        _add_route(router, f"/predict/{kind.suffix}", contracts[default], kind, f"score_{kind.suffix}", f"the default data set, {default}")
+        for name, contract in contracts.items():
+            _add_route(router, f"/{name}/predict/{kind.suffix}", contract, kind, f"score_{kind.suffix}_{name}", name)
     return router
 
 
-def _add_route(router: APIRouter, path: str, contract: Contract, kind: Opened) -> None:
-    shown = f"one of: {', '.join(aliases(contract))}"
+def _add_route(  # noqa: PLR0913, PLR0917 - what differs between the routes
+    router: APIRouter, path: str, contract: Contract, kind: FileKind, operation_id: str, subject: str
+) -> None:
     binary = {"schema": {"type": "string", "format": "binary"}}
+    scored = {"schema": {"type": "string"}} if kind is CsvFile else binary
     form = {"schema": {"type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"}}}}
     media_type = kind.media_type.partition(";")[0]
 
     @router.post(
         path,
-        summary=f"Score a file of records of {contract.name}",
+        operation_id=operation_id,
+        summary=f"Score a {kind.suffix} file of {subject}",
         description=_HELP,
         response_class=StreamingResponse,
-        responses={200: {"content": {media_type: binary}, "description": "The scored file"}},
-        openapi_extra={"requestBody": {"required": True, "content": {media_type: binary, "multipart/form-data": form}}},
+        responses={200: {"content": {media_type: scored}, "description": "The scored file"}},
+        openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": binary, "multipart/form-data": form}}},
     )
     async def predict_file(
         request: Request,
         service: Service,
-        stack: Annotated[ExitStack, Depends(_taken_place)],
-        model: Annotated[str, Query(description=f"The alias that answers, {shown}.")] = CHAMPION,
+        stack: Annotated[ExitStack, Depends(_file_slot)],
+        model: Annotated[str, Depends(alias_parameter(aliases(contract)))],
         prefix: Annotated[str, Query(max_length=50, description="What the names of the added columns begin with.")] = "",
     ) -> StreamingResponse:
         loaded = service.models.get(contract.name, model)
@@ -89,23 +92,23 @@ def _add_route(router: APIRouter, path: str, contract: Contract, kind: Opened) -
 
 
 class _Record:
-    """Has what is answered stored, batch after batch; a record is known by its place among the rows of the file."""
+    """Records the predictions of a file, batch after batch; a record's position is its row in the file."""
 
     def __init__(self, service: ServiceState, model: LoadedModel, request_id: str) -> None:
         self._predictor, self._model, self._request_id = service.predictor, model, request_id
         self._rows = 0
 
     def __call__(self, batch: RowBatch, scores: Scores) -> None:
-        places = self._rows + np.flatnonzero(batch.good)
+        positions = self._rows + np.flatnonzero(batch.good)
         self._rows += len(batch)
-        self._predictor.record(self._model, batch.columns, scores, self._request_id, "file", places)
+        self._predictor.record(self._model, batch.columns, scores, self._request_id, "file", positions)
 
 
 async def _steps(service: ServiceState, steps: Generator[T], stack: ExitStack) -> AsyncIterator[T]:
-    """Take each step in the thread that computes, so that other requests come between them; the stack ends what is left of them."""
+    """Run each step in the compute thread, so that other requests run between the steps; the stack ends an incomplete generator."""
     stack.callback(steps.close)
     while True:
-        with CancelScope(shield=True):  # whoever cancels closes the file next, so no step may be under way then
+        with CancelScope(shield=True):  # a cancelled request closes its file, so no step may still run
             step = await service.predictor.in_compute_thread(partial(_next, steps))
         if step is _END:
             return

@@ -1,7 +1,7 @@
 from http import HTTPStatus
 from importlib.metadata import version
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from hearth.contracts.aliases import CHAMPION
@@ -11,7 +11,7 @@ from hearth_api.state import Service, ServiceState
 
 router = APIRouter(tags=["service"])
 
-_LINKS = {
+_PATHS = {
     "documentation": "/docs",
     "openapi": "/openapi.json",
     "health": "/health",
@@ -23,52 +23,52 @@ _LINKS = {
 }
 
 
-@router.get("/", summary="Who answers")
-async def root(service: Service) -> ServiceInfo:
-    """Name, version, and where to go on."""
+@router.get("/", summary="Get name, version and links")
+async def get_service(request: Request, service: Service) -> ServiceInfo:
+    """Name and version of the service, its data sets, and links."""
     return ServiceInfo(
         name="hearth",
         version=version("hearth"),
         datasets=sorted(service.contracts),
         default_dataset=service.settings.api_default_dataset,
-        links=_LINKS,
+        links={name: request.scope.get("root_path", "") + path for name, path in _PATHS.items()},
     )
 
 
-@router.get("/health", summary="Is the process alive")
-async def health() -> Health:
-    """Answer without asking anybody: a registry that is away does not make this process ill."""
+@router.get("/health", summary="Check that the process lives")
+async def get_health() -> Health:
+    """Asks no other server: this process is healthy while the registry is away."""
     return Health()
 
 
 @router.get(
     "/ready",
-    summary="Can the service do all that it is there for",
+    summary="Check that the service is ready",
     response_model=Readiness,
-    responses={503: {"model": NotReady, "description": "Something is missing: `detail` says what, and how"}},
+    responses={503: {"model": NotReady, "description": "Something is missing: `detail` says what, and why"}},
 )
-async def ready(service: Service) -> Response:
-    """Ask MLflow, the object store, Redis and PostgreSQL, all at once and for two seconds at most, and look at each alias.
+async def get_readiness(service: Service) -> Response:
+    """Checks MLflow, the object store, Redis, PostgreSQL and each alias, within two seconds.
 
-    Ready means that they all answer, that the default data set has a champion, and that some version serves under every alias that the
-    registry names. A version that was refused while the one before it serves is told, and does not make the service unready.
+    Ready means that all servers answer, that the default data set has a champion, and that every alias of the registry serves some version.
+    If a version was refused and the one before it serves, its alias names the problem, and the service stays ready.
     """
-    answers = await service.dependencies.ask()
+    results = await service.dependencies.check()
     status = service.models.status()
     servers = {
         name: ServerState(
-            ok=not answer.problem,
-            problem=answer.problem,
-            milliseconds=answer.milliseconds,
-            address=service.dependencies.places.get(name, ""),
+            ok=not result.problem,
+            problem=result.problem,
+            milliseconds=result.milliseconds,
+            address=service.dependencies.addresses.get(name, ""),
         )
-        for name, answer in answers.items()
+        for name, result in results.items()
     }
-    aliases = [_alias_state(alias) for alias in status.aliases if alias.serving or alias.registered or _is_needed(service, alias)]
+    aliases = [_alias_state(alias) for alias in status.aliases if alias.serving or alias.registered or _is_required(service, alias)]
     missing = [f"{name}: {server.problem.rstrip('.')}" for name, server in servers.items() if not server.ok]
     missing += [f"{alias.dataset}@{alias.alias}: {alias.problem.rstrip('.')}" for alias in aliases if not alias.ok]
     if not status.following:
-        missing.append("models: nobody follows the registry any more; the log says why")
+        missing.append("models: the registry is no longer followed; the log says why")
     last_look = status.last_poll.isoformat() if status.last_poll else None
     if not missing:
         return JSONResponse(Readiness(servers=servers, following=status.following, last_look=last_look, aliases=aliases).model_dump())
@@ -77,7 +77,7 @@ async def ready(service: Service) -> Response:
     return JSONResponse(content.model_dump(), HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
 
 
-def _is_needed(service: ServiceState, alias: AliasStatus) -> bool:
+def _is_required(service: ServiceState, alias: AliasStatus) -> bool:
     return (alias.dataset, alias.alias) == (service.settings.api_default_dataset, CHAMPION)
 
 

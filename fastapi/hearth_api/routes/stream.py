@@ -1,39 +1,33 @@
-"""How the stream is: what waits in it, for how long, and what has died."""
+"""The state of the stream: messages that wait, their age, and dead letters."""
 
 from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Query
 
-from hearth_api.resources import Opened, Resources
 from hearth_api.schemas.errors import ErrorBody
 from hearth_api.schemas.stream import DeadLetterInfo, StreamInfo
-from hearth_api.state import Service
+from hearth_api.state import Service, ServiceState
 
 router = APIRouter(tags=["stream"], responses={503: {"model": ErrorBody, "description": "The stream is away"}})
 
 
-@router.get("/stream", summary="How the stream is", responses={422: {"model": ErrorBody}})
-async def stream_state(
-    service: Service,
-    opened: Opened,
-    letters: Annotated[int, Query(ge=0, le=100, description="so many of the latest dead letters")] = 10,
+@router.get("/stream", summary="Get the state of the stream")
+async def get_stream(
+    service: Service, letters: Annotated[int, Query(ge=0, le=100, description="How many of the latest dead letters to list.")] = 10
 ) -> StreamInfo:
     """What waits for the workers, for how long, and the latest messages that could never be scored."""
-    settings = service.settings
-    return await to_thread.run_sync(
-        _look, opened, settings.stream_name, settings.stream_group, settings.stream_max_length, letters, limiter=opened.stream_threads
-    )
+    return await to_thread.run_sync(_stream_info, service, letters, limiter=service.stream_threads)
 
 
-def _look(opened: Resources, name: str, group: str, bound: int, letters: int) -> StreamInfo:
-    state = opened.workers_stream.state()
-    latest = opened.letters.latest(letters) if letters else ()
+def _stream_info(service: ServiceState, letters: int) -> StreamInfo:
+    settings, state = service.settings, service.workers_stream.state()
+    latest = service.letters.latest(letters) if letters else ()
     return StreamInfo(
-        stream=name,
-        group=group,
+        stream=settings.stream_name,
+        group=settings.stream_group,
         length=state.length,
-        bound=bound,
+        bound=settings.stream_max_length,
         lag=state.lag,
         pending=state.pending,
         oldest_seconds=state.oldest_seconds,

@@ -1,1 +1,1 @@
-"""What the service answers."""
+"""The bodies of requests and responses."""

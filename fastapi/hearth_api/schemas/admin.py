@@ -1,4 +1,4 @@
-"""What the service is told, and says, of moved aliases."""
+"""Requests to move aliases, and their results."""
 
 from typing import Self
 
@@ -6,14 +6,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Promotion(BaseModel):
-    """Which version shall carry an alias: one of `version` and `from`."""
+    """The version that gets an alias: one of `version` and `from`."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"version": "7"}, {"from": "challenger"}]})
 
-    version: str | None = Field(None, pattern="^[0-9]{1,18}$", description="its number")
-    from_: str | None = Field(None, alias="from", description="an alias that it carries, such as challenger")
-    to: str = Field("champion", description="the alias that it shall carry; not previous, which follows the champion")
-    over_gate: bool = Field(default=False, description="also if the gate has not passed it; this is written down")
+    version: str | None = Field(None, pattern="^[0-9]{1,18}$", description="number of the version")
+    from_: str | None = Field(None, alias="from", description="an alias of the version, such as challenger")
+    to: str = Field("champion", description="the alias to move; not previous, which follows the champion")
+    over_gate: bool = Field(default=False, description="move the alias even if the gate has not passed the version; this is recorded")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -23,32 +23,32 @@ class Promotion(BaseModel):
 
 
 class MovedAliases(BaseModel):
-    """What was asked for is so."""
+    """The result of a move."""
 
     dataset: str
     alias: str
-    version: str = Field(description="the version that it carries now")
+    version: str = Field(description="the version that carries the alias now")
     family: str
-    gate: str = Field(description="what the gate said of the version: passed, refused or not judged")
-    moved: bool = Field(description="false if it was so before")
-    before: dict[str, str] = Field(description="the versions that the aliases carried, which were to be moved")
-    after: dict[str, str] = Field(description="the versions that they carry now")
-    serving: str | None = Field(description="the version that this process answers with under the alias")
+    gate: str = Field(description="result of the gate: passed, refused or not judged")
+    moved: bool = Field(description="false if the aliases were so before")
+    before: dict[str, str] = Field(description="by alias, the version before the move")
+    after: dict[str, str] = Field(description="by alias, the version after the move")
+    serving: str | None = Field(description="the version that this process serves under the alias")
     by: str = Field(description="name of the API key")
 
 
 class ReloadedAlias(BaseModel):
-    """An alias after the look at the registry."""
+    """An alias after a poll of the registry."""
 
     dataset: str
     alias: str
-    version: str | None = Field(description="the version that is served, null if none is")
-    registered: str | None = Field(description="the version that the registry names")
+    version: str | None = Field(description="the version that is served, or null")
+    registered: str | None = Field(description="the version in the registry")
     problem: str = Field(description="empty if the registered version is served")
 
 
 class Reloaded(BaseModel):
-    """What this process serves after a look at the registry."""
+    """The aliases of this process after a poll of the registry."""
 
-    problem: str = Field(description="what keeps the registry from answering; else empty")
+    problem: str = Field(description="why the registry does not answer; empty if it does")
     aliases: list[ReloadedAlias]

@@ -1,14 +1,19 @@
-"""Contracts and versions as answers show them."""
+"""The models of responses, from contracts, versions, explanations and predictions. GraphQL derives its answers from them."""
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
-from hearth.contracts.aliases import aliases
+from hearth.contracts.aliases import CHALLENGER, aliases
 from hearth.contracts.column_types import Column, DateColumn
 from hearth.contracts.examples import example_record
+from hearth.errors import ModelUnavailable
+from hearth.predictions import Prediction
 from hearth.serving.alias_admin import VersionState
+from hearth.serving.explaining import Explanation
 from hearth.serving.model_follower import AliasStatus, LoadedModel
 from hearth.serving.recording.agreement import ChallengeReport
+from hearth_api.schemas.explanations import ContributionAnswer, ExplainAnswer, ExplanationAnswer
 from hearth_api.schemas.models import (
     AliasInfo,
     ChallengeInfo,
@@ -19,10 +24,19 @@ from hearth_api.schemas.models import (
     ModelInfo,
     VersionInfo,
 )
+from hearth_api.schemas.stream import StoredPrediction
+from hearth_api.state import ServiceState
 
 
-def alias_info(status: AliasStatus, model: LoadedModel | None, challenge: ChallengeReport | None = None) -> AliasInfo:
-    """Return how an alias is served, and of a challenger how it does."""
+def alias_info(service: ServiceState, status: AliasStatus) -> AliasInfo:
+    """Return how an alias is served; for the challenger with its agreement with the champion."""
+    model, challenge = None, None
+    try:
+        model = service.models.get(status.dataset, status.alias)
+    except ModelUnavailable:
+        pass  # the answer says that no version serves, and `problem` why
+    else:
+        challenge = service.recorder.challenge_report(status.dataset) if status.alias == CHALLENGER else None
     return AliasInfo(
         alias=status.alias,
         version=model.version if model else None,
@@ -49,7 +63,7 @@ def _challenge_info(report: ChallengeReport) -> ChallengeInfo:
 
 
 def version_info(state: VersionState) -> VersionInfo:
-    """Return a version that may serve or not."""
+    """Return a version of the registry."""
     registered = state.registered
     return VersionInfo(
         version=registered.version,
@@ -62,9 +76,17 @@ def version_info(state: VersionState) -> VersionInfo:
     )
 
 
-def model_info(contract: Contract, model: LoadedModel, status: AliasStatus) -> ModelInfo:
-    """Return all that is known of a version that is served."""
-    registered = model.registered
+def model_info(service: ServiceState, dataset: str | None, alias: str) -> ModelInfo:
+    """Return the description of the version that an alias serves, of the default data set if none is named.
+
+    Raises:
+        UnknownDataset: if there is no such data set.
+        UnknownAlias: if the data set cannot have the alias.
+        ModelUnavailable: if nothing is loaded for the alias.
+    """
+    model = service.models.get(dataset or service.settings.api_default_dataset, alias)
+    contract, registered = service.contracts[model.dataset], model.registered
+    [status] = [status for status in service.models.status().aliases if (status.dataset, status.alias) == (model.dataset, alias)]
     return ModelInfo(
         name=model.dataset,
         dataset=model.dataset,
@@ -92,14 +114,70 @@ def model_info(contract: Contract, model: LoadedModel, status: AliasStatus) -> M
     )
 
 
-def dataset_summary(contract: Contract, *, default: bool) -> DatasetSummary:
-    """Return a data set in few words."""
-    return DatasetSummary(
-        name=contract.name, title=contract.title, description=contract.description, default=default, links=_links(contract)
+def explain_answer(
+    model: LoadedModel, contract: Contract, explanations: Sequence[Explanation], method: str, request_id: str
+) -> ExplainAnswer:
+    """Return the explanations of the records of one request."""
+    return ExplainAnswer(
+        explanations=[_explanation(explanation, contract) for explanation in explanations],
+        method=method,
+        dataset=model.dataset,
+        alias=model.alias,
+        model=model.dataset,
+        family=model.family,
+        version=model.version,
+        n_samples=len({explanation.row for explanation in explanations}),
+        request_id=request_id,
     )
 
 
-def dataset_info(contract: Contract, *, default: bool) -> DatasetInfo:
+def _explanation(explanation: Explanation, contract: Contract) -> ExplanationAnswer:
+    return ExplanationAnswer(
+        row=explanation.row,
+        prediction=contract.class_codes[explanation.code],
+        label=explanation.label,
+        probability=explanation.probabilities[explanation.explained],
+        probabilities=dict(explanation.probabilities),
+        explained_class=explanation.explained,
+        unit=explanation.unit,
+        base_value=explanation.base_value,
+        score=explanation.score,
+        contributions=[
+            ContributionAnswer(column=part.column, value=part.value, contribution=part.contribution) for part in explanation.contributions
+        ],
+        rest=explanation.rest,
+    )
+
+
+def stored_prediction(contracts: Mapping[str, Contract], prediction: Prediction) -> StoredPrediction:
+    """Return a stored prediction. If its data set is gone, or has other classes now, positions replace names and codes."""
+    value, names = class_values(prediction, contracts.get(prediction.dataset))
+    return StoredPrediction(
+        message_id=prediction.message_id,
+        row=prediction.row,
+        dataset=prediction.dataset,
+        alias=prediction.alias,
+        version=prediction.version,
+        family=prediction.family,
+        prediction=value,
+        label=prediction.label,
+        probabilities=dict(zip(names, prediction.probabilities, strict=True)),
+        record=prediction.record,
+        source=prediction.source,
+        role=prediction.role,
+        enqueued_at=prediction.enqueued_at,
+        scored_at=prediction.scored_at,
+    )
+
+
+def dataset_summary(contract: Contract, *, default: bool, root_path: str) -> DatasetSummary:
+    """Return the entry of a data set in the list."""
+    return DatasetSummary(
+        name=contract.name, title=contract.title, description=contract.description, default=default, links=_links(contract, root_path)
+    )
+
+
+def dataset_info(contract: Contract, *, default: bool, root_path: str) -> DatasetInfo:
     """Return a contract."""
     return DatasetInfo(
         name=contract.name,
@@ -114,7 +192,7 @@ def dataset_info(contract: Contract, *, default: bool) -> DatasetInfo:
         aliases=list(aliases(contract)),
         columns=[_dataset_column(name, column, contract) for name, column in contract.columns.items()],
         example=example_record(contract),
-        links=_links(contract),
+        links=_links(contract, root_path),
     )
 
 
@@ -142,6 +220,6 @@ def _column_info(name: str, column: Column) -> ColumnInfo:
     return info
 
 
-def _links(contract: Contract) -> dict[str, str]:
-    paths = {"contract": f"/datasets/{contract.name}", "predict": f"/{contract.name}/predict"}
-    return {**paths, "model_info": f"/{contract.name}/model-info"}
+def _links(contract: Contract, root_path: str) -> dict[str, str]:
+    paths = {"contract": f"/datasets/{contract.name}", "predict": f"/{contract.name}/predict", "model_info": f"/{contract.name}/model-info"}
+    return {name: root_path + path for name, path in paths.items()}

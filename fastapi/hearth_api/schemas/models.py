@@ -1,4 +1,4 @@
-"""What the service says of the models that it serves, and of the data sets that they are about."""
+"""Models that are served, and data sets."""
 
 from datetime import datetime
 from typing import Literal
@@ -7,29 +7,29 @@ from pydantic import BaseModel, Field
 
 
 class ChallengeInfo(BaseModel):
-    """What the challenger would have answered instead of the champion, since this process served the two."""
+    """The challenger's predictions compared with the champion's, since this process serves both versions."""
 
     champion_version: str
     challenger_version: str
-    compared: int = Field(description="records that both have scored")
-    agreement: float | None = Field(description="the share of them of which both said the same; null before the first")
-    champion_classes: dict[str, int] = Field(description="what the champion said of them")
-    challenger_classes: dict[str, int] = Field(description="what the challenger said of them")
+    compared: int = Field(description="number of records that both have scored")
+    agreement: float | None = Field(description="share of these records with the same class; null before the first")
+    champion_classes: dict[str, int] = Field(description="champion's predictions, by class")
+    challenger_classes: dict[str, int] = Field(description="challenger's predictions, by class")
     skipped: dict[str, int] = Field(description="records that the challenger did not score, by reason: behind, failed")
 
 
 class AliasInfo(BaseModel):
-    """An alias: the version that is served, the one that the registry names, and what keeps them apart, if anything."""
+    """An alias: the version that is served, the version in the registry, and why they differ, if they do."""
 
     alias: str
-    version: str | None = Field(description="the version that is served, null if none is")
-    registered: str | None = Field(description="the version that the registry names")
+    version: str | None = Field(description="the version that is served, or null")
+    registered: str | None = Field(description="the version in the registry")
     family: str | None
     run_id: str | None
-    metrics: dict[str, float] = Field(description="judged on the test split when the version was trained")
-    since: str | None = Field(description="since when it is served")
+    metrics: dict[str, float] = Field(description="on the test split, from the training")
+    since: str | None = Field(description="time since which the version is served")
     problem: str = Field(description="empty if the registered version is served")
-    challenge: ChallengeInfo | None = Field(None, description="of the challenger, once it was compared with the champion")
+    challenge: ChallengeInfo | None = Field(None, description="for the challenger, after its first comparison with the champion")
 
 
 class DatasetModels(BaseModel):
@@ -49,13 +49,13 @@ class ModelList(BaseModel):
 
 
 class VersionInfo(BaseModel):
-    """A version as the registry has it, whether or not it serves."""
+    """A version in the registry, whether or not it serves."""
 
     version: str
     family: str
-    aliases: list[str] = Field(description="that it carries")
-    metrics: dict[str, float] = Field(description="judged on the test split when it was trained")
-    gate: str = Field(description="what the gate has said of it: passed, refused or not judged")
+    aliases: list[str] = Field(description="aliases of the version")
+    metrics: dict[str, float] = Field(description="on the test split, from the training")
+    gate: str = Field(description="result of the gate: passed, refused or not judged")
     created: datetime
     run_id: str
 
@@ -68,18 +68,18 @@ class VersionList(BaseModel):
 
 
 class ColumnInfo(BaseModel):
-    """A column, with all that a form needs to ask for it."""
+    """A column, with all that a form needs."""
 
     name: str
     kind: Literal["identifier", "date", "category", "integer", "number"]
     description: str
     nullable: bool
-    expected: str = Field(description="what a value must be, as messages say it")
+    expected: str = Field(description="what a value must be, in the words of errors")
     unit: str | None = None
-    minimum: int | float | str | None = Field(None, description="of numbers and days")
+    minimum: int | float | str | None = Field(None, description="of numbers and dates")
     maximum: int | float | str | None = None
-    categories: list[str | int] | None = Field(None, description="the values that a record can hold")
-    meanings: list[str] | None = Field(None, description="what each of them means to people")
+    categories: list[str | int] | None = Field(None, description="the valid values")
+    meanings: list[str] | None = Field(None, description="the meaning of each category")
 
 
 class DatasetColumn(ColumnInfo):
@@ -89,42 +89,42 @@ class DatasetColumn(ColumnInfo):
 
 
 class ModelInfo(BaseModel):
-    """A version as it is served under an alias, with what the registry said of it when it was loaded."""
+    """A version that an alias serves, with its entry in the registry at the time of loading."""
 
     name: str = Field(description="name of the registered model")
     dataset: str
     alias: str
     version: str
-    model_version: str = Field(description="the same")
-    registered: str | None = Field(description="the version that the registry names now")
+    model_version: str = Field(description="the same as version")
+    registered: str | None = Field(description="the version in the registry now")
     problem: str = Field(description="empty if the registered version is served")
     family: str
     run_id: str
-    status: str = Field(description="MLflow's word for how far the registration got")
-    source: str = Field(description="where the model's files are")
+    status: str = Field(description="MLflow's status of the registration")
+    source: str = Field(description="location of the model's files")
     created: str
-    since: str = Field(description="since when it is served")
+    since: str = Field(description="time since which the version is served")
     parameters: dict[str, str]
-    metrics: dict[str, float] = Field(description="judged on the test split")
-    metric: str = Field(description="the one by which versions of this data set are compared")
+    metrics: dict[str, float] = Field(description="on the test split")
+    metric: str = Field(description="the metric that compares versions of this data set")
     tags: dict[str, str]
-    data_digest: str = Field(description="of the processed data that it was trained on")
-    libraries: dict[str, str] = Field(description="what it was made with")
-    compiled: bool = Field(description="whether it is scored in compiled form; else scikit-learn scores")
+    data_digest: str = Field(description="digest of the training data")
+    libraries: dict[str, str] = Field(description="versions of the libraries of the training")
+    compiled: bool = Field(description="whether compiled code scores; else scikit-learn does")
     features: list[ColumnInfo] = Field(description="in contract order, as `features` of a request holds them")
-    classes: list[str] = Field(description="their names, by position")
+    classes: list[str] = Field(description="names of the classes, by position")
     class_codes: list[str | int] = Field(
-        description="what the target column, and so `predictions`, holds for each class; of a number that is cut the positions"
+        description="the value of the target column, and in `predictions`, for each class; positions where classes are ranges of a number"
     )
 
 
 class DatasetSummary(BaseModel):
-    """A data set in a list."""
+    """A data set in the list."""
 
     name: str
     title: str
     description: str
-    default: bool = Field(description="whether requests that name no data set are about it")
+    default: bool = Field(description="whether requests without a data set use it")
     links: dict[str, str]
 
 
@@ -142,13 +142,13 @@ class DatasetInfo(BaseModel):
     description: str
     default: bool
     target: str
-    classes: list[str] = Field(description="their names, by position")
+    classes: list[str] = Field(description="names of the classes, by position")
     class_codes: list[str | int] = Field(
-        description="what the target column, and so `predictions`, holds for each class; of a number that is cut the positions"
+        description="the value of the target column, and in `predictions`, for each class; positions where classes are ranges of a number"
     )
     metric: str
     families: list[str]
-    aliases: list[str] = Field(description="that it can have")
-    columns: list[DatasetColumn] = Field(description="of the raw file; records need the features, and may hold the others")
+    aliases: list[str] = Field(description="aliases that the data set can have")
+    columns: list[DatasetColumn] = Field(description="columns of the raw file; records need the features, and may hold the others")
     example: dict[str, object] = Field(description="a record that can be sent as it is")
     links: dict[str, str]

@@ -1,4 +1,4 @@
-"""What the service says of itself."""
+"""The state of the service."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from hearth_api.schemas.errors import ErrorEntry
 
 
 class ServiceInfo(BaseModel):
-    """Who answers, and where to go on."""
+    """Name and version of the service, its data sets, and links."""
 
     name: str
     version: str
@@ -24,41 +24,41 @@ class Health(BaseModel):
 
 
 class ServerState(BaseModel):
-    """How a server is that the service needs."""
+    """The state of a server that the service needs."""
 
     ok: bool
-    problem: str = Field(description="empty if nothing is wrong")
-    milliseconds: float = Field(description="how long it took to answer")
-    address: str = Field(description="where it is looked for")
+    problem: str = Field(description="empty if the server answers")
+    milliseconds: float = Field(description="duration of the check")
+    address: str = Field(description="address of the server")
 
 
 class AliasState(BaseModel):
-    """How an alias is that the registry names, or that is needed."""
+    """The state of an alias that the registry has, or that the service needs."""
 
     dataset: str
     alias: str
-    ok: bool = Field(description="whether some version serves; if it is not the registered one, `problem` says why")
-    version: str | None = Field(description="the version that serves")
-    registered: str | None = Field(description="the version that the registry names")
+    ok: bool = Field(description="whether a version serves; `problem` says why it is not the registered one")
+    version: str | None = Field(description="the version that is served")
+    registered: str | None = Field(description="the version in the registry")
     problem: str
 
 
 class Readiness(BaseModel):
-    """Whether the service can do all that it is there for."""
+    """The service is ready."""
 
     status: Literal["ready"] = "ready"
     servers: dict[str, ServerState]
     following: bool = Field(description="whether the registry's aliases are followed")
-    last_look: str | None = Field(description="when they were last looked at")
+    last_look: str | None = Field(description="time of the last poll of the registry")
     aliases: list[AliasState]
 
 
 class NotReady(BaseModel):
-    """Something is missing: `detail` says what, and how."""
+    """Something is missing: `detail` says what, and why."""
 
     error: Literal["not_ready"] = "not_ready"
     detail: str
-    errors: list[ErrorEntry] = Field([], description="always empty: it is about no record")
+    errors: list[ErrorEntry] = Field([], description="always empty: no record is concerned")
     status: Literal["not_ready"] = "not_ready"
     servers: dict[str, ServerState]
     following: bool

@@ -1,4 +1,4 @@
-"""What the service says of records that are scored over the stream, and of predictions that are stored."""
+"""The stream, its messages, and stored predictions."""
 
 from datetime import datetime
 
@@ -6,20 +6,20 @@ from pydantic import BaseModel, Field
 
 
 class QueuedRecords(BaseModel):
-    """Records that wait to be scored: record number i of the request is row i % records_per_message of message i // records_per_message."""
+    """Queued records: record i of the request is row i % records_per_message of message i // records_per_message."""
 
     dataset: str
     alias: str
-    message_ids: list[str] = Field(description="in the order of the records; GET /predictions/{id} tells what became of one")
+    message_ids: list[str] = Field(description="in the order of the records; GET /predictions/{id} returns the state of one")
     records_per_message: int
     n_records: int
 
 
 class StoredPrediction(BaseModel):
-    """What one version said about one record."""
+    """The prediction of one version for one record."""
 
-    message_id: str = Field(description="of the stream, or the request's id")
-    row: int = Field(description="the record's place in its message or request, from 0")
+    message_id: str = Field(description="id of the message in the stream, or of the request")
+    row: int = Field(description="position of the record in its message or request, from 0")
     dataset: str
     alias: str
     version: str
@@ -28,8 +28,8 @@ class StoredPrediction(BaseModel):
     label: str = Field(description="class name")
     probabilities: dict[str, float] = Field(description="of each class, by name")
     record: dict[str, object]
-    source: str = Field(description="how the record came: stream, rest, graphql, grpc or file")
-    role: str = Field(description="answer, or challenger for one in shadow")
+    source: str = Field(description="the interface: stream, rest, graphql, grpc or file")
+    role: str = Field(description="answer, or challenger for a prediction in shadow")
     enqueued_at: datetime | None
     scored_at: datetime
 
@@ -43,39 +43,39 @@ class DeadRecords(BaseModel):
 
 
 class DeadLetterInfo(DeadRecords):
-    """A message that can never be scored, all or part of it."""
+    """A message that can never be scored, in whole or in part."""
 
     message_id: str
 
 
 class StreamInfo(BaseModel):
-    """How the stream is, for the group of the workers."""
+    """The state of the stream, as the group of the workers sees it."""
 
     stream: str
     group: str
     length: int = Field(description="messages that wait or are being scored")
-    bound: int = Field(description="so many may be in it; while they are, REST queues nothing")
-    lag: int | None = Field(description="messages that no worker has read; null if the server cannot tell")
+    bound: int = Field(description="most messages that may wait; above it REST queues nothing")
+    lag: int | None = Field(description="messages that no worker has read; null if unknown")
     pending: int = Field(description="messages that were read and are not settled")
-    oldest_seconds: float = Field(description="the age of the oldest message that is not settled, 0 if there is none")
-    newest_seconds: float | None = Field(description="the age of the last message that has come, settled or not; null before the first")
-    dead_letters: int = Field(description="letters that are kept of messages, or records of them, that can never be scored")
+    oldest_seconds: float = Field(description="age of the oldest message that is not settled, 0 without one")
+    newest_seconds: float | None = Field(description="age of the newest message, settled or not; null before the first")
+    dead_letters: int = Field(description="number of dead letters")
     latest_dead_letters: list[DeadLetterInfo] = Field(description="the latest first")
 
 
 class MessageOutcome(BaseModel):
-    """What became of a message."""
+    """The state of a message."""
 
     message_id: str
     status: str = Field(description="queued, being_scored, scored, dead, or partly_dead if some of its records are")
     predictions: list[StoredPrediction] = Field(description="by row")
     dead: DeadRecords | None
-    problem: str = Field(description="what could not be asked, so that the rest is not all; else empty")
+    problem: str = Field(description="why the state is incomplete: a server that does not answer; else empty")
 
 
 class PredictionPage(BaseModel):
     """Stored predictions, newest first."""
 
     predictions: list[StoredPrediction]
-    cursor: str | None = Field(description="of the last one, to go on with `after`; null if there are no more")
-    next: str | None = Field(description="the path of the page that follows; null if there is none")
+    cursor: str | None = Field(description="cursor of the last one, for `after`; null if there are no more")
+    next: str | None = Field(description="path of the next page; null if there is none")

@@ -1,4 +1,4 @@
-"""API keys: `HEARTH_API_ADMIN_KEY` is that of `admin`, `HEARTH_API_KEYS` holds `name:scopes:secret` for each further one."""
+"""API keys: `HEARTH_API_ADMIN_KEY` is the key `admin`, `HEARTH_API_KEYS` holds `name:scopes:secret` for each further one."""
 
 import hashlib
 import hmac
@@ -16,7 +16,7 @@ _SHORTEST_SECRET = 16
 
 @dataclass(frozen=True)
 class Key:
-    """Who calls, and for what; of the secret only its digest is kept."""
+    """A caller and its scopes; only a digest of the secret is stored."""
 
     name: str
     scopes: frozenset[str]
@@ -34,7 +34,7 @@ class Keys:
         """Read the settings.
 
         Raises:
-            InvalidSettings: they cannot be read; the message shows no secret.
+            InvalidSettings: if they are invalid; the message shows no secret.
         """
         keys = [_key("admin", frozenset(SCOPES), admin_key, "HEARTH_API_ADMIN_KEY")]
         for number, entry in enumerate(further.split(), 1):
@@ -46,26 +46,26 @@ class Keys:
         return cls(keys)
 
     def find(self, secret: str) -> Key:
-        """Return the key that has this secret. How long that takes tells nothing about any secret.
+        """Return the key with this secret, in a time that depends on no secret.
 
         Raises:
-            InvalidKey: nobody has it.
+            InvalidKey: if there is none.
         """
-        given, found = _digest(secret), None
+        digest, match = _digest(secret), None
         for key in self._keys:
-            if hmac.compare_digest(key.digest, given):
-                found = key
-        if found is None:
-            raise InvalidKey("Nobody has this API key.")
-        return found
+            if hmac.compare_digest(key.digest, digest):
+                match = key
+        if match is None:
+            raise InvalidKey("This API key is unknown.")
+        return match
 
 
 def require(key: Key | None, scope: str) -> Key:
-    """Return the key if it is for this.
+    """Return the key if it has the scope.
 
     Raises:
-        InvalidKey: there is none.
-        MissingScope: it is for something else.
+        InvalidKey: if there is no key.
+        MissingScope: if it lacks the scope.
     """
     if key is None:
         raise InvalidKey(f"This needs an API key with the scope {scope!r}.")
@@ -77,10 +77,10 @@ def require(key: Key | None, scope: str) -> Key:
 def _parse(entry: str, where: str) -> Key:
     name, _, rest = entry.partition(":")
     scopes, _, secret = rest.partition(":")
-    given = frozenset(scopes.split("+"))
-    if not name or not secret or not given <= set(SCOPES):
-        raise InvalidSettings(f"{where}: it is not of the form name:scopes:secret, with scopes of {', '.join(SCOPES)}, joined by '+'.")
-    return _key(name, given, secret, where)
+    scope_names = frozenset(scopes.split("+"))
+    if not name or not secret or not scope_names <= set(SCOPES):
+        raise InvalidSettings(f"{where}: expected name:scopes:secret, with scopes of {', '.join(SCOPES)}, joined by '+'.")
+    return _key(name, scope_names, secret, where)
 
 
 def _key(name: str, scopes: frozenset[str], secret: str, where: str) -> Key:

@@ -1,4 +1,4 @@
-"""Who is let in: one policy for every protocol, which gives it what its headers say and gets back an error or nothing."""
+"""Who is admitted: one policy for every protocol. A protocol passes the key and the address of a request."""
 
 import math
 import time
@@ -11,7 +11,7 @@ from hearth.serving.access.keys import ADMIN, PREDICT, Key, Keys, require
 from hearth.serving.access.rates import RateLimit
 from hearth.settings import AccessSettings
 
-_IPV6_NETWORK_BITS = 64  # what one customer has; otherwise each could call from 2^64 addresses
+_IPV6_NETWORK_BITS = 64  # the network of one customer, who could otherwise call from 2^64 addresses
 _MAX_BLOCKED = 10_000
 
 
@@ -20,17 +20,17 @@ class Access:
 
     def __init__(self, keys: Keys, failures: RateLimit, *, requests: RateLimit | None = None, require_key: bool = False) -> None:
         self._keys, self._failures, self._requests, self._require_key = keys, failures, requests, require_key
-        self._blocked: dict[str, float] = {}  # until when no key of an address is looked at
+        self._blocked: dict[str, float] = {}  # by network: until when its keys are refused unread
 
     @classmethod
     def from_settings(cls, settings: AccessSettings) -> Self:
-        """Make what the environment asks for; asks nothing of any server.
+        """Make the policy that the settings describe; connects to no server.
 
         Raises:
-            InvalidSettings: a key or a limit cannot be read.
+            InvalidSettings: if a key or a limit is invalid.
         """
         url = settings.redis_url.get_secret_value()
-        # Requests are counted in memory unless asked otherwise: with a server each waits for it, and half as many are served.
+        # Requests are counted in memory by default: counting in a server takes as long as serving a request.
         shared = url if settings.api_rate_limit_shared else ""
         return cls(
             Keys.parse(settings.api_admin_key.get_secret_value(), settings.api_keys.get_secret_value()),
@@ -41,16 +41,16 @@ class Access:
 
     @property
     def is_open(self) -> bool:
-        """Whether predictions are for everybody, as often as they like: then nobody needs to ask."""
+        """Whether predictions need no key and have no limit: then no request has to be checked."""
         return not self._require_key and self._requests is None
 
     async def admit_prediction(self, secret: str | None, address: str) -> None:
-        """Let a request for predictions in; `secret` is the key that it carries, if any, `address` where it comes from.
+        """Admit a request for predictions; `secret` is its key, if it has one, `address` that of the caller.
 
         Raises:
-            InvalidKey: a key is required and there is none, or it carries one that nobody has.
-            MissingScope: a key is required and this one is not for predictions.
-            TooManyRequests: the caller has asked too often, or has sent too many wrong keys.
+            InvalidKey: if its key is unknown, or if it has none and one is required.
+            MissingScope: if a key is required and this one lacks the scope.
+            TooManyRequests: if the caller has reached its limit, or has sent too many wrong keys.
         """
         key = await self._identify(secret, address)
         if self._require_key:
@@ -59,12 +59,12 @@ class Access:
             await self._requests.hit(f"key {key.name}" if key else f"address {_network(address)}")
 
     async def admit_admin(self, secret: str | None, address: str) -> Key:
-        """Let a request for administration in and say whose it is.
+        """Admit a request for administration and return its key.
 
         Raises:
-            InvalidKey: it carries no key, or one that nobody has.
-            MissingScope: its key is not for administration.
-            TooManyRequests: too many wrong keys came from this address.
+            InvalidKey: if it has no key, or an unknown one.
+            MissingScope: if its key lacks the scope.
+            TooManyRequests: if too many wrong keys came from this address.
         """
         return require(await self._identify(secret, address), ADMIN)
 
@@ -75,12 +75,12 @@ class Access:
             await self._requests.close()
 
     async def _identify(self, secret: str | None, address: str) -> Key | None:
-        """Find whose key it is. After too many wrong ones from an address its keys are not even looked at: guessing is over."""
+        """Find the key. After too many wrong keys from an address, its keys are refused unread: guessing must not go on."""
         if secret is None:
             return None
         network = _network(address)
         if (left := self._blocked.get(network, 0.0) - time.monotonic()) > 0:
-            raise TooManyRequests(self._failures.shown, math.ceil(left))
+            raise TooManyRequests(self._failures.description, math.ceil(left))
         try:
             return self._keys.find(secret)
         except InvalidKey:
@@ -100,7 +100,7 @@ class Access:
 
 @lru_cache(maxsize=4_096)
 def _network(address: str) -> str:
-    """Return what stands for a caller without a key: the address, of IPv6 the network; what is no address stands for itself."""
+    """Return the name of a caller without a key: its IPv4 address or IPv6 network; any other text is its own name."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:

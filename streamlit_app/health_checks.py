@@ -1,4 +1,4 @@
-"""Services beside REST, asked over HTTP by whoever looks at their health, or at a picture."""
+"""The health of services other than REST, and pictures from MLflow, over HTTP."""
 
 import re
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ import httpx
 
 from streamlit_app.service import ServiceError, does_not_answer, reason_of
 
-_SECONDS = 3.0
-_PICTURE_SECONDS = 15.0
+_TIMEOUT_SECONDS = 3.0
+_PICTURE_TIMEOUT_SECONDS = 15.0
 _WAITS = re.compile(r'^hearth_stream_waits\{server="(\w+)"\} 1(?:\.0)?$', re.MULTILINE)
-_WAITED_FOR = {"stream": "Valkey", "predictions": "PostgreSQL"}
+_SERVER_NAMES = {"stream": "Valkey", "predictions": "PostgreSQL"}
 _FIRST_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True)
 class Health:
-    """How a service is: `problem` is empty if nothing is wrong, `note` is what else is to be said. Of some, nobody knows how they are."""
+    """The health of a service: `problem` is empty if there is none, `note` is further information."""
 
     service: str
     problem: str = ""
@@ -25,42 +25,42 @@ class Health:
 
     @property
     def state(self) -> str:
-        """All of it, in words."""
+        """Problem, note or "ok"."""
         if self.problem:
             return self.problem
-        word = "ok" if self.is_known else "not known"
+        word = "ok" if self.is_known else "unknown"
         return f"{word}: {self.note}" if self.note else word
 
 
 def airflow(url: str) -> list[Health]:
-    """Return how each part of Airflow is; its health page is a success even when the scheduler is dead."""
+    """Return the health of each part of Airflow, whose health page is a 200 even when the scheduler is dead."""
     try:
-        parts = httpx.get(f"{url}/api/v2/monitor/health", timeout=_SECONDS).raise_for_status().json()
+        parts = httpx.get(f"{url}/api/v2/monitor/health", timeout=_TIMEOUT_SECONDS).raise_for_status().json()
     except httpx.HTTPError as error:
         return [Health("Airflow", does_not_answer("Airflow", url, error))]
     except ValueError:
         return [Health("Airflow", f"What answers at {url} is not Airflow.")]
     states = {name: (part or {}).get("status") for name, part in parts.items()}
     return [
-        Health(f"Airflow: {name.replace('_', ' ')}", "" if state == "healthy" else f"it says {state!r}")
+        Health(f"Airflow: {name.replace('_', ' ')}", "" if state == "healthy" else f"Airflow reports {state!r}")
         for name, state in states.items()
-        if state is not None  # a part that this Airflow does without
+        if state is not None  # a part that this Airflow does not run
     ]
 
 
 def grpc(url: str) -> list[Health]:
-    """Return how the gRPC service is, which answers HTTP with its metrics."""
+    """Return the health of the gRPC service, which serves its metrics over HTTP."""
     try:
-        httpx.get(url, timeout=_SECONDS).raise_for_status()
+        httpx.get(url, timeout=_TIMEOUT_SECONDS).raise_for_status()
     except httpx.HTTPError as error:
         return [Health("gRPC", does_not_answer("The gRPC service", url, error))]
     return [Health("gRPC")]
 
 
 def batch_api(url: str) -> list[Health]:
-    """Return how the API is that batches of data come from. The real one may know no /health: that it answers is enough."""
+    """Return the health of the API that batches come from. A real one may have no /health: any answer below 500 is enough."""
     try:
-        answer = httpx.get(f"{url.rstrip('/')}/health", timeout=_SECONDS)
+        answer = httpx.get(f"{url.rstrip('/')}/health", timeout=_TIMEOUT_SECONDS)
         if answer.status_code >= _FIRST_SERVER_ERROR:
             answer.raise_for_status()
     except httpx.HTTPError as error:
@@ -69,28 +69,28 @@ def batch_api(url: str) -> list[Health]:
 
 
 def worker(url: str) -> Health:
-    """Return how the stream worker is, by its metrics: it is there, and whether it waits for a server."""
+    """Return the health of the stream worker from its metrics: it runs, and whether it waits for a server."""
     try:
-        metrics = httpx.get(url, timeout=_SECONDS).raise_for_status().text
+        metrics = httpx.get(url, timeout=_TIMEOUT_SECONDS).raise_for_status().text
     except httpx.HTTPError as error:
         return Health("stream worker", does_not_answer("The stream worker", url, error))
     if "hearth_stream_waits" not in metrics:
         return Health("stream worker", f"What answers at {url} is not the stream worker.")
-    if waited_for := [_WAITED_FOR.get(server, server) for server in _WAITS.findall(metrics)]:
-        return Health("stream worker", f"It waits for {' and '.join(waited_for)}.")
+    if servers := [_SERVER_NAMES.get(server, server) for server in _WAITS.findall(metrics)]:
+        return Health("stream worker", f"It waits for {' and '.join(servers)}.")
     return Health("stream worker")
 
 
 def picture(mlflow_url: str, run_id: str, path: str) -> bytes | None:
-    """Return a picture of a run, None if the run has none.
+    """Return a picture of a run, or None if the run has none.
 
     Raises:
-        ServiceError: MLflow is away, or refuses.
+        ServiceError: if MLflow does not answer, or refuses.
     """
     try:
-        answer = httpx.get(f"{mlflow_url}/get-artifact", params={"run_uuid": run_id, "path": path}, timeout=_PICTURE_SECONDS)
+        answer = httpx.get(f"{mlflow_url}/get-artifact", params={"run_uuid": run_id, "path": path}, timeout=_PICTURE_TIMEOUT_SECONDS)
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
         return answer.raise_for_status().content
     except httpx.HTTPError as error:
-        raise ServiceError(f"MLflow at {mlflow_url} does not give the picture: {reason_of(error)}.") from error
+        raise ServiceError(f"MLflow at {mlflow_url} does not return the picture: {reason_of(error)}.") from error
