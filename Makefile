@@ -78,7 +78,7 @@ lint: setup-dev lint-compose ## ruff, and who may import whom
 
 types: setup-dev ## mypy --strict, in both environments
 	$(SERVE)/mypy --exclude "deploy/compose|benchmarks/peers/(bentoml|litserve)" src/hearth fastapi/hearth_api grpc_service streamlit_app utils deploy benchmarks tests/unit tests/api tests/grpc tests/integration tests/browser
-	$(AIRFLOW)/mypy src/hearth/data src/hearth/modelling src/hearth/jobs airflow/dags deploy/compose tests/training tests/dags tests/e2e
+	$(AIRFLOW)/mypy src/hearth/data src/hearth/modelling src/hearth/training src/hearth/jobs airflow/dags deploy/compose tests/training tests/dags tests/e2e
 
 test: test-unit test-training test-servers test-dags ## all tests; starts the real servers that they need
 

@@ -12,8 +12,8 @@ import pytest
 
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
-from tests.grpc.service import Service, fitted, serving
 from tests.grpc.service import FakeRegistry as PipelineShelf
+from tests.grpc.service import Service, fitted, serving
 from tests.support.models import FakeRegistry
 from tests.support.samples import EMPLOYEES, ROOT, records, sample_rows
 

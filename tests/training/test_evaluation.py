@@ -7,7 +7,7 @@ from sklearn.metrics import f1_score
 
 from hearth.contracts import Contract
 from hearth.modelling.evaluation import Evaluation, calibration_error, evaluate, macro_f1, metric, reliability
-from hearth.modelling.figures import draw
+from hearth.training.figures import draw
 from tests.support.samples import EMPLOYEES
 
 PNG = b"\x89PNG\r\n\x1a\n"

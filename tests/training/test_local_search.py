@@ -10,11 +10,11 @@ from sklearn.pipeline import Pipeline
 
 from hearth.modelling.families import FAMILIES, Param
 from hearth.modelling.features import build_features
-from hearth.modelling.local_search import AS_TRAINED, cross_validate, local_search, neighbours
+from hearth.training.local_search import AS_TRAINED, cross_validate, local_search, neighbours
 from tests.support.samples import EMPLOYEES, sample_split
 
 if TYPE_CHECKING:
-    from hearth.modelling.tuning import TrialResult
+    from hearth.modelling.trials import TrialResult
 
 SPLIT = sample_split(EMPLOYEES)
 TEN_PERCENT = (0.9, 1.1)

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from hearth.modelling.families import FAMILIES
-from hearth.modelling.tuning import fit
 from hearth.registry import model_files
+from hearth.training.tuning import fit
 from tests.support.samples import EMPLOYEES, sample_rows
 
 NULLABLE = EMPLOYEES.model_copy(

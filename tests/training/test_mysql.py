@@ -12,8 +12,8 @@ from deploy.compose import mysql_databases
 from deploy.embedded import temporary_servers
 from hearth.contracts.aliases import CHAMPION
 from hearth.modelling.families import FAMILIES
-from hearth.modelling.tuning import fit
 from hearth.registry import NewVersion, Registry
+from hearth.training.tuning import fit
 from tests.support.samples import EMPLOYEES, sample_split
 
 

@@ -20,8 +20,9 @@ from sklearn.preprocessing import FunctionTransformer
 
 from hearth.errors import IncompatibleModel, ModelUnavailable, RefusedModel, RegistryError, RegistryUnavailable, UntrustedModel
 from hearth.modelling.families import FAMILIES
-from hearth.modelling.tuning import TrialResult, TuningResult, fit
+from hearth.modelling.trials import TrialResult, TuningResult
 from hearth.registry import NewVersion, RegisteredVersion, Registry
+from hearth.training.tuning import fit
 from tests.support.samples import EMPLOYEES, sample_split
 
 SPLIT = sample_split(EMPLOYEES)

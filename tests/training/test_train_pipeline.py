@@ -17,10 +17,10 @@ from hearth.jobs.train import train
 from hearth.modelling.evaluation import score
 from hearth.modelling.families import FAMILIES, Params
 from hearth.modelling.gate import Decision
-from hearth.modelling.tuning import fit
 from hearth.registry import NewVersion, RegisteredVersion, Registry
 from hearth.settings import get_settings
 from hearth.storage import ObjectStore
+from hearth.training.tuning import fit
 from tests.support.samples import renamed_contract, sample_split
 
 GOOD: Params = {"n_neighbors": 150, "weights": "uniform"}

@@ -13,8 +13,9 @@ from hearth.errors import RegistryUnavailable, UntrainableData
 from hearth.modelling.evaluation import score
 from hearth.modelling.families import FAMILIES, Family, Params, Trial
 from hearth.modelling.features import build_features
-from hearth.modelling.folds import make_folds
-from hearth.modelling.tuning import TrialResult, fit, tune
+from hearth.modelling.trials import TrialResult
+from hearth.training.folds import make_folds
+from hearth.training.tuning import fit, tune
 from tests.support.real_files import require_real_file
 from tests.support.samples import EMPLOYEES, sample_split
 

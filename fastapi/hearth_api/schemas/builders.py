@@ -8,7 +8,7 @@ from hearth.contracts.aliases import CHALLENGER, aliases
 from hearth.contracts.column_types import Column, DateColumn
 from hearth.contracts.examples import example_record
 from hearth.errors import ModelUnavailable
-from hearth.predictions import Prediction
+from hearth.predictions import Prediction, class_values
 from hearth.serving.alias_admin import VersionState
 from hearth.serving.explaining import Explanation
 from hearth.serving.model_follower import AliasStatus, LoadedModel

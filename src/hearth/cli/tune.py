@@ -12,7 +12,7 @@ from hearth.cli.application import MODELS, Command, CommandError, examples
 from hearth.cli.checkout import AIRFLOW, enter
 
 if TYPE_CHECKING:
-    from hearth.modelling.tuning import TrialResult, TuningResult
+    from hearth.modelling.trials import TrialResult, TuningResult
 
 _INTERRUPTED = 130  # as shells count it
 _MOST_TRIALS, _MOST_JOBS = 10_000, 256

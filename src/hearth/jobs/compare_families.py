@@ -20,10 +20,10 @@ from hearth.jobs.model_params import read_model_params
 from hearth.jobs.train import Selection, fit_and_register, require_family
 from hearth.modelling.evaluation import evaluate_probabilities
 from hearth.modelling.families import FAMILIES, Param
-from hearth.modelling.figures import draw
-from hearth.modelling.local_search import AS_TRAINED, cross_validate, local_search
 from hearth.registry import CandidateRun, Registry
 from hearth.storage import ObjectStore
+from hearth.training.figures import draw
+from hearth.training.local_search import AS_TRAINED, cross_validate, local_search
 
 _LOGGER = logging.getLogger(__name__)
 _KEY_DIGITS = 16

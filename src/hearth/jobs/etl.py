@@ -21,9 +21,9 @@ from hearth.data.cleaning import Cleaned, Split, clean, digest, split
 from hearth.data.processed import Manifest, Published
 from hearth.data.profile import Profile, description_table, profile
 from hearth.errors import InvalidRawData
-from hearth.modelling.folds import FOLDS, require_rows
 from hearth.registry import Registry
 from hearth.storage import ObjectStore
+from hearth.training.folds import FOLDS, require_rows
 
 logger = logging.getLogger(__name__)
 

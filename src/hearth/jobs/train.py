@@ -10,10 +10,11 @@ from hearth.data.processed import load_processed
 from hearth.errors import UnknownFamily
 from hearth.modelling.evaluation import evaluate
 from hearth.modelling.families import FAMILIES, Params
-from hearth.modelling.figures import draw
-from hearth.modelling.tuning import TrialResult, TuningResult, fit, tune
+from hearth.modelling.trials import TrialResult, TuningResult
 from hearth.registry import NewVersion, RegisteredVersion, Registry
 from hearth.storage import ObjectStore
+from hearth.training.figures import draw
+from hearth.training.tuning import fit, tune
 
 _LOGGER = logging.getLogger(__name__)
 _EXAMPLE_ROWS = 5

@@ -1,14 +1,11 @@
 """A search of parameters in MLflow: a parent run, and one child run a trial."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from hearth.modelling.trials import TrialResult, TuningResult
 from hearth.registry.connection import Connection
-
-if TYPE_CHECKING:
-    from hearth.modelling.tuning import TrialResult, TuningResult  # Optuna is not installed where models are served
 
 
 class Study:
@@ -21,7 +18,7 @@ class Study:
         self._metric = metric
         self._tags = {**tags, MLFLOW_PARENT_RUN_ID: run_id}
 
-    def log_trial(self, trial: "TrialResult") -> None:
+    def log_trial(self, trial: TrialResult) -> None:
         """Log one trial: its parameters, the metric of each fold as steps, and their mean."""
         with self._connection.errors():
             name, status = f"trial {trial.number}", "KILLED" if trial.pruned else "FINISHED"
@@ -30,7 +27,7 @@ class Study:
             self._connection.log_series(run_id, trial.params, series)
             self._connection.client.set_terminated(run_id, status)
 
-    def log_best(self, tuned: "TuningResult") -> None:
+    def log_best(self, tuned: TuningResult) -> None:
         """Log the result on the parent run."""
         with self._connection.errors():
             pruned = sum(trial.pruned for trial in tuned.trials)

@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 from hearth.contracts import Contract
 from hearth.modelling.evaluation import metric
 from hearth.modelling.families import Family, Param, Params
-from hearth.modelling.folds import FOLDS, Fold, make_folds
-from hearth.modelling.tuning import TrialResult, TuningResult
+from hearth.modelling.trials import TrialResult, TuningResult
+from hearth.training.folds import FOLDS, Fold, make_folds
 
 _LOGGER = logging.getLogger(__name__)
 _SEEDS = {"seed", "random_state"}

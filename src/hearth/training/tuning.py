@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import optuna
@@ -14,34 +13,11 @@ from hearth.contracts import Contract
 from hearth.modelling.evaluation import metric
 from hearth.modelling.families import Family, Param
 from hearth.modelling.features import build_features
-from hearth.modelling.folds import FOLDS, Fold, make_folds, require_rows, row_weights
+from hearth.modelling.trials import TrialResult, TuningResult
+from hearth.training.folds import FOLDS, Fold, make_folds, require_rows, row_weights
 
 _LOGGER = logging.getLogger(__name__)
 _STARTUP_TRIALS = 3  # trials that are never pruned: the median needs a few
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """A trial: its parameters and the metric of each fold; a pruned trial has run only some of the folds."""
-
-    number: int
-    params: Mapping[str, Param]
-    fold_scores: tuple[float, ...]
-    pruned: bool
-
-    @property
-    def score(self) -> float:
-        """Mean metric of its folds."""
-        return float(np.mean(self.fold_scores))
-
-
-@dataclass(frozen=True)
-class TuningResult:
-    """The best trial's parameters and cross-validated metric, and all trials in order."""
-
-    params: Mapping[str, Param]
-    score: float
-    trials: tuple[TrialResult, ...]
 
 
 def tune(  # noqa: PLR0913 - all but the data are named
