@@ -1,7 +1,7 @@
-"""The assets that join the DAGs: what one publishes and another waits for, and what it says of it.
+"""The assets that join the DAGs: one updates an asset, which starts another.
 
-A run that an event started takes no Params of its own, so what somebody asks of the trainings when they start the ETL goes along with
-the events, as `trials`.
+A run that an asset starts has no Params of its own, so the trials that a person requests of the ETL go along with the events, as
+`trials`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ MOST_TRIALS = 1_000
 
 
 class AssetEvent(Protocol):
-    """What an update of an asset says."""
+    """An update of an asset."""
 
     @property
     def extra(self) -> Mapping[str, Any]: ...
@@ -30,22 +30,22 @@ def processed_asset(dataset: str) -> Asset:
 
 
 def model_asset(dataset: str) -> Asset:
-    """Return the asset that a training updates when an alias has moved."""
+    """Return the asset that a training updates when it has decided about its aliases."""
     return Asset(f"{dataset}/model")
 
 
 def later_trials() -> Param:
-    """Return the Param of a DAG that trains nothing itself."""
+    """Return the Param `trials` of a DAG that starts trainings."""
     return Param(
         None,
         type=["null", "integer"],
         minimum=1,
         maximum=MOST_TRIALS,
         title="Trials",
-        description="Sets of parameters that the trainings try which this run sets off; empty: as many as they do by themselves.",
+        description="Sets of parameters that the trainings started by this run try; empty: their own default.",
     )
 
 
-def asked_trials(events: Sequence[AssetEvent]) -> int | None:
-    """Return how many trials the events that started a run ask for; of several publications that became one run the last counts."""
+def requested_trials(events: Sequence[AssetEvent]) -> int | None:
+    """Return the trials that the events of a run request; if several publications became one run, the last counts."""
     return events[-1].extra.get("trials") if events else None

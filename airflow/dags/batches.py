@@ -1,4 +1,4 @@
-"""The task that fetches batches and lets go of its worker slot between two calls."""
+"""The task that fetches batches and releases its worker slot between two requests."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 class FetchBatches(BaseOperator):
-    """Fetch batches until the run has as many as its Param `batches` says, or the source has no more.
+    """Fetch batches until the run has stored as many as its Param `batches` says, or the source has no more.
 
-    Between two calls the task is deferred: the triggerer waits for `wait_seconds`, and no worker does. A task that is tried again, or
-    that a restart has cut short, goes on where its run was, because the data database knows what the run has stored.
+    Between two requests the task is deferred: the triggerer waits for `wait_seconds`, and no worker does. A task that is retried or was
+    interrupted continues where its run was, because the data database counts the batches of each run.
     """
 
     def __init__(self, *, dataset: str, **kwargs: Any) -> None:  # noqa: ANN401 - what every operator has
@@ -21,7 +21,7 @@ class FetchBatches(BaseOperator):
         self.dataset = dataset
 
     def execute(self, context: "Context") -> int:
-        """Fetch one batch, then wait for the next; returns how many the run has stored."""
+        """Fetch one batch, then wait for the next; returns the number of batches that the run has stored."""
         from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 
         from hearth.jobs.load_batches import load_batch
@@ -33,5 +33,5 @@ class FetchBatches(BaseOperator):
         return progress.batches
 
     def go_on(self, context: "Context", event: object = None) -> int:  # noqa: ARG002 - when it was is of no interest
-        """Take up again after the wait."""
+        """Continue after the wait."""
         return self.execute(context)

@@ -1,7 +1,7 @@
-"""Remove what `load_data` has stored of a data set: all rows of its table and what is known of its batches, in one transaction.
+"""Remove the rows that `load_data` has stored for a data set, and the records of its batches, in one transaction.
 
-Does nothing unless its Param `confirm` is the name of the data set. The raw file, processed data and models stay. The next `load_data`
-begins anew; a source that has handed out all of its batches has to do so too.
+Fails unless its Param `confirm` is the name of the data set. The raw file, processed data and models stay. The next `load_data` starts from
+the beginning; a source that has handed out all of its batches must be reset too.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ def clear_dag(contract: Contract, source: BatchSource) -> DAG:
     with DAG(
         dag_id=dag_id(contract, CLEAR),
         description=f"{contract.title}: empty the table {source.table}",
-        schedule=None,  # somebody has to want it
+        schedule=None,  # by hand only
         start_date=datetime(2026, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,
@@ -30,7 +30,7 @@ def clear_dag(contract: Contract, source: BatchSource) -> DAG:
                 "",
                 type="string",
                 title="Confirm",
-                description=f"Type {dataset} to remove all rows of the table {source.table}. There is no way back.",
+                description=f"Type {dataset} to remove all rows of the table {source.table}. This cannot be undone.",
             )
         },
         tags=["load", dataset],

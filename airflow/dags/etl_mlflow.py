@@ -1,9 +1,8 @@
-"""From the raw file in the bucket `data` to a processed data set that training takes.
+"""From the raw file in the bucket `data` to a processed data set for training.
 
-**extract** finds the raw file, **validate** sets rows aside that break the contract, **process** cleans, splits and writes the data
-set under the digest of its contents, **log** records it in MLflow, **publish** makes it the one that training takes and updates the
-asset `<data set>/processed`. Keys and digests go between the tasks; a rerun on the same raw bytes gives the same digest and writes
-nothing new.
+**extract** finds the raw file, **validate** reads it and sets aside rows that break the contract, **process** cleans, splits and writes the
+data set under the digest of its contents, **log** logs it in MLflow, **publish** makes it the data of the trainings and updates the asset
+`<data set>/processed`. Keys and digests go between the tasks; a rerun on the same raw bytes gives the same digest and writes nothing new.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Param, task
 from pendulum import datetime
 
-from assets import asked_trials, later_trials, processed_asset, raw_asset
+from assets import later_trials, processed_asset, raw_asset, requested_trials
 from hearth.contracts import Contract, list_contracts
 from hearth.contracts.airflow_names import ETL, dag_id
 from hearth.contracts.model import BatchSource
@@ -27,7 +26,7 @@ def etl_dag(contract: Contract) -> DAG:
     with DAG(
         dag_id=dag_id(contract, ETL),
         description=f"{contract.title}: validate, clean, split, log, publish",
-        schedule=[raw] if isinstance(contract.source, BatchSource) else None,  # else when somebody has uploaded a file
+        schedule=[raw] if isinstance(contract.source, BatchSource) else None,  # else by hand, after an upload
         start_date=datetime(2026, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,
@@ -45,7 +44,7 @@ def etl_dag(contract: Contract) -> DAG:
         tags=["etl", dataset],
         doc_md=__doc__,
     ) as dag:
-        # The imports are inside the tasks: they are heavy, and the file is parsed again and again.
+        # Imports are inside the tasks: they are slow, and the file is parsed often.
 
         @task
         def extract(params: dict[str, Any]) -> str:
@@ -81,7 +80,7 @@ def etl_dag(contract: Contract) -> DAG:
             from hearth.jobs import etl
 
             result = etl.publish(dataset, digest)
-            trials = params["trials"] or asked_trials(triggering_asset_events.get(raw, ()))
+            trials = params["trials"] or requested_trials(triggering_asset_events.get(raw, ()))
             outlet_events[published].extra = {"digest": result.digest, "rows": result.rows, "trials": trials}
 
         digest = process(validate(extract()))

@@ -1,8 +1,8 @@
 """From an HTTP API that hands out batches to a SQL table, and from there to the raw file of the ETL.
 
-**fetch** asks for a batch and stores it in the data set's table, each batch once and whole, lets go of its worker slot while it waits, and
-asks again, until it has stored as many as the Param says or the source has no more. **export** writes the table as the raw file. If that
-has other rows than at the last update of the asset `<data set>/raw`, the asset is updated, which starts the ETL; else the task is skipped.
+**fetch** requests a batch and stores it in the data set's table, each batch once and complete, releases its worker slot while it waits, and
+repeats, until it has stored as many as its Param says or the source has no more. **export** writes the table as the raw file. If that has
+other rows than at the last update of the asset `<data set>/raw`, the asset is updated, which starts the ETL; else the task is skipped.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ def load_dag(contract: Contract, settings: LoadSettings) -> DAG:
         start_date=datetime(2026, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,
-        dagrun_timeout=duration(days=1),  # a source that hands out the same batch for ever
+        dagrun_timeout=duration(days=1),  # for a source that hands out the same batch forever
         # On a busy machine Airflow 3.3 takes a resumed task for a killed one (apache/airflow#67287, #72716), which costs a try but no
         # batch: hence many tries, soon after one another. The time limit is that of one call; waiting does not count.
         default_args=task_defaults(minutes=15, retries=20, retry_seconds=15),

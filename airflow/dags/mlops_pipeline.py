@@ -26,7 +26,7 @@ from task_defaults import task_defaults
 
 MODEL_PARAMS = Path(__file__).parents[1] / "config" / "model_params.yaml"
 
-# Imports of the pipeline are inside the tasks: they are heavy, and the file is parsed again and again.
+# Imports are inside the tasks: they are slow, and the file is parsed often.
 
 
 @task

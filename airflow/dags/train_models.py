@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Param, task
 from pendulum import datetime
 
-from assets import MOST_TRIALS, asked_trials, model_asset, processed_asset
+from assets import MOST_TRIALS, model_asset, processed_asset, requested_trials
 from hearth.contracts import Contract, list_contracts
 from hearth.contracts.airflow_names import TRAIN, dag_id
 from hearth.modelling.families import catalogued_families
@@ -58,7 +58,7 @@ def training_dag(contract: Contract, family: str) -> DAG:
             events = list(triggering_asset_events.get(processed, ()))  # several publications can become one run: the last counts
             published = events[-1].extra.get("digest") if events else None
             digest = params["digest"] or published or latest_digest(store, dataset)
-            trials = asked_trials(events) or params["trials"]
+            trials = requested_trials(events) or params["trials"]
             return train_version(dataset, family, digest=digest, trials=trials, seed=params["seed"], key=run_id, store=store)
 
         @task(outlets=[model_asset(dataset)])

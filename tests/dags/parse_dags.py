@@ -45,7 +45,7 @@ for path in sorted(folder.glob("*.py")):
                 dag_id: {
                     "tags": sorted(dag.tags),
                     "retries": [task.retries for task in dag.tasks],
-                    "pre_execute": [getattr(task._pre_execute_hook, "__name__", "") for task in dag.tasks],
+                    "pre_execute": [getattr(getattr(task, "_pre_execute_hook", None), "__name__", "") for task in dag.tasks],
                     "retry_policies": [type(task.retry_policy).__name__ for task in dag.tasks],
                     "timeouts": [task.execution_timeout is not None for task in dag.tasks],
                     "catchup": dag.catchup,

@@ -18,10 +18,10 @@ def assets() -> ModuleType:
 
 
 def test_the_last_of_several_publications_says_how_many_trials_are_asked_for(assets: ModuleType) -> None:
-    assert assets.asked_trials([Update({"trials": 3}), Update({"trials": 5})]) == 5
-    assert assets.asked_trials([Update({"trials": 3}), Update({"trials": None})]) is None
+    assert assets.requested_trials([Update({"trials": 3}), Update({"trials": 5})]) == 5
+    assert assets.requested_trials([Update({"trials": 3}), Update({"trials": None})]) is None
 
 
 def test_a_run_by_hand_or_an_event_of_an_earlier_version_asks_for_none(assets: ModuleType) -> None:
-    assert assets.asked_trials([]) is None
-    assert assets.asked_trials([Update({"digest": "0123"})]) is None
+    assert assets.requested_trials([]) is None
+    assert assets.requested_trials([Update({"digest": "0123"})]) is None
