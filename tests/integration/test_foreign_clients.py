@@ -12,8 +12,7 @@ import pytest
 
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
-from tests.grpc.service import FakeRegistry as PipelineShelf
-from tests.grpc.service import Service, fitted, serving
+from tests.grpc.service import Service, Shelf, fitted, serving
 from tests.support.models import FakeRegistry
 from tests.support.samples import EMPLOYEES, ROOT, records, sample_rows
 
@@ -32,7 +31,7 @@ def rest() -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def grpc_service() -> Iterator[Service]:
-    with serving(PipelineShelf({"champion": "2", "knn": "2"}, {"2": fitted()})) as service:
+    with serving(Shelf({"champion": "2", "knn": "2"}, {"2": fitted()})) as service:
         yield service
 
 

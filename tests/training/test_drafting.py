@@ -19,7 +19,7 @@ from hearth.data import csv_validation
 from hearth.data.cleaning import clean, split
 from hearth.data.csv_validation import Validated
 from hearth.errors import InvalidRawData
-from tests.support.samples import REAL_EXTRACT, REAL_HEART
+from tests.support.real_files import require_real_file
 
 
 @pytest.fixture
@@ -160,12 +160,9 @@ def test_the_sets_of_scikit_learn_come_through_the_etl(name: str, folder: Path) 
     require_accepted(draft)
 
 
-@pytest.mark.parametrize(("path", "target"), [(REAL_EXTRACT, "Burn Rate"), (REAL_HEART, "target")])
-def test_real_files_are_drafted_with_the_columns_of_their_contracts(path: Path, target: str, folder: Path) -> None:
-    if not path.is_file():
-        pytest.skip(f"{path.name} is not here")
-
-    draft = draft_contract(read_raw_table(path), "real", target)
+@pytest.mark.parametrize(("dataset", "target"), [("employees", "Burn Rate"), ("heart", "target")])
+def test_real_files_are_drafted_with_the_columns_of_their_contracts(dataset: str, target: str, folder: Path) -> None:
+    draft = draft_contract(read_raw_table(require_real_file(dataset)), "real", target)
 
     contract = written(draft, folder)
     assert draft.is_as_read

@@ -204,7 +204,9 @@ class TestLook:
                     raise self.broken["accounts"]
                 return super().aliases(dataset)
 
-        registry = Partly({"knn": "1"}, {"accounts": KeyError("nobody thought of this")})
+        registry = Partly(knn="1")
+        registry.models = ByNumber()
+        registry.broken["accounts"] = KeyError("nobody thought of this")
         accounts = EMPLOYEES.model_copy(update={"name": "accounts"})
         models = ModelFollower(registry, {"accounts": accounts, "employees": EMPLOYEES}, poll_seconds=0.01)
         models.poll()
