@@ -127,7 +127,17 @@ class TestGuardedPredictions:
                 if answer.status_code != 401:
                     open_paths.add(path)
         told = {"/", "/health", "/ready", "/metrics", "/models", "/list-models", "/model-info", "/model/info"}
-        told |= {"/datasets", "/datasets/{name}", "/{dataset}/model-info"}
+        told |= {
+            "/datasets",
+            "/datasets/{name}",
+            "/{dataset}/model-info",
+            "/ping",
+            "/version",
+            "/v2",
+            "/v2/health/live",
+            "/v2/health/ready",
+        }
+        told |= {f"/v2/models/{{dataset}}{version}{ready}" for version in ("", "/versions/{version}") for ready in ("", "/ready")}
         assert open_paths <= told
         assert {"/", "/health", "/models"} <= open_paths
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hearth.cli import main
+from hearth.cli.app import main
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 import logging
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, UnknownAlias, UnknownDataset
+from hearth.registry import RegisteredVersion
 from hearth.serving.model_follower import ModelFollower
 from tests.support.fake_registry import FakeRegistry
 from tests.support.samples import EMPLOYEES, records, sample_rows
@@ -202,7 +204,10 @@ class TestLook:
             def aliases(self, dataset: str) -> dict[str, str]:
                 if dataset == "accounts" and "accounts" in self.broken:
                     raise self.broken["accounts"]
-                return super().aliases(dataset)
+                return dict(self.carried)
+
+            def load_with_example(self, version: RegisteredVersion) -> tuple[object, pd.DataFrame]:
+                return super().load_with_example(replace(version, dataset="employees"))
 
         registry = Partly(knn="1")
         registry.models = ByNumber()

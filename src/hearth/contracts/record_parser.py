@@ -103,7 +103,7 @@ class RecordParser:
         codes = np.empty((len(frame), len(self._categories)), dtype=np.intp)
         rows = np.ones(len(frame), dtype=bool)
         for position, (name, rule) in enumerate(self._categories.items()):
-            codes[:, position], good = TextReader(rule).column(frame[name].fillna("").tolist())
+            codes[:, position], good = TextReader(rule).column(frame[name].map(str, na_action="ignore").fillna("").tolist())
             rows &= good
         return Columns(frame[list(self._numeric)].to_numpy(np.float64)[rows], codes[rows])
 
