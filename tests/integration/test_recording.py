@@ -244,7 +244,7 @@ def test_the_writing_process_of_a_service_that_was_killed_ends_too(url: str) -> 
         "with Recorder(settings(sys.argv[1]), CONTRACTS, Loaded()) as recorder:\n"
         "    recorder.record(model, *scored(model, 2), 'a.1', 'rest')\n"
         "    wait_until(lambda: recorder.counts().storing.waiting == 0)\n"
-        "    print(recorder._storing._writer.pid, flush=True)\n"
+        "    print(recorder._store_queue._writer.pid, flush=True)\n"
         "    time.sleep(60)\n"
     )
     command = [sys.executable, "-c", program, url]

@@ -58,7 +58,7 @@ def test_what_waits_what_is_being_scored_and_what_has_died_is_counted(client: ht
 
         state = client.get("/stream").json()
 
-        assert (state["length"], state["lag"], state["pending"], state["dead_letters"]) == (5, 2, 1, 2)
+        assert (state["length"], state["lag"], state["pending"], state["dead_letters"]) == (3, 2, 1, 2)
         assert state["oldest_seconds"] > 0
         assert 0 < state["newest_seconds"] <= state["oldest_seconds"]
         assert state["latest_dead_letters"] == [

@@ -114,10 +114,10 @@ class CategoryColumn(_Column):
     @property
     def expected(self) -> str:
         """What a value must be, for error messages."""
-        shown = [repr(category) for category in self.categories]
+        texts = [repr(category) for category in self.categories]
         if self.meanings:
-            shown = [f"{value} ({meaning})" for value, meaning in zip(shown, self.meanings, strict=True)]
-        return "one of " + ", ".join(shown)
+            texts = [f"{value} ({meaning})" for value, meaning in zip(texts, self.meanings, strict=True)]
+        return "one of " + ", ".join(texts)
 
 
 class _Numeric(_Column):
@@ -185,9 +185,9 @@ def require_codes(codes: tuple[str | int, ...], what: str) -> None:
 
 def require_distinct(values: Iterable[str]) -> None:
     """Raise ValueError if a value is there twice."""
-    seen: set[str] = set()
+    earlier: set[str] = set()
     for value in values:
-        if value in seen:
+        if value in earlier:
             message = f"{value!r} is named twice"
             raise ValueError(message)
-        seen.add(value)
+        earlier.add(value)

@@ -48,17 +48,17 @@ def clean(contract: Contract, accepted: pd.DataFrame) -> Cleaned:
     features, target = list(contract.feature_names), contract.target.column
     before = accepted[[*features, target]]
     with_target = before[before[target].notna()]
-    known_enough = with_target[with_target[features].isna().sum(axis=1) <= contract.cleaning.max_nulls]
-    kept = known_enough.drop_duplicates() if contract.cleaning.drop_duplicates else known_enough
+    complete = with_target[with_target[features].isna().sum(axis=1) <= contract.cleaning.max_nulls]
+    distinct = complete.drop_duplicates() if contract.cleaning.drop_duplicates else complete
     return Cleaned(
-        frame=kept.reset_index(drop=True),
+        frame=distinct.reset_index(drop=True),
         dropped={
             NO_TARGET: len(before) - len(with_target),
-            TOO_MANY_MISSING: len(with_target) - len(known_enough),
-            DUPLICATE: len(known_enough) - len(kept),
+            TOO_MANY_MISSING: len(with_target) - len(complete),
+            DUPLICATE: len(complete) - len(distinct),
         },
         missing_before=_missing(before),
-        missing_after=_missing(kept),
+        missing_after=_missing(distinct),
     )
 
 
@@ -138,9 +138,9 @@ def _require_enough(contract: Contract, classes: np.ndarray) -> None:
     share = contract.split.test_share
     needed = max(2, int(np.ceil(1 / min(share, 1 - share))))
     if counts.min() < needed:
-        shown = ", ".join(f"{name} {count}" for name, count in zip(contract.target.classes, counts, strict=True))
+        rows = ", ".join(f"{name} {count}" for name, count in zip(contract.target.classes, counts, strict=True))
         raise InvalidRawData(
-            f"{contract.name}: too few distinct rows to set {share:.0%} of each class aside: {shown}; expected {needed} or more of each."
+            f"{contract.name}: too few distinct rows to set {share:.0%} of each class aside: {rows}; expected {needed} or more of each."
         )
 
 

@@ -71,10 +71,10 @@ def _marginal_mistake(column: Column, marginal: MarginalStatistics) -> str | Non
     except ValueError as error:
         return str(error)
     low, high = _range(column)
-    if outside := [shown for shown, value in zip(marginal, values, strict=True) if not low <= value <= high]:
+    if outside := [text for text, value in zip(marginal, values, strict=True) if not low <= value <= high]:
         return f"{outside[0]!r} is not {column.expected}"
     if isinstance(marginal, dict):
-        if isinstance(column, IntegerColumn) and (broken := [shown for shown in marginal if float(shown) % 1]):
+        if isinstance(column, IntegerColumn) and (broken := [text for text in marginal if float(text) % 1]):
             return f"{broken[0]!r} is not {column.expected}"
         return _shares_mistake(list(marginal.values()))
     if len(marginal) < 2 or any(first > second for first, second in pairwise(values)):  # noqa: PLR2004 - both ends

@@ -41,26 +41,26 @@ def rank_correlations(parts: list[Part]) -> list[pd.DataFrame]:
     rows = np.maximum(present.sum(axis=0), 1)
     pooled = (np.nan_to_num(stacked) * present).sum(axis=0) / rows
     pooled[np.abs(pooled) < np.maximum(WEAKEST, SHARED_SIGMAS / np.sqrt(rows))] = 0
-    settled = []
+    chosen = []
     for part, frame in zip(parts, own, strict=True):
         shared = pd.DataFrame(pooled, index=names, columns=names).loc[frame.index, frame.columns]
-        settled.append(shared.where((frame - shared).abs() <= OWN_SIGMAS / np.sqrt(len(part.frame)), frame))
-    return settled
+        chosen.append(shared.where((frame - shared).abs() <= OWN_SIGMAS / np.sqrt(len(part.frame)), frame))
+    return chosen
 
 
-def latent_correlations(contract: Contract, part: Part, wanted: pd.DataFrame) -> dict[str, dict[str, float]]:
+def latent_correlations(contract: Contract, part: Part, target: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Find the correlations of normal scores that give the wanted rank correlations once the marginals have rounded them off."""
     bare = StratumStatistics(target=part.target, rows=len(part.frame), marginals=part.marginals, missing=part.missing, dependence={})
     stratum = build_stratum(contract, bare)
-    goal = wanted.loc[list(stratum.variables), list(stratum.variables)].to_numpy()
-    wanted_pairs = goal != 0
-    np.fill_diagonal(wanted_pairs, val=False)
+    goal = target.loc[list(stratum.variables), list(stratum.variables)].to_numpy()
+    dependent = goal != 0
+    np.fill_diagonal(dependent, val=False)
     normals = np.random.default_rng(0).standard_normal((CALIBRATION_ROWS, len(stratum.variables)))
-    latent = np.where(wanted_pairs, goal, np.eye(len(goal)))
+    latent = np.where(dependent, goal, np.eye(len(goal)))
     for _ in range(CALIBRATION_ROUNDS):
         drawn = Stratum(stratum.variables, stratum.marginals, correlation_factor(_possible(latent))).draw(normals)
-        latent = latent + np.where(wanted_pairs, goal - _spearman(np.column_stack(list(drawn.values()))), 0)
-        latent = np.where(wanted_pairs, latent.clip(-STRONGEST, STRONGEST), np.eye(len(goal)))
+        latent = latent + np.where(dependent, goal - _spearman(np.column_stack(list(drawn.values()))), 0)
+        latent = np.where(dependent, latent.clip(-STRONGEST, STRONGEST), np.eye(len(goal)))
     latent = _possible(latent).round(3)
     dependence: dict[str, dict[str, float]] = {}
     for i, first in enumerate(stratum.variables):

@@ -83,16 +83,16 @@ def parse_drift(texts: Iterable[str], contracts: Sequence[Contract], samples: Ma
     """
     changes: dict[str, dict[str, Shift | Conversion]] = {contract.name: {} for contract in contracts}
     for text in texts:
-        found = False
+        matched = False
         for contract in contracts:
             sample = samples[contract.name][:_SAMPLE_ROWS]
             drift = _one(text, contract, sample) if text else default_drift(contract, sample)
             changes[contract.name].update({change.column: change for change in drift.changes})
-            found = found or bool(drift.changes)
-        if not found:
+            matched = matched or bool(drift.changes)
+        if not matched:
             names = sorted({name for contract in contracts for name in contract.feature_names})
             raise InvalidDrift(text, f"there is no such feature; there are: {', '.join(names)}")
-    return {name: Drift(tuple(found.values())) for name, found in changes.items()}
+    return {name: Drift(tuple(by_column.values())) for name, by_column in changes.items()}
 
 
 def default_drift(contract: Contract, sample: Sequence[Record]) -> Drift:

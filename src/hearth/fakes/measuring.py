@@ -75,10 +75,10 @@ def find_edges(contract: Contract, numbers: pd.DataFrame) -> list[float]:
         column = contract.columns[target]
         codes = sorted(range(len(column.categories)) if isinstance(column, CategoryColumn) else map(int, contract.class_codes))
         return [(low + high) / 2 for low, high in pairwise(codes)]
-    known = numbers[numbers[target].notna()]
-    others = known.drop(columns=target).rank(pct=True).fillna(0.5)
-    fewest = max(FEWEST_ROWS, len(known) // 50)
-    tree = DecisionTreeRegressor(max_leaf_nodes=MOST_STRATA, min_samples_leaf=fewest, random_state=0).fit(known[[target]], others)
+    present = numbers[numbers[target].notna()]
+    others = present.drop(columns=target).rank(pct=True).fillna(0.5)
+    fewest = max(FEWEST_ROWS, len(present) // 50)
+    tree = DecisionTreeRegressor(max_leaf_nodes=MOST_STRATA, min_samples_leaf=fewest, random_state=0).fit(present[[target]], others)
     return sorted(round(float(edge), 6) for edge in tree.tree_.threshold[tree.tree_.feature >= 0])
 
 
@@ -97,22 +97,22 @@ def _strata(contract: Contract, numbers: pd.DataFrame, edges: list[float]) -> li
 def _part(contract: Contract, rows: pd.DataFrame, decimals: dict[str, int]) -> Part:
     marginals, missing, frame = {}, {}, rows.copy()
     for name in rows:
-        known = rows[name].dropna()
-        marginals[str(name)] = _marginal(contract.columns[str(name)], known, decimals.get(str(name), 0))
-        if len(rows) - len(known) >= FEWEST_IN_CELL:
-            missing[str(name)] = round(1 - len(known) / len(rows), 4)
+        present = rows[name].dropna()
+        marginals[str(name)] = _marginal(contract.columns[str(name)], present, decimals.get(str(name), 0))
+        if len(rows) - len(present) >= FEWEST_IN_CELL:
+            missing[str(name)] = round(1 - len(present) / len(rows), 4)
             frame[f"{MISSING}{name}"] = rows[name].isna().astype(float)
     name = contract.target.column
     held = ordered_values(contract.columns[name], marginals[name]) if name in rows else []
     return Part((min(held), max(held)) if held else None, frame, marginals, missing)
 
 
-def _marginal(column: Column, known: "pd.Series[float]", decimals: int) -> MarginalStatistics:
-    counts = known.value_counts()
+def _marginal(column: Column, present: "pd.Series[float]", decimals: int) -> MarginalStatistics:
+    counts = present.value_counts()
     common = counts[counts >= FEWEST_IN_CELL]
-    if isinstance(column, CategoryColumn) or (len(common) <= MOST_VALUES and common.sum() >= (1 - MOST_RARE) * len(known)):
-        return _shares(known.map(lambda value: _shown(column, value, decimals)))
-    ordered = np.sort(known.to_numpy())
+    if isinstance(column, CategoryColumn) or (len(common) <= MOST_VALUES and common.sum() >= (1 - MOST_RARE) * len(present)):
+        return _shares(present.map(lambda value: _as_text(column, value, decimals)))
+    ordered = np.sort(present.to_numpy())
     inner = ordered[FEWEST_IN_CELL - 1 : len(ordered) - FEWEST_IN_CELL + 1]
     quantiles = max(2, min(QUANTILES, len(ordered) // FEWEST_IN_CELL + 1))  # between two of them lie enough rows
     cuts = np.quantile(ordered, np.linspace(0, 1, quantiles), method="hazen").clip(inner[0], inner[-1])
@@ -121,7 +121,7 @@ def _marginal(column: Column, known: "pd.Series[float]", decimals: int) -> Margi
     return tuple(round(float(cut), decimals + 1) for cut in cuts)
 
 
-def _shown(column: Column, value: float, decimals: int) -> str:
+def _as_text(column: Column, value: float, decimals: int) -> str:
     if isinstance(column, CategoryColumn):
         return column.texts[int(value)]
     if isinstance(column, DateColumn):
@@ -147,5 +147,5 @@ def _numbers(column: Column, values: pd.Series) -> "pd.Series[float]":
 
 def _decimals(values: "pd.Series[float]") -> int:
     """Return how many decimals the numbers of a column have, at most 6."""
-    known = values.dropna()
-    return next((places for places in range(6) if np.allclose(known, known.round(places), rtol=0, atol=1e-9)), 6)
+    present = values.dropna()
+    return next((places for places in range(6) if np.allclose(present, present.round(places), rtol=0, atol=1e-9)), 6)

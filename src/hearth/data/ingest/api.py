@@ -48,13 +48,13 @@ class BatchApi:
                 f"The source {self.address} does not answer, or not to the end ({type(error).__name__}: {error}): is it running there? "
                 "HEARTH_BATCH_API_URL says where it is looked for."
             ) from error
-        said = f"{answer.status_code}: {_detail(answer)}"
+        answer_text = f"{answer.status_code}: {_detail(answer)}"
         if answer.status_code == httpx.codes.BAD_REQUEST:
-            return Exhausted(said)
+            return Exhausted(answer_text)
         if answer.status_code in _TRY_LATER or answer.is_server_error:
-            raise SourceUnavailable(f"The source {self.address} failed with {said}")
+            raise SourceUnavailable(f"The source {self.address} failed with {answer_text}")
         if not answer.is_success:
-            raise SourceRefused(f"The source {self.address} refused with {said}")
+            raise SourceRefused(f"The source {self.address} refused with {answer_text}")
         batch = parse_batch(self._contract, answer.content, self.address)
         if batch.group != self._group:
             raise InvalidBatch(f"{self.address} handed out {batch}: expected group {self._group}.")

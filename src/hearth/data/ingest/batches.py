@@ -68,8 +68,8 @@ def parse_batch(contract: Contract, content: bytes, source: str) -> Batch:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        shown = content[:_LONGEST_SHOWN].decode("utf-8", "replace")
-        raise InvalidBatch(f"{source} is no batch: {where or 'the answer'}: {first['msg']}. It begins with: {shown!r}") from error
+        beginning = content[:_LONGEST_SHOWN].decode("utf-8", "replace")
+        raise InvalidBatch(f"{source} is no batch: {where or 'the answer'}: {first['msg']}. It begins with: {beginning!r}") from error
     names = list(contract.columns)
     rows = tuple(_texts(row, names, f"{source}, row {number}") for number, row in enumerate(answer.data))
     return Batch(answer.group_number, answer.batch_number, rows)

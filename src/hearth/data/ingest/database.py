@@ -128,8 +128,8 @@ class BatchTable:
                 raise self._empty()
             self._require_fit(connection)
             query = select(self._rows).order_by(*(self._rows.c[part] for part in KEY))
-            for found in connection.execution_options(yield_per=_FETCH_ROWS).execute(query):
-                group, number, _, *cells, raw = found
+            for record in connection.execution_options(yield_per=_FETCH_ROWS).execute(query):
+                group, number, _, *cells, raw = record
                 writer.writerow(texts_of(Row(tuple(cells), raw)))
                 batches.add((group, number))
                 rows += 1
@@ -146,9 +146,9 @@ class BatchTable:
         fits, rows, batches = True, 0, 0
         with self._errors(), self._engine.begin() as connection:
             if self._has(connection, self.name):
-                found = inspect(connection).get_columns(self.name)
-                require_ours(self._contract, self._rows, found, self.place)
-                fits = not differences(self._rows, found)
+                actual = inspect(connection).get_columns(self.name)
+                require_ours(self._contract, self._rows, actual, self.place)
+                fits = not differences(self._rows, actual)
                 rows = connection.execute(delete(self._rows)).rowcount
             if self._has(connection, self._marks.name):
                 batches = connection.execute(delete(self._marks).where(self._marks.c.table_name == self.name)).rowcount
@@ -164,10 +164,10 @@ class BatchTable:
     def _digest_of(self, connection: Connection, batch: Batch) -> str | None:
         """Return the digest of the rows that are stored under the batch's number; None if none are."""
         marks = self._marks.c
-        found: str | None = connection.scalar(
+        digest: str | None = connection.scalar(
             select(marks.digest).where(marks.table_name == self.name, marks.group_number == batch.group, marks.batch_number == batch.number)
         )
-        return found
+        return digest
 
     def _prepare(self) -> None:
         """Make the tables unless they are there."""

@@ -81,38 +81,38 @@ def data_table(contract: Contract, name: str) -> Table:
     )
 
 
-def is_ours(found: Sequence[ReflectedColumn]) -> bool:
+def is_ours(actual: Sequence[ReflectedColumn]) -> bool:
     """Tell whether a table with these columns is one that `data_table` has made, for whatever contract."""
-    return {*KEY, RAW} <= {column["name"] for column in found}
+    return {*KEY, RAW} <= {column["name"] for column in actual}
 
 
-def differences(table: Table, found: Sequence[ReflectedColumn]) -> list[str]:
+def differences(table: Table, actual: Sequence[ReflectedColumn]) -> list[str]:
     """Say in what the table that is there differs from the one that the contract makes."""
-    there = {column["name"]: column["type"] for column in found}
+    actual_types = {column["name"]: column["type"] for column in actual}
     expected = {column.name: column.type for column in table.columns}
-    differences = [f"it has no {name}" for name in expected if name not in there]
-    differences += [f"it has {name}, which the contract has not" for name in there if name not in expected]
+    differences = [f"it has no {name}" for name in expected if name not in actual_types]
+    differences += [f"it has {name}, which the contract has not" for name in actual_types if name not in expected]
     differences += [
-        f"{name} holds {_word(there[name])}, expected {_word(kind)}"
+        f"{name} holds {_word(actual_types[name])}, expected {_word(kind)}"
         for name, kind in expected.items()
-        if name in there and _word(there[name]) != _word(kind)
+        if name in actual_types and _word(actual_types[name]) != _word(kind)
     ]
     return differences
 
 
-def require_ours(contract: Contract, table: Table, found: Sequence[ReflectedColumn], place: str) -> None:
+def require_ours(contract: Contract, table: Table, actual: Sequence[ReflectedColumn], place: str) -> None:
     """Raise TableMismatch, with what to do, if the table is somebody else's."""
-    if not is_ours(found):
+    if not is_ours(actual):
         raise TableMismatch(
             f"{place}.{table.name} is there, but load_data has not made it: it has no {', '.join((*KEY, RAW))}. It was left alone. Name "
             f"another table in the contract of {contract.name!r} (source.table), or another database in HEARTH_DATA_DB_URL."
         )
 
 
-def require_fit(contract: Contract, table: Table, found: Sequence[ReflectedColumn], place: str) -> None:
+def require_fit(contract: Contract, table: Table, actual: Sequence[ReflectedColumn], place: str) -> None:
     """Raise TableMismatch, with every difference and what to do, if the table is not the one that the contract makes."""
-    require_ours(contract, table, found, place)
-    if wrong := differences(table, found):
+    require_ours(contract, table, actual, place)
+    if wrong := differences(table, actual):
         raise TableMismatch(
             f"{place}.{table.name} does not fit the contract of {contract.name!r}: {'; '.join(wrong)}. "
             "The contract has changed since the table was made: clear_data removes it, and load_data makes it anew."
