@@ -59,7 +59,7 @@ class TestFindRaw:
         assert etl.find_raw("employees", "march.csv", store=store) == "employees/raw/march.csv"
 
     def test_a_missing_file_is_named_with_what_is_there_and_what_to_run(self, store: ObjectStore) -> None:
-        with pytest.raises(InvalidRawData, match=f"{RAW_KEY} does not exist.*there is: nothing.*upload_data.py --dataset employees"):
+        with pytest.raises(InvalidRawData, match=f"{RAW_KEY} does not exist.*there is: nothing.*hearth data upload --dataset employees"):
             etl.find_raw("employees", store=store)
 
         store.put(store.data_bucket, "employees/raw/march.csv", b"x")

@@ -18,6 +18,7 @@ from hearth.registry import model_files
 from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND
 from hearth.registry.tracking import DATASET, DIGEST, FAMILY, KEY, LIBRARY, Tracking
 
+_UNIQUE_KEY = "IntegrityError"  # what SQLAlchemy calls a row that is there already, in SQLite and PostgreSQL alike
 FINAL_EXPERIMENT = "optimized_models"  # the final runs of all families and data sets
 
 
@@ -188,9 +189,18 @@ class Registry(Tracking):
             return self._aliases(dataset)
 
     def set_alias(self, dataset: str, alias: str, version: str) -> None:
-        """Move an alias to a version."""
+        """Move an alias to a version.
+
+        MLflow looks whether the alias exists and then inserts it, so of two clients that set a new alias at the same time one is refused by
+        the unique key of its table. That one asks again: now the alias exists, and the last one to move it wins, as always.
+        """
         with self._connection.errors():
-            self._client.set_registered_model_alias(dataset, alias, version)
+            try:
+                self._client.set_registered_model_alias(dataset, alias, version)
+            except MlflowException as error:
+                if _UNIQUE_KEY not in str(error):
+                    raise
+                self._client.set_registered_model_alias(dataset, alias, version)
 
     def _aliases(self, dataset: str) -> dict[str, str]:
         try:
