@@ -18,7 +18,7 @@ from hearth.registry import model_files
 from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND
 from hearth.registry.tracking import DATASET, DIGEST, FAMILY, KEY, LIBRARY, Tracking
 
-_UNIQUE_KEY = "IntegrityError"  # what SQLAlchemy calls a row that is there already, in SQLite and PostgreSQL alike
+_DUPLICATE_ROW = ("IntegrityError", "UniqueViolation")  # the errors of SQLite and MySQL, and of PostgreSQL
 FINAL_EXPERIMENT = "optimized_models"  # the final runs of all families and data sets
 
 
@@ -198,7 +198,7 @@ class Registry(Tracking):
             try:
                 self._client.set_registered_model_alias(dataset, alias, version)
             except MlflowException as error:
-                if _UNIQUE_KEY not in str(error):
+                if not any(name in str(error) for name in _DUPLICATE_ROW):
                     raise
                 self._client.set_registered_model_alias(dataset, alias, version)
 
