@@ -49,7 +49,7 @@ def test_what_only_rest_knows_is_not_known_while_it_is_away(page: Page, site: Si
         for name in ("MLflow", "object store (S3)", "Valkey (Redis)", "PostgreSQL", "fake producer"):
             expect(row(page, name)).to_contain_text("unknown")
         expect(row(page, "stream worker").get_by_role("cell").last).to_have_text("ok")
-        expect(page.get_by_test_id("stAlert")).to_contain_text("Not known: MLflow, object store (S3), Valkey (Redis), PostgreSQL, fake")
+        expect(page.get_by_test_id("stAlert")).to_contain_text("Unknown: MLflow, object store (S3), Valkey (Redis), PostgreSQL, fake")
     finally:
         site.start_rest()
 

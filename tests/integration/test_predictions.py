@@ -213,7 +213,7 @@ def test_a_wrong_password_is_said_to_be_wrong(fresh_database: str) -> None:
 
 
 def test_a_store_that_was_never_migrated_says_what_to_do(fresh_database: str) -> None:
-    with PredictionStore(fresh_database) as store, pytest.raises(PredictionsUnavailable, match=r"hearth\.predictions migrate"):
+    with PredictionStore(fresh_database) as store, pytest.raises(PredictionsUnavailable, match="hearth store migrate"):
         store.recent()
 
 

@@ -58,7 +58,7 @@ def test_requests_at_the_same_time_are_never_more_than_the_limit(valkey_url: str
 def test_a_server_that_goes_is_counted_without_and_one_that_comes_back_with_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, valkey_url: str
 ) -> None:
-    monkeypatch.setattr(rates, "_AWAY_SECONDS", 0.0)
+    monkeypatch.setattr(rates, "_PAUSE_SECONDS", 0.0)
     caplog.set_level(logging.INFO, logger="hearth")
     me, what = uuid4().hex, f"requests {uuid4().hex}"
 

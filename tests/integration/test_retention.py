@@ -33,7 +33,7 @@ def ids(store: PredictionStore) -> list[str]:
 
 
 def test_what_is_older_than_a_moment_is_deleted_bit_by_bit(store: PredictionStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(retention, "_STEP_ROWS", 2)
 
     assert prune(store, NOW - timedelta(days=4, hours=12)) == 5
 

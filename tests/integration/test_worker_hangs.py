@@ -22,9 +22,6 @@ from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.support.worker_bench import Bench, record
 
 LEAVE_SECONDS = 2
-# Beyond that: to see that it is time, to wait for the thread that hangs, to give back, and for a busy machine to end a process
-MARGIN_SECONDS = 7
-SOCKET_SECONDS = 10  # after which a Valkey that says nothing is away
 GRACE_SECONDS = 30  # what supervisors wait before they kill
 BATCH_MESSAGES = 10
 ALL_ROOM = 2 * BATCH_MESSAGES + 1  # more than two batches: one is being stored, one waits to be, one is scored, and no more is read
@@ -56,11 +53,10 @@ def frozen(_: Bench, server: Server) -> Iterator[None]:
 Hang = Callable[[Bench, Server], AbstractContextManager[None]]
 
 
-def leaves_after(process: "subprocess.Popen[str]", most_seconds: float) -> None:
-    began = time.monotonic()
+def leaves_by_itself(process: "subprocess.Popen[str]") -> None:
+    """Stop the worker while a server hangs: one that waits for the server never ends."""
     process.terminate()
     assert process.wait(LIMIT_SECONDS) == 0
-    assert time.monotonic() - began < most_seconds
 
 
 def sent_at_once(bench: Bench, process: "subprocess.Popen[str]", messages: int) -> list[str]:
@@ -88,7 +84,7 @@ def test_a_worker_leaves_while_postgres_hangs_and_what_it_held_is_written_once_b
     with hang(bench, postgres):
         sent += sent_at_once(bench, process, messages)
         wait_until(lambda: bench.pending() >= held)
-        leaves_after(process, LEAVE_SECONDS + MARGIN_SECONDS)
+        leaves_by_itself(process)
         left = bench.redis.xpending_range(bench.name, "workers", "-", "+", 100)
 
     assert [one["times_delivered"] for one in left] == [0] * len(left)
@@ -133,7 +129,7 @@ def test_a_worker_leaves_while_valkey_hangs_and_comes_back_to_what_it_held(own_b
     wait_until(lambda: bench.count() > 0)
 
     with frozen(bench, valkey):
-        leaves_after(process, LEAVE_SECONDS + SOCKET_SECONDS + MARGIN_SECONDS)
+        leaves_by_itself(process)
 
     assert not bench.settled()
     with bench.working(FakeRegistry(champion="3")):
