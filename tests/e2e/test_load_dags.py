@@ -66,9 +66,15 @@ def test_batches_are_loaded_until_there_are_no_more_and_cleared_only_on_confirma
     states = run(env, {"two": {"batches": 2}, **refusals}, *steps)
 
     both = {"fetch": "success", "export": "success"}
-    assert states["two"] == {"run": "success", "tasks": both, "deferrals": 1}  # one wait between two batches
-    assert states["rest"] == {"run": "success", "tasks": both, "deferrals": 1}  # the third, and then the source says that it was the last
-    assert states["none"] == {"run": "success", "tasks": {**both, "export": "skipped"}, "deferrals": 0}  # so that no asset is updated
+    once = {"fetch": 1, "export": 1}
+    assert states["two"] == {"run": "success", "tasks": both, "tries": once, "deferrals": 1}  # one wait between two batches
+    assert states["rest"] == {"run": "success", "tasks": both, "tries": once, "deferrals": 1}  # the third; then the source has no more
+    assert states["none"] == {
+        "run": "success",
+        "tasks": {**both, "export": "skipped"},
+        "tries": once,
+        "deferrals": 0,
+    }  # no asset is updated
     assert {states[label]["tasks"]["confirm"] for label in refusals} == {"failed"}
     assert (table.count(), table.export().rows) == (3, 150)
 
