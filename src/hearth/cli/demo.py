@@ -38,7 +38,7 @@ def run_demo(checkout: Checkout, dataset: str, trials: int | None, rows: int | N
             return code
     console.print(_times_table(seconds))
     console.print(_url_table(os.environ))
-    console.print("The stack keeps running. Watch it score: hearth logs stream_worker -f    Stop it: hearth down")
+    console.print("The stack keeps running. Watch it score: ./hearth logs stream_worker -f    Stop it: ./hearth down")
     return 0
 
 
