@@ -5,7 +5,7 @@ import re
 from hearth.contracts.column_types import CategoryColumn, Column, IntegerColumn, NumberColumn
 from hearth.contracts.texts import MISSING, NUMBER, WHOLE_CODE
 
-_NUMBER, _WHOLE_CODE, _CODE = re.compile(NUMBER), re.compile(WHOLE_CODE), re.compile(r"-?[0-9]{1,18}")
+_CODE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")  # of 01 a raw file makes no 1
 
 
 def text_value(column: Column, text: str) -> object:
@@ -14,10 +14,10 @@ def text_value(column: Column, text: str) -> object:
     if cell in MISSING and not (isinstance(column, CategoryColumn) and cell in column.texts):
         return None
     if isinstance(column, NumberColumn | IntegerColumn):
-        return whole_as_int(float(cell)) if _NUMBER.fullmatch(cell) else cell
+        return whole_as_int(float(cell)) if NUMBER.fullmatch(cell) else cell
     if isinstance(column, CategoryColumn) and column.holds_numbers:
-        code = _WHOLE_CODE.sub(r"\1", cell)
-        return int(code) if _CODE.fullmatch(code) else cell
+        match = WHOLE_CODE.fullmatch(cell)
+        return int(match[1]) if match and _CODE.fullmatch(match[1]) else cell
     return cell
 
 
