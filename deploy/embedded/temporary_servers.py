@@ -19,11 +19,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from deploy.embedded import health, objectstore
-from deploy.embedded.launcher import GRPC_OFFSET, HIGHEST_PORT
+from deploy.embedded.launcher import GRPC_OFFSET
 
 ROOT = Path(__file__).parents[2]
 EMBEDDED_PYTHON = ROOT / ".venvs/embedded/bin/python"
 MLFLOW_PYTHON = ROOT / ".venvs/mlflow/bin/python"
+# Between the defaults of Hearth's settings. With 10000 added they are still below the ports that Linux gives to outgoing connections
+# (from 32768), one of which can be taken before the server listens on it.
+_FREE_PORTS = range(16_400, 22_400)
+_RETURNED_PORTS: set[int] = set()
 _START_ATTEMPTS = 3  # a free port can be taken by another process before the server has it
 _STOP_SECONDS = 20.0
 _LOG_LINES = 30
@@ -264,18 +268,19 @@ def free_port() -> int:
 
 
 def free_ports(count: int, *, with_grpc: bool = False) -> list[int]:
-    """Return different free ports; `with_grpc` requires that the gRPC port, 10000 above, is free too."""
+    """Return different free ports that no call in this process returned before; `with_grpc`: the gRPC port, 10000 above, is free too."""
     with contextlib.ExitStack() as held:
         ports: list[int] = []
         while len(ports) < count:
-            port = held.enter_context(_bound(0)).getsockname()[1]
-            if with_grpc:
-                if port + GRPC_OFFSET > HIGHEST_PORT:
-                    continue
-                try:
-                    held.enter_context(_bound(port + GRPC_OFFSET))
-                except OSError:
-                    continue
+            port = secrets.choice(_FREE_PORTS)  # by chance, so that processes side by side rarely try the same one
+            if port in _RETURNED_PORTS:
+                continue
+            try:
+                for number in (port, port + GRPC_OFFSET) if with_grpc else (port,):
+                    held.enter_context(_bound(number))
+            except OSError:
+                continue
+            _RETURNED_PORTS.add(port)
             ports.append(port)
         return ports
 

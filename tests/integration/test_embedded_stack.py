@@ -14,17 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.embedded import health, objectstore
+from deploy.embedded import health, objectstore, ports
 from deploy.embedded.temporary_servers import ROOT, free_ports
 
 NOBODY = 65534
 STORES = ("postgres", "valkey", "minio")
 AIRFLOW = ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
-PORT_SETTINGS = [
-    *("HEARTH_POSTGRES_PORT", "HEARTH_REDIS_PORT", "HEARTH_MLFLOW_PORT", "HEARTH_AIRFLOW_PORT", "HEARTH_API_PORT", "HEARTH_GRPC_PORT"),
-    "HEARTH_PAGE_PORT",
-    *("HEARTH_S3_PORT", "HEARTH_S3_FILER_PORT", "HEARTH_S3_MASTER_PORT", "HEARTH_S3_VOLUME_PORT", "HEARTH_S3_ADMIN_PORT"),
-]
+PORT_SETTINGS = list(dict.fromkeys(port.setting for port in ports.PORTS))
 
 
 @dataclass(frozen=True)
@@ -75,16 +71,16 @@ def _checkout(root: Path, user: tuple[str, ...]) -> Iterator[Checkout]:
         shutil.copy(ROOT / name, root / name)
     (root / ".venvs").symlink_to(ROOT / ".venvs")
     (root / "airflow/dags").mkdir(parents=True)
-    ports = dict(zip(PORT_SETTINGS, free_ports(len(PORT_SETTINGS), with_grpc=True), strict=True))
-    (root / ".env.local").write_text("".join(f"{name}={port}\n" for name, port in ports.items()), encoding="utf-8")
-    made = Checkout(root, ports, user)
+    numbers = dict(zip(PORT_SETTINGS, free_ports(len(PORT_SETTINGS), with_grpc=True), strict=True))
+    (root / ".env.local").write_text("".join(f"{name}={number}\n" for name, number in numbers.items()), encoding="utf-8")
+    made = Checkout(root, numbers, user)
     try:
         yield made
     finally:
         made.stack("down")
         for process in made.processes():  # what a failed test shows must not stay
             process.kill()
-        for path in objectstore.stale_sockets(ports.values()):
+        for path in objectstore.stale_sockets(numbers.values()):
             path.unlink()
 
 

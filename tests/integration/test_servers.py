@@ -1,5 +1,6 @@
 """The servers that other tests stand on."""
 
+import re
 import socket
 import subprocess
 from pathlib import Path
@@ -9,6 +10,8 @@ import boto3
 import pytest
 
 from deploy.embedded import health, temporary_servers
+from deploy.embedded.launcher import GRPC_OFFSET
+from deploy.embedded.temporary_servers import ROOT
 
 
 def test_a_fresh_database_is_empty_and_not_the_one_of_another_test(fresh_database: str, postgres_url: str) -> None:
@@ -71,3 +74,14 @@ def test_without_the_environment_the_error_says_how_to_make_it(monkeypatch: pyte
 
     with pytest.raises(temporary_servers.ServerStartError, match="make setup"), temporary_servers.valkey():
         pass
+
+
+def test_free_ports_are_no_port_of_the_stack_and_none_that_an_outgoing_connection_may_take() -> None:
+    defaults = {int(number) for number in re.findall(r"^HEARTH_\w*PORT=(\d+)$", (ROOT / ".env").read_text(encoding="utf-8"), re.MULTILINE)}
+
+    found = temporary_servers.free_ports(200, with_grpc=True)
+
+    assert len(defaults) > 10
+    assert len(set(found)) == 200
+    assert not defaults & set(found)
+    assert max(found) + GRPC_OFFSET < 32_768
