@@ -17,6 +17,7 @@ from mlflow.protos.databricks_pb2 import (
     RESOURCE_ALREADY_EXISTS,
     RESOURCE_DOES_NOT_EXIST,
     TEMPORARILY_UNAVAILABLE,
+    UNAUTHENTICATED,
     ErrorCode,
 )
 from mlflow.utils.credentials import get_default_host_creds
@@ -26,6 +27,7 @@ from hearth.errors import RegistryError, RegistryUnavailable
 
 ALREADY_EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
 NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+_NO_LOGIN = ErrorCode.Name(UNAUTHENTICATED)
 _SERVER_FAILED = {ErrorCode.Name(INTERNAL_ERROR), ErrorCode.Name(TEMPORARILY_UNAVAILABLE)}
 
 # MLflow's own variables: with its defaults a call to a server that does not answer takes four minutes to fail. The environment overrides.
@@ -43,11 +45,13 @@ _CLIENT_REASON = re.compile(r"\('([\w ]+)'\)")
 
 
 class Connection:
-    """One MLflow server. Making a connection sends no request; it sets MLflow's variables for timeouts unless they are set."""
+    """One MLflow server. Making a connection sends no request; it sets MLflow's variables of a login, and of timeouts unless set."""
 
-    def __init__(self, tracking_uri: str) -> None:
+    def __init__(self, tracking_uri: str, *, user: str = "", password: str = "") -> None:
         for name, value in _TIMEOUTS.items():
             os.environ.setdefault(name, value)
+        if password:
+            os.environ |= {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
         self.uri = tracking_uri
         self.client = MlflowClient(tracking_uri, tracking_uri)
 
@@ -57,6 +61,10 @@ class Connection:
         try:
             yield
         except MlflowException as error:
+            if error.error_code == _NO_LOGIN:
+                raise RegistryError(
+                    f"MLflow at {self.uri} refused the login: check HEARTH_MLFLOW_USER and HEARTH_MLFLOW_PASSWORD, which it started with."
+                ) from error
             if error.error_code not in _SERVER_FAILED:
                 raise RegistryError(f"MLflow at {self.uri} refused a request ({error.error_code}): {error}") from error
             raise self._unavailable(error) from error

@@ -39,8 +39,8 @@ class Tracking:
     Every method raises RegistryUnavailable if MLflow does not answer, and RegistryError if it refuses. Threads may share one.
     """
 
-    def __init__(self, tracking_uri: str, *, revision: str = "") -> None:
-        self._connection = Connection(tracking_uri)
+    def __init__(self, tracking_uri: str, *, revision: str = "", user: str = "", password: str = "") -> None:
+        self._connection = Connection(tracking_uri, user=user, password=password)
         self._client = self._connection.client
         self._revision = revision
 
@@ -48,7 +48,12 @@ class Tracking:
     def from_settings(cls, settings: RegistrySettings | None = None) -> Self:
         """Make the one of the environment; sends no request."""
         settings = settings or RegistrySettings()
-        return cls(settings.mlflow_tracking_uri, revision=settings.git_revision)
+        return cls(
+            settings.mlflow_tracking_uri,
+            revision=settings.git_revision,
+            user=settings.mlflow_user,
+            password=settings.mlflow_password.get_secret_value(),
+        )
 
     def ping(self, seconds: float) -> None:
         """Return if MLflow answers within `seconds`."""
