@@ -21,9 +21,30 @@ _CAPABILITY = "+dac_override"
 _SECUREBITS = "+no_setuid_fixup"  # else access(), with which initdb looks for postgres, does not count the capability
 # A laptop's worth of memory. fsync stays on: a model registry is worth a slower disk.
 _SERVER_SETTINGS = {"max_connections": "100", "shared_buffers": "64MB", "unix_socket_directories": "", "log_min_messages": "warning"}
-_CREATE_MISSING_DATABASES = r"""
-SELECT format('CREATE DATABASE %I', name) FROM unnest(string_to_array(:'names', E'\n')) AS name
-WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = name) \gexec
+_CREATE_MISSING_DATABASE = r"""
+SELECT format('CREATE DATABASE %I', :'name') WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
+"""
+# A user of the database's name owns it and all that is in it, also what an earlier version made as the superuser, and may use no other.
+_CREATE_OWNER = r"""
+\getenv password HEARTH_OWNER_PASSWORD
+SELECT format('CREATE ROLE %I LOGIN', :'name') WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'name') \gexec
+SELECT format('ALTER ROLE %I NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD %L', :'name', :'password') \gexec
+SELECT format('ALTER DATABASE %I OWNER TO %I', :'name', :'name') \gexec
+SELECT format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', :'name') \gexec
+\connect :"name"
+CREATE TEMPORARY VIEW foreign_objects AS
+SELECT c.relkind, n.nspname AS schema, c.relname AS name,
+    EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('a', 'i')) AS belongs_to_a_table
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname !~ '^(pg_|information_schema)' AND c.relowner <> (SELECT oid FROM pg_roles WHERE rolname = current_database());
+SELECT format('ALTER TABLE %I.%I OWNER TO %I', schema, name, current_database())
+FROM foreign_objects WHERE relkind IN ('r', 'p', 'v', 'm') \gexec
+SELECT format('ALTER SEQUENCE %I.%I OWNER TO %I', schema, name, current_database())
+FROM foreign_objects WHERE relkind = 'S' AND NOT belongs_to_a_table \gexec
+SELECT format('ALTER TYPE %I.%I OWNER TO %I', n.nspname, t.typname, current_database())
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+WHERE t.typtype = 'e' AND n.nspname !~ '^(pg_|information_schema)'
+    AND t.typowner <> (SELECT oid FROM pg_roles WHERE rolname = current_database()) \gexec
 """
 
 
@@ -71,12 +92,20 @@ def initialise(data: Path) -> None:
 
 
 def create_databases(names: list[str]) -> None:
-    """Create the missing databases in the running server."""
+    """Create the missing databases in the running server.
+
+    Where HEARTH_POSTGRES_<NAME>_PASSWORD is set, a user of the database's name and with this password is made its owner.
+    """
     port = str(port_setting("HEARTH_POSTGRES_PORT"))
     address = ["-h", "127.0.0.1", "-p", port, "-U", setting("HEARTH_POSTGRES_USER"), "-d", "postgres"]
-    options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set=names=" + "\n".join(names)]
     environment = {**os.environ, "PGPASSWORD": setting("HEARTH_POSTGRES_PASSWORD")}
-    subprocess.run([binaries() / "psql", *address, *options], input=_CREATE_MISSING_DATABASES, text=True, env=environment, check=True)
+    for name in names:
+        options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--set=name={name}"]
+        script = _CREATE_MISSING_DATABASE
+        if password := os.environ.get(f"HEARTH_POSTGRES_{name.upper()}_PASSWORD"):
+            environment["HEARTH_OWNER_PASSWORD"] = password
+            script += _CREATE_OWNER
+        subprocess.run([binaries() / "psql", *address, *options], input=script, text=True, env=environment, check=True)
 
 
 def main() -> None:

@@ -91,3 +91,22 @@ def test_a_store_that_is_away_ends_nobody() -> None:
     with Away("postgresql://nowhere.invalid/none") as away, Retention(away, 1) as running:
         assert asked.wait(30)
         assert running._thread.is_alive()
+
+
+def test_a_table_that_grows_is_warned_of_at_each_doubling(store: PredictionStore, caplog: pytest.LogCaptureFixture) -> None:
+    size = store.size()
+    assert size > 10_000
+    running = Retention(store, 30, size / 1e9 / 1.5)
+    for _ in range(3):
+        running._watch_size()
+    [warning] = caplog.messages
+    assert "are kept for 30 days: set HEARTH_PREDICTIONS_KEEP_DAYS" in warning
+    store.put([prediction(number, timedelta()) for number in range(100, 5_000)])
+    running._watch_size()
+    assert len(caplog.messages) == 2
+
+
+def test_a_small_table_is_not_warned_of(store: PredictionStore, caplog: pytest.LogCaptureFixture) -> None:
+    for limit in (1.0, 0.0):
+        Retention(store, 30, limit)._watch_size()
+    assert not caplog.messages

@@ -14,7 +14,7 @@ from hearth.streaming.dead_letters import DeadLetters
 from hearth.streaming.messages import encode
 from tests.support.models import FakeRegistry
 from tests.support.waiting import wait_until
-from tests.support.worker_bench import Bench, record
+from tests.support.worker_bench import CONTRACT, Bench, record
 
 
 def test_each_record_is_stored_under_its_message_and_row_with_the_version_that_scored_it(bench: Bench) -> None:
@@ -80,6 +80,26 @@ def test_a_bad_record_costs_no_good_one_beside_it(bench: Bench) -> None:
     assert "row 2" in letter["reason"]
     assert json.loads(letter["original.records"])[1]["Gender"] == "nobody"
     assert bench.settled()
+
+
+def test_a_personal_value_is_scored_but_neither_stored_nor_in_a_letter_nor_in_a_log_line(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    columns = {name: column.model_copy(update={"personal": name == "Gender"}) for name, column in CONTRACT.columns.items()}
+    good, bad = bench.send(record(5)), bench.send(record(Gender="very-personal"))
+
+    with bench.working(FakeRegistry(champion="3"), contract=CONTRACT.model_copy(update={"columns": columns})):
+        wait_until(lambda: bench.settled() and bench.count() == 1)
+
+    [stored] = bench.stored()
+    assert (stored.message_id, stored.label) == (good, "High")
+    assert stored.record == {name: value for name, value in record(5).items() if name != "Gender"}
+    [letter] = bench.dead()
+    assert letter["message_id"] == bad
+    assert "'Gender': got '(personal, not shown)', expected one of 'Female', 'Male'" in letter["reason"]
+    assert "very-personal" not in str(letter) + caplog.text
+    assert json.loads(letter["original.records"])[0].keys() == record().keys() - {"Gender"}
 
 
 def test_a_message_with_a_field_that_is_there_twice_is_a_dead_letter_that_names_it_and_holds_both_values(bench: Bench) -> None:

@@ -13,6 +13,7 @@ from uuid import uuid4
 import psycopg
 from redis import Redis
 
+from hearth.contracts import Contract
 from hearth.predictions import Prediction, PredictionStore
 from hearth.settings import WorkerSettings
 from hearth.streaming.client import StreamWriter
@@ -82,7 +83,9 @@ class Bench:
         return WorkerSettings(_env_file=None, **(values | changes))
 
     @contextmanager
-    def working(self, shelf: FakeRegistry, store: Any = None, reports: Reports | None = None, **changes: Any) -> Iterator[None]:
+    def working(
+        self, shelf: FakeRegistry, store: Any = None, reports: Reports | None = None, contract: Contract = CONTRACT, **changes: Any
+    ) -> Iterator[None]:
         """Run a worker in a thread; its models are loaded before it starts. What ends it is raised here."""
         settings, stop = self.settings(**changes), threading.Event()
         failed: list[BaseException] = []
@@ -96,7 +99,7 @@ class Bench:
                 stream=stream,
                 store=store or own_store,
                 models=models,
-                contracts={"employees": CONTRACT},
+                contracts={"employees": contract},
                 settings=settings,
                 retrier=Retrier(stop),
                 reports=reports,

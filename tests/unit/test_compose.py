@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 ENV = read_values(ROOT / ".env")
 STORES = {path.stem: path for path in (ROOT / "dockerfiles/object-store").glob("*.yaml")}
 DOCKERFILES = sorted((ROOT / "dockerfiles").glob("*/Dockerfile"))
-THIRD_PARTY = ("postgres", "mysql", "valkey", "minio")
+THIRD_PARTY = ("postgres", "mysql", "valkey", "minio", "proxy")
 VARIABLE = re.compile(r"\$\{(\w+)(:\?|:-[^${}]*)?\}")  # the inner one, where one is the default of another
 
 
@@ -87,7 +87,7 @@ def test_every_container_is_confined(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["read_only"] is True
-    assert set(service.get("cap_add", [])) <= ({"DAC_OVERRIDE"} if name == "minio" else set())
+    assert set(service.get("cap_add", [])) <= {"minio": {"DAC_OVERRIDE"}, "proxy": {"NET_BIND_SERVICE"}}.get(name, set())
     assert not service.get("privileged")
     assert service["logging"]["options"]["max-size"]
 

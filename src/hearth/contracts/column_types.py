@@ -33,9 +33,16 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+HIDDEN = "(personal, not shown)"
+"""What stands for a value of a personal column, and for what may hold one, where people look for errors."""
+
+
 class _Column(Part):
+    """`personal` columns say something about a person: their values are in no error, log line, dead letter or stored prediction."""
+
     description: str = Field(min_length=1)
     nullable: bool = False
+    personal: bool = False
 
 
 class IdentifierColumn(_Column):

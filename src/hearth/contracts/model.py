@@ -216,6 +216,11 @@ class Contract(Part):
         return {name: column for name, column in self.columns.items() if name not in left_out}
 
     @property
+    def personal_columns(self) -> frozenset[str]:
+        """Names of the columns whose values stay out of errors, log lines, dead letters and stored predictions."""
+        return frozenset(name for name, column in self.columns.items() if column.personal)
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the columns that a model sees, in contract order."""
         return tuple(self.feature_columns)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, create_model
 
-from hearth.contracts.column_types import CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, field_name
+from hearth.contracts.column_types import HIDDEN, CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, field_name
 from hearth.contracts.model import Contract
 from hearth.contracts.rules import InvalidValue, Rule, rule_of, rules_of
 from hearth.errors import InvalidRecords, Problem
@@ -50,17 +50,19 @@ def split_records(contract: Contract, records: Sequence[object]) -> tuple[dict[i
     Returns:
         The features of each good record, by its row number, and one problem for each bad value, missing or unknown column of the others.
     """
-    rules, names = rules_of(contract), contract.feature_names
+    rules, names, personal = rules_of(contract), contract.feature_names, contract.personal_columns
     unknown = f"no such column; {contract.name!r} has: {', '.join(contract.columns)}"
     good: dict[int, dict[str, object]] = {}
     problems: list[Problem] = []
     for row, record in enumerate(records):
         if not isinstance(record, Mapping):
-            problems.append(Problem(row, "", record, f"an object with the columns of {contract.name!r}"))
+            problems.append(Problem(row, "", HIDDEN if personal else record, f"an object with the columns of {contract.name!r}"))
         elif mistakes := _mistakes(rules, record, names):
             for name in mistakes:
                 expected = _expected(contract.columns[name], is_missing=name not in record) if name in rules else unknown
-                problems.append(Problem(row, str(name), record.get(name), expected))
+                # A column that the contract does not have may be a personal one under another name
+                is_hidden = name in personal or (personal and name not in rules)
+                problems.append(Problem(row, str(name), HIDDEN if is_hidden else record.get(name), expected))
         else:
             good[row] = {name: record.get(name) for name in names}
     return good, problems

@@ -22,7 +22,7 @@ from itertools import cycle
 
 import numpy as np
 
-from hearth.contracts.column_types import CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, NumberColumn
+from hearth.contracts.column_types import HIDDEN, CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, NumberColumn
 from hearth.contracts.model import Contract
 from hearth.contracts.texts import ISO_DAY, MISSING, NUMBER, WHOLE_CODE, abridge
 
@@ -64,7 +64,10 @@ class Rule(ABC):
 
     def refusal(self, name: str, value: object) -> str:
         """Return why a cell of a file is refused; None is a missing value."""
-        actual = "it is missing" if value is None or (isinstance(value, str) and self.means_missing(value)) else f"got {abridge(value)}"
+        if value is None or (isinstance(value, str) and self.means_missing(value)):
+            actual = "it is missing"
+        else:
+            actual = f"got {HIDDEN if self._column.personal else abridge(value)}"
         return f"{name}: {actual}, expected {self._column.expected}{' or nothing' if self._column.nullable else ''}"
 
 

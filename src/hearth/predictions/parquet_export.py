@@ -16,6 +16,7 @@ from pydantic_core import to_json
 from hearth.contracts import CategoryColumn, Column, Contract, IntegerColumn
 from hearth.errors import InvalidRecords, Problem
 from hearth.predictions.prediction import Prediction
+from hearth.predictions.recorded_columns import recorded_columns
 
 GROUP_ROWS = 20_000
 _MOMENT = pa.timestamp("us", tz="UTC")
@@ -69,7 +70,7 @@ def write_parquet(predictions: Iterable[Prediction], path: Path, contract: Contr
 def _dataset_fields(contract: Contract) -> list[_Field]:
     classes = enumerate(contract.target.classes)
     fields = [_Field(f"probability.{label}", pa.float64(), _nth(position)) for position, label in classes]
-    return fields + [_Field(f"record.{name}", _type(column), _cell(name), column) for name, column in contract.feature_columns.items()]
+    return fields + [_Field(f"record.{name}", _type(column), _cell(name), column) for name, column in recorded_columns(contract).items()]
 
 
 def _nth(position: int) -> Callable[[Prediction], object]:

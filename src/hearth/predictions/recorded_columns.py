@@ -6,5 +6,5 @@ from hearth.contracts import Column, Contract
 
 
 def recorded_columns(contract: Contract) -> Mapping[str, Column]:
-    """Return the features of a contract. Columns that it drops, which may be personal, and the target are not stored."""
-    return contract.feature_columns
+    """Return the features of a contract that are not personal. Columns that it drops and the target are not stored either."""
+    return {name: column for name, column in contract.feature_columns.items() if not column.personal}

@@ -173,6 +173,16 @@ class PredictionStore:
             (is_locked,) = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [_DELETE_LOCK]).fetchone() or (False,)
             return connection.execute(_DELETE_OLDEST, {"moment": moment, "rows": rows}).rowcount if is_locked else 0
 
+    def size(self) -> int:
+        """Return the bytes of the table and its indexes.
+
+        Raises:
+            PredictionsUnavailable: the store does not answer.
+        """
+        with self._connection() as connection:
+            (size,) = connection.execute("SELECT pg_total_relation_size('predictions')").fetchone() or (0,)
+            return int(size)
+
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection]:
         try:

@@ -70,7 +70,7 @@ def read_records(entry: Entry) -> Sequence[object]:
         return [_json(fields, b"record")]
     records = _json(fields, b"records")
     if not isinstance(records, list) or not records:
-        raise InvalidMessage(f"'records' must be a list of at least one record, got {fields[b'records'][:_EXCERPT_LENGTH]!r}")
+        raise InvalidMessage(f"'records' must be a list of at least one record, got {_described(records)}")
     return records
 
 
@@ -111,7 +111,20 @@ def _json(fields: Fields, name: bytes) -> object:
     try:
         return from_json(fields[name], allow_inf_nan=True)
     except ValueError as error:
-        raise InvalidMessage(f"{name.decode()!r} is not JSON: {error}; got {fields[name][:_EXCERPT_LENGTH]!r}") from error
+        raise InvalidMessage(f"{name.decode()!r}, of {len(fields[name])} bytes, is not JSON: {error}") from error
+
+
+def _described(value: object) -> str:
+    """Return what a value is without its content, which may be personal; the letter of the message holds the content."""
+    names: dict[type, str] = {
+        dict: "an object",
+        list: "an empty list",
+        str: "a text",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+    }
+    return names.get(type(value), "null")
 
 
 def _field_names(fields: Fields) -> str:

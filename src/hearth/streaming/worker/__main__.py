@@ -73,7 +73,7 @@ def _run(settings: WorkerSettings, retrier: Retrier) -> None:
         retrier.call(lambda: migrate(url))
         with (
             ModelFollower(Registry.from_settings(settings), contracts, settings.alias_poll_seconds) as models,
-            Retention(store, settings.predictions_keep_days),
+            Retention(store, settings.predictions_keep_days, settings.predictions_warn_gigabytes),
         ):
             register_model_metrics(registry, models.status)
             logger.info("consumer %s of group %s scores the stream %s", consumer, group, name)

@@ -6,6 +6,7 @@ A message is read at least once and its predictions are stored exactly once: the
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from hearth.contracts import Contract
@@ -19,6 +20,7 @@ from hearth.streaming.messages import max_records
 from hearth.streaming.retrying import Retrier, Stopped
 from hearth.streaming.worker import scoring
 from hearth.streaming.worker.committer import Committer, ScoredBatch
+from hearth.streaming.worker.personal_values import PersonalValues
 from hearth.streaming.worker.recovery import Recovery
 from hearth.streaming.worker.reports import Reports
 
@@ -46,6 +48,7 @@ class Worker:
     ) -> None:
         self._stream, self._models, self._contracts = stream, models, contracts
         self._settings, self._retrier = settings, retrier
+        self._personal = PersonalValues(contracts.values())
         self._reports = reports or Reports()
         self._reports.watch(retrier)
         self._committer = Committer(stream, store, retrier, self._reports.count_batch)
@@ -149,6 +152,7 @@ class Worker:
         return ScoredBatch(finished, groups, lines, letters, began)
 
     def _hand_over(self, batch: ScoredBatch) -> None:
+        batch = replace(batch, letters=self._personal.hide(batch.letters))
         while not self._committer.offer(batch, _UPKEEP_SECONDS):
             self._keep_alive()
 
