@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from deploy.compose import make_secrets
 from deploy.embedded import health, objectstore, ports
 from deploy.embedded.temporary_servers import ROOT, free_ports
 
@@ -67,7 +68,7 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
 @contextlib.contextmanager
 def _checkout(root: Path, user: tuple[str, ...]) -> Iterator[Checkout]:
     shutil.copytree(ROOT / "deploy/embedded", root / "deploy/embedded")
-    for name in (".env", "supervisord.conf", "deploy/health.py"):
+    for name in (".env", "supervisord.conf", "deploy/health.py", "deploy/mlflow_server.py", "deploy/secrets_check.py"):
         shutil.copy(ROOT / name, root / name)
     (root / ".venvs").symlink_to(ROOT / ".venvs")
     (root / "airflow/dags").mkdir(parents=True)
@@ -215,6 +216,31 @@ def test_settings_that_changed_under_a_running_stack_are_refused_by_name(checkou
 
     assert answer.returncode == 1
     assert "HEARTH_POSTGRES_USER" in answer.stderr
+
+
+def test_production_starts_nothing_with_laptop_secrets_or_without_logins(checkout: Checkout) -> None:
+    answer = checkout.stack("up", "valkey", HEARTH_ENVIRONMENT="production")
+
+    assert answer.returncode == 1
+    for part in ("still hold a laptop value", "HEARTH_S3_SECRET_KEY", "ask nobody for a login", "valkey (HEARTH_REDIS_PASSWORD)"):
+        assert part in answer.stderr
+    assert checkout.processes() == []
+
+
+def test_production_starts_with_the_secrets_that_the_program_for_them_writes(checkout: Checkout) -> None:
+    make_secrets.write(checkout.root / ".env.local", make_secrets.missing_secrets(make_secrets.read_values(ROOT / ".env"), {}))
+    production = {"HEARTH_ENVIRONMENT": "production", "HEARTH_API_REQUIRE_KEY": "true", "HEARTH_ALLOW_WITHOUT_LOGIN": "page"}
+
+    answer = checkout.stack("up", *STORES, "mlflow", **production)
+
+    assert answer.returncode == 0, answer.stderr
+    local = make_secrets.read_values(checkout.root / ".env.local")
+    redis, mlflow = checkout.ports["HEARTH_REDIS_PORT"], f"http://127.0.0.1:{checkout.ports['HEARTH_MLFLOW_PORT']}"
+    assert ask_valkey(redis, b"GET greeting").startswith(b"-NOAUTH")
+    assert health.valkey_answers(redis, local["HEARTH_REDIS_PASSWORD"])
+    login = {"HEARTH_MLFLOW_USER": "hearth", "HEARTH_MLFLOW_PASSWORD": local["HEARTH_MLFLOW_PASSWORD"]}
+    assert health.mlflow_ok(mlflow, login)
+    assert not health.mlflow_ok(mlflow, {})
 
 
 def test_status_and_other_programs_know_the_settings_that_the_stack_was_started_with(checkout: Checkout) -> None:
