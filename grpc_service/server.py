@@ -22,7 +22,7 @@ from grpc_service.metrics import Calls
 from grpc_service.servicer import PredictionServicer
 from grpc_service.v1.prediction_pb2_grpc import add_PredictionServicer_to_server
 from grpc_service.v2.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
-from hearth.contracts import Contract, list_contracts
+from hearth.contracts import Contract, usable_contracts
 from hearth.errors import HearthError, InvalidSettings
 from hearth.logs import configure_logging
 from hearth.registry import Registry
@@ -88,7 +88,7 @@ async def _serve(settings: GrpcSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with freeze_after_import():
-        contracts = {contract.name: contract for contract in list_contracts(settings.data_dir)}
+        contracts = {contract.name: contract for contract in usable_contracts(settings.data_dir)}
         models = ModelFollower(Registry.from_settings(settings), contracts, settings.alias_poll_seconds)
     async with running_server(settings, contracts, models) as port:
         _LOGGER.info("listening on %s:%d", settings.grpc_host, port)

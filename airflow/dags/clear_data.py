@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, task
 from pendulum import datetime
 
-from hearth.contracts import Contract, list_contracts
+from hearth.contracts import Contract, usable_contracts
 from hearth.contracts.airflow_names import CLEAR, dag_id
 from hearth.contracts.model import BatchSource
 from task_defaults import task_defaults
@@ -54,6 +54,6 @@ def clear_dag(contract: Contract, source: BatchSource) -> DAG:
     return dag
 
 
-for _contract in list_contracts():
+for _contract in usable_contracts():
     if isinstance(_contract.source, BatchSource):
         globals()[f"{_contract.name}_clear"] = clear_dag(_contract, _contract.source)

@@ -11,7 +11,7 @@ from airflow.sdk import DAG, Param, task
 from pendulum import datetime
 
 from assets import later_trials, processed_asset, raw_asset, requested_trials
-from hearth.contracts import Contract, list_contracts
+from hearth.contracts import Contract, usable_contracts
 from hearth.contracts.airflow_names import ETL, dag_id
 from hearth.contracts.model import BatchSource
 from task_defaults import task_defaults
@@ -88,5 +88,5 @@ def etl_dag(contract: Contract) -> DAG:
     return dag
 
 
-for _contract in list_contracts():
+for _contract in usable_contracts():
     globals()[f"{_contract.name}_etl"] = etl_dag(_contract)

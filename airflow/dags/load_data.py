@@ -12,7 +12,7 @@ from pendulum import datetime, duration
 
 from assets import later_trials, raw_asset
 from batches import FetchBatches
-from hearth.contracts import Contract, list_contracts
+from hearth.contracts import Contract, usable_contracts
 from hearth.contracts.airflow_names import LOAD, dag_id
 from hearth.contracts.model import BatchSource
 from hearth.settings import LoadSettings
@@ -73,6 +73,6 @@ def load_dag(contract: Contract, settings: LoadSettings) -> DAG:
     return dag
 
 
-for _contract in list_contracts():
+for _contract in usable_contracts():
     if isinstance(_contract.source, BatchSource):
         globals()[f"{_contract.name}_load"] = load_dag(_contract, LoadSettings())

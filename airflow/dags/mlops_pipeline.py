@@ -19,9 +19,9 @@ from airflow.sdk import DAG, Param, Variable, task
 from pendulum import datetime
 
 from assets import model_asset
-from hearth.contracts import Contract, list_contracts, load_contract
+from hearth.contracts import Contract, load_contract
 from hearth.contracts.airflow_names import PIPELINE, dag_id, variable_name
-from hearth.modelling.families import catalogued_families
+from hearth.modelling.families import trainable_contracts
 from task_defaults import task_defaults
 
 MODEL_PARAMS = Path(__file__).parents[1] / "config" / "model_params.yaml"
@@ -159,7 +159,7 @@ def pipeline_dag(contract: Contract) -> DAG:
     ) as dag:
         digest = preprocess_data(dataset, extract_data(dataset))
         judged = []
-        for family in catalogued_families(contract):
+        for family in contract.families:
             trained = train.override(task_id=f"train_{family}")(dataset, family, digest)
             judged.append(evaluate.override(task_id=f"evaluate_{family}")(dataset, trained))
         tuned = tune_best_model(dataset, select_best_model(dataset, judged))
@@ -169,6 +169,6 @@ def pipeline_dag(contract: Contract) -> DAG:
     return dag
 
 
-for _contract in list_contracts():
+for _contract in trainable_contracts():
     if "best_family" in _contract.trainings:
         globals()[f"{_contract.name}_pipeline"] = pipeline_dag(_contract)

@@ -11,9 +11,9 @@ from airflow.sdk import DAG, Param, task
 from pendulum import datetime
 
 from assets import MOST_TRIALS, model_asset, processed_asset, requested_trials
-from hearth.contracts import Contract, list_contracts
+from hearth.contracts import Contract
 from hearth.contracts.airflow_names import TRAIN, dag_id
-from hearth.modelling.families import catalogued_families
+from hearth.modelling.families import trainable_contracts
 from task_defaults import task_defaults
 
 if TYPE_CHECKING:
@@ -71,6 +71,6 @@ def training_dag(contract: Contract, family: str) -> DAG:
     return dag
 
 
-for _contract in list_contracts():
-    for _family in catalogued_families(_contract) if "each_family" in _contract.trainings else ():
+for _contract in trainable_contracts():
+    for _family in _contract.families if "each_family" in _contract.trainings else ():
         globals()[f"{_contract.name}_{_family}"] = training_dag(_contract, _family)

@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
-from hearth.contracts import Contract, list_contracts
+from hearth.contracts import Contract, usable_contracts
 from hearth.errors import UnknownDataset
 from hearth.registry import Registry
 from hearth.serving.access import Access
@@ -54,9 +54,10 @@ def create_app(
 
     Raises:
         UnknownDataset: if the default data set has no contract.
+        InvalidContract: if the contract of the default data set has a mistake; other data sets with one are left out.
     """
     settings = settings or ApiSettings()
-    contracts = {contract.name: contract for contract in list_contracts(settings.data_dir)}
+    contracts = {contract.name: contract for contract in usable_contracts(settings.data_dir, settings.api_default_dataset)}
     if settings.api_default_dataset not in contracts:
         raise UnknownDataset(settings.api_default_dataset, sorted(contracts))
     source = registry or Registry.from_settings(settings)

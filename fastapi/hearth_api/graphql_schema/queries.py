@@ -69,7 +69,9 @@ async def registered_versions(info: Info, dataset: str | None = None) -> list[ty
 
 
 def model_info(info: Info, model: Model = CHAMPION, dataset: str | None = None) -> types.ModelInfo:
-    return builders.model_of(rest.model_info(info.context.service, dataset, model))
+    service = info.context.service
+    described = rest.model_info(service, dataset, model)
+    return builders.model_of(described, service.contracts[described.dataset])
 
 
 async def predictions(  # noqa: PLR0913, PLR0917 - filters

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, create_model
 
-from hearth.contracts.column_types import CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, field_name
+from hearth.contracts.column_types import CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn
 from hearth.contracts.model import Contract
+from hearth.contracts.names import field_name, type_name
 from hearth.contracts.rules import InvalidValue, Rule, rule_of, rules_of
 from hearth.errors import InvalidRecords, Problem
 
@@ -40,8 +41,7 @@ def record_model(contract: Contract) -> type[BaseModel]:
     """Derive the pydantic model of one record; fields are found by their column name."""
     features = contract.feature_columns
     columns = tuple((name, column, name in features) for name, column in contract.columns.items())
-    title = "".join(part.capitalize() for part in contract.name.split("_"))
-    return _model(f"{title}Record", columns)
+    return _model(f"{type_name(contract.name)}Record", columns)
 
 
 def split_records(contract: Contract, records: Sequence[object]) -> tuple[dict[int, dict[str, object]], list[Problem]]:

@@ -16,6 +16,7 @@ from hearth.contracts import Contract, load_contract
 from hearth.contracts.airflow_names import LOAD, dag_id
 from hearth.contracts.loading import contract_path
 from hearth.contracts.model import BatchSource
+from hearth.contracts.names import metric_name
 from hearth.data import csv_validation, processed
 from hearth.data.cleaning import Cleaned, Split, clean, digest, split
 from hearth.data.processed import Manifest, Published
@@ -69,10 +70,10 @@ class EtlReport:
             "missing_after": sum(self.missing_after.values()),
         }
         metrics |= {f"dropped/{reason}": count for reason, count in self.dropped.items()}
-        metrics |= {f"missing_before/{name}": count for name, count in self.missing_before.items()}
-        metrics |= {f"missing_after/{name}": count for name, count in self.missing_after.items()}
-        metrics |= {f"mean/{name}": value for name, value in self.means.items() if value is not None}
-        metrics |= {f"std/{name}": value for name, value in self.stds.items() if value is not None}
+        metrics |= {metric_name("missing_before", name): count for name, count in self.missing_before.items()}
+        metrics |= {metric_name("missing_after", name): count for name, count in self.missing_after.items()}
+        metrics |= {metric_name("mean", name): value for name, value in self.means.items() if value is not None}
+        metrics |= {metric_name("std", name): value for name, value in self.stds.items() if value is not None}
         return metrics
 
 

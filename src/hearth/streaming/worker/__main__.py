@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from hearth.contracts import list_contracts
+from hearth.contracts import usable_contracts
 from hearth.errors import HearthError
 from hearth.logs import configure_logging
 from hearth.predictions import PredictionStore
@@ -60,7 +60,7 @@ def _exit_late(stop: threading.Event, seconds: float) -> None:
 
 
 def _run(settings: WorkerSettings, retrier: Retrier) -> None:
-    contracts = {contract.name: contract for contract in list_contracts(settings.data_dir)}
+    contracts = {contract.name: contract for contract in usable_contracts(settings.data_dir)}
     url = settings.predictions_url.get_secret_value()
     name, group, consumer = settings.stream_name, settings.stream_group, settings.stream_consumer or socket.gethostname()
     max_dead, keep = settings.stream_max_length, settings.stream_keep_messages
