@@ -10,6 +10,7 @@
     ├── InvalidRecords         records break the contract; holds one problem for each
     ├── InvalidRawData         a raw file cannot be read, or too many of its rows break the contract
     ├── UntrainableData        a class of the data set has too few rows to train on
+    ├── ShiftedData            new data differ too much from the data that were published last
     ├── IngestError            batches cannot be loaded from their source into the data database
     │   ├── SourceUnavailable  the source does not answer
     │   ├── SourceRefused      the source answers, but has no batch for us
@@ -191,6 +192,13 @@ class UntrainableData(HearthError):
     def __init__(self, dataset: str, counts: Mapping[str, int], at_least: int) -> None:
         per_class = ", ".join(f"{label}: {count}" for label, count in counts.items())
         super().__init__(f"{dataset!r} cannot be trained: each class needs {at_least} train rows, there are {per_class}. Load more data.")
+
+
+class ShiftedData(HearthError):
+    """New data differ so much from the data that were published last that a coding must have changed."""
+
+    code = "shifted_data"
+    kind = ErrorKind.CALLER
 
 
 class IngestError(HearthError):
