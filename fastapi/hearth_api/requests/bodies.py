@@ -11,6 +11,7 @@ from pydantic_core import from_json
 from starlette.types import Receive, Scope
 
 from hearth.contracts import Contract
+from hearth.contracts.records import MAX_PROBLEMS
 from hearth.errors import InvalidRecords, Problem
 from hearth_api.errors import BodyTooLarge, BodyTooSlow, InvalidBody
 
@@ -102,17 +103,20 @@ def _named(records: Sequence[object], names: Sequence[str], *, select: bool) -> 
     """Return the records as objects: lists get these names, and with `select` objects keep only these columns."""
     named: list[object] = []
     problems: list[Problem] = []
+    wrong = 0
     for row, record in enumerate(records):
         if type(record) is list:
             if len(record) != len(names):
-                problems.append(Problem(row, "", record, f"{len(names)} values: {', '.join(names)}"))
+                wrong += 1
+                if len(problems) < MAX_PROBLEMS:
+                    problems.append(Problem(row, "", record, f"{len(names)} values: {', '.join(names)}"))
             named.append(dict(zip(names, record, strict=False)))
         elif select and isinstance(record, Mapping):
             named.append({name: record[name] for name in names if name in record})
         else:
             named.append(record)
     if problems:
-        raise InvalidRecords(problems)
+        raise InvalidRecords(problems, wrong)
     return named
 
 
