@@ -49,8 +49,8 @@ class BodyTooLarge(HearthError):
     code = "body_too_large"
     kind = ErrorKind.TOO_LARGE
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The body has more than {limit} bytes: send fewer records at once.")
+    def __init__(self, limit: int, setting: str) -> None:
+        super().__init__(f"The body has more than {limit} bytes, the limit of {setting}: send fewer records at once.")
 
 
 class BodyTooSlow(HearthError):
@@ -60,7 +60,7 @@ class BodyTooSlow(HearthError):
     kind = ErrorKind.TOO_SLOW
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"The body did not arrive within {seconds:g} seconds: send fewer records at once.")
+        super().__init__(f"The body did not arrive within {seconds:g} seconds (HEARTH_API_BODY_SECONDS): send fewer records at once.")
 
 
 def install_error_handlers(app: FastAPI) -> None:

@@ -242,6 +242,12 @@ class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, Acc
     graphql_max_depth: int = Field(ge=4, description="levels of fields in one GraphQL query, at most")
     graphql_max_aliases: int = Field(ge=1, description="aliases in one GraphQL query, at most")
     graphql_max_tokens: int = Field(ge=100, description="tokens in one GraphQL query, at most; values of variables do not count")
+    graphql_max_fields: int = Field(500, ge=1, description="fields in one GraphQL query, at most; fragments count once")
+    graphql_max_query_characters: int = Field(100_000, ge=1_000, description="characters of one GraphQL query without its variables")
+    graphql_max_body_bytes: int = Field(1_000_000, ge=1_000, description="bytes of one GraphQL request with its variables, at most")
+    graphql_max_records: int = Field(
+        2_000, ge=1, description="records, stored predictions and versions in all fields of one GraphQL query, at most"
+    )
 
     @field_validator("api_trusted_proxies")
     @classmethod

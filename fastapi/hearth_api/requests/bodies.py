@@ -6,6 +6,7 @@ order, or, as a list of lists, of several. In both, `columns` names and orders v
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from pydantic_core import from_json
 from starlette.types import Receive, Scope
@@ -19,7 +20,14 @@ _KEYS = {"data", "features", "columns"}
 _MAX_DIGITS = 15  # Python refuses to read numbers of thousands of digits
 
 
-async def receive_body(scope: Scope, receive: Receive, limit: int, seconds: float) -> bytes:
+class Limit(NamedTuple):
+    """The bytes that a body may have, and the setting that says so."""
+
+    size: int
+    setting: str = "HEARTH_API_MAX_BODY_BYTES"
+
+
+async def receive_body(scope: Scope, receive: Receive, limit: Limit, seconds: float) -> bytes:
     """Return the body. A Content-Length above the limit is refused before anything is read.
 
     Raises:
@@ -27,22 +35,22 @@ async def receive_body(scope: Scope, receive: Receive, limit: int, seconds: floa
         BodyTooSlow: if it is not complete after that many seconds.
     """
     for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and (len(value) > _MAX_DIGITS or int(value) > limit):
-            raise BodyTooLarge(limit)
+        if name == b"content-length" and value.isdigit() and (len(value) > _MAX_DIGITS or int(value) > limit.size):
+            raise BodyTooLarge(*limit)
     try:
         async with asyncio.timeout(seconds):
             message = await receive()
             content: bytes = message.get("body", b"")
             if message.get("more_body", False):
                 parts = bytearray(content)
-                while message.get("more_body", False) and len(parts) <= limit:
+                while message.get("more_body", False) and len(parts) <= limit.size:
                     message = await receive()
                     parts += message.get("body", b"")
                 content = bytes(parts)
     except TimeoutError:
         raise BodyTooSlow(seconds) from None
-    if len(content) > limit:
-        raise BodyTooLarge(limit)
+    if len(content) > limit.size:
+        raise BodyTooLarge(*limit)
     return content
 
 
