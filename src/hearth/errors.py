@@ -166,15 +166,16 @@ class UnknownDataset(HearthError):
 
 
 class InvalidRecords(HearthError):
-    """Records break the contract."""
+    """Records break the contract. `problems` are the first ones, at least one; `count` is the number of all."""
 
     code = "invalid_records"
     kind = ErrorKind.CALLER
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        super().__init__(f"{problems[0]}{more}")
+    def __init__(self, problems: Sequence[Problem], count: int | None = None) -> None:
         self.problems = tuple(problems)
+        self.count = len(problems) if count is None else count
+        more = f" (and {self.count - 1} more)" if self.count > 1 else ""
+        super().__init__(f"{problems[0]}{more}")
 
 
 class InvalidRawData(HearthError):

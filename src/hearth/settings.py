@@ -229,6 +229,10 @@ class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, Acc
     api_max_body_bytes: int = Field(ge=1_000, description="bytes of one request, at most")
     api_max_file_bytes: int = Field(ge=1_000, description="bytes of a file to score, at most; it is stored on disk meanwhile")
     api_max_files: int = Field(ge=1, description="files that are scored at the same time, at most")
+    api_file_seconds: float = Field(600, gt=0, description="seconds in which the whole of a file to score must arrive")
+    api_max_file_columns: int = Field(1_000, ge=1, description="columns of a file to score, at most")
+    api_max_file_cells: int = Field(250_000_000, ge=1, description="cells of a file to score, rows x columns, at most")
+    api_max_row_bytes: int = Field(1_000_000, ge=1_000, description="bytes of one row of a file to score, at most; characters in CSV")
     explain_max_records: int = Field(ge=1, description="records that are explained in one request, at most")
     api_body_seconds: float = Field(30, gt=0, description="seconds in which the body of a request must arrive")
     api_cors_origins: Words = Field((), description="origins whose pages may call REST, such as https://example.org; '*': all; empty: none")
@@ -242,6 +246,12 @@ class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, Acc
     graphql_max_depth: int = Field(ge=4, description="levels of fields in one GraphQL query, at most")
     graphql_max_aliases: int = Field(ge=1, description="aliases in one GraphQL query, at most")
     graphql_max_tokens: int = Field(ge=100, description="tokens in one GraphQL query, at most; values of variables do not count")
+    graphql_max_fields: int = Field(500, ge=1, description="fields in one GraphQL query, at most; fragments count once")
+    graphql_max_query_characters: int = Field(100_000, ge=1_000, description="characters of one GraphQL query without its variables")
+    graphql_max_body_bytes: int = Field(1_000_000, ge=1_000, description="bytes of one GraphQL request with its variables, at most")
+    graphql_max_records: int = Field(
+        2_000, ge=1, description="records, stored predictions and versions in all fields of one GraphQL query, at most"
+    )
 
     @field_validator("api_trusted_proxies")
     @classmethod
