@@ -1,6 +1,7 @@
 """The route `/graphql`: queries over POST, subscriptions over WebSocket, and a page for browsers over GET."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import Message
-from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, QueryDepthLimiter
+from strawberry.extensions import MaxTokensLimiter, QueryDepthLimiter
 from strawberry.fastapi import GraphQLRouter
 from strawberry.types import ExecutionContext
 from strawberry.types.unset import UNSET
@@ -25,8 +26,9 @@ from hearth_api.errors import InvalidBody
 from hearth_api.graphql_schema import types
 from hearth_api.graphql_schema.errors import RestErrors, UnreadVariables
 from hearth_api.graphql_schema.inputs import record_inputs
+from hearth_api.graphql_schema.limits import QueryLimits
 from hearth_api.graphql_schema.queries import Context, make_query, make_subscription
-from hearth_api.requests.bodies import receive_body
+from hearth_api.requests.bodies import Limit, receive_body
 from hearth_api.state import service_of, state_of
 
 PATH = "/graphql"
@@ -43,8 +45,8 @@ def make_schema(contracts: Mapping[str, Contract], settings: ApiSettings) -> str
         config=types.CONFIG,
         extensions=[
             lambda: QueryDepthLimiter(max_depth=settings.graphql_max_depth),
-            lambda: MaxAliasesLimiter(max_alias_count=settings.graphql_max_aliases),
             lambda: MaxTokensLimiter(max_token_count=settings.graphql_max_tokens),
+            lambda: QueryLimits(settings),
             UnreadVariables,
             RestErrors,
         ],
@@ -60,16 +62,27 @@ def graphql_router(contracts: Mapping[str, Contract], settings: ApiSettings) -> 
 
 
 class _Schema(strawberry.Schema):
+    async def execute(self, query: str | None, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - its interface
+        """Execute a query in the thread of GraphQL."""
+        context: Context = options["context_value"]
+        return await context.service.graphql.run(super().execute(query, *arguments, **options))
+
+    async def stream(self, query: str | None, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - its interface
+        """Execute a subscription in the event loop of the service, which `QueryLimits` refuses for queries: they have a thread."""
+        context: Context = options["context_value"]
+        return await super().stream(query, *arguments, **{**options, "context_value": replace(context, is_stream=True)})
+
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Log nothing: errors of callers are for callers, and RestErrors logs the others."""
 
 
 class _Router(GraphQLRouter[Context, None]):
     async def run(self, request: Any, context: Any = UNSET, root_value: Any = UNSET) -> Any:  # noqa: ANN401 - its interface
-        """Answer a request. Its body has the limits of bytes and time of REST."""
+        """Answer a request. Its body has a limit of bytes of its own, and REST's of time."""
         if isinstance(request, Request) and request.method == "POST":
             settings = state_of(request.scope).settings
-            content = await receive_body(request.scope, request.receive, settings.api_max_body_bytes, settings.api_body_seconds)
+            limit = Limit(settings.graphql_max_body_bytes, "HEARTH_GRAPHQL_MAX_BODY_BYTES")
+            content = await receive_body(request.scope, request.receive, limit, settings.api_body_seconds)
             waiting: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
             rest = request.receive
 

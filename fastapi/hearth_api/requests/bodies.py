@@ -6,11 +6,13 @@ order, or, as a list of lists, of several. In both, `columns` names and orders v
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from pydantic_core import from_json
 from starlette.types import Receive, Scope
 
 from hearth.contracts import Contract
+from hearth.contracts.records import MAX_PROBLEMS
 from hearth.errors import InvalidRecords, Problem
 from hearth_api.errors import BodyTooLarge, BodyTooSlow, InvalidBody
 
@@ -18,7 +20,14 @@ _KEYS = {"data", "features", "columns"}
 _MAX_DIGITS = 15  # Python refuses to read numbers of thousands of digits
 
 
-async def receive_body(scope: Scope, receive: Receive, limit: int, seconds: float) -> bytes:
+class Limit(NamedTuple):
+    """The bytes that a body may have, and the setting that says so."""
+
+    size: int
+    setting: str = "HEARTH_API_MAX_BODY_BYTES"
+
+
+async def receive_body(scope: Scope, receive: Receive, limit: Limit, seconds: float) -> bytes:
     """Return the body. A Content-Length above the limit is refused before anything is read.
 
     Raises:
@@ -26,22 +35,22 @@ async def receive_body(scope: Scope, receive: Receive, limit: int, seconds: floa
         BodyTooSlow: if it is not complete after that many seconds.
     """
     for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and (len(value) > _MAX_DIGITS or int(value) > limit):
-            raise BodyTooLarge(limit)
+        if name == b"content-length" and value.isdigit() and (len(value) > _MAX_DIGITS or int(value) > limit.size):
+            raise BodyTooLarge(*limit)
     try:
         async with asyncio.timeout(seconds):
             message = await receive()
             content: bytes = message.get("body", b"")
             if message.get("more_body", False):
                 parts = bytearray(content)
-                while message.get("more_body", False) and len(parts) <= limit:
+                while message.get("more_body", False) and len(parts) <= limit.size:
                     message = await receive()
                     parts += message.get("body", b"")
                 content = bytes(parts)
     except TimeoutError:
         raise BodyTooSlow(seconds) from None
-    if len(content) > limit:
-        raise BodyTooLarge(limit)
+    if len(content) > limit.size:
+        raise BodyTooLarge(*limit)
     return content
 
 
@@ -102,17 +111,20 @@ def _named(records: Sequence[object], names: Sequence[str], *, select: bool) -> 
     """Return the records as objects: lists get these names, and with `select` objects keep only these columns."""
     named: list[object] = []
     problems: list[Problem] = []
+    wrong = 0
     for row, record in enumerate(records):
         if type(record) is list:
             if len(record) != len(names):
-                problems.append(Problem(row, "", record, f"{len(names)} values: {', '.join(names)}"))
+                wrong += 1
+                if len(problems) < MAX_PROBLEMS:
+                    problems.append(Problem(row, "", record, f"{len(names)} values: {', '.join(names)}"))
             named.append(dict(zip(names, record, strict=False)))
         elif select and isinstance(record, Mapping):
             named.append({name: record[name] for name in names if name in record})
         else:
             named.append(record)
     if problems:
-        raise InvalidRecords(problems)
+        raise InvalidRecords(problems, wrong)
     return named
 
 

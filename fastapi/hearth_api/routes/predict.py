@@ -17,7 +17,7 @@ from hearth.contracts.aliases import aliases
 from hearth.serving.model_follower import LoadedModel
 from hearth.serving.predictor import Predictions, Predictor
 from hearth_api.documentation import request_body
-from hearth_api.requests.bodies import parse_records, receive_body
+from hearth_api.requests.bodies import Limit, parse_records, receive_body
 from hearth_api.requests.parameters import alias_of_query, alias_parameter
 from hearth_api.schemas.errors import ErrorBody
 from hearth_api.schemas.predictions import PredictionAnswer
@@ -63,7 +63,7 @@ class _PredictRoute(APIRoute):
         service = state_of(scope)
         settings, predictor = service.settings, service.predictor
         model = predictor.find(self._contract.name, alias_of_query(scope["query_string"], self._name))
-        content = await receive_body(scope, receive, settings.api_max_body_bytes, settings.api_body_seconds)
+        content = await receive_body(scope, receive, Limit(settings.api_max_body_bytes), settings.api_body_seconds)
         request_id: str = scope["state"]["request_id"]
         if len(content) <= _BYTES_IN_PLACE:
             records = parse_records(content, self._contract, settings.api_max_records)

@@ -100,6 +100,8 @@ class Cleaning(Part):
 
     max_nulls: Whole = Field(1, ge=0, description="a row with more missing features is dropped")
     drop_duplicates: bool = True
+    compare_identifiers: bool = Field(default=True, description="rows with different identifiers are no duplicates, however equal they are")
+    max_shift: Number = Field(0.3, ge=0, le=1, description="above this share of rows whose values moved in a column the ETL fails")
     max_rejected_share: Number = Field(0.05, ge=0, le=1, description="above this share of rows that break the contract the ETL fails")
 
 

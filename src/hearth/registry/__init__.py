@@ -1,8 +1,9 @@
 """MLflow: where runs are tracked and versions are registered. The only part of Hearth that knows MLflow."""
 
 from hearth.registry.alias_moves import move_aliases, promotion, rollback
-from hearth.registry.registry import NewVersion, RegisteredVersion, Registry
+from hearth.registry.registry import Registry
 from hearth.registry.study import Study
 from hearth.registry.tracking import CandidateRun
+from hearth.registry.versions import ModelFiles, NewVersion, RegisteredVersion
 
-__all__ = ["CandidateRun", "NewVersion", "RegisteredVersion", "Registry", "Study", "move_aliases", "promotion", "rollback"]
+__all__ = ["CandidateRun", "ModelFiles", "NewVersion", "RegisteredVersion", "Registry", "Study", "move_aliases", "promotion", "rollback"]
