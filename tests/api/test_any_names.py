@@ -36,7 +36,8 @@ class ByQuestion:
     def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
         assert list(frame.columns) == list(ODD_RECORD)
         codes = np.select([frame["Q1_1"] > 0.5, frame["Q11"] > 50], [2, 1], 0)
-        return np.eye(4)[codes] * 0.8 + 0.05
+        probabilities: np.ndarray = np.eye(4)[codes] * 0.8 + 0.05
+        return probabilities
 
 
 class OddRegistry(FakeRegistry):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import create_engine, select
 
-from hearth.contracts import CategoryColumn, Contract, IntegerColumn
+from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
 from hearth.data.ingest.tables import data_table
 from hearth.jobs import etl
 from hearth.jobs.train import train
@@ -37,6 +37,7 @@ def rows(contract: Contract) -> pd.DataFrame:
         if isinstance(column, CategoryColumn):
             frame[name] = rng.choice(column.categories, ROWS)
         else:
+            assert isinstance(column, IntegerColumn | NumberColumn)
             values = rng.uniform(column.minimum, column.maximum, ROWS)
             frame[name] = values.round() if isinstance(column, IntegerColumn) else values.round(4)
     frame[contract.target.column] = pd.cut(frame["Q1_1"], 4, labels=list("abcd")).astype(str)

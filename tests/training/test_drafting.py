@@ -329,6 +329,14 @@ class TestNames:
 
         assert (draft.contract.target.column, renamed.contract.target.column) == ("class", "Grun")
 
+    def test_classes_that_a_contract_cannot_have_are_numbered_and_others_keep_their_names(self) -> None:
+        odd = from_csv(repeated("a,y", '1.5,"u\nv"', "2.5,w"), "y")
+        plain = from_csv(repeated("a,y", "1.5,<=50K", "2.5,>50K"), "y")
+
+        assert odd.contract.target.classes == ("class 1", "class 2")
+        assert set(odd.contract.class_codes) == {"u\nv", "w"}
+        assert set(plain.contract.target.classes) == {"<=50K", ">50K"}
+
     @pytest.mark.parametrize(
         ("file", "name"),
         [

@@ -121,14 +121,15 @@ class TestClasses:
             (("A+", "A-", "B"), ("a_plus", "a_minus", "b")),
             (("under $50k", "$50k_and_$more"), ("under_50k", "_50k_and__more")),
             (("+", "-"), ("plus", "minus")),
+            (("Low", "LOW", "high"), ("low_1", "low_2", "high")),
         ],
     )
     def test_metrics_tell_them_apart(self, classes: tuple[str, ...], names: tuple[str, ...]) -> None:
         assert class_metric_names(classes) == names
 
     def test_those_that_no_spelling_tells_apart_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="'Low' and 'LOW' have the same name in metrics, 'low'"):
-            class_metric_names(("Low", "LOW"))
+        with pytest.raises(ValueError, match="'b' and 'B 1' have the same name in metrics, 'b_1'"):
+            class_metric_names(("b", "B", "B 1"))
 
     def test_one_whose_signs_take_too_many_letters_to_spell_is_refused(self) -> None:
         with pytest.raises(ValueError, match="too long for the name of a metric"):
@@ -164,7 +165,7 @@ class TestContracts:
             ("  Q11:", '  "a\\nb":', "columns", "column name 'a\\nb' holds a line break or another control character"),
             ("  Q11:", "  Grosse:", "columns.Größe", "differs from 'Grosse' only by signs: both are called 'grosse' in code. Rename one"),
             ("_rest", '"x\\u2028y"', "target", "the class 'x\\u2028y' holds a line break"),
-            ("_rest", '"<=50k"', "target", "'<=50K' and '<=50k' have the same name in metrics, 'le_50k'"),
+            ('"<=50K", b: ">50K", c: "$1_to_$2"', "b, b: B, c: B 1", "target", "'b' and 'B 1' have the same name in metrics, 'b_1'"),
             ("{file: in.csv}", "{kind: batches, table: hearth_batches, file: a.csv}", "source.table", "which batches of all data sets"),
         ],
     )

@@ -11,7 +11,6 @@ from cross_web import HTTPException as RefusedByView
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from graphql import GraphQLError
-from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import Message
@@ -21,6 +20,7 @@ from strawberry.types import ExecutionContext
 from strawberry.types.unset import UNSET
 
 from hearth.contracts import Contract
+from hearth.contracts.strict_json import InvalidJson, RepeatedKey, parse_json
 from hearth.settings import ApiSettings
 from hearth_api.errors import InvalidBody
 from hearth_api.graphql_schema import types
@@ -96,22 +96,27 @@ class _Router(GraphQLRouter[Context, None]):
             raise HTTPException(error.status_code, error.reason) from error
 
     def parse_json(self, data: str | bytes) -> object:
-        """Parse the body of a request, whose unknown keys are refused by name.
+        """Parse the body of a request, whose unknown and repeated keys are refused by name.
 
         Raises:
-            InvalidBody: if the body has unknown keys.
+            InvalidBody: if the body has unknown or repeated keys.
         """
-        body: object = super().parse_json(data)
+        try:
+            body: object = super().parse_json(data)
+        except RefusedByView as error:
+            if error.__cause__ and isinstance(reason := error.__cause__.__cause__, RepeatedKey):
+                raise InvalidBody(f"The body {reason}.") from error
+            raise
         if isinstance(body, dict) and (unknown := sorted(body.keys() - set(_BODY_KEYS))):
             names = ", ".join(map(repr, unknown))
             raise InvalidBody(f"The body has unknown keys: {names}; GraphQL takes {', '.join(_BODY_KEYS)}.")
         return body
 
     def decode_json(self, data: str | bytes) -> object:
-        """Parse JSON as REST does: a number of thousands of digits is an error of the caller."""
+        """Parse JSON as REST does, of a body and of a message over WebSocket."""
         try:
-            return from_json(data)
-        except ValueError as error:
+            return parse_json(data)
+        except InvalidJson as error:
             raise JSONDecodeError(str(error), "", 0) from error  # the base class answers 400
 
     async def render_graphql_ide(self, request: Request) -> HTMLResponse:  # noqa: ARG002 - its interface

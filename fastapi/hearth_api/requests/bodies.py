@@ -8,11 +8,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pydantic_core import from_json
+from starlette.requests import Request
 from starlette.types import Receive, Scope
 
 from hearth.contracts import Contract
 from hearth.contracts.records import MAX_PROBLEMS
+from hearth.contracts.strict_json import InvalidJson, RepeatedKey, parse_json
 from hearth.errors import InvalidRecords, Problem
 from hearth_api.errors import BodyTooLarge, BodyTooSlow, InvalidBody
 
@@ -61,7 +62,7 @@ def parse_records(content: bytes, contract: Contract, max_records: int) -> Seque
         InvalidBody: if it is not JSON, has another form, is empty, or has too many records.
         InvalidRecords: if a list of values does not have a value for each column.
     """
-    body = _parse(content)
+    body = parse_body_json(content)
     if not isinstance(body, dict) or ("data" in body) is ("features" in body):
         raise InvalidBody('The body must be a JSON object with the key "data": {"data": [{…}, …]}, or "features": {"features": [v1, …]}.')
     if unknown := body.keys() - _KEYS:
@@ -128,9 +129,23 @@ def _named(records: Sequence[object], names: Sequence[str], *, select: bool) -> 
     return named
 
 
-def _parse(content: bytes) -> object:
-    """Parse JSON. NaN and Infinity, which Python writes, become floats: the error about them can then name the record."""
+def parse_body_json(content: bytes) -> object:
+    """Return the value of a body that is JSON, with each key of an object once; raises InvalidBody if it is something else."""
     try:
-        return from_json(content, allow_inf_nan=True)
-    except ValueError as error:
-        raise InvalidBody(f"The body is not JSON: {error}.") from error
+        return parse_json(content)
+    except InvalidJson as error:
+        raise InvalidBody(f"The body {error}.") from error
+
+
+async def refuse_repeated_keys(request: Request) -> None:
+    """Refuse a JSON body that has a key twice: a dependency of routes whose body FastAPI reads. What is no JSON is left to FastAPI.
+
+    Raises:
+        InvalidBody: naming the key.
+    """
+    try:
+        parse_json(await request.body())
+    except RepeatedKey as error:
+        raise InvalidBody(f"The body {error}.") from error
+    except InvalidJson:
+        return

@@ -129,27 +129,36 @@ def metric_name(measure: str, column: str) -> str:
 def class_metric_names(classes: Sequence[str]) -> tuple[str, ...]:
     """Return what names of metrics end with for each class: `No disease` is `no_disease`.
 
-    Classes that differ only by signs have the signs spelled out: `<=50K` and `>50K` are `le_50k` and `gt_50k`.
+    Classes that differ only by signs have the signs spelled out: `<=50K` and `>50K` are `le_50k` and `gt_50k`. Those that differ only by
+    the case of letters are numbered: `Low` and `LOW` are `low_1` and `low_2`, the first and the second class.
 
     Raises:
         ValueError: two classes have the same name even so, or a name is too long.
     """
     names = [_metric_word(class_) for class_ in classes]
-    counts = Counter(names)
-    names = [
-        name if counts[name] == 1 else _metric_word(_SIGN.sub(lambda sign: f" {_SIGNS[sign[0]]} ", class_)).strip("_")
-        for name, class_ in zip(names, classes, strict=True)
-    ]
+    for distinguish in (_spell_signs, _number):
+        counts = Counter(names)
+        names = [
+            name if counts[name] == 1 else distinguish(class_, code) for code, (name, class_) in enumerate(zip(names, classes, strict=True))
+        ]
     owners: dict[str, str] = {}
     for name, class_ in zip(names, classes, strict=True):
-        owner = owners.setdefault(name, class_)
         if len(name) > LONGEST_NAME:
             message = f"{class_!r} is too long for the name of a metric, {name!r}: give it a shorter name"
             raise ValueError(message)
+        owner = owners.setdefault(name, class_)
         if owner != class_:
             message = f"{owner!r} and {class_!r} have the same name in metrics, {name!r}: give one of them another name"
             raise ValueError(message)
     return tuple(names)
+
+
+def _spell_signs(class_: str, _code: int) -> str:
+    return _metric_word(_SIGN.sub(lambda sign: f" {_SIGNS[sign[0]]} ", class_)).strip("_")
+
+
+def _number(class_: str, code: int) -> str:
+    return f"{_spell_signs(class_, code)}_{code + 1}"
 
 
 def _metric_word(text: str) -> str:

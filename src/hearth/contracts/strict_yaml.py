@@ -1,7 +1,7 @@
 """YAML as people mean it: what YAML 1.1 would silently read as something else is refused.
 
-YAML 1.1, which PyYAML reads, takes `12:30` for 750 (base 60), `010` for 8 (base 8), `1_000` for 1000 and `no` for false, and of a key that
-is written twice it keeps the last.
+YAML 1.1, which PyYAML reads, takes `12:30` for 750 (base 60), `010` for 8 (base 8), `1_000` for 1000, `no` for false, but `1e3` and `08`
+for texts, and of a key that is written twice it keeps the last.
 """
 
 import re
@@ -13,7 +13,8 @@ import yaml
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _BOOLEAN = re.compile("true|True|TRUE|false|False|FALSE")
-_INT, _FLOAT, _BOOL, _DEFAULT_KEY = (f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "value"))
+_LIKE_A_NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|0o[0-7]+")  # to YAML 1.2
+_TEXT, _INT, _FLOAT, _BOOL, _DEFAULT_KEY = (f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "value"))
 _PLAIN_FORMS = {_INT: _WHOLE, _FLOAT: _NUMBER, _BOOL: _BOOLEAN}
 
 
@@ -50,6 +51,15 @@ class _StrictLoader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(None, None, reason, node.start_mark)
         return yaml.SafeLoader.yaml_constructors[node.tag](self, node)
 
+    def construct_text(self, node: yaml.ScalarNode) -> str:
+        """Return a text, unless it stands without quotes and other readers take it for a number."""
+        text = str(self.construct_scalar(node))
+        if node.style is None and _LIKE_A_NUMBER.fullmatch(text):
+            number = int(text, 8) if text.startswith("0o") else float(text)
+            reason = f"{text} is read as a text by YAML 1.1: write '{text}', in quotes, or {number:g} if that number is meant"
+            raise yaml.constructor.ConstructorError(None, None, reason, node.start_mark)
+        return text
+
     def refuse(self, node: yaml.ScalarNode) -> object:
         """Refuse a text that YAML 1.1 has a use of its own for."""
         reason = f"{node.value} means something else in YAML 1.1: write '{node.value}', in quotes"
@@ -58,6 +68,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 for _tag in _PLAIN_FORMS:
     _StrictLoader.add_constructor(_tag, _StrictLoader.construct_unambiguous)
+_StrictLoader.add_constructor(_TEXT, _StrictLoader.construct_text)
 _StrictLoader.add_constructor(_DEFAULT_KEY, _StrictLoader.refuse)
 
 

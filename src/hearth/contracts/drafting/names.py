@@ -2,10 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from hearth.contracts.names import RESERVED_DATASETS, field_name
+from hearth.contracts.names import RESERVED_DATASETS, class_metric_names, field_name, unusable
 
 _MOST_LETTERS = 80
 _UNIT = re.compile(r"(.*\S)\s*[(\[]([^()\[\]]+)[)\]]")
@@ -44,6 +44,19 @@ def column_names(header: Iterable[str]) -> list[str]:
         used.add(field_name(unique))
         names.append(unique)
     return names
+
+
+def class_names(categories: Sequence[str]) -> tuple[str, ...]:
+    """Return a name for each class: the category, or `class 2` for all where a contract could not have one of the categories as a name."""
+    try:
+        class_metric_names(categories)
+    except ValueError:
+        return _numbered(categories)
+    return _numbered(categories) if any(map(unusable, categories)) else tuple(categories)
+
+
+def _numbered(categories: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"class {number}" for number, _ in enumerate(categories, 1))
 
 
 def _plain(cell: str) -> str:
