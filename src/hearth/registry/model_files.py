@@ -3,14 +3,20 @@
 MLflow's own loader reads the list of trusted types from the model itself, so it is not used.
 """
 
+import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+with warnings.catch_warnings():
+    # skops looks into every module that was imported before it, and the deprecated names of Airflow's warn, 1,160 times
+    warnings.filterwarnings("ignore", "The `airflow")
+    import skops.io
+
 import mlflow.sklearn
 import numpy as np
 import pandas as pd
-import skops.io
 from mlflow.models import Model, infer_signature
 from mlflow.types import DataType
 from sklearn.pipeline import Pipeline
@@ -40,6 +46,7 @@ def save(folder: Path, pipeline: Pipeline, example: pd.DataFrame, model_id: str,
     example = _as_served(example)
     probabilities = np.asarray(pipeline.predict_proba(example))
     _refuse_untrusted(skops.io.dumps(pipeline), "this pipeline")
+    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # it warns that pip, which nobody needs here, is not installed
     mlflow.sklearn.save_model(
         pipeline,
         str(folder),
