@@ -16,7 +16,7 @@ from hearth.contracts import Contract, usable_contracts
 from hearth.contracts.airflow_names import LOAD, dag_id
 from hearth.contracts.model import BatchSource
 from hearth.settings import LoadSettings
-from task_defaults import task_defaults
+from task_defaults import reporting, task_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import InletEventsAccessors, OutletEventAccessors
@@ -53,6 +53,7 @@ def load_dag(contract: Contract, settings: LoadSettings) -> DAG:
     ) as dag:
 
         @task(inlets=[raw], outlets=[raw])
+        @reporting
         def export(params: dict[str, Any], inlet_events: "InletEventsAccessors", outlet_events: "OutletEventAccessors") -> None:
             from airflow.sdk.exceptions import AirflowSkipException
 

@@ -2,8 +2,9 @@
 
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping
 
+from deploy.embedded.s3_requests import Credentials, bucket_exists
 from deploy.health import airflow_unhealthy, grpc_serves, http_ok
 
 __all__ = ["airflow_unhealthy", "grpc_serves", "http_ok", "mysql_greets", "object_store_ready", "postgres_accepts", "valkey_answers"]
@@ -29,13 +30,18 @@ def valkey_answers(port: int) -> bool:
     return _exchange(port, b"PING\r\n", answer_bytes=5) == b"+PONG"
 
 
-def object_store_ready(s3_port: int, filer_port: int, buckets: Sequence[str]) -> bool:
-    """Tell whether SeaweedFS answers and has its buckets, which it makes a moment after its health page succeeds.
-
-    The filer is asked for the buckets, because S3 refuses requests without a signature.
-    """
-    pages = [f"http://127.0.0.1:{s3_port}/healthz", *(f"http://127.0.0.1:{filer_port}/buckets/{bucket}/?limit=1" for bucket in buckets)]
-    return all(http_ok(page) for page in pages)
+def object_store_ready(environment: Mapping[str, str]) -> bool:
+    """Tell whether the store answers and has its buckets, each for the key that uses it; `environment` holds the settings of the stack."""
+    url, region = f"http://127.0.0.1:{environment['HEARTH_S3_PORT']}", environment["HEARTH_S3_REGION"]
+    owners = {"DATA": "HEARTH_S3", "PROCESSED": "HEARTH_S3", "MLFLOW": "HEARTH_MLFLOW_S3"}
+    return http_ok(f"{url}/healthz") and all(
+        bucket_exists(
+            url,
+            environment[f"HEARTH_{bucket}_BUCKET"],
+            Credentials(environment[f"{key}_ACCESS_KEY"], environment[f"{key}_SECRET_KEY"], region),
+        )
+        for bucket, key in owners.items()
+    )
 
 
 def _exchange(port: int, message: bytes, answer_bytes: int) -> bytes:

@@ -40,8 +40,7 @@ def _valkey(environment: Environment) -> bool:
 
 
 def _minio(environment: Environment) -> bool:
-    buckets = [environment[f"HEARTH_{name}_BUCKET"] for name in ("DATA", "PROCESSED", "MLFLOW")]
-    return health.object_store_ready(int(environment["HEARTH_S3_PORT"]), int(environment["HEARTH_S3_FILER_PORT"]), buckets)
+    return health.object_store_ready(environment)
 
 
 def _mlflow(environment: Environment) -> bool:

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -39,12 +39,14 @@ class ServerStartError(Exception):
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """How a client reaches the S3 store."""
+    """How a client reaches the S3 store: by an administrator's key, and those of `.env`, whose secrets are by their ids."""
 
     endpoint_url: str
     access_key: str
     secret_key: str
     region: str = "us-east-1"
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -196,32 +198,34 @@ def valkey_server() -> Iterator[Server]:
 @contextlib.contextmanager
 def object_store(buckets: Sequence[str] = ("data", "processed", "mlflow")) -> Iterator[ObjectStore]:
     """Yield a fresh SeaweedFS with these three buckets."""
-    access_key, secret_key = "test", secrets.token_hex(16)
+    keys = {"HEARTH_S3": "hearth", "HEARTH_MLFLOW_S3": "mlflow", "HEARTH_S3_READER": "reader", "HEARTH_S3_ADMIN": "test"}
+    known = {owner: secrets.token_hex(16) for owner in keys.values()}
     names = dict(zip(("HEARTH_DATA_BUCKET", "HEARTH_PROCESSED_BUCKET", "HEARTH_MLFLOW_BUCKET"), buckets, strict=True))
 
-    opened: list[int] = []
+    opened: dict[str, int] = {}
 
     def plan(state: Path) -> _Plan:
         components = ("", "FILER_", "MASTER_", "VOLUME_", "ADMIN_")
         ports = dict(zip(components, free_ports(len(components), with_grpc=True), strict=True))
-        opened.extend(ports.values())
+        opened.update(ports)
         environment = {
             "HEARTH_STATE_DIR": str(state),
-            "HEARTH_S3_ACCESS_KEY": access_key,
-            "HEARTH_S3_SECRET_KEY": secret_key,
+            "HEARTH_S3_REGION": "us-east-1",
+            **{f"{prefix}_ACCESS_KEY": owner for prefix, owner in keys.items()},
+            **{f"{prefix}_SECRET_KEY": known[owner] for prefix, owner in keys.items()},
             **{f"HEARTH_S3_{component}PORT": str(port) for component, port in ports.items()},
             **names,
         }
         url = f"http://127.0.0.1:{ports['']}"
-        ready = functools.partial(health.object_store_ready, ports[""], ports["FILER_"], buckets)
+        ready = functools.partial(health.object_store_ready, environment)
         return _Plan(url, _launcher("objectstore"), environment, ready)
 
     # SIGTERM would wait ten seconds for its own connections
     try:
         with _running("objectstore", plan, seconds=30, stop_signal=signal.SIGKILL) as server:
-            yield ObjectStore(server.url, access_key, secret_key)
+            yield ObjectStore(server.url, "test", known["test"], secrets=known, ports=opened)
     finally:
-        for path in objectstore.stale_sockets(opened):
+        for path in objectstore.stale_sockets(opened.values()):
             path.unlink()
 
 

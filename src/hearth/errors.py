@@ -412,8 +412,8 @@ class MissingScope(HearthError):
     code = "missing_scope"
     kind = ErrorKind.FORBIDDEN
 
-    def __init__(self, name: str, scope: str) -> None:
-        super().__init__(f"The key {name!r} does not have the scope {scope!r}.")
+    def __init__(self, name: str, scopes: str) -> None:
+        super().__init__(f"The key {name!r} does not have the scope {scopes}.")
 
 
 class TooManyRequests(HearthError):

@@ -177,9 +177,13 @@ class RedisSettings(Settings):
 class AccessSettings(RedisSettings):
     """API keys and rate limits."""
 
-    api_admin_key: SecretStr = Field(description="the API key named 'admin', for administration and predictions")
-    api_keys: SecretStr = Field(SecretStr(""), description="further keys: name:scopes:secret, separated by blanks; scopes: admin+predict")
-    api_require_key: bool = Field(default=False, description="whether predictions need a key with the scope 'predict'")
+    api_admin_key: SecretStr = Field(description="the API key named 'admin', with every scope")
+    api_keys: SecretStr = Field(
+        SecretStr(""), description="further keys: name:scopes:secret, separated by blanks; scopes: admin, predict, read, joined by +"
+    )
+    api_require_key: bool = Field(
+        default=False, description="whether predictions need a key with the scope 'predict', and stored ones 'read'"
+    )
     api_rate_limit: str = Field("", description="prediction requests of one caller, such as 1000/minute; empty: no limit")
     api_rate_limit_shared: bool = Field(default=False, description="whether processes count together, in the Redis server, which is slower")
     api_failed_keys_limit: str = Field("10/minute", description="wrong API keys from one address")
@@ -274,7 +278,9 @@ class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, Acc
     explain_max_records: int = Field(ge=1, description="records that are explained in one request, at most")
     api_body_seconds: float = Field(30, gt=0, description="seconds in which the body of a request must arrive")
     api_cors_origins: Words = Field((), description="origins whose pages may call REST, such as https://example.org; '*': all; empty: none")
-    api_allowed_hosts: Words = Field((), description="host names that REST answers to, such as api.example.org *.example.org; empty: all")
+    api_allowed_hosts: Words = Field(
+        (), description="names beside localhost that REST answers to, such as api.example.org *.example.org; '*': all"
+    )
     api_trusted_proxies: Words = Field(
         (), description="addresses and networks of proxies whose X-Forwarded headers hold; '*': all; empty: none"
     )
@@ -311,7 +317,7 @@ class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, Acc
     @classmethod
     def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
         for host in hosts:
-            if not re.fullmatch(r"(\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host):
+            if not re.fullmatch(r"\*|(\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host):
                 raise ValueError(f"{host!r} is not a host name: expected a name or an address without a port, or *. before a domain")
         return hosts
 
@@ -328,7 +334,7 @@ class PageSettings(RegistrySettings):
     page_api_link: str = Field(pattern="^https?://", description="link to the REST service")
     page_airflow_link: str = Field(pattern="^https?://", description="link to Airflow")
     page_mlflow_link: str = Field(pattern="^https?://", description="link to MLflow")
-    page_store_link: str = Field(pattern="^https?://", description="link to the object store's file browser")
+    page_store_link: str = Field("", pattern="^(https?://.*)?$", description="link to the object store's console; empty: none")
 
 
 @cache

@@ -134,4 +134,5 @@ def _links() -> None:
     }
     row = st.container(horizontal=True)
     for name, address in links.items():
-        row.link_button(name, address)
+        if address:
+            row.link_button(name, address)

@@ -15,6 +15,7 @@ from tests.support.waiting import wait_until
 
 ADMIN_KEY = "operators-long-secret"
 PAGE_KEY = "readers-long-secret"
+SCORER_KEY, READER_KEY = "scorers-long-secret", "auditors-long-secret"
 AS_ADMIN, AS_PAGE = {"X-API-Key": ADMIN_KEY}, {"Authorization": f"Bearer {PAGE_KEY}"}
 
 
@@ -32,7 +33,7 @@ def service_settings(**changes: object) -> ApiSettings:
         "api_max_body_bytes": 1_000_000,
         "api_failed_keys_limit": "1000/year",
         "api_admin_key": ADMIN_KEY,
-        "api_keys": f"page:predict:{PAGE_KEY}",
+        "api_keys": f"page:predict+read:{PAGE_KEY} scorer:predict:{SCORER_KEY} reader:read:{READER_KEY}",
         "record_predictions": "none",
     }
     return ApiSettings(**{**given, **changes})

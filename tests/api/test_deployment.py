@@ -120,25 +120,41 @@ class TestTrustedProxies:
 
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[httpx.Client]:
-    settings = service_settings(api_allowed_hosts="api.example.org *.example.net 127.0.0.1", api_require_key=True)
+    settings = service_settings(api_allowed_hosts="api.example.org *.example.net", api_require_key=True)
     with running(create_app(settings, FakeRegistry(champion="2"))) as client:
         yield client
 
 
 class TestAllowedHosts:
-    @pytest.mark.parametrize("host", ["api.example.org", "API.example.org:8800", "a.example.net", "127.0.0.1:8800"])
+    @pytest.mark.parametrize("host", ["api.example.org", "API.example.org:8800", "a.example.net"])
     def test_a_listed_host_is_answered(self, hosts: httpx.Client, host: str) -> None:
         assert hosts.get("/models", headers={"Host": host}).status_code == 200
 
-    @pytest.mark.parametrize("host", ["evil.example.com", "example.net", "api.example.org.evil.com", "", "[::1]", "api.example.org@evil"])
+    @pytest.mark.parametrize(
+        "host", ["evil.example.com", "example.net", "api.example.org.evil.com", "", "127.0.0.1.evil.com", "api.example.org@evil", "fastapi"]
+    )
     def test_another_is_refused_before_its_key_is_looked_at(self, hosts: httpx.Client, host: str) -> None:
         answer = hosts.post("/predict", json=GOOD, headers={"Host": host})
 
         assert "HEARTH_API_ALLOWED_HOSTS" in refused(answer, 403, "forbidden_host")
         assert answer.headers["x-request-id"]
 
+    @pytest.mark.parametrize("host", ["127.0.0.1:8800", "[::1]:8800", "localhost:8800", "10.1.2.3", "[fd00::1]:8800"])
+    def test_an_address_and_this_machine_are_always_answered(self, hosts: httpx.Client, host: str) -> None:
+        """No page of another site comes by an address, but probes, Prometheus and people of the network do."""
+        assert hosts.get("/metrics", headers={"Host": host}).status_code == 200
+
+    def test_without_a_setting_no_page_reaches_stored_predictions_under_a_name_of_its_own(self) -> None:
+        with running(create_app(service_settings(), FakeRegistry(champion="2"))) as client:
+            refused(client.get("/predictions", headers={"Host": "evil.example.com"}), 403, "forbidden_host")
+            assert client.post("/predict", json=GOOD).status_code == 200
+
+    def test_a_star_answers_every_name(self) -> None:
+        with running(create_app(service_settings(api_allowed_hosts="*"), FakeRegistry(champion="2"))) as client:
+            assert client.post("/predict", json=GOOD, headers={"Host": "anything.example.com"}).status_code == 200
+
     def test_health_is_for_everybody(self, hosts: httpx.Client) -> None:
-        assert hosts.get("/health", headers={"Host": "10.1.2.3:8800"}).status_code == 200
+        assert hosts.get("/health", headers={"Host": "probe.internal:8800"}).status_code == 200
 
 
 @pytest.fixture(scope="module")

@@ -84,6 +84,7 @@ def test_a_second_data_set_in_batches_has_dags_of_its_own_and_the_schedule_can_b
 def test_every_dag_retries_and_ends_in_time_and_says_what_it_is_for(dags: Parsed) -> None:
     for dag_id, dag in dags.items():
         assert all(retries >= 1 for retries in dag["retries"]), dag_id
+        assert all(dag["reports"]), f"{dag_id} has a task without @reporting"
         assert set(dag["retry_policies"]) == {"RetryByErrorKind"}, dag_id
         assert set(dag["pre_execute"]) == {"refuse_unknown_params"}, dag_id
         assert all(dag["timeouts"]), dag_id

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -112,7 +112,7 @@ def asked(url: str, name: str) -> set[tuple[str, str]]:
         return {read_address(Entry(id_.decode(), fields)) for id_, fields in entries}
 
 
-def mean_of(column: str, good: list[dict[int, dict[str, object]]]) -> float:
+def mean_of(column: str, good: Sequence[Mapping[int, Mapping[str, object]]]) -> float:
     return mean(float(str(record[column])) for records in good for record in records.values())
 
 

@@ -1,5 +1,6 @@
 """docker-compose.yaml and the Dockerfiles, without Docker: what would only be noticed at a user's, or not at all."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import yaml
 
 from deploy.compose import preflight
 from deploy.compose.make_secrets import read_values
+from deploy.embedded import objectstore
 from hearth.settings import (
     ApiSettings,
     BatchApiSettings,
@@ -54,9 +56,20 @@ def _value(found: re.Match[str]) -> str:
 def load(store: str = "seaweedfs") -> dict[str, Any]:
     """The services, with the object store's own file merged in."""
     services: dict[str, Any] = interpolated(yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8")))["services"]
-    theirs = interpolated(yaml.safe_load(STORES[store].read_text(encoding="utf-8")))["services"]["minio"]
-    services["minio"] = {**theirs, **services["minio"]}
+    theirs = interpolated(yaml.safe_load(STORES[store].read_text(encoding="utf-8")))["services"]
+    for name, service in theirs.items():
+        services[name] = extended(service, services[name])
     return services
+
+
+def extended(base: dict[str, Any], service: dict[str, Any]) -> dict[str, Any]:
+    """Merge a service into the one that it extends, as Compose does: mappings by key, ports one after the other."""
+    merged = {**base, **service}
+    if "environment" in base and "environment" in service:
+        merged["environment"] = {**base["environment"], **service["environment"]}
+    if "ports" in base and "ports" in service:
+        merged["ports"] = [*base["ports"], *service["ports"]]
+    return merged
 
 
 SERVICES = load()
@@ -110,6 +123,25 @@ def test_nothing_starts_before_the_settings_are_checked() -> None:
     starting = {name for name in SERVICES if name not in DEBUG and not SERVICES[name].get("depends_on")}
 
     assert starting == {"preflight"}
+
+
+def test_only_a_store_whose_console_asks_for_a_key_publishes_one() -> None:
+    published = {store: [port.rpartition(":")[2] for port in load(store)["minio"]["ports"]] for store in STORES}
+
+    assert published == {"minio": ["9001", "9000"], "seaweedfs": ["9000"], "external": ["9000"]}
+
+
+def test_seaweedfs_has_the_keys_and_rights_of_the_embedded_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENV.items():
+        monkeypatch.setenv(name, value)
+
+    assert json.loads(SERVICES["minio"]["environment"]["IDENTITIES"]) == {"identities": objectstore.identities()}
+
+
+def test_mlflow_has_a_key_of_its_own_where_the_store_has_several() -> None:
+    ids = {store: load(store)["mlflow"]["environment"]["AWS_ACCESS_KEY_ID"] for store in STORES}
+
+    assert ids == {"minio": "hearth", "seaweedfs": "mlflow", "external": "hearth"}
 
 
 @pytest.mark.parametrize("name", SERVICES)

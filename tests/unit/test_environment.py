@@ -54,7 +54,7 @@ def test_a_shell_that_is_set_up_for_another_project_does_not_leak_in(checkout: P
     environment = load_environment(checkout, outside)
 
     assert environment["AIRFLOW_HOME"] == f"{checkout}/.hearth/airflow"
-    assert environment["AWS_ACCESS_KEY_ID"] == environment["HEARTH_S3_ACCESS_KEY"]
+    assert environment["AWS_ACCESS_KEY_ID"] == environment["HEARTH_MLFLOW_S3_ACCESS_KEY"]
     assert "AWS_PROFILE" not in environment
     assert "PYTHONPATH" not in environment
     assert environment["HOME"] == "/home/me"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearth.errors import InvalidKey, InvalidSettings, MissingScope
-from hearth.serving.access.keys import ADMIN, PREDICT, Keys, require
+from hearth.serving.access.keys import ADMIN, PREDICT, READ, Keys, require
 
 OPERATOR = "operators-long-secret"
 READER = "readers-long-secret:with+signs"
@@ -14,13 +14,13 @@ READER = "readers-long-secret:with+signs"
 def test_the_admin_key_is_for_everything() -> None:
     key = Keys.parse(OPERATOR, "").find(OPERATOR)
 
-    assert (key.name, set(key.scopes)) == ("admin", {ADMIN, PREDICT})
+    assert (key.name, set(key.scopes)) == ("admin", {ADMIN, PREDICT, READ})
 
 
 def test_further_keys_have_the_scopes_that_they_are_given() -> None:
-    keys = Keys.parse(OPERATOR, f"page:predict:{READER}\n  ops:admin:another-long-secret ")
+    keys = Keys.parse(OPERATOR, f"page:predict+read:{READER}\n  ops:admin:another-long-secret ")
 
-    assert (keys.find(READER).name, set(keys.find(READER).scopes)) == ("page", {PREDICT})
+    assert (keys.find(READER).name, set(keys.find(READER).scopes)) == ("page", {PREDICT, READ})
     assert set(keys.find("another-long-secret").scopes) == {ADMIN}
 
 
@@ -43,7 +43,7 @@ def test_any_text_is_compared_without_failing(secret: str) -> None:
         (f":predict:{READER}", "name:scopes:secret"),
         ("page:predict:", "name:scopes:secret"),
         (f"page::{READER}", "name:scopes:secret"),
-        (f"page:predict+root:{READER}", "admin, predict"),
+        (f"page:predict+root:{READER}", "admin, predict, read"),
         ("page:predict:short", "less than 16 characters"),
         (f"admin:predict:{READER}", "key 1: it has the name or the secret of another"),
         (f"page:predict:{READER} other:predict:{READER}", "key 2: it has the name or the secret of another"),
@@ -71,6 +71,9 @@ def test_a_key_is_for_its_scopes_only() -> None:
         require(key, ADMIN)
     with pytest.raises(InvalidKey, match="needs an API key with the scope 'admin'"):
         require(None, ADMIN)
+    assert require(key, PREDICT, READ) is key
+    with pytest.raises(MissingScope, match="'page' does not have the scope 'read'"):
+        require(key, READ)
 
 
 def test_a_key_that_is_printed_shows_neither_secret_nor_digest() -> None:

@@ -17,10 +17,12 @@ from strawberry.utils.str_converters import to_camel_case
 
 from hearth.contracts.aliases import CHAMPION
 from hearth.predictions import Cursor
+from hearth.serving.access import PREDICT, READ
 from hearth.serving.recording.request_ids import unique_id
 from hearth_api.graphql_schema import builders, types
 from hearth_api.graphql_schema.errors import InvalidQuery
 from hearth_api.graphql_schema.inputs import RecordInputs
+from hearth_api.middleware.api_keys import FieldGuard
 from hearth_api.schemas import builders as rest
 from hearth_api.state import ServiceState
 
@@ -37,6 +39,7 @@ class Context(BaseContext):
 
     service: ServiceState
     connection: HTTPConnection
+    guard: FieldGuard
     is_stream: bool = False
     rows: Counter[str] = field(default_factory=Counter)
 
@@ -88,6 +91,7 @@ def available_models(info: Info, dataset: str | None = None) -> list[types.Alias
 
 
 async def registered_versions(info: Info, dataset: str | None = None) -> list[types.Version]:
+    await info.context.guard.admit(PREDICT)
     service = info.context.service
     contract = service.contract(dataset or service.settings.api_default_dataset)
     versions = await to_thread.run_sync(service.alias_admin.candidates, contract, limiter=service.graphql.threads)
@@ -110,6 +114,7 @@ async def predictions(  # noqa: PLR0913, PLR0917 - filters
     source: str | None = None,
     role: str = "answer",
 ) -> types.PredictionConnection:
+    await info.context.guard.admit(READ)
     if not 1 <= first <= _MAX_PAGE:
         raise InvalidQuery(f"'first' must be from 1 to {_MAX_PAGE}, got {first}.")
     if any("\0" in (text or "") for text in (dataset, model, source, role)):
@@ -123,6 +128,7 @@ async def predictions(  # noqa: PLR0913, PLR0917 - filters
 
 
 async def live_predictions(info: Info, dataset: str | None = None, model: str | None = None) -> AsyncIterator[types.StoredPrediction]:
+    await info.context.guard.admit(READ)
     service = info.context.service
     async for prediction in service.live.subscribe():
         if prediction.role == "answer" and dataset in {None, prediction.dataset} and model in {None, prediction.alias}:
@@ -133,6 +139,7 @@ def make_query(inputs: RecordInputs) -> type:
     """Make the type `Query`, whose `predict` and `explain` take records of these data sets."""
 
     async def predict(info: Info, records: Any, model: Model = CHAMPION) -> types.Predictions:  # noqa: ANN401 - see below
+        await info.context.guard.admit(PREDICT)
         service = info.context.service
         contract, rows = inputs.read(records, service.settings.api_max_records)
         info.context.count_rows(len(rows))
@@ -149,6 +156,7 @@ def make_query(inputs: RecordInputs) -> type:
         class_: Annotated[str | None, strawberry.argument(name="class", description=_CLASS_DESCRIPTION)] = None,
         top: Annotated[int | None, strawberry.argument(description=_TOP_DESCRIPTION)] = None,
     ) -> types.Explanations:
+        await info.context.guard.admit(PREDICT)
         service = info.context.service
         contract, rows = inputs.read(records, service.settings.explain_max_records)
         info.context.count_explained(len(rows))

@@ -28,6 +28,7 @@ from hearth_api.graphql_schema.errors import RestErrors, UnreadVariables
 from hearth_api.graphql_schema.inputs import record_inputs
 from hearth_api.graphql_schema.limits import QueryLimits
 from hearth_api.graphql_schema.queries import Context, make_query, make_subscription
+from hearth_api.middleware.api_keys import FieldGuard
 from hearth_api.requests.bodies import Limit, receive_body
 from hearth_api.state import service_of, state_of
 
@@ -124,7 +125,7 @@ class _Router(GraphQLRouter[Context, None]):
 
 
 async def _context(connection: HTTPConnection) -> Context:
-    return Context(service_of(connection), connection)
+    return Context(service_of(connection), connection, FieldGuard(connection))
 
 
 async def _file(request: Request) -> Response:

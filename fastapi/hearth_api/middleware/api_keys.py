@@ -1,15 +1,17 @@
 """API keys in HTTP: the header `X-API-Key`, or `Authorization: Bearer`. `hearth.serving.access` decides who may call, and how often."""
 
+import asyncio
 import re
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from starlette._utils import get_route_path
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hearth.errors import HearthError
-from hearth.serving.access import Access, Key
+from hearth.serving.access import PREDICT, READ, Access, Key
 from hearth_api.documentation import API_KEY, BEARER
 from hearth_api.errors import error_response
 
@@ -18,7 +20,7 @@ _NAME = _HEADER.lower().encode()
 _POLICY_VIOLATION = 1008  # a close code of WebSocket
 
 # Paths that need no key even where predictions do: the state of the service, what it serves, and its documentation. Administration checks
-# its own scope. Every other path, also one that is added later, needs the scope of predictions.
+# its own scope. Every other path, also one that is added later, needs a key.
 _OPEN_PATHS = {"/", "/health", "/ready", "/metrics", "/models", "/list-models", "/model-info", "/model/info", "/docs", "/openapi.json"} | {
     "/ping",
     "/version",
@@ -30,21 +32,32 @@ _OPEN_PATTERN = re.compile(
 )
 
 
+# What was stored of everybody's records is read with a scope of its own. GraphQL serves both: its fields check which of the two they need.
+_READ_PATTERN = re.compile(r"/predictions(/.*)?|/stream")
+_GRAPHQL_PATTERN = re.compile(r"/graphql(/.*)?")
+_CALLER = "caller"
+
+
 class Guard:
-    """Middleware that admits or refuses requests for predictions. It is left out where predictions need no key and have no limit."""
+    """Middleware that admits or refuses requests for predictions and for what is stored.
+
+    It is left out where predictions need no key and have no limit.
+    """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app, self._access = app, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or is_open(get_route_path(scope)):
+        if scope["type"] == "lifespan" or is_open(path := get_route_path(scope)):
             return await self._app(scope, receive, send)
         try:
-            await self._access.admit_prediction(_secret(scope), _address(scope))
+            caller = await self._access.identify(_secret(scope), _address(scope))
+            await self._access.admit(caller, *_scopes(path))
         except HearthError as error:
             if scope["type"] == "websocket":
                 return await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": error.code})
             return await error_response(error)(scope, receive, send)
+        scope.setdefault("state", {})[_CALLER] = caller
         return await self._app(scope, receive, send)
 
 
@@ -72,6 +85,41 @@ def protect(app: FastAPI, access: Access) -> None:
 def is_open(path: str) -> bool:
     """Tell whether a path needs no key for predictions."""
     return path in _OPEN_PATHS or _OPEN_PATTERN.fullmatch(path) is not None
+
+
+class FieldGuard:
+    """Checks and counts the fields of GraphQL as REST does its requests; one for a request of HTTP or a connection of a WebSocket.
+
+    `Guard` has counted the request or the connection itself, so its first field is free. It is made in the event loop of the service, and
+    counts there: queries run in a thread of their own.
+    """
+
+    def __init__(self, connection: HTTPConnection) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._access, self._caller = connection.app.state.access, connection.scope.get("state", {}).get(_CALLER)
+        self._is_first = True
+
+    async def admit(self, scope: str) -> None:
+        """Admit a field that needs a scope.
+
+        Raises:
+            InvalidKey: if a key is required and there is none.
+            MissingScope: if a key is required and this one lacks the scope.
+            TooManyRequests: if the caller has reached its limit.
+        """
+        if self._caller is None:
+            return  # no request has to be checked
+        if self._is_first:
+            self._is_first = False
+            self._access.require_scope(self._caller, scope)
+        else:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._access.admit(self._caller, scope), self._loop))
+
+
+def _scopes(path: str) -> tuple[str, ...]:
+    if _GRAPHQL_PATTERN.fullmatch(path):
+        return PREDICT, READ
+    return (READ,) if _READ_PATTERN.fullmatch(path) else (PREDICT,)
 
 
 def _secret(scope: Scope) -> str | None:

@@ -1,6 +1,7 @@
 """What pages in browsers may do: the origins whose pages may call the service (CORS), and the host names that it answers to."""
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from fastapi import FastAPI
 from starlette._utils import get_route_path, parse_host_header
@@ -25,7 +26,7 @@ def allow_browsers(app: FastAPI, settings: ApiSettings) -> None:
             allow_headers=["*"],
             expose_headers=_READABLE_HEADERS,
         )
-    if settings.api_allowed_hosts:
+    if "*" not in settings.api_allowed_hosts:
         app.add_middleware(AllowedHosts, hosts=settings.api_allowed_hosts)
 
 
@@ -39,12 +40,13 @@ class ForbiddenHost(HearthError):
 class AllowedHosts:
     """Refuses requests to other host names, so that a page cannot reach the service under a name of its own (DNS rebinding).
 
-    `/health` stays open: probes call it by address, and it tells nothing.
+    An address is always answered: the attack needs a name, and probes and Prometheus call by address. So is `localhost`. `/health` stays
+    open for probes that send a name of their own, and tells nothing.
     """
 
     def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
         self._app = app
-        self._hosts = frozenset(host.lower() for host in hosts if not host.startswith("*."))
+        self._hosts = frozenset(host.lower() for host in ("localhost", *hosts) if not host.startswith("*."))
         self._domains = tuple(host[1:].lower() for host in hosts if host.startswith("*."))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,10 +55,18 @@ class AllowedHosts:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": ForbiddenHost.code})
         else:
-            error = ForbiddenHost("The Host header names no host of this service: HEARTH_API_ALLOWED_HOSTS lists them.")
+            error = ForbiddenHost("The Host header names no host of this service: add its name to HEARTH_API_ALLOWED_HOSTS.")
             await error_response(error)(scope, receive, send)
 
     def _is_allowed(self, header: str | None) -> bool:
         parsed = parse_host_header(header)
         host = parsed.host.lower() if parsed else ""
-        return host in self._hosts or host.endswith(self._domains)
+        return host in self._hosts or host.endswith(self._domains) or _is_address(host)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True

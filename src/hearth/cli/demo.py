@@ -62,7 +62,6 @@ def _url_table(environment: Mapping[str, str]) -> Table:
     table.add_row("Airflow", local(environment["HEARTH_AIRFLOW_PORT"]), airflow)
     table.add_row("MLflow", local(environment["HEARTH_MLFLOW_PORT"]), "-")
     table.add_row("S3", environment["HEARTH_S3_ENDPOINT_URL"], s3)
-    table.add_row("S3 file browser", local(environment["HEARTH_S3_FILER_PORT"]), "-")
     table.add_row("PostgreSQL", f"127.0.0.1:{environment['HEARTH_POSTGRES_PORT']}", postgres)
     table.add_row("Valkey (Redis)", f"127.0.0.1:{environment['HEARTH_REDIS_PORT']}", "-")
     return table

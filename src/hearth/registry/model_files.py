@@ -4,14 +4,20 @@ MLflow's own loader reads the list of trusted types from the model itself, so it
 """
 
 import hashlib
+import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+with warnings.catch_warnings():
+    # skops looks into every module that was imported before it, and the deprecated names of Airflow's warn, 1,160 times
+    warnings.filterwarnings("ignore", "The `airflow")
+    import skops.io
+
 import mlflow.sklearn
 import numpy as np
 import pandas as pd
-import skops.io
 from mlflow.models import Model, infer_signature
 from mlflow.types import DataType
 from sklearn.pipeline import Pipeline
@@ -49,6 +55,7 @@ def save(folder: Path, pipeline: Pipeline, example: pd.DataFrame, model_id: str,
     with _broken_file_is_refused("this pipeline"):
         require_sound(content, "this pipeline", len(content))
     _refuse_untrusted(content, "this pipeline")
+    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # it warns that pip, which nobody needs here, is not installed
     mlflow.sklearn.save_model(
         pipeline,
         str(folder),

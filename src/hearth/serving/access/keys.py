@@ -8,8 +8,8 @@ from typing import Self
 
 from hearth.errors import InvalidKey, InvalidSettings, MissingScope
 
-ADMIN, PREDICT = "admin", "predict"
-SCOPES = (ADMIN, PREDICT)
+ADMIN, PREDICT, READ = "admin", "predict", "read"
+SCOPES = (ADMIN, PREDICT, READ)
 
 _SHORTEST_SECRET = 16
 
@@ -60,17 +60,18 @@ class Keys:
         return match
 
 
-def require(key: Key | None, scope: str) -> Key:
-    """Return the key if it has the scope.
+def require(key: Key | None, *scopes: str) -> Key:
+    """Return the key if it has one of the scopes.
 
     Raises:
         InvalidKey: if there is no key.
-        MissingScope: if it lacks the scope.
+        MissingScope: if it has none of them.
     """
+    needed = " or ".join(map(repr, scopes))
     if key is None:
-        raise InvalidKey(f"This needs an API key with the scope {scope!r}.")
-    if scope not in key.scopes:
-        raise MissingScope(key.name, scope)
+        raise InvalidKey(f"This needs an API key with the scope {needed}.")
+    if key.scopes.isdisjoint(scopes):
+        raise MissingScope(key.name, needed)
     return key
 
 

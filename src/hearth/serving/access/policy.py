@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Self
@@ -15,12 +16,25 @@ _IPV6_NETWORK_BITS = 64  # the network of one customer, who could otherwise call
 _MAX_BLOCKED = 10_000
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Who sends a request: the key, if there is one, and the address."""
+
+    key: Key | None
+    address: str
+
+    @property
+    def name(self) -> str:
+        """The name under which requests are counted."""
+        return f"key {self.key.name}" if self.key else f"address {_network(self.address)}"
+
+
 class Access:
     """The keys and limits of a service. For one event loop."""
 
     def __init__(self, keys: Keys, failures: RateLimit, *, requests: RateLimit | None = None, require_key: bool = False) -> None:
         self._keys, self._failures, self._requests, self._require_key = keys, failures, requests, require_key
-        self._blocked: dict[str, float] = {}  # by network: until when its keys are refused unread
+        self._blocked: dict[str, float] = {}  # by network: until when wrong keys are answered without a count
 
     @classmethod
     def from_settings(cls, settings: AccessSettings) -> Self:
@@ -44,19 +58,49 @@ class Access:
         """Whether predictions need no key and have no limit: then no request has to be checked."""
         return not self._require_key and self._requests is None
 
-    async def admit_prediction(self, secret: str | None, address: str) -> None:
-        """Admit a request for predictions; `secret` is its key, if it has one, `address` that of the caller.
+    async def identify(self, secret: str | None, address: str) -> Caller:
+        """Find the caller of a request; `secret` is its key, if it has one, `address` where it comes from.
+
+        A right key is always accepted: whoever shares an address with a guesser must not be locked out by the guesses.
 
         Raises:
-            InvalidKey: if its key is unknown, or if it has none and one is required.
-            MissingScope: if a key is required and this one lacks the scope.
-            TooManyRequests: if the caller has reached its limit, or has sent too many wrong keys.
+            InvalidKey: if the key is unknown.
+            TooManyRequests: if the key is unknown, and too many unknown keys came from this address.
         """
-        key = await self._identify(secret, address)
+        if secret is None:
+            return Caller(None, address)
+        try:
+            return Caller(self._keys.find(secret), address)
+        except InvalidKey:
+            await self._count_failure(_network(address))
+            raise
+
+    async def admit(self, caller: Caller, *scopes: str) -> None:
+        """Admit a request that needs one of the scopes, and count it.
+
+        Raises:
+            InvalidKey: if a key is required and there is none.
+            MissingScope: if a key is required and this one has none of the scopes.
+            TooManyRequests: if the caller has reached its limit.
+        """
         if self._require_key:
-            require(key, PREDICT)
+            require(caller.key, *scopes)
         if self._requests is not None:
-            await self._requests.hit(f"key {key.name}" if key else f"address {_network(address)}")
+            await self._requests.hit(caller.name)
+
+    async def admit_prediction(self, secret: str | None, address: str) -> None:
+        """Admit a request for predictions and count it. Raises what `identify` and `admit` raise."""
+        await self.admit(await self.identify(secret, address), PREDICT)
+
+    def require_scope(self, caller: Caller, scope: str) -> None:
+        """Check a scope of a request that is counted already.
+
+        Raises:
+            InvalidKey: if a key is required and there is none.
+            MissingScope: if a key is required and this one lacks the scope.
+        """
+        if self._require_key:
+            require(caller.key, scope)
 
     async def admit_admin(self, secret: str | None, address: str) -> Key:
         """Admit a request for administration and return its key.
@@ -64,9 +108,9 @@ class Access:
         Raises:
             InvalidKey: if it has no key, or an unknown one.
             MissingScope: if its key lacks the scope.
-            TooManyRequests: if too many wrong keys came from this address.
+            TooManyRequests: if its key is unknown, and too many unknown keys came from this address.
         """
-        return require(await self._identify(secret, address), ADMIN)
+        return require((await self.identify(secret, address)).key, ADMIN)
 
     async def close(self) -> None:
         """Close the connections to servers."""
@@ -74,21 +118,13 @@ class Access:
         if self._requests is not None:
             await self._requests.close()
 
-    async def _identify(self, secret: str | None, address: str) -> Key | None:
-        """Find the key. After too many wrong keys from an address, its keys are refused unread: guessing must not go on."""
-        if secret is None:
-            return None
-        network = _network(address)
+    async def _count_failure(self, network: str) -> None:
         if (left := self._blocked.get(network, 0.0) - time.monotonic()) > 0:
             raise TooManyRequests(self._failures.description, math.ceil(left))
         try:
-            return self._keys.find(secret)
-        except InvalidKey:
-            try:
-                await self._failures.hit(network)
-            except TooManyRequests as error:
-                self._block(network, error.retry_seconds)
-                raise
+            await self._failures.hit(network)
+        except TooManyRequests as error:
+            self._block(network, error.retry_seconds)
             raise
 
     def _block(self, network: str, seconds: float) -> None:
