@@ -27,11 +27,11 @@ from grpc_service.v2.open_inference_pb2_grpc import add_GRPCInferenceServiceServ
 from hearth.contracts import Contract, usable_contracts
 from hearth.errors import HearthError, InvalidSettings
 from hearth.logs import configure_logging
-from hearth.registry import Registry
 from hearth.serving.access import Access
 from hearth.serving.gc_freeze import freeze_after_import, freeze_now
 from hearth.serving.metrics import new_registry, register_model_metrics, register_recorder_metrics, serve_metrics
 from hearth.serving.model_follower import ModelFollower
+from hearth.serving.model_probe import ProbedRegistry
 from hearth.serving.predictor import Predictor
 from hearth.serving.recording.recorder import Recorder
 from hearth.settings import GrpcSettings
@@ -98,7 +98,7 @@ async def _serve(settings: GrpcSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with freeze_after_import():
         contracts = {contract.name: contract for contract in usable_contracts(settings.data_dir)}
-        models = ModelFollower(Registry.from_settings(settings), contracts, settings.alias_poll_seconds)
+        models = ModelFollower(ProbedRegistry.of(settings, contracts), contracts, settings.alias_poll_seconds)
     async with running_server(settings, contracts, models) as port:
         _LOGGER.info("listening on %s:%d", settings.grpc_host, port)
         # It waits for the registry; meanwhile the process answers health checks and can be stopped

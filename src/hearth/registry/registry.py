@@ -19,7 +19,7 @@ from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND
 from hearth.registry.model_download import download
 from hearth.registry.policy import GATE
 from hearth.registry.tracking import DATASET, DIGEST, FAMILY, KEY, Tracking
-from hearth.registry.versions import ModelFiles, NewVersion, RegisteredVersion
+from hearth.registry.versions import ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
 
 _DUPLICATE_ROW = ("IntegrityError", "UniqueViolation")  # the errors of SQLite and MySQL, and of PostgreSQL
 _LOGGED_MODEL = "models:/"
@@ -182,6 +182,11 @@ class Registry(Tracking):
         with self._connection.errors():
             return self._aliases(dataset)
 
+    def registered_model(self, dataset: str) -> RegisteredModel:
+        """Return the aliases of a data set, and when its registered model was created. One request."""
+        with self._connection.errors():
+            return self._registered_model(dataset)
+
     def set_alias(self, dataset: str, alias: str, version: str) -> None:
         """Move an alias to a version.
 
@@ -197,13 +202,17 @@ class Registry(Tracking):
                 self._client.set_registered_model_alias(dataset, alias, version)
 
     def _aliases(self, dataset: str) -> dict[str, str]:
+        return dict(self._registered_model(dataset).aliases)
+
+    def _registered_model(self, dataset: str) -> RegisteredModel:
         try:
-            aliases = self._client.get_registered_model(dataset).aliases
+            model = self._client.get_registered_model(dataset)
         except MlflowException as error:
             if error.error_code != NOT_FOUND:
                 raise
-            return {}
-        return {alias: str(version) for alias, version in aliases.items()}
+            return RegisteredModel({}, None)
+        created = datetime.fromtimestamp(model.creation_timestamp / 1000, UTC)
+        return RegisteredModel({alias: str(version) for alias, version in model.aliases.items()}, created)
 
     def _model_versions(self, dataset: str) -> list[ModelVersion]:
         versions: list[ModelVersion] = []

@@ -64,6 +64,17 @@ class RegisteredVersion:
 
 
 @dataclass(frozen=True)
+class RegisteredModel:
+    """The registered model of a data set: the version that each alias carries, and when it was created; None before its first version.
+
+    One that was deleted and made anew was created later, and counts its versions from 1 again.
+    """
+
+    aliases: Mapping[str, str]
+    created: datetime | None
+
+
+@dataclass(frozen=True)
 class ModelFiles:
     """The files of a version in a folder, with the SHA-256 of each, and whether they have our signature."""
 
