@@ -36,7 +36,7 @@ def _postgres(environment: Environment) -> bool:
 
 
 def _valkey(environment: Environment) -> bool:
-    return health.valkey_answers(int(environment["HEARTH_REDIS_PORT"]))
+    return health.valkey_answers(int(environment["HEARTH_REDIS_PORT"]), environment.get("HEARTH_REDIS_PASSWORD", ""))
 
 
 def _minio(environment: Environment) -> bool:
@@ -44,8 +44,7 @@ def _minio(environment: Environment) -> bool:
 
 
 def _mlflow(environment: Environment) -> bool:
-    # /health answers 200 even when the server refuses every call
-    return health.http_ok(f"http://127.0.0.1:{environment['HEARTH_MLFLOW_PORT']}/api/2.0/mlflow/registered-models/search?max_results=1")
+    return health.mlflow_ok(f"http://127.0.0.1:{environment['HEARTH_MLFLOW_PORT']}", environment)
 
 
 def _airflow(component: str, environment: Environment) -> bool:

@@ -109,6 +109,8 @@ class RegistrySettings(Settings):
     """Where MLflow is."""
 
     mlflow_tracking_uri: str = Field(description="the MLflow server")
+    mlflow_user: str = Field("", description="the user of MLflow's login")
+    mlflow_password: SecretStr = Field(SecretStr(""), description="its password; empty: MLflow has no login")
     git_revision: str = Field("", description="the commit of an image; a git checkout needs none")
 
 

@@ -71,7 +71,7 @@ def _details(dataset: str, serving: list[Json]) -> None:
     left, right = st.columns(2)
     with left, show_errors():
         st.subheader("Test split")
-        image = picture(settings().mlflow_tracking_uri, run, _FIGURE)
+        image = picture(settings(), run, _FIGURE)
         if image is None:
             st.info("MLflow has no confusion matrix for this run.")
         else:

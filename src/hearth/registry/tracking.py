@@ -41,9 +41,11 @@ class Tracking:
     how versions are signed, and which are loaded; without one there is no key, and those without a signature are.
     """
 
-    def __init__(self, tracking_uri: str, *, revision: str = "", policy: ModelPolicy | None = None) -> None:
+    def __init__(
+        self, tracking_uri: str, *, revision: str = "", policy: ModelPolicy | None = None, user: str = "", password: str = ""
+    ) -> None:
         self._policy = policy or ModelPolicy()
-        self._connection = Connection(tracking_uri)
+        self._connection = Connection(tracking_uri, user=user, password=password)
         self._client = self._connection.client
         self._revision = revision
 
@@ -51,7 +53,13 @@ class Tracking:
     def from_settings(cls, settings: RegistrySettings | None = None) -> Self:
         """Make the one of the environment; sends no request."""
         settings = settings or ModelSettings()
-        return cls(settings.mlflow_tracking_uri, revision=settings.git_revision, policy=ModelPolicy.of(settings))
+        return cls(
+            settings.mlflow_tracking_uri,
+            revision=settings.git_revision,
+            policy=ModelPolicy.of(settings),
+            user=settings.mlflow_user,
+            password=settings.mlflow_password.get_secret_value(),
+        )
 
     def ping(self, seconds: float) -> None:
         """Return if MLflow answers within `seconds`."""
