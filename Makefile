@@ -4,6 +4,8 @@ PYTHON ?= python3
 ENVS := .venvs
 UV := $(ENVS)/uv/bin/uv
 COMPILE = $(UV) pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+# uv knows the certificates of browsers; behind a proxy that inspects connections, those of the system count, as pip has them. Off: UV_SYSTEM_CERTS=false
+export UV_SYSTEM_CERTS ?= true
 # Without compiled files each process compiles all that it imports: 5 s of processor time for a service, at every start.
 unexport PYTHONDONTWRITEBYTECODE
 SERVE_EXTRAS = --extra api --extra grpc --extra scoring --extra stream --extra ui --extra utils
@@ -135,7 +137,11 @@ $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) pip install --quiet --python $(ENVS)/bench-$* --require-hashes -r $<
 	@touch $@
 
-bench-serving: setup-dev $(BENCH_PEERS:%=$(ENVS)/bench-%/.installed) ## compare REST with ready-made model servers; needs wrk
+.PHONY: bench-machine
+bench-machine: # before an environment is installed: a machine without wrk says so at once
+	@$(PYTHON) utils/check_machine.py --benchmarks
+
+bench-serving: bench-machine setup-dev $(BENCH_PEERS:%=$(ENVS)/bench-%/.installed) ## compare REST with ready-made model servers; needs wrk
 	$(SERVE)/python -m benchmarks.serving $(BENCH_FLAGS)
 
 bench-grpc: setup-dev ## compare gRPC with an empty servicer of the same interface, maps with packed columns
@@ -147,7 +153,7 @@ bench-scorers: setup-dev ## compare the compiled scorers with scikit-learn's pip
 bench-stream: setup-dev ## speed of the stream worker, on real servers
 	$(SERVE)/python -m benchmarks.stream $(BENCH_FLAGS)
 
-bench-soak: setup-dev ## two minutes of load while the alias moves every five seconds; needs wrk
+bench-soak: bench-machine setup-dev ## two minutes of load while the alias moves every five seconds; needs wrk
 	$(SERVE)/python -m benchmarks.soak $(BENCH_FLAGS)
 
 # The embedded stack. SERVICES="postgres valkey" starts only these and what they need; FOLLOW=-f goes on showing a log.

@@ -25,7 +25,7 @@ import pandas as pd
 import typer
 
 from benchmarks.harness.contenders import Running, contenders, running
-from benchmarks.harness.load import Load, LoadError, measure
+from benchmarks.harness.load import Load, LoadError, find_wrk, measure
 from benchmarks.harness.requests import Records, fake_requests
 from benchmarks.harness.stack import memory_megabytes, servers
 from deploy.embedded.temporary_servers import ROOT
@@ -49,6 +49,7 @@ def main(
     sizes = sizes or list(SIZES)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped too
     try:
+        find_wrk()
         with tempfile.TemporaryDirectory(prefix="hearth-bench-") as folder, contextlib.ExitStack() as stack:
             settings, registry = servers(stack)
             subprocess.run([sys.executable, "-m", "benchmarks.harness.model", folder, "--register", registry], cwd=ROOT, check=True)

@@ -18,7 +18,7 @@ from urllib import request
 import typer
 
 from benchmarks.harness.contenders import Running, contenders, plain, running
-from benchmarks.harness.load import Load, LoadError, measure
+from benchmarks.harness.load import Load, LoadError, find_wrk, measure
 from benchmarks.harness.model import DATA, fitted, register, rows
 from benchmarks.harness.requests import fake_requests
 from benchmarks.harness.stack import memory_megabytes, servers
@@ -48,6 +48,7 @@ def main(
     """Put load on REST while the alias moves, and judge answers and memory."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped too
     try:
+        find_wrk()
         with tempfile.TemporaryDirectory(prefix="hearth-soak-") as folder, contextlib.ExitStack() as stack:
             settings, uri = servers(stack)
             registry = Registry(uri)

@@ -5,8 +5,6 @@ trailing metadata `grpc-status-details-bin`, which gRPC libraries read.
 """
 
 import logging
-from collections.abc import Sequence
-from itertools import islice
 from typing import Any, NoReturn
 
 import grpc
@@ -21,7 +19,6 @@ _LOGGER = logging.getLogger(__name__)
 _DETAIL_BYTES = 500
 _CALL_ERROR_BYTES = 3_000
 _VALUE_CHARACTERS = 200
-_MAX_PROBLEMS = 100
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -70,7 +67,7 @@ def error_message(error: Exception, max_bytes: int | None = None) -> pb.Error:
         _LOGGER.error("%s: %s", error.code, error)
     message = pb.Error(error=error.code, detail=_shortened(str(error)), status=status_of(error).value[0])
     if isinstance(error, InvalidRecords):
-        _list_problems(message, error.problems, max_bytes)
+        _list_problems(message, error, max_bytes)
     return message
 
 
@@ -93,13 +90,13 @@ async def error_of(call: grpc.aio.Call) -> pb.Error | None:
     return None
 
 
-def _list_problems(message: pb.Error, problems: Sequence[Problem], max_bytes: int | None) -> None:
-    for problem in islice(problems, _MAX_PROBLEMS):
+def _list_problems(message: pb.Error, error: InvalidRecords, max_bytes: int | None) -> None:
+    for problem in error.problems:
         message.errors.append(_problem_message(problem))
         if max_bytes is not None and message.ByteSize() > max_bytes:
             del message.errors[-1]
             break
-    message.more_errors = len(problems) - len(message.errors)
+    message.more_errors = error.count - len(message.errors)
 
 
 def _problem_message(problem: Problem) -> pb.Problem:

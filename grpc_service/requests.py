@@ -13,6 +13,7 @@ from grpc_service.errors import InvalidRequest
 from grpc_service.v1 import prediction_pb2 as pb
 from hearth.contracts import Contract
 from hearth.contracts.record_parser import Columns, NeedsFullCheck, RecordParser
+from hearth.contracts.records import MAX_PROBLEMS
 from hearth.contracts.rules import CategoryRule, InvalidValue, NumberRules, category_rules
 from hearth.errors import InvalidRecords, Problem
 
@@ -203,6 +204,7 @@ def _rows(packed: pb.PackedRecords, most_columns: int) -> int:
 def _unpacked(packed: pb.PackedRecords, rows: int) -> list[dict[str, object]]:
     records: list[dict[str, object]] = [{} for _ in range(rows)]
     problems: list[Problem] = []
+    wrong = 0
     for column in packed.numbers:
         for record, number in zip(records, column.values, strict=True):
             record[column.name] = None if np.isnan(number) else _integer_if_whole(number)
@@ -211,9 +213,11 @@ def _unpacked(packed: pb.PackedRecords, rows: int) -> list[dict[str, object]]:
         for row, (record, code) in enumerate(zip(records, texts.codes, strict=True)):
             if not _MISSING <= code < len(dictionary):
                 expected = f"a position in the column's dictionary of {len(dictionary)} texts, or -1 for a missing one"
-                problems.append(Problem(row, texts.name, code, expected))
+                wrong += 1
+                if len(problems) < MAX_PROBLEMS:
+                    problems.append(Problem(row, texts.name, code, expected))
             else:
                 record[texts.name] = None if code == _MISSING else dictionary[code]
     if problems:
-        raise InvalidRecords(problems)
+        raise InvalidRecords(problems, wrong)
     return records

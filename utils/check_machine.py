@@ -1,6 +1,6 @@
 """What this machine lacks, checked before anything is installed; standard library only.
 
-`--install` installs it on Debian, as root, together with what only some tests need.
+`--install` installs it on Debian, as root, together with what only some tests need; `--benchmarks` checks what the benchmarks need besides.
 """
 
 import ctypes
@@ -56,6 +56,11 @@ def find_test_lacks() -> list[Lack]:
     return lacks
 
 
+def find_benchmark_lacks() -> list[Lack]:
+    """Return what is missing and puts load on a service."""
+    return [] if shutil.which("wrk") else [Lack("wrk, which puts load on a service", "wrk", "wrk")]
+
+
 def main() -> int:
     """Print what is missing; 0 if Hearth can run."""
     if not is_supported(sys.version_info[:2]):
@@ -66,6 +71,8 @@ def main() -> int:
         )
         return 1
     lacks = find_lacks()
+    if "--benchmarks" in sys.argv[1:]:
+        lacks += find_benchmark_lacks()
     if "--install" in sys.argv[1:]:
         if lacks:
             _install([lack.debian for lack in lacks])

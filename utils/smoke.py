@@ -5,6 +5,7 @@ worker, and prints a table of the models. All addresses come from the settings, 
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ from hearth.cli import values
 from hearth.cli.application import CommandError, run_program
 from hearth.cli.tables import make_console, make_table
 from hearth.contracts import Contract
+from hearth.contracts.aliases import CHAMPION
 from hearth.contracts.loading import chosen_contracts
 from hearth.errors import HearthError
 from hearth.fakes import FakeRecords
@@ -50,6 +52,13 @@ class SmokeSettings(PredictionsSettings, GrpcClientSettings, RegistrySettings):
     airflow_user: str
     airflow_password: SecretStr
     api_url: str = Field(description="the REST service")
+    api_key: SecretStr = Field(SecretStr(""), description="the key of the calls; empty: the admin key")
+    api_admin_key: SecretStr = Field(SecretStr(""), description="the service's admin key, whose scopes include predictions")
+
+    @property
+    def key(self) -> str:
+        """The key that REST and gRPC are called with; empty where the environment has none."""
+        return self.api_key.get_secret_value() or self.api_admin_key.get_secret_value()
 
 
 class SmokeFailure(Exception):
@@ -76,8 +85,11 @@ def main(
     console = make_console()
     try:
         settings = SmokeSettings()
-        table = make_table("Models", "alias", "family", "version", "macro-F1", "accuracy", "registered model")
-        for contract in chosen_contracts(dataset, settings.data_dir):
+        contracts = chosen_contracts(dataset, settings.data_dir)
+        if skip_training:
+            _require_trained(settings, contracts)
+        table = make_table("Models", "data set", "alias", "family", "version", "macro-F1", "accuracy", "registered model")
+        for contract in contracts:
             if not skip_training:
                 _train(settings, contract, console, trials)
             _add_models(table, contract, _predict(settings, contract, console))
@@ -92,13 +104,28 @@ def _train(settings: SmokeSettings, contract: Contract, console: Console, trials
         run_all(airflow, console, contract, trials)
 
 
+def _require_trained(settings: SmokeSettings, contracts: Sequence[Contract]) -> None:
+    """Refuse at once what no waiting helps: an alias that no version has."""
+    registry = Registry.from_settings(settings)
+    for contract in contracts:
+        if missing := [alias for alias in _aliases(contract) if alias not in registry.aliases(contract.name)]:
+            raise SmokeFailure(
+                f"{contract.name} is not trained: no version has the alias {', '.join(missing)}. Train it first: "
+                f"hearth smoke --dataset {contract.name}, or with Compose: make compose-smoke DATASET={contract.name}"
+            )
+
+
+def _aliases(contract: Contract) -> tuple[str, ...]:
+    return (*contract.families, CHAMPION)
+
+
 def _predict(settings: SmokeSettings, contract: Contract, console: Console) -> list[ServedModel]:
     """Send raw records to every alias and compare the answers with the registry."""
     records = FakeRecords.load(contract, settings.data_dir).records(_RECORDS, seed=int(time.time()))
     registered = Registry.from_settings(settings).aliases(contract.name)
-    with httpx.Client(base_url=settings.api_url, timeout=30) as api:
+    with httpx.Client(base_url=settings.api_url, timeout=30, headers={"X-API-Key": settings.key} if settings.key else None) as api:
         models = []
-        for alias in (*contract.families, "champion"):
+        for alias in _aliases(contract):
             answer = _ask_until_served(api, contract, alias, registered.get(alias), records)
             chances = [f"{label} {max(p.values()):.2f}" for label, p in zip(answer["labels"], answer["probabilities"], strict=True)]
             console.print(f"POST /predict?model={alias:<9} v{answer['version']}: {', '.join(chances)}")
@@ -132,12 +159,13 @@ def _ask_until_served(
 def _compare_grpc(settings: SmokeSettings, contract: Contract, records: list[dict[str, object]], expected: dict[str, Any]) -> None:
     """Compare gRPC with REST: the same version must give the same labels. Each of them follows an alias at its own time."""
     request = pb.PredictRequest(dataset=contract.name, alias=expected["alias"], records=[record_message(record) for record in records])
+    metadata = [("x-api-key", settings.key)] if settings.key else None
     deadline = time.monotonic() + _ALIAS_LIMIT_SECONDS
     with grpc.insecure_channel(settings.grpc_address) as channel:
         while True:
             result = "nothing"
             try:
-                answer = PredictionStub(channel).Predict(request, timeout=10, wait_for_ready=True)
+                answer = PredictionStub(channel).Predict(request, timeout=10, wait_for_ready=True, metadata=metadata)
                 result = f"{answer.labels} by version {answer.version}"
                 if answer.version == expected["version"] and list(answer.labels) == expected["labels"]:
                     return
@@ -196,6 +224,7 @@ def _watch_stream(settings: SmokeSettings, contract: Contract, console: Console)
 def _add_models(table: Table, contract: Contract, models: list[ServedModel]) -> None:
     for model in models:
         table.add_row(
+            contract.name,
             model.alias,
             model.family,
             model.version,

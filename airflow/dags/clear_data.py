@@ -9,10 +9,10 @@ from typing import Any
 from airflow.sdk import DAG, Param, task
 from pendulum import datetime
 
-from hearth.contracts import Contract, list_contracts
+from hearth.contracts import Contract, usable_contracts
 from hearth.contracts.airflow_names import CLEAR, dag_id
 from hearth.contracts.model import BatchSource
-from task_defaults import task_defaults
+from task_defaults import reporting, task_defaults
 
 
 def clear_dag(contract: Contract, source: BatchSource) -> DAG:
@@ -38,6 +38,7 @@ def clear_dag(contract: Contract, source: BatchSource) -> DAG:
     ) as dag:
 
         @task
+        @reporting
         def confirm(params: dict[str, Any]) -> None:
             from airflow.sdk.exceptions import AirflowFailException
 
@@ -45,6 +46,7 @@ def clear_dag(contract: Contract, source: BatchSource) -> DAG:
                 raise AirflowFailException(f"Nothing was removed: the Param `confirm` has to be {dataset!r}, got {params['confirm']!r}.")
 
         @task
+        @reporting
         def clear() -> None:
             from hearth.jobs.load_batches import clear as clear_table
 
@@ -54,6 +56,6 @@ def clear_dag(contract: Contract, source: BatchSource) -> DAG:
     return dag
 
 
-for _contract in list_contracts():
+for _contract in usable_contracts():
     if isinstance(_contract.source, BatchSource):
         globals()[f"{_contract.name}_clear"] = clear_dag(_contract, _contract.source)

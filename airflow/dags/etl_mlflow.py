@@ -11,10 +11,10 @@ from airflow.sdk import DAG, Param, task
 from pendulum import datetime
 
 from assets import later_trials, processed_asset, raw_asset, requested_trials
-from hearth.contracts import Contract, list_contracts
+from hearth.contracts import Contract, usable_contracts
 from hearth.contracts.airflow_names import ETL, dag_id
 from hearth.contracts.model import BatchSource
-from task_defaults import task_defaults
+from task_defaults import reporting, task_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import OutletEventAccessors, TriggeringAssetEventsAccessor
@@ -47,30 +47,35 @@ def etl_dag(contract: Contract) -> DAG:
         # Imports are inside the tasks: they are slow, and the file is parsed often.
 
         @task
+        @reporting
         def extract(params: dict[str, Any]) -> str:
             from hearth.jobs import etl
 
             return etl.find_raw(dataset, params["file"])
 
         @task
+        @reporting
         def validate(raw_key: str) -> str:
             from hearth.jobs import etl
 
             return etl.validate(dataset, raw_key)
 
         @task
+        @reporting
         def process(validated_key: str) -> str:
             from hearth.jobs import etl
 
             return etl.process(dataset, validated_key)
 
         @task
+        @reporting
         def log(digest: str) -> str:
             from hearth.jobs import etl
 
             return etl.log(dataset, digest)
 
         @task(outlets=[published])
+        @reporting
         def publish(
             digest: str,
             params: dict[str, Any],
@@ -88,5 +93,5 @@ def etl_dag(contract: Contract) -> DAG:
     return dag
 
 
-for _contract in list_contracts():
+for _contract in usable_contracts():
     globals()[f"{_contract.name}_etl"] = etl_dag(_contract)

@@ -12,11 +12,11 @@ from pendulum import datetime, duration
 
 from assets import later_trials, raw_asset
 from batches import FetchBatches
-from hearth.contracts import Contract, list_contracts
+from hearth.contracts import Contract, usable_contracts
 from hearth.contracts.airflow_names import LOAD, dag_id
 from hearth.contracts.model import BatchSource
 from hearth.settings import LoadSettings
-from task_defaults import task_defaults
+from task_defaults import reporting, task_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import InletEventsAccessors, OutletEventAccessors
@@ -53,6 +53,7 @@ def load_dag(contract: Contract, settings: LoadSettings) -> DAG:
     ) as dag:
 
         @task(inlets=[raw], outlets=[raw])
+        @reporting
         def export(params: dict[str, Any], inlet_events: "InletEventsAccessors", outlet_events: "OutletEventAccessors") -> None:
             from airflow.sdk.exceptions import AirflowSkipException
 
@@ -73,6 +74,6 @@ def load_dag(contract: Contract, settings: LoadSettings) -> DAG:
     return dag
 
 
-for _contract in list_contracts():
+for _contract in usable_contracts():
     if isinstance(_contract.source, BatchSource):
         globals()[f"{_contract.name}_load"] = load_dag(_contract, LoadSettings())

@@ -19,10 +19,10 @@ from airflow.sdk import DAG, Param, Variable, task
 from pendulum import datetime
 
 from assets import model_asset
-from hearth.contracts import Contract, list_contracts, load_contract
+from hearth.contracts import Contract, load_contract
 from hearth.contracts.airflow_names import PIPELINE, dag_id, variable_name
-from hearth.modelling.families import catalogued_families
-from task_defaults import task_defaults
+from hearth.modelling.families import trainable_contracts
+from task_defaults import reporting, task_defaults
 
 MODEL_PARAMS = Path(__file__).parents[1] / "config" / "model_params.yaml"
 
@@ -30,6 +30,7 @@ MODEL_PARAMS = Path(__file__).parents[1] / "config" / "model_params.yaml"
 
 
 @task
+@reporting
 def extract_data(dataset: str) -> str:
     from hearth.jobs.provide_raw import provide
 
@@ -37,6 +38,7 @@ def extract_data(dataset: str) -> str:
 
 
 @task
+@reporting
 def preprocess_data(dataset: str, raw_key: str) -> str:
     from hearth.jobs import etl
 
@@ -46,6 +48,7 @@ def preprocess_data(dataset: str, raw_key: str) -> str:
 
 
 @task
+@reporting
 def train(dataset: str, family: str, digest: str, params: dict[str, Any], run_id: str) -> str:
     from hearth.jobs import compare_families
 
@@ -53,6 +56,7 @@ def train(dataset: str, family: str, digest: str, params: dict[str, Any], run_id
 
 
 @task
+@reporting
 def evaluate(dataset: str, trained: str) -> str:
     from hearth.jobs import compare_families
 
@@ -60,6 +64,7 @@ def evaluate(dataset: str, trained: str) -> str:
 
 
 @task
+@reporting
 def select_best_model(dataset: str, judged: list[str]) -> str:
     from hearth.jobs import compare_families
 
@@ -70,6 +75,7 @@ def select_best_model(dataset: str, judged: list[str]) -> str:
 
 
 @task
+@reporting
 def tune_best_model(dataset: str, judged: str, params: dict[str, Any]) -> str:
     from hearth.jobs import compare_families
 
@@ -85,6 +91,7 @@ def tune_best_model(dataset: str, judged: str, params: dict[str, Any]) -> str:
 
 
 @task
+@reporting
 def register_model(dataset: str, tuned: str) -> str:
     from hearth.jobs import compare_families
 
@@ -92,6 +99,7 @@ def register_model(dataset: str, tuned: str) -> str:
 
 
 @task
+@reporting
 def promote_model(dataset: str, version: str, tuned: str) -> dict[str, str]:
     from airflow.sdk.exceptions import AirflowSkipException
 
@@ -106,6 +114,7 @@ def promote_model(dataset: str, version: str, tuned: str) -> dict[str, str]:
 
 
 @task.sensor(poke_interval=2, timeout=300, mode="poke")
+@reporting
 def deploy_model(dataset: str, promoted: dict[str, str]) -> bool:
     from airflow.sdk.exceptions import AirflowSkipException
 
@@ -117,6 +126,7 @@ def deploy_model(dataset: str, promoted: dict[str, str]) -> bool:
 
 
 @task(trigger_rule="none_failed")  # also when the gate has refused
+@reporting
 def cleanup_old_models(dataset: str, params: dict[str, Any]) -> list[str]:
     from hearth.jobs.cleanup import remove_old_versions
 
@@ -159,7 +169,7 @@ def pipeline_dag(contract: Contract) -> DAG:
     ) as dag:
         digest = preprocess_data(dataset, extract_data(dataset))
         judged = []
-        for family in catalogued_families(contract):
+        for family in contract.families:
             trained = train.override(task_id=f"train_{family}")(dataset, family, digest)
             judged.append(evaluate.override(task_id=f"evaluate_{family}")(dataset, trained))
         tuned = tune_best_model(dataset, select_best_model(dataset, judged))
@@ -169,6 +179,6 @@ def pipeline_dag(contract: Contract) -> DAG:
     return dag
 
 
-for _contract in list_contracts():
+for _contract in trainable_contracts():
     if "best_family" in _contract.trainings:
         globals()[f"{_contract.name}_pipeline"] = pipeline_dag(_contract)

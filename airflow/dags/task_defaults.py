@@ -1,14 +1,43 @@
-"""What all tasks of all DAGs have in common: which configuration they accept, when they are retried, and how long they may run."""
+"""What all tasks of all DAGs have in common: their configuration, how they report errors, when they are retried, how long they may run."""
 
-from typing import TYPE_CHECKING, Any
+import functools
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from airflow.sdk import RetryDecision, RetryPolicy
+from airflow.sdk.exceptions import AirflowException
 from pendulum import duration
 
 from hearth.errors import HearthError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+_LOGGER = logging.getLogger("hearth.task")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def reporting(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Wrap a task's function: the message of an error is a line of the log by itself, before the trace that Airflow adds."""
+
+    @functools.wraps(function)
+    def reported(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return function(*args, **kwargs)
+        except AirflowException:  # a task that is skipped, say
+            raise
+        except Exception as error:
+            _LOGGER.error("%s", describe(error))  # noqa: TRY400 - the trace comes behind it
+            raise
+
+    return reported
+
+
+def describe(error: BaseException) -> str:
+    """Return an error in one line: the code of one of Hearth's, or the class, and the message."""
+    return f"{error.code if isinstance(error, HearthError) else type(error).__name__}: {error}"
 
 
 class RetryByErrorKind(RetryPolicy):
@@ -21,7 +50,7 @@ class RetryByErrorKind(RetryPolicy):
         """Decide by the error's kind; leave errors that are not Hearth's to Airflow, which retries them."""
         if not isinstance(exception, HearthError) or exception.kind.is_temporary:
             return RetryDecision.default()
-        return RetryDecision.fail(f"{exception.code}: {exception}")
+        return RetryDecision.fail(describe(exception))
 
 
 def refuse_unknown_params(context: "Context") -> None:
@@ -36,7 +65,9 @@ def refuse_unknown_params(context: "Context") -> None:
     unknown = [repr(name) for name in sorted(context["dag_run"].conf or {}) if name not in dag.params]
     if unknown:
         params = ", ".join(dag.params) or "none"
-        raise AirflowFailException(f"The configuration has unknown keys: {', '.join(unknown)}; the Params of {dag.dag_id} are: {params}.")
+        message = f"The configuration has unknown keys: {', '.join(unknown)}; the Params of {dag.dag_id} are: {params}."
+        _LOGGER.error("%s", message)
+        raise AirflowFailException(message)
 
 
 def task_defaults(*, minutes: float, retries: int = 2, retry_seconds: float = 10) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from airflow.sdk import DAG, Param, task
 from pendulum import datetime
 
 from assets import MOST_TRIALS, model_asset, processed_asset, requested_trials
-from hearth.contracts import Contract, list_contracts
+from hearth.contracts import Contract
 from hearth.contracts.airflow_names import TRAIN, dag_id
-from hearth.modelling.families import catalogued_families
-from task_defaults import task_defaults
+from hearth.modelling.families import trainable_contracts
+from task_defaults import reporting, task_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
@@ -49,6 +49,7 @@ def training_dag(contract: Contract, family: str) -> DAG:
     ) as dag:
 
         @task
+        @reporting
         def train(params: dict[str, Any], run_id: str, triggering_asset_events: "TriggeringAssetEventsAccessor") -> str:
             from hearth.data.processed import latest_digest
             from hearth.jobs.train import train as train_version
@@ -62,6 +63,7 @@ def training_dag(contract: Contract, family: str) -> DAG:
             return train_version(dataset, family, digest=digest, trials=trials, seed=params["seed"], key=run_id, store=store)
 
         @task(outlets=[model_asset(dataset)])
+        @reporting
         def promote(version: str) -> None:
             from hearth.jobs.promote import promote as promote_version
 
@@ -71,6 +73,6 @@ def training_dag(contract: Contract, family: str) -> DAG:
     return dag
 
 
-for _contract in list_contracts():
-    for _family in catalogued_families(_contract) if "each_family" in _contract.trainings else ():
+for _contract in trainable_contracts():
+    for _family in _contract.families if "each_family" in _contract.trainings else ():
         globals()[f"{_contract.name}_{_family}"] = training_dag(_contract, _family)

@@ -42,15 +42,24 @@ class Load:
     p99: float
 
 
+def find_wrk() -> str:
+    """Return the path of wrk.
+
+    Raises:
+        LoadError: it is not installed; a benchmark says so before it starts a server.
+    """
+    if wrk := shutil.which("wrk"):
+        return wrk
+    raise LoadError("wrk, which puts the load on the service, is not installed: `apt-get install wrk`, `brew install wrk`.")
+
+
 def measure(url: str, bodies: Sequence[bytes], seconds: float, connections: int = 16) -> Load:
     """Send the bodies in turn over keep-alive connections.
 
     Raises:
         LoadError: wrk is not installed, or a request failed.
     """
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        raise LoadError("wrk is not installed: `apt-get install wrk`, `brew install wrk`.")
+    wrk = find_wrk()
     with tempfile.TemporaryDirectory() as folder:
         script, lines = Path(folder, "load.lua"), Path(folder, "bodies")
         script.write_text(_SCRIPT, "utf-8")

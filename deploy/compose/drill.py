@@ -1,6 +1,7 @@
 """Restart every service of the running Compose stack in turn and check the stack each time: `make compose-drill`.
 
-After each restart the stack must become healthy by itself, and the smoke test, without trainings, must pass.
+After each restart the stack must become healthy by itself, and the smoke test, without trainings, must pass. It has to pass before the
+first restart too: without a trained model there is nothing to predict with.
 """
 
 import json
@@ -13,7 +14,10 @@ _LIMIT_SECONDS = 300
 
 
 def main() -> int:
-    """Restart the named services, or all; 0 if the stack works after each."""
+    """Restart the named services, or all; 0 if the stack works before the first and after each."""
+    if problem := _smoke():
+        print(f"Nothing was restarted, because the smoke test fails before the first restart:\n{problem}")
+        return 1
     failures = []
     expected = {container["Name"] for container in _containers()}
     for service in sys.argv[1:] or running_services():

@@ -9,11 +9,11 @@ from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
-from hearth.contracts import Contract, list_contracts
+from hearth.contracts import Contract, usable_contracts
 from hearth.errors import UnknownDataset
-from hearth.registry import Registry
 from hearth.serving.access import Access
 from hearth.serving.alias_admin import AliasRegistry
+from hearth.serving.model_probe import ProbedRegistry
 from hearth.settings import ApiSettings
 from hearth_api.documentation import describe, operation_id
 from hearth_api.errors import install_error_handlers
@@ -54,12 +54,13 @@ def create_app(
 
     Raises:
         UnknownDataset: if the default data set has no contract.
+        InvalidContract: if the contract of the default data set has a mistake; other data sets with one are left out.
     """
     settings = settings or ApiSettings()
-    contracts = {contract.name: contract for contract in list_contracts(settings.data_dir)}
+    contracts = {contract.name: contract for contract in usable_contracts(settings.data_dir, settings.api_default_dataset)}
     if settings.api_default_dataset not in contracts:
         raise UnknownDataset(settings.api_default_dataset, sorted(contracts))
-    source = registry or Registry.from_settings(settings)
+    source = registry or ProbedRegistry.of(settings, contracts)
     access = Access.from_settings(settings)
 
     @asynccontextmanager

@@ -5,6 +5,7 @@ Every error response has the same body: `error`, a stable word; `detail`, a sent
 
 import logging
 import math
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -17,7 +18,6 @@ from hearth.errors import ErrorKind, HearthError, InvalidRecords
 from hearth_api.middleware.request_ids import HEADER
 
 _LOGGER = logging.getLogger(__name__)
-_MAX_PROBLEMS = 100
 ERROR_CODE = "hearth.error"  # the key in a request's scope
 INTERNAL_DETAIL = "The service failed; its log says why."
 
@@ -49,8 +49,8 @@ class BodyTooLarge(HearthError):
     code = "body_too_large"
     kind = ErrorKind.TOO_LARGE
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The body has more than {limit} bytes: send fewer records at once.")
+    def __init__(self, limit: int, setting: str) -> None:
+        super().__init__(f"The body has more than {limit} bytes, the limit of {setting}: send fewer records at once.")
 
 
 class BodyTooSlow(HearthError):
@@ -60,7 +60,7 @@ class BodyTooSlow(HearthError):
     kind = ErrorKind.TOO_SLOW
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"The body did not arrive within {seconds:g} seconds: send fewer records at once.")
+        super().__init__(f"The body did not arrive within {seconds:g} seconds (HEARTH_API_BODY_SECONDS): send fewer records at once.")
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -78,13 +78,13 @@ def status_of(error: HearthError) -> HTTPStatus:
 
 def error_response(error: HearthError) -> JSONResponse:
     """Return the response to a request that failed with one of our errors."""
-    problems = error.problems if isinstance(error, InvalidRecords) else ()
+    problems, count = (error.problems, error.count) if isinstance(error, InvalidRecords) else ((), 0)
     headers = {"Retry-After": str(math.ceil(error.retry_seconds))} if error.kind in _TEMPORARY else {}
     if error.kind is ErrorKind.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = "Bearer"
     if error.kind is ErrorKind.INTERNAL:
         _LOGGER.error("%s: %s", error.code, error)
-    return _answer(status_of(error), error.code, str(error), [problem.to_dict() for problem in problems], headers)
+    return _answer(status_of(error), error.code, str(error), [problem.to_dict() for problem in problems], headers, count)
 
 
 def _hearth_error(_: Request, error: Exception) -> JSONResponse:
@@ -113,12 +113,17 @@ def _unexpected(request: Request, error: Exception) -> JSONResponse:
     return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", INTERNAL_DETAIL, [], headers)
 
 
-def _answer(
-    status: HTTPStatus, code: str, detail: str, problems: list[dict[str, object]], headers: dict[str, str] | None = None
+def _answer(  # noqa: PLR0913, PLR0917 - the parts of an answer
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    problems: Sequence[dict[str, object]],
+    headers: dict[str, str] | None = None,
+    count: int = 0,
 ) -> JSONResponse:
-    body: dict[str, object] = {"error": code, "detail": detail, "errors": [_printable(problem) for problem in problems[:_MAX_PROBLEMS]]}
-    if len(problems) > _MAX_PROBLEMS:
-        body["more_errors"] = len(problems) - _MAX_PROBLEMS
+    body: dict[str, object] = {"error": code, "detail": detail, "errors": [_printable(problem) for problem in problems]}
+    if count > len(problems):
+        body["more_errors"] = count - len(problems)
     return _ErrorAnswer(code, body, status, headers)
 
 
@@ -135,8 +140,8 @@ class _ErrorAnswer(JSONResponse):
 
 
 def _printable(problem: dict[str, object]) -> dict[str, object]:
-    """Return a problem whose value fits into JSON: other values become text, and long ones are cut."""
-    value = problem["value"]
+    """Return a problem whose value fits into JSON: other values become text, and long ones are cut, as long names of columns are."""
+    problem, value = {**problem, "column": _short(problem["column"])}, problem["value"]
     if isinstance(value, bool | int | None):
         return problem if isinstance(value, bool | None) or abs(value) < 2**53 else {**problem, "value": _short(value)}
     return {**problem, "value": _short(value)}

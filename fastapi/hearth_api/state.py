@@ -25,6 +25,7 @@ from hearth.streaming.dead_letters import DeadLetters
 from hearth.streaming.group import ConsumerGroup
 from hearth.streaming.message_status import MessageStatuses
 from hearth.streaming.pending import PendingMessages
+from hearth_api.graphql_schema.thread import GraphqlThread
 from hearth_api.live_predictions import LivePredictions
 from hearth_api.readiness import Check, Dependencies, default_checks, server_addresses
 from hearth_api.requests.uploads import FileSlots
@@ -57,6 +58,7 @@ class ServiceState:
     stream_threads: CapacityLimiter
     store_threads: CapacityLimiter
     admin_threads: CapacityLimiter
+    graphql: GraphqlThread
 
     def contract(self, dataset: str) -> Contract:
         """Return the contract of a data set.
@@ -85,6 +87,7 @@ def open_service(
         PendingMessages(redis_url, stream_name) as pending,
         DeadLetters(redis_url, stream_name) as letters,
         ConsumerGroup(redis_url, stream_name, settings.stream_group, settings.stream_keep_messages) as workers_stream,
+        GraphqlThread() as graphql,
     ):
         checks = default_checks(settings, store, stream) if checks is None else checks
         yield ServiceState(
@@ -106,6 +109,7 @@ def open_service(
             stream_threads=CapacityLimiter(_STREAM_THREADS),
             store_threads=CapacityLimiter(_STORE_THREADS),
             admin_threads=CapacityLimiter(_ADMIN_THREADS),
+            graphql=graphql,
         )
 
 

@@ -10,6 +10,7 @@
     ├── InvalidRecords         records break the contract; holds one problem for each
     ├── InvalidRawData         a raw file cannot be read, or too many of its rows break the contract
     ├── UntrainableData        a class of the data set has too few rows to train on
+    ├── ShiftedData            new data differ too much from the data that were published last
     ├── IngestError            batches cannot be loaded from their source into the data database
     │   ├── SourceUnavailable  the source does not answer
     │   ├── SourceRefused      the source answers, but has no batch for us
@@ -165,15 +166,16 @@ class UnknownDataset(HearthError):
 
 
 class InvalidRecords(HearthError):
-    """Records break the contract."""
+    """Records break the contract. `problems` are the first ones, at least one; `count` is the number of all."""
 
     code = "invalid_records"
     kind = ErrorKind.CALLER
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        super().__init__(f"{problems[0]}{more}")
+    def __init__(self, problems: Sequence[Problem], count: int | None = None) -> None:
         self.problems = tuple(problems)
+        self.count = len(problems) if count is None else count
+        more = f" (and {self.count - 1} more)" if self.count > 1 else ""
+        super().__init__(f"{problems[0]}{more}")
 
 
 class InvalidRawData(HearthError):
@@ -191,6 +193,13 @@ class UntrainableData(HearthError):
     def __init__(self, dataset: str, counts: Mapping[str, int], at_least: int) -> None:
         per_class = ", ".join(f"{label}: {count}" for label, count in counts.items())
         super().__init__(f"{dataset!r} cannot be trained: each class needs {at_least} train rows, there are {per_class}. Load more data.")
+
+
+class ShiftedData(HearthError):
+    """New data differ so much from the data that were published last that a coding must have changed."""
+
+    code = "shifted_data"
+    kind = ErrorKind.CALLER
 
 
 class IngestError(HearthError):

@@ -114,10 +114,48 @@ class RegistrySettings(Settings):
     git_revision: str = Field("", description="the commit of an image; a git checkout needs none")
 
 
-class ServingSettings(RegistrySettings):
-    """How a scoring process follows the registry."""
+class AliasSettings(RegistrySettings):
+    """How a process follows the registry's aliases."""
 
     alias_poll_seconds: float = Field(gt=0, description="seconds between two polls of the registry's aliases")
+
+
+class ModelSettings(RegistrySettings):
+    """Which models are loaded: their signatures, and their size."""
+
+    model_signing_key: SecretStr = Field(
+        SecretStr(""), description="what signs versions and the gate's decisions; older keys may follow, separated by blanks"
+    )
+    model_signatures: Literal["warn", "require"] = Field(
+        "warn", description="what happens to a version without a signature: 'warn' or 'require'; production always requires one"
+    )
+    model_max_file_bytes: int = Field(1_000_000_000, ge=1_000, description="bytes of a version's files, at most")
+    model_max_unpacked_bytes: int = Field(1_000_000_000, ge=1_000, description="bytes of a version's arrays when unpacked, at most")
+
+    @property
+    def requires_signatures(self) -> bool:
+        """Whether a version without a signature is refused."""
+        return self.environment == "production" or self.model_signatures == "require"
+
+    @model_validator(mode="after")
+    def _require_signing_key(self) -> Self:
+        if self.requires_signatures and not self.model_signing_key.get_secret_value().strip():
+            raise InvalidSettings("HEARTH_MODEL_SIGNING_KEY is empty, but versions must be signed: `make secrets` writes a key.")
+        return self
+
+
+class ServingSettings(AliasSettings, ModelSettings):
+    """How a scoring process follows the registry, and what a new version may cost when it is probed."""
+
+    model_probe: Literal["all", "untrusted", "none"] = Field(
+        "untrusted",
+        description="which versions are first loaded in a process of their own: 'all', 'untrusted' (not signed by us) or 'none'",
+    )
+    model_probe_seconds: float = Field(30, gt=0, description="seconds of processor time in which a version is loaded and probed")
+    model_probe_memory_bytes: int = Field(
+        2_000_000_000, ge=50_000_000, description="memory that loading and probing a version may take, beside that of the libraries"
+    )
+    model_cache_dir: str = Field("", description="the folder that remembers what was probed; empty: a folder of this user in the system's")
 
 
 class DeploymentSettings(Settings):
@@ -185,7 +223,7 @@ class WorkerSettings(StreamSettings, RetentionSettings, ServingSettings):
     worker_metrics_port: int = Field(0, ge=0, le=65_535, description="the port of the metrics; 0: none. Two workers on one host need two")
 
 
-class ProducerSettings(StreamSettings, ServingSettings):
+class ProducerSettings(StreamSettings, AliasSettings):
     """The fake records that the producer puts into the stream."""
 
     producer_dataset: str = Field(description="data sets of the fake records, such as 'employees,heart'; 'all': each with statistics")
@@ -220,7 +258,9 @@ class GrpcSettings(InterfaceSettings, AccessSettings):
     )
     grpc_max_records: int = Field(ge=1, description="records in one message, at most")
     grpc_max_message_bytes: int = Field(ge=1_000, description="bytes of one message, at most")
-    grpc_max_concurrent_calls: int = Field(ge=1, description="open calls, including streams, at most; further ones are refused")
+    grpc_max_concurrent_calls: int = Field(ge=1, description="open calls for predictions, with streams, at most; others are refused")
+    grpc_max_streams: int = Field(200, ge=1, description="open streams for predictions, at most; a part of the calls")
+    grpc_stream_idle_seconds: float = Field(300, gt=0, description="seconds that a stream may be open without a message")
     grpc_grace_seconds: float = Field(ge=0, description="seconds in which open calls end when the service stops")
     grpc_metrics_port: int = Field(0, ge=0, le=65_535, description="the port of the metrics, on the same address; 0: none")
 
@@ -238,6 +278,10 @@ class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, Acc
     api_max_body_bytes: int = Field(ge=1_000, description="bytes of one request, at most")
     api_max_file_bytes: int = Field(ge=1_000, description="bytes of a file to score, at most; it is stored on disk meanwhile")
     api_max_files: int = Field(ge=1, description="files that are scored at the same time, at most")
+    api_file_seconds: float = Field(600, gt=0, description="seconds in which the whole of a file to score must arrive")
+    api_max_file_columns: int = Field(1_000, ge=1, description="columns of a file to score, at most")
+    api_max_file_cells: int = Field(250_000_000, ge=1, description="cells of a file to score, rows x columns, at most")
+    api_max_row_bytes: int = Field(1_000_000, ge=1_000, description="bytes of one row of a file to score, at most; characters in CSV")
     explain_max_records: int = Field(ge=1, description="records that are explained in one request, at most")
     api_body_seconds: float = Field(30, gt=0, description="seconds in which the body of a request must arrive")
     api_cors_origins: Words = Field((), description="origins whose pages may call REST, such as https://example.org; '*': all; empty: none")
@@ -253,6 +297,12 @@ class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, Acc
     graphql_max_depth: int = Field(ge=4, description="levels of fields in one GraphQL query, at most")
     graphql_max_aliases: int = Field(ge=1, description="aliases in one GraphQL query, at most")
     graphql_max_tokens: int = Field(ge=100, description="tokens in one GraphQL query, at most; values of variables do not count")
+    graphql_max_fields: int = Field(500, ge=1, description="fields in one GraphQL query, at most; fragments count once")
+    graphql_max_query_characters: int = Field(100_000, ge=1_000, description="characters of one GraphQL query without its variables")
+    graphql_max_body_bytes: int = Field(1_000_000, ge=1_000, description="bytes of one GraphQL request with its variables, at most")
+    graphql_max_records: int = Field(
+        2_000, ge=1, description="records, stored predictions and versions in all fields of one GraphQL query, at most"
+    )
 
     @field_validator("api_trusted_proxies")
     @classmethod

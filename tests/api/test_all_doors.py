@@ -86,11 +86,11 @@ REFUSED = Verdict("REFUSED")
 ACCEPTED = Verdict("ACCEPTED")
 """The record is good; the model never gets this column."""
 
-TEXT = ("etl", "csv", "parquet of texts")
-JSON = ("rest", "graphql", "stream")
+TEXT = ("etl", "csv", "parquet of texts", "v2 rows of texts", "invocations csv")
+JSON = ("rest", "graphql", "stream", "invocations")
 MANY = 40
 """Records are checked in another way from a number on: one value by one, or all at once."""
-TYPED = (*JSON, "grpc map", "grpc packed", "parquet", *(f"{door}, {MANY} records" for door in ("rest", "grpc map", "grpc packed")))
+TYPED = (*JSON, "v2", "grpc map", "grpc packed", "parquet", *(f"{door}, {MANY} records" for door in ("rest", "grpc map", "grpc packed")))
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,17 @@ class Case:
 
 IS_TEXT = (TYPED, REFUSED, "a text is no number, and does not mean null, where there are numbers and null")
 EXACT = (TYPED, REFUSED, "a text is exact where it does not stand in a text file, in which blanks are layout")
-NAN = (
-    (*JSON, "grpc map", f"rest, {MANY} records", f"grpc map, {MANY} records"),
+EMPTY = (
+    tuple(door for door in TYPED if door != "v2"),
     REFUSED,
-    "NaN is a number outside every range where there is null; Arrow and packed columns have NaN for it",
+    "an empty text does not mean null where there is null; a tensor of texts has none",
 )
-NO_FEATURE = (TYPED, ACCEPTED, "a record need not hold a column that is no feature; a raw file has to")
+NAN = (
+    ("rest", "graphql", "stream", "grpc map", f"rest, {MANY} records", f"grpc map, {MANY} records"),
+    REFUSED,
+    "NaN is a number outside every range where there is null; Arrow, packed columns, tensors and the JSON of pandas have NaN for it",
+)
+NO_FEATURE = ((*TYPED, "invocations csv"), ACCEPTED, "a record need not hold a column that is no feature; a raw file has to")
 MANY_DIGITS = "9" * 5_000
 
 CASES = [
@@ -163,7 +168,7 @@ CASES = [
     Case("dose", "", "null", None),
     Case("dose", "  ", "null", None),
     Case("dose", "NaN", "NaN", None, (NAN,)),
-    *(Case("dose", word, json.dumps(word), None, (IS_TEXT,)) for word in sorted(MISSING)),
+    *(Case("dose", word, json.dumps(word), None, (IS_TEXT if word else EMPTY,)) for word in sorted(MISSING)),
     Case("dose", "?", '"?"', REFUSED),
     Case("dose", "2.5", "2.5", REFUSED),
     Case("dose", MANY_DIGITS, MANY_DIGITS, REFUSED),
@@ -201,7 +206,7 @@ CASES = [
     Case("shade", "dark", '"dark"', "dark"),
     Case("shade", "", "null", None),
     Case("shade", "NA", '"NA"', None, (IS_TEXT,)),
-    Case("shade", "", '""', None, (IS_TEXT,)),
+    Case("shade", "", '""', None, (EMPTY,)),
     Case("shade", "None", '"None"', "None"),  # is a category here
     Case("shade", "?", '"?"', REFUSED),
     # Categories that are whole numbers
@@ -251,9 +256,15 @@ CASES = [
     Case("key", " a1 ", '" a1 "', "a1"),
     Case("key", MANY_DIGITS, f'"{MANY_DIGITS}"', MANY_DIGITS),
     Case("key", "17", "17", "17", ((TYPED, REFUSED, "a number is no text where there are both"),)),
-    Case("key", "", '""', REFUSED),
-    Case("key", " ", '" "', REFUSED, ((TYPED, ACCEPTED, "a text is exact, so one of blanks is not empty"),)),
-    Case("key", "NA", '"NA"', REFUSED, ((TYPED, ACCEPTED, "a text does not mean null where there is null"),)),
+    Case(
+        "key",
+        "",
+        '""',
+        REFUSED,
+        ((("v2", "invocations csv"), ACCEPTED, "missing, and a record need not hold a column that is no feature"),),
+    ),
+    Case("key", " ", '" "', REFUSED, ((TYPED, ACCEPTED, "a text is exact, so one of blanks is not empty"), NO_FEATURE)),
+    Case("key", "NA", '"NA"', REFUSED, ((TYPED, ACCEPTED, "a text does not mean null where there is null"), NO_FEATURE)),
     Case("key", "", "null", REFUSED, (NO_FEATURE,)),
 ]
 
@@ -329,6 +340,10 @@ class Doors:
             "parquet": self.parquet,
             "rest": self.rest,
             "graphql": self.graphql,
+            "v2": self.v2,
+            "v2 rows of texts": self.v2_rows,
+            "invocations": self.invocations,
+            "invocations csv": self.invocations_csv,
             "stream": self.stream,
             "grpc map": self.grpc_map,
             "grpc packed": self.grpc_packed,
@@ -401,6 +416,41 @@ class Doors:
         assert (answer.status_code, body["error"]) in {(422, "invalid_records"), (422, "invalid_body")}, body
         assert body["error"] == "invalid_body" or [problem["column"] for problem in body["errors"]] == [column]
         return REFUSED
+
+    def _http(self, column: str, path: str, body: bytes, media_type: str = "application/json") -> object:
+        answer = self.http.post(path, content=body, headers={"Content-Type": media_type})
+        if answer.status_code == 200:
+            return Witness.value(column)
+        assert answer.status_code in {400, 422}, answer.text
+        assert repr(column) in answer.text or "The body is not JSON" in answer.text, answer.text
+        return REFUSED
+
+    def v2(self, column: str, token: str) -> object:
+        """A tensor for each column; its datatype is that of the value, or, of null, that of the column."""
+        if isinstance(value := parsed(token), bool | list | dict):
+            return NotImplemented
+        names_of_texts = {"colour", "shade", *DROPPED}
+        is_text = column in names_of_texts if value is None else isinstance(value, str)
+        cells = {name: (isinstance(one, str), json.dumps(one)) for name, one in self.good.items()} | {column: (is_text, token)}
+        inputs = [
+            b'{"name": "%s", "shape": [1], "datatype": "%s", "data": [%s]}' % (name.encode(), b"BYTES" if text else b"FP64", data.encode())
+            for name, (text, data) in cells.items()
+        ]
+        return self._http(column, f"/v2/models/{NAME}/infer", b'{"inputs": [%s]}' % b", ".join(inputs))
+
+    def v2_rows(self, column: str, text: str) -> object:
+        """One tensor of texts with all features."""
+        if column in DROPPED:
+            return NotImplemented
+        row = [text if name == column else str(value) for name, value in self.good.items()]
+        tensor = {"name": "input-0", "shape": [1, len(row)], "datatype": "BYTES", "data": row}
+        return self._http(column, f"/v2/models/{NAME}/infer", json.dumps({"inputs": [tensor]}).encode())
+
+    def invocations(self, column: str, token: str) -> object:
+        return self._http(column, "/invocations", b'{"dataframe_records": [%s]}' % self._json(column, token))
+
+    def invocations_csv(self, column: str, text: str) -> object:
+        return self._http(column, "/invocations", self._table(column, text, rows=1), "text/csv")
 
     def graphql(self, column: str, token: str) -> object:
         if column in DROPPED:

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from strawberry.utils.str_converters import to_camel_case
 
-from hearth.contracts.column_types import field_name
+from hearth.contracts.names import field_name
 from hearth.data.cleaning import target_codes
 from hearth.fakes import FakeRecords
 from hearth.modelling.families import FAMILIES

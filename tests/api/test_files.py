@@ -6,18 +6,23 @@ import io
 import logging
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from hearth.errors import TooBusy
 from hearth.fakes import FakeRecords
+from hearth.serving.files import CsvFile
 from hearth_api.app import create_app
+from hearth_api.requests.uploads import FileSlots, UploadTooSlow
 from tests.api.running import refused, running, service_settings
 from tests.support.models import DATA, ByDesignation, FakeRegistry, employees
 
@@ -180,7 +185,9 @@ class TestRefusals:
     def test_a_sender_that_stops_is_not_waited_for(self, client: httpx.Client) -> None:
         with connected(client) as peer:
             peer.sendall(b"POST /predict/csv HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nGender,")
-            assert b"422" in peer.recv(1_000)
+            answer = peer.recv(1_000)
+            assert answer.startswith(b"HTTP/1.1 408")
+            assert b"HEARTH_API_BODY_SECONDS" in answer
 
     def test_no_more_files_than_the_limit_are_taken_at_once_and_places_are_given_back(self, client: httpx.Client) -> None:
         with contextlib.ExitStack() as slow:
@@ -189,7 +196,7 @@ class TestRefusals:
                 slow.enter_context(connected(client)).sendall(
                     b"POST /predict/csv HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nGender,"
                 )
-            assert "2 files are being scored, which is the limit" in refused(busy, 503, "too_busy")
+            assert "2 files are being scored, the limit of HEARTH_API_MAX_FILES" in refused(busy, 503, "too_busy")
             assert busy.headers["retry-after"]
         assert any(client.post("/predict/csv", content=csv_content(1)).status_code == 200 for _ in range(1_000))
 
@@ -210,6 +217,82 @@ class TestRefusals:
                 assert answer.status_code == 200
                 next(answer.iter_bytes())
         assert any(client.post("/predict/csv", content=csv_content(1)).status_code == 200 for _ in range(1_000))
+
+    def test_an_upload_must_be_complete_in_time_however_regularly_it_sends(self) -> None:
+        settings = service_settings(api_body_seconds=30, api_file_seconds=1)
+        with running(create_app(settings, FakeRegistry(champion="2"))) as client, connected(client) as peer:
+            peer.sendall(b"POST /predict/csv HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+            peer.settimeout(0.05)
+            answer = b""
+            for _ in range(1_000):
+                peer.sendall(b"x")
+                with contextlib.suppress(TimeoutError):
+                    answer = peer.recv(1_000)
+                    break
+            assert answer.startswith(b"HTTP/1.1 408")
+            assert b"HEARTH_API_FILE_SECONDS" in answer
+
+    def test_work_stops_when_the_client_has_gone(self, client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        parsed: list[int] = []
+        reached, go_on = threading.Event(), threading.Event()
+        original = CsvFile._parse
+
+        def count(self: CsvFile, rows: Any) -> Any:
+            parsed.append(len(rows))
+            reached.set()
+            assert go_on.wait(30)
+            return original(self, rows)
+
+        monkeypatch.setattr(CsvFile, "_parse", count)
+        with connected(client) as peer:
+            content = csv_content(20_000)
+            peer.sendall(b"POST /predict/csv HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+            assert reached.wait(30)
+        client.get("/health").raise_for_status()  # the service has seen the end of the other connection by then
+        go_on.set()
+        monkeypatch.undo()
+        assert any(client.post("/predict/csv", content=csv_content(1)).status_code == 200 for _ in range(1_000))
+        assert len(parsed) <= 3  # of twenty batches in the first pass, and twenty in the second
+
+
+class TestSlots:
+    """Slow uploads do not shut out others."""
+
+    def test_the_slowest_upload_gives_way(self) -> None:
+        anyio.run(self._the_slowest_upload_gives_way)
+
+    async def _the_slowest_upload_gives_way(self) -> None:
+        now = [0.0]
+        slots = FileSlots(2, clock=lambda: now[0])
+        ended: list[str] = []
+        fast_may_end = anyio.Event()
+
+        async def receive(name: str, size: int, end: anyio.Event) -> None:
+            with slots.slot() as upload:
+                try:
+                    with upload.receiving():
+                        upload.add(size)
+                        await end.wait()
+                except UploadTooSlow as error:
+                    ended.append(f"{name}: {error}")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(receive, "slow", 10, anyio.Event())
+            group.start_soon(receive, "fast", 10_000_000, fast_may_end)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(TooBusy), slots.slot():  # the first seconds are not judged
+                pass
+            now[0] = 10.0
+            with slots.slot():
+                await anyio.wait_all_tasks_blocked()
+                assert [end.partition(":")[0] for end in ended] == ["slow"]
+                assert "1 bytes a second" in ended[0]
+                assert "HEARTH_API_MAX_FILES" in ended[0]
+                with pytest.raises(TooBusy), slots.slot():  # the fast one stays
+                    pass
+            fast_may_end.set()
+        with slots.slot(), slots.slot():  # all slots are free again
+            pass
 
 
 def connected(client: httpx.Client) -> socket.socket:

@@ -152,6 +152,8 @@ class TestFailures:
         ("arguments", "text", "message"),
         [
             (["predict", "{"], "", "RECORD is not JSON"),
+            (["predict", '{"Age": 1, "Age": 2}'], "", 'RECORD has the key "Age" twice in one object'),
+            (["predict"], '{"a": 1}\n{"a": 1, "a": 2}', 'standard input has the key "a" twice in one object'),
             (["predict", "[]"], "", "RECORD must hold a record"),
             (["predict"], "7", "standard input must hold a record"),
             (["predict", "{}", "--file", "x"], "", "give RECORD or --file, not both"),

@@ -6,18 +6,18 @@ from typing import Any
 
 import httpx
 import pytest
-from strawberry.utils.str_converters import to_camel_case
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from hearth.contracts.column_types import field_name
+from hearth.contracts.names import graphql_names
 from hearth_api.app import create_app
 from tests.api.running import AS_ADMIN, AS_PAGE, READER_KEY, SCORER_KEY, refused, running, service_settings
 from tests.support.models import FakeRegistry, employees, good_record
 
 RECORD = good_record(employees(), Designation=4)
 GOOD = {"data": [RECORD]}
-TYPED = {to_camel_case(field_name(name)): int(value) if isinstance(value, float) else value for name, value in RECORD.items()}
+NAMES = graphql_names(RECORD)
+TYPED = {NAMES[name]: int(value) if isinstance(value, float) else value for name, value in RECORD.items()}
 VARIABLES = {"records": {"employees": [TYPED]}}
 PREDICT = "query ($records: Records!) { predict(records: $records) { version } }"
 THREE = f"query ($records: Records!) {{ {' '.join(f'{name}: predict(records: $records) {{ version }}' for name in 'abc')} }}"

@@ -84,6 +84,7 @@ def test_a_second_data_set_in_batches_has_dags_of_its_own_and_the_schedule_can_b
 def test_every_dag_retries_and_ends_in_time_and_says_what_it_is_for(dags: Parsed) -> None:
     for dag_id, dag in dags.items():
         assert all(retries >= 1 for retries in dag["retries"]), dag_id
+        assert all(dag["reports"]), f"{dag_id} has a task without @reporting"
         assert set(dag["retry_policies"]) == {"RetryByErrorKind"}, dag_id
         assert set(dag["pre_execute"]) == {"refuse_unknown_params"}, dag_id
         assert all(dag["timeouts"]), dag_id
@@ -97,8 +98,26 @@ def test_a_training_takes_ten_trials_unless_told_otherwise(dags: Parsed) -> None
     assert [dags[f"train_{family}"]["params"]["trials"] for family in ("knn", "svm", "lightgbm")] == [10, 10, 10]
 
 
-@pytest.mark.parametrize(("training", "file"), [("each_family", "train_models.py"), ("best_family", "mlops_pipeline.py")])
-def test_a_family_that_nobody_knows_is_an_import_error_that_names_the_contract(tmp_path: Path, training: str, file: str) -> None:
+def test_a_bad_contract_is_one_import_error_that_names_it_and_takes_away_no_dag_of_another_data_set(tmp_path: Path) -> None:
+    heart = (airflow_home.ROOT / "data/heart/contract.yaml").read_text("utf-8")
+    texts = {"heart": heart, "worn": heart.replace("name: heart", "name: worn").replace("metric: accuracy", "metric: acuracy")}
+    texts["odd"] = heart.replace("name: heart", "name: odd").replace("families: [random_forest,", "families: [random_forrest,")
+    for name, text in texts.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "contract.yaml").write_text(text, "utf-8")
+    env = airflow_home.environment(tmp_path / "airflow", HEARTH_DATA_DIR=str(tmp_path))
+    found: Parsed = json.loads(airflow_home.run("dags/parse_dags.py", env=env).splitlines()[-1])
+
+    errors = {parsed["file"]: list(parsed["errors"].values()) for parsed in found["files"] if parsed["errors"]}
+    dags = {dag_id for parsed in found["files"] for dag_id in parsed["dags"]}
+    assert list(errors) == ["check_contracts.py"]
+    assert "worn/contract.yaml: metric: Input should be 'macro_f1' or 'accuracy'" in errors["check_contracts.py"][0]
+    assert {dag_id for dag_id in dags if not dag_id.startswith("heart_")} == {"odd_etl_mlflow"}
+    assert {"heart_etl_mlflow", "heart_train_svm", "heart_mlops_pipeline"} <= dags
+
+
+@pytest.mark.parametrize("training", ["each_family", "best_family"])
+def test_a_family_that_nobody_knows_is_an_import_error_that_names_the_contract(tmp_path: Path, training: str) -> None:
     contract = (airflow_home.ROOT / "data/heart/contract.yaml").read_text("utf-8")
     contract = contract.replace("families: [random_forest,", "families: [random_forrest,")
     contract = contract.replace("trainings: [each_family, best_family]", f"trainings: [{training}]")
@@ -107,5 +126,5 @@ def test_a_family_that_nobody_knows_is_an_import_error_that_names_the_contract(t
     env = airflow_home.environment(tmp_path / "airflow", HEARTH_DATA_DIR=str(tmp_path))
     found: Parsed = json.loads(airflow_home.run("dags/parse_dags.py", env=env).splitlines()[-1])
     errors = {parsed["file"]: list(parsed["errors"].values()) for parsed in found["files"] if parsed["errors"]}
-    assert list(errors) == [file]
-    assert "heart/contract.yaml: families: names 'random_forrest'; there are: knn, svm, lightgbm" in errors[file][0]
+    assert list(errors) == ["check_contracts.py"]
+    assert "heart/contract.yaml: families: names 'random_forrest'; there are: knn, svm, lightgbm" in errors["check_contracts.py"][0]

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import DAG, Param, RetryAction
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from hearth import errors
 from hearth.errors import ErrorKind, HearthError
@@ -62,3 +62,35 @@ def test_a_configuration_of_params_is_accepted(conf: dict[str, object] | None) -
 def test_a_key_that_is_no_param_is_refused_by_name(conf: dict[str, object]) -> None:
     with pytest.raises(AirflowFailException, match="unknown keys: 'fiel'; the Params of etl are: file, trials"):
         task_defaults.refuse_unknown_params(context(conf))
+
+
+def failing(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (raised(errors.InvalidRawData), "invalid_raw_data: what is wrong"),
+        (ValueError("not a number"), "ValueError: not a number"),
+    ],
+)
+def test_the_message_of_an_error_is_a_line_of_the_log_before_airflow_adds_the_trace(
+    error: BaseException, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(type(error)):
+        task_defaults.reporting(failing)(error)
+
+    [record] = caplog.records
+    assert (record.levelname, record.getMessage(), record.exc_info) == ("ERROR", line, None)
+
+
+def test_a_task_that_is_skipped_reports_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(AirflowSkipException):
+        task_defaults.reporting(failing)(AirflowSkipException("nothing new"))
+
+    assert caplog.records == []
+
+
+def test_a_task_that_works_returns_what_its_function_returns() -> None:
+    assert task_defaults.reporting(lambda left, *, right: left + right)(1, right=2) == 3

@@ -12,7 +12,7 @@ from strawberry.utils.str_converters import to_camel_case
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from hearth.contracts.column_types import field_name
+from hearth.contracts.names import field_name
 from hearth.predictions import Prediction, PredictionStore
 from hearth.predictions.migration import migrate
 from hearth_api.app import create_app

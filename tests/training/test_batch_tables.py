@@ -259,16 +259,6 @@ class TestTable:
         assert first.export() == second.export()
         assert first.export().content.count(b"\n") == 31
 
-    def test_no_data_set_may_have_the_table_of_the_marks_or_names_that_are_cut(
-        self, database: str, contract: Contract, tmp_path: Path
-    ) -> None:
-        with pytest.raises(TableMismatch, match="hearth_batches"):
-            BatchTable(database, contract, "hearth_batches")
-        columns = json.loads(json.dumps(contract.model_dump()["columns"], default=str))
-        columns["x" * 64] = columns["Team Size"]
-        with pytest.raises(TableMismatch, match="at most 63 bytes"):
-            BatchTable(database, batch_contract(tmp_path, "long", columns=columns), "long")
-
 
 class TestAway:
     @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg2", "mysql+pymysql"])

@@ -37,7 +37,7 @@ class TestClean:
         rows.loc[2, ["Resource Allocation", "Mental Fatigue Score"]] = np.nan  # too many missing
         rows.loc[3, "Resource Allocation"] = np.nan  # one missing value is tolerated
         rows.loc[5] = rows.loc[4]  # a duplicate
-        rows.loc[5, "Employee ID"] = "another"  # in all that is kept
+        rows.loc[5, "Date of Joining"] = pd.Timestamp("2008-02-03")  # in all that is compared
 
         result = clean(EMPLOYEES, rows)
 
@@ -63,6 +63,15 @@ class TestClean:
 
         assert len(clean(with_cleaning(max_nulls=2), rows).frame) == 9
         assert len(clean(with_cleaning(max_nulls=2, drop_duplicates=False), rows).frame) == 10
+
+    def test_people_with_identifiers_of_their_own_are_no_duplicates_unless_the_contract_leaves_identifiers_out(self) -> None:
+        rows = accepted(10)
+        rows.loc[5] = rows.loc[4]
+        rows.loc[5, "Employee ID"] = "another"
+        rows.loc[7] = rows.loc[6]
+
+        assert clean(EMPLOYEES, rows).dropped["duplicate"] == 1
+        assert clean(with_cleaning(compare_identifiers=False), rows).dropped["duplicate"] == 2
 
     def test_the_rows_that_came_in_are_not_changed(self) -> None:
         rows = accepted(30, missing_share=0.5)

@@ -271,7 +271,7 @@ class TestValidate:
         contract = small_contract(x={**NUMBER, "kind": kind})
         raw = pd.DataFrame({"x": [repr(value)], "y": ["1"]}, dtype="str", index=pd.Index([2], name="line"))
 
-        good, _ = split_records(contract, [{"x": value}])
+        good = split_records(contract, [{"x": value}]).good
 
         assert len(validate(contract, RawTable(raw)).accepted) == len(good)
 

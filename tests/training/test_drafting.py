@@ -316,11 +316,11 @@ class TestNames:
 
         draft = from_csv(repeated(header, "15.5,1.5,a,1.5,2.5,3.5,4.5,5.5,u", "16.5,2.5,b,2.5,2.75,3.75,4.75,5.75,v"), "target")
 
-        names = ["Annual Income", "grosse", "class value", "Q1_1", "Q11 2", "column 6", "x y", "X_Y 2", "target"]
+        names = ["Annual Income", "grosse", "class", "Q1_1", "Q11", "column 6", "x y", "X_Y 2", "target"]
         assert list(draft.contract.columns) == names
         assert column(draft, "Annual Income")["unit"] == "k$"
         assert draft.renamed["größe"] == "grosse"
-        assert "# 'class' is called 'class value'" in draft.contract_yaml
+        assert "# 'größe' is called 'grosse'" in draft.contract_yaml
         require_accepted(draft)
 
     def test_a_target_may_be_called_class_and_be_named_as_the_file_does(self) -> None:
@@ -328,6 +328,14 @@ class TestNames:
         renamed = from_csv(repeated("a,Grün?", "1.5,u", "2.5,v"), "Grün?")
 
         assert (draft.contract.target.column, renamed.contract.target.column) == ("class", "Grun")
+
+    def test_classes_that_a_contract_cannot_have_are_numbered_and_others_keep_their_names(self) -> None:
+        odd = from_csv(repeated("a,y", '1.5,"u\nv"', "2.5,w"), "y")
+        plain = from_csv(repeated("a,y", "1.5,<=50K", "2.5,>50K"), "y")
+
+        assert odd.contract.target.classes == ("class 1", "class 2")
+        assert set(odd.contract.class_codes) == {"u\nv", "w"}
+        assert set(plain.contract.target.classes) == {"<=50K", ">50K"}
 
     @pytest.mark.parametrize(
         ("file", "name"),

@@ -11,7 +11,7 @@ from hearth.contracts import load_contract
 from hearth.contracts.texts import MISSING
 from hearth.data.cleaning import digest
 from hearth.data.processed import latest_digest, load_processed, load_profile, read_manifest
-from hearth.errors import InvalidRawData, ObjectNotFound, StorageError, UntrainableData
+from hearth.errors import InvalidRawData, ObjectNotFound, ShiftedData, StorageError, UntrainableData
 from hearth.jobs import etl
 from hearth.registry import Registry
 from hearth.storage import ObjectStore
@@ -224,6 +224,53 @@ class TestProcess:
             run(store)
 
         assert list(store.keys(store.processed_bucket)) == []
+
+
+class TestComparison:
+    def recoded(self, seed: int) -> bytes:
+        rows = raw_rows(EMPLOYEES, 300, seed)
+        rows["Manager Support Score"] = rows["Manager Support Score"].map({str(level): str(6 - level) for level in range(1, 6)})
+        rows["Designation"] = rows["Designation"].map({str(level): str(5 - level) for level in range(6)})
+        rows["Team Size"] = "1"
+        return rows.to_csv(index=False).encode()
+
+    def test_the_first_data_are_compared_with_the_committed_statistics(self, store: ObjectStore) -> None:
+        upload(store, self.recoded(1))
+
+        with pytest.raises(
+            ShiftedData, match=r"differ strongly from the committed statistics .*Team Size: .*cleaning\.max_shift"
+        ) as caught:
+            run(store)
+
+        assert not caught.value.kind.is_temporary
+        assert list(store.keys(store.processed_bucket)) == []
+
+    def test_data_that_moved_too_far_from_those_published_last_are_refused_and_those_stay(self, store: ObjectStore) -> None:
+        upload(store, raw_csv(EMPLOYEES, 300))
+        first = run(store)
+        etl.publish("employees", first, store=store)
+        upload(store, self.recoded(1))
+
+        with pytest.raises(ShiftedData, match=rf"differ strongly from the data published last \({first}\): .*nothing was published"):
+            run(store)
+
+        assert latest_digest(store, "employees") == first
+
+    def test_what_moved_less_is_a_warning_in_log_and_report(self, store: ObjectStore, caplog: pytest.LogCaptureFixture) -> None:
+        upload(store, raw_csv(EMPLOYEES, 2_000))
+        etl.publish("employees", run(store), store=store)
+        rows = raw_rows(EMPLOYEES, 2_000, seed=1)
+        rows.loc[:399, "Team Size"] = "100"
+        upload(store, rows.to_csv(index=False).encode())
+
+        name = run(store)
+
+        report = json.loads(store.get(store.processed_bucket, f"employees/{name}/report.json"))
+        [warning] = report["warnings"]
+        assert warning.startswith("Team Size: ")
+        assert report["moved"]["Team Size"] == pytest.approx(0.2, abs=0.05)
+        assert report["compared_with"].startswith("the data published last")
+        assert warning in caplog.text
 
 
 class TestPublish:

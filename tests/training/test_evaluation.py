@@ -1,13 +1,19 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from sklearn.metrics import f1_score
 
-from hearth.contracts import Contract
-from hearth.modelling.evaluation import Evaluation, calibration_error, evaluate, macro_f1, metric, reliability
-from hearth.training.figures import draw
+from hearth.contracts import CategoryColumn, Contract, NumberColumn
+from hearth.contracts.model import FileSource, Target
+from hearth.modelling.evaluation import Evaluation, calibration_error, evaluate, evaluate_probabilities, macro_f1, metric, reliability
+from hearth.training.figures import class_labels, confusion_matrix, draw, precision_recall, reliability_diagram
+from tests.support.contracts import write_contract
 from tests.support.samples import EMPLOYEES
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -97,3 +103,80 @@ class TestFigures:
         pictures = draw(judged([LOW, MEDIUM, LOW], [0, 1, 0]), "employees, knn")
 
         assert len(pictures) == 3
+
+
+def with_classes(classes: list[str]) -> Evaluation:
+    """Return an evaluation of 20 rows of each class, of which most are predicted right."""
+    columns = {"x": NumberColumn(kind="number", minimum=0, maximum=1, unit="u", description="d")}
+    target = CategoryColumn(kind="category", categories=tuple(range(len(classes))), description="d")
+    contract = Contract(
+        name="many",
+        title="t",
+        description="d",
+        source=FileSource(file="a.csv"),
+        target=Target(column="y", classes=tuple(classes)),
+        metric="macro_f1",
+        families=("knn",),
+        columns={**columns, "y": target},
+    )
+    truth = np.tile(np.arange(len(classes)), 20)
+    logits = np.random.default_rng(0).normal(size=(len(truth), len(classes))) + 3 * np.eye(len(classes))[truth]
+    return evaluate_probabilities(contract, truth, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))
+
+
+COVER_TYPES = ["Spruce/Fir", "Lodgepole Pine", "Ponderosa Pine", "Cottonwood/Willow", "Aspen", "Douglas-fir", "Krummholz"]
+
+
+class TestNames:
+    @pytest.mark.parametrize("classes", [["Low", "High"], COVER_TYPES, [f"kind {number}" for number in range(24)]], ids=len)
+    @pytest.mark.parametrize("draw_one", [precision_recall, reliability_diagram])
+    def test_a_legend_hides_no_curve(self, classes: list[str], draw_one: Callable[[Evaluation, str], Figure]) -> None:
+        figure = draw_one(with_classes(classes), "title")
+        figure.draw_without_rendering()
+
+        [legend] = figure.legends
+        bounds = legend.get_window_extent()
+        assert [axes for axes in figure.axes if axes.get_window_extent().overlaps(bounds)] == []
+        assert figure.bbox.padded(1).containsx(bounds.x0)
+        assert figure.bbox.padded(1).containsy(bounds.y0)
+        assert figure.bbox.padded(1).containsx(bounds.x1)
+
+    @pytest.mark.parametrize("classes", [["Low", "High"], COVER_TYPES, [f"a long name of kind {number}" for number in range(30)]], ids=len)
+    def test_labels_of_a_matrix_do_not_overlap(self, classes: list[str]) -> None:
+        figure = confusion_matrix(with_classes(classes), "title")
+        figure.draw_without_rendering()
+
+        labels = figure.axes[0].get_xticklabels()
+        tilt = np.radians(labels[0].get_rotation())
+        anchors = [figure.axes[0].transData.transform((position, 0))[0] for position in range(len(classes))]
+        step = np.diff(anchors).min()
+        upright = [label.get_window_extent().width for label in labels]
+        height = float(labels[0].get_fontsize()) * figure.dpi / 72
+        assert step * np.sin(tilt) > height if tilt else step > max(upright)
+
+    def test_names_that_mean_something_to_matplotlib_are_shown_as_they_are(self) -> None:
+        evaluation = with_classes(["$1_to_$2", "_rest", "<=50K", "100 %"])
+
+        assert class_labels(evaluation) == [r"\$1_to_\$2", "_rest", "<=50K", "100 %"]
+        texts = [text.get_text() for text in precision_recall(evaluation, "t").legends[0].get_texts()]
+        assert [text.rpartition(": ")[2] for text in texts[:-1]] == [r"\$1_to_\$2", "_rest", "<=50K", "100 %"]
+        assert all(picture.startswith(PNG) for picture in draw(evaluation, "t").values())
+
+    def test_names_that_the_font_lacks_or_that_are_too_long_become_different_labels(self) -> None:
+        long = "what is the same in the middle"
+        evaluation = with_classes(["低", "é", f"A {long} z", f"B {long} z", f"C {long} one {long} z", f"C {long} two {long} z"])
+
+        labels = class_labels(evaluation)
+
+        assert labels == ["class 1", "é", "A what is the…n the middle z", "B what is the…n the middle z", "class 5", "class 6"]
+        assert all(picture.startswith(PNG) for picture in draw(evaluation, "t").values())
+
+    def test_classes_that_differ_by_signs_have_metrics_of_their_own(self, tmp_path: Path) -> None:
+        contract = write_contract(tmp_path)
+        sure = np.eye(4)[[0, 0, 1, 2, 3]] * 0.96 + 0.01
+
+        metrics = evaluate_probabilities(contract, np.array([0, 1, 1, 2, 3]), sure).metrics
+
+        names = ("le_50k", "gt_50k", "_1_to__2", "_rest")
+        assert [metrics[f"precision_{name}"] for name in names] == [0.5, 1, 1, 1]
+        assert [metrics[f"recall_{name}"] for name in names] == [1, 0.5, 1, 1]

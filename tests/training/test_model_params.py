@@ -36,7 +36,10 @@ def test_what_is_not_written_is_as_in_the_catalogue(tmp_path: Path, text: str) -
         ("employees: {knn: 7}", "employees.knn", "must be a mapping of names, got 7"),
         ("employees: knn", "employees", "must be a mapping of names, got 'knn'"),
         ("[employees]", "the file", "must be a mapping of names"),
-        ("employees: {", "the file", "is no YAML"),
+        ("employees: {", "line 1", "expected the node content"),
+        ("employees:\n  knn: {n_neighbors: 7, n_neighbors: 9}", "line 2", "the key 'n_neighbors' is written twice"),
+        ("employees: {knn: {n_neighbors: 0_7}}", "line 1", "0_7 is read as 7 by YAML 1.1"),
+        ("employees: {svm: {C: 1e-3}}", "line 1", "1e-3 is read as a text by YAML 1.1: write '1e-3', in quotes, or 0.001 if that number"),
     ],
 )
 def test_a_mistake_is_refused_with_file_key_and_reason(tmp_path: Path, text: str, key: str, reason: str) -> None:

@@ -19,6 +19,7 @@ from hearth.contracts.records import check_records
 from hearth.data.cleaning import target_codes
 from hearth.errors import InvalidRecords
 from hearth.fakes import FakeRecords
+from hearth.modelling.booster_text import read_booster
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.features import build_features
 from hearth.modelling.scorer import Scorer
@@ -175,7 +176,7 @@ def test_no_records_have_no_scores() -> None:
 def test_tables_sum_the_same_leaves_as_the_trees(seed: int, leaves: int, trees: int, rows: int) -> None:
     booster, X = a_booster(seed, leaves, trees)
     on_thresholds = np.random.default_rng(seed).choice(X.ravel(), size=(rows, X.shape[1]))  # values that nodes compare with
-    found = walk(compile_booster(booster), Link.NONE, on_thresholds, np.empty((rows, 0), np.intp))
+    found = walk(compile_booster(read_booster(booster.model_to_string())), Link.NONE, on_thresholds, np.empty((rows, 0), np.intp))
     assert found is not None
     np.testing.assert_array_equal(found[1][:, 0], booster.predict(on_thresholds, raw_score=True))
 
@@ -189,7 +190,7 @@ def test_numbers_as_they_come_reach_the_leaves_that_scaled_ones_reach(seed: int,
         np.subtract(numbers, mean, out=out)
         out /= spread
 
-    tables = compile_booster(booster)
+    tables = compile_booster(read_booster(booster.model_to_string()))
     # Numbers that are scaled to the thresholds, or would be if no bits were lost, and their neighbours
     close = np.resize(tables.thresholds * spread + mean, (200, X.shape[1]))
     numbers = np.concatenate([close, np.nextafter(close, -np.inf), np.nextafter(close, np.inf), X * spread + mean])
@@ -205,7 +206,7 @@ def test_numbers_as_they_come_reach_the_leaves_that_scaled_ones_reach(seed: int,
 def test_a_tree_of_more_leaves_than_a_mask_has_bits_is_not_compiled() -> None:
     booster, _ = a_booster(seed=1, leaves=65, trees=1)
     with pytest.raises(CannotCompile, match="65 leaves, more than 64"):
-        compile_booster(booster)
+        compile_booster(read_booster(booster.model_to_string()))
 
 
 def test_a_model_that_cannot_be_compiled_is_scored_by_scikit_learn(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from hearth.contracts import CategoryColumn, Contract, NumberColumn, list_contracts, load_contract
 from hearth.contracts.airflow_names import Dag, dag_id, variable_name
-from hearth.contracts.column_types import field_name
 from hearth.contracts.model import BatchSource, Cleaning, Features, FileSource, Split, Target
+from hearth.contracts.names import field_name
 from hearth.contracts.record_parser import RecordParser
 from hearth.contracts.records import check_records, record_model
 from hearth.errors import InvalidContract, InvalidRecords, UnknownDataset
@@ -106,7 +106,7 @@ def test_a_good_contract_says_which_columns_are_features(load: Loader) -> None:
         (changed("minimum: 0, maximum: 5", "minimum: 5, maximum: 5"), "columns.Level", "minimum (5) must be below maximum (5)"),
         (changed("minimum: 0, maximum: 5", "minimum: 0.5, maximum: 5"), "columns.Level", "must be whole"),
         (changed("maximum: 5", "maximum: five"), "columns.Level.maximum", "valid number"),
-        (changed("maximum: 5", "maximum: yes"), "columns.Level.maximum", "as booleans"),
+        (changed("maximum: 5", "maximum: true"), "columns.Level.maximum", "reads true as a boolean"),
         (changed("maximum: 5", "maximum: .inf"), "columns.Level.maximum", "finite"),
         (changed("maximum: 5", "maximum: .nan"), "columns.Level.maximum", "finite"),
         (
@@ -116,7 +116,9 @@ def test_a_good_contract_says_which_columns_are_features(load: Loader) -> None:
         ),
         (changed("[F, M]", "[F]"), "columns.Sex.categories", "at least 2 items"),
         (changed("[F, M]", "[F, F]"), "columns.Sex.categories", "'F' is named twice"),
-        (changed("[F, M]", "[No, Yes]"), "columns.Sex.categories.0", "put them in quotes"),
+        (changed("[F, M]", "[false, true]"), "columns.Sex.categories.0", "reads the boolean false: put a text in quotes"),
+        (changed("[F, M]", "[~, M]"), "columns.Sex.categories.0", "reads nothing: put a text in quotes"),
+        (changed("[F, M]", "[2020-01-01, M]"), "columns.Sex.categories.0", "reads the date 2020-01-01: put a text in quotes"),
         (changed("[F, M]", '["", M]'), "columns.Sex.categories", "category '' is empty"),
         (changed("[F, M]", '["F ", M]'), "columns.Sex.categories", "'F ' is empty or starts or ends with a space"),
         (changed("[F, M]", "[F, 1]"), "columns.Sex.categories", "all texts or all whole numbers, got 'F', 1"),
@@ -139,7 +141,7 @@ def test_a_good_contract_says_which_columns_are_features(load: Loader) -> None:
         (changed("column: Risk, cuts: [0.5], classes: [Low, High]", "column: Sex, classes: {F: a, X: b}"), "target.classes", "'F', 'M'"),
         (changed("classes: [Low, High]", "classes: {0: Low, 1: High}"), "target", "holds no codes"),
         (changed("cuts: [0.5], classes: [Low, High]", "classes: {1: Low, a: High}"), "target", "all texts or all whole numbers"),
-        (changed("cuts: [0.5], classes: [Low, High]", "classes: {yes: Low, no: High}"), "target.codes.0", "put them in quotes"),
+        (changed("cuts: [0.5], classes: [Low, High]", "classes: {true: Low, false: High}"), "target.codes.0", "put a text in quotes"),
         (changed("column: Risk, cuts: [0.5], classes: [Low, High]", "column: Level, classes: {1: a, 2: b}"), "target.classes", "1, 2"),
         (changed("cuts: [0.5]", "cuts: [0.3, 0.6]"), "target", "2 cuts make 3 classes, but classes names 2"),
         (changed("cuts: [0.5], classes: [Low, High]", "cuts: [0.6, 0.3], classes: [a, b, c]"), "target", "cuts must rise"),
@@ -167,7 +169,7 @@ def test_a_good_contract_says_which_columns_are_features(load: Loader) -> None:
         (GOOD + "features: {imputer: nearest}\n", "features.imputer", "'mice', 'knn', 'median', 'mean' or 'most_frequent'"),
         (GOOD + "features: {imputer_neighbors: 0}\n", "features.imputer_neighbors", "greater than or equal to 1"),
         (GOOD + "features: {category_imputer: mode}\n", "features.category_imputer", "'own_category' or 'most_frequent'"),
-        (GOOD + "features: {imputer_iterations: true}\n", "features.imputer_iterations", "as booleans"),
+        (GOOD + "features: {imputer_iterations: true}\n", "features.imputer_iterations", "as a boolean"),
     ],
 )
 def test_a_mistake_is_refused_with_file_key_and_reason(load: Loader, tmp_path: Path, content: str | bytes, key: str, reason: str) -> None:

@@ -44,9 +44,9 @@ def test_every_kind_of_badness_is_refused_by_every_contract_that_it_fits(seed: i
 
     assert check_records(contract, [record])
     if spoilt is not None:
-        good, problems = split_records(contract, [spoilt])
-        assert not good
-        assert len(problems) == 1
+        checked = split_records(contract, [spoilt])
+        assert not checked.good
+        assert checked.count == 1
 
 
 @UNHURRIED
@@ -54,7 +54,7 @@ def test_every_kind_of_badness_is_refused_by_every_contract_that_it_fits(seed: i
 def test_a_bad_record_is_always_found_and_the_good_one_is_left_alone(seed: int) -> None:
     record = good_record(CONTRACT)
 
-    assert not split_records(CONTRACT, [bad_record(CONTRACT, record, Random(seed))])[0]
+    assert not split_records(CONTRACT, [bad_record(CONTRACT, record, Random(seed))]).good
     assert record == good_record(CONTRACT)
 
 
@@ -118,7 +118,7 @@ def test_what_a_message_says_of_itself_is_what_a_worker_finds() -> None:
         known = message.dataset == CONTRACT.name and message.alias in SOURCE.aliases
         assert known == one.readable
         if known:
-            good, _ = split_records(CONTRACT, message.records)
+            good = split_records(CONTRACT, message.records).good
             assert set(range(one.records)) - set(good) == one.bad
     assert sum(len(one.bad) for one in made) / 20_000 == pytest.approx(0.3, abs=0.05)
     assert 0 < sum(not one.readable for one in made) < len(made)

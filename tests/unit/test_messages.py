@@ -50,6 +50,7 @@ def test_a_single_record_and_the_default_alias() -> None:
         ({b"dataset": b"employees", b"record": b"{}", b"alias": b"knn", b"model": b"knn"}, "either 'alias' or 'model'"),
         ({b"dataset": b"employees", b"records": b"[]"}, "at least one"),
         ({b"dataset": b"employees", b"records": b"{}"}, "list"),
+        ({b"dataset": b"employees", b"record": b'{"Age": 1, "Age": 2}'}, "'record' has the key \"Age\" twice in one object"),
         ({b"dataset": b"employees", b"records": b"[{]"}, "not JSON"),
         ({b"dataset": b"employees", b"records": b"[nan]"}, "not JSON"),
         ({b"dataset": b"employees", b"record": b"[" * 100_000}, "not JSON"),

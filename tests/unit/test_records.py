@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hearth.contracts.records
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn, load_contract
 from hearth.contracts.records import check_records, record_model, split_records
 from hearth.errors import InvalidRecords, Problem
@@ -144,10 +145,10 @@ def test_not_a_number_is_refused() -> None:
 def test_a_missing_column_is_named_as_missing() -> None:
     without = {key: value for key, value in GOOD.items() if key != "Team Size"}
 
-    good, problems = split_records(CONTRACT, [without])
+    checked = split_records(CONTRACT, [without])
 
-    assert good == {}
-    assert problems == [Problem(0, "Team Size", None, "a whole number from 1 to 100 (people); it is missing")]
+    assert checked.good == {}
+    assert checked.problems == [Problem(0, "Team Size", None, "a whole number from 1 to 100 (people); it is missing")]
 
 
 @pytest.mark.parametrize("name", ["designation", "Designation ", "work_hours_per_week", "Salary", ""])
@@ -160,29 +161,45 @@ def test_an_unknown_column_is_refused_with_the_columns_that_there_are(name: str)
 
 @pytest.mark.parametrize("record", [None, [], "Female", 3, True, [GOOD]])
 def test_what_is_no_object_is_refused(record: object) -> None:
-    good, problems = split_records(CONTRACT, [record])
+    checked = split_records(CONTRACT, [record])
 
-    assert good == {}
-    assert problems == [Problem(0, "", record, "an object with the columns of 'employees'")]
+    assert checked.good == {}
+    assert checked.problems == [Problem(0, "", record, "an object with the columns of 'employees'")]
 
 
 def test_a_key_that_is_no_text_is_refused() -> None:
-    _, [problem] = split_records(CONTRACT, [GOOD | {1: 2}])
+    [problem] = split_records(CONTRACT, [GOOD | {1: 2}]).problems
 
     assert problem.column == "1"
 
 
 def test_all_that_is_wrong_with_a_record_is_said_once_each() -> None:
-    _, problems = split_records(CONTRACT, [GOOD | {"Gender": "x", "Designation": 9, "Salary": 1}])
+    problems = split_records(CONTRACT, [GOOD | {"Gender": "x", "Designation": 9, "Salary": 1}]).problems
 
     assert sorted(problem.column for problem in problems) == ["Designation", "Gender", "Salary"]
 
 
 def test_one_bad_record_costs_none_beside_it() -> None:
-    good, problems = split_records(CONTRACT, [GOOD, GOOD | {"Designation": 9}, None, GOOD | {"Team Size": 4}])
+    checked = split_records(CONTRACT, [GOOD, GOOD | {"Designation": 9}, None, GOOD | {"Team Size": 4}])
 
-    assert good == {0: GOOD, 3: GOOD | {"Team Size": 4}}
-    assert [problem.row for problem in problems] == [1, 2]
+    assert checked.good == {0: GOOD, 3: GOOD | {"Team Size": 4}}
+    assert [problem.row for problem in checked.problems] == [1, 2]
+
+
+def test_problems_beyond_the_limit_are_counted_and_never_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[Problem] = []
+
+    def build(*parts: object) -> Problem:
+        built.append(Problem(*parts))  # type: ignore[arg-type]  # the arguments of the real one
+        return built[-1]
+
+    monkeypatch.setattr(hearth.contracts.records, "Problem", build)
+    wrong = GOOD | {f"key {number}": number for number in range(75)} | {"Gender": "x"}
+
+    checked = split_records(CONTRACT, [wrong, GOOD, *[wrong] * 500], max_problems=100)
+
+    assert (len(checked.problems), checked.count, list(checked.good)) == (100, 501 * 76, [1])
+    assert len(built) == 100
 
 
 def test_check_records_gives_all_or_raises_with_all_problems() -> None:
@@ -224,9 +241,10 @@ def test_a_fake_record_with_one_broken_value_never_passes(data: st.DataObject, s
     name = data.draw(st.sampled_from(CONTRACT.feature_names))
     records[row] |= {name: data.draw(broken(CONTRACT, name))}
 
-    good, [problem] = split_records(CONTRACT, records)
+    checked = split_records(CONTRACT, records)
 
-    assert sorted(good) == [i for i in range(3) if i != row]
+    [problem] = checked.problems
+    assert sorted(checked.good) == [i for i in range(3) if i != row]
     assert (problem.row, problem.column) == (row, name)
 
 

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from strawberry.utils.str_converters import to_camel_case
-
 from hearth.contracts import Contract
-from hearth.contracts.column_types import field_name
+from hearth.contracts.names import graphql_names
 from hearth.predictions import Cursor, Prediction
 from hearth.serving.predictor import Predictions
 from hearth_api.graphql_schema import types
@@ -18,9 +16,10 @@ def alias_of(dataset: str, info: AliasInfo) -> types.Alias:
     return types.convert(types.Alias, info, dataset=dataset)
 
 
-def model_of(info: ModelInfo) -> types.ModelInfo:
+def model_of(info: ModelInfo, contract: Contract) -> types.ModelInfo:
     """Return the description of a version that is served."""
-    return types.convert(types.ModelInfo, info, features=[_column(column) for column in info.features])
+    names = graphql_names(contract.columns)
+    return types.convert(types.ModelInfo, info, features=[_column(column, names[column.name]) for column in info.features])
 
 
 def predictions_of(predicted: Predictions, contract: Contract) -> types.Predictions:
@@ -64,9 +63,9 @@ def page_of(predictions: Sequence[Prediction], first: int, contracts: Mapping[st
     return types.PredictionConnection(edges=edges, page_info=page_info)
 
 
-def _column(info: ColumnInfo) -> types.Column:
+def _column(info: ColumnInfo, field: str) -> types.Column:
     bounds = {name: bound for name in ("minimum", "maximum") if not isinstance(bound := getattr(info, name), str)}
-    return types.convert(types.Column, info, **{"minimum": None, "maximum": None, **bounds}, field=to_camel_case(field_name(info.name)))
+    return types.convert(types.Column, info, **{"minimum": None, "maximum": None, **bounds}, field=field)
 
 
 def _probabilities(by_label: Mapping[str, float]) -> list[types.ClassProbability]:

@@ -7,6 +7,7 @@ from graphql import GraphQLError, OperationDefinitionNode
 from pydantic_core import from_json
 from strawberry.extensions import MaskErrors, SchemaExtension
 
+from hearth.contracts.texts import listed
 from hearth.errors import ErrorKind, HearthError
 from hearth_api.errors import INTERNAL_DETAIL, error_response
 
@@ -29,9 +30,12 @@ class UnreadVariables(SchemaExtension):
         definitions = context.graphql_document.definitions if context.graphql_document else ()
         operations = [node for node in definitions if isinstance(node, OperationDefinitionNode)]
         named = [node for node in operations if node.name and node.name.value == context.operation_name]
+        if context.pre_execution_errors:
+            yield
+            return
         declared = {variable.variable.name.value for node in named or operations for variable in node.variable_definitions or ()}
         if unread := sorted((context.variables or {}).keys() - declared):
-            names = ", ".join(map(repr, unread))
+            names = listed(unread)
             error = InvalidQuery(
                 f"The operation does not declare the variables {names}; it declares: {', '.join(sorted(declared)) or 'none'}."
             )

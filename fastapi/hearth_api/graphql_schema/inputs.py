@@ -8,8 +8,9 @@ from typing import Any
 import strawberry
 
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
-from hearth.contracts.column_types import Column, field_name
+from hearth.contracts.column_types import Column
 from hearth.contracts.examples import example_record
+from hearth.contracts.names import graphql_names, type_name
 from hearth_api.graphql_schema.errors import InvalidQuery
 
 
@@ -26,7 +27,7 @@ class RecordInputs:
         Raises:
             InvalidQuery: if there are no records, or too many.
         """
-        name, rows = next((name, rows) for name in self.contracts if isinstance(rows := getattr(records, name), list))
+        name, rows = next((name, rows) for name in self.contracts if isinstance(rows := getattr(records, _attribute(name)), list))
         if not rows:
             raise InvalidQuery(f"{name!r} must be a list of at least one record.")
         if len(rows) > max_records:
@@ -34,8 +35,9 @@ class RecordInputs:
                 f"{name!r} has {len(rows)} records, more than the {max_records} that one query may have: send several queries."
             )
         contract = self.contracts[name]
-        fields = {field_name(column): column for column in contract.feature_columns}
-        return contract, [{column: getattr(row, field) for field, column in fields.items()} for row in rows]
+        names = graphql_names(contract.columns)
+        attributes = {column: _attribute(names[column]) for column in contract.feature_columns}
+        return contract, [{column: getattr(row, attribute) for column, attribute in attributes.items()} for row in rows]
 
 
 def record_inputs(contracts: Mapping[str, Contract]) -> RecordInputs:
@@ -43,33 +45,38 @@ def record_inputs(contracts: Mapping[str, Contract]) -> RecordInputs:
     annotations: dict[str, Any] = {}
     fields: dict[str, Any] = {}
     for name, contract in contracts.items():
-        annotations[name] = list[_record_input(contract)] | None  # type: ignore[misc]  # the type is made here
-        fields[name] = strawberry.field(default=strawberry.UNSET, name=name, description=contract.title)
+        attribute = _attribute(name)
+        annotations[attribute] = list[_record_input(contract)] | None  # type: ignore[misc]  # the type is made here
+        fields[attribute] = strawberry.field(default=strawberry.UNSET, name=name, description=contract.title)
     return RecordInputs(_input("Records", annotations, fields, "Records of exactly one data set.", one_of=True), dict(contracts))
-
-
-def type_prefix(contract: Contract) -> str:
-    """Return the prefix of the types of a data set."""
-    return "".join(part.capitalize() for part in contract.name.split("_"))
 
 
 def _record_input(contract: Contract) -> type:
     annotations: dict[str, Any] = {}
     fields: dict[str, Any] = {}
+    names = graphql_names(contract.columns)
     columns = sorted(contract.feature_columns.items(), key=lambda item: item[1].nullable)  # optional fields come last in Python
     for column_name, column in columns:
-        name, description = field_name(column_name), f"{column_name}: {column.description} ({column.expected})"
+        name, attribute = names[column_name], _attribute(names[column_name])
+        description = f"{column_name}: {column.description} ({column.expected})"
         if column.nullable:
-            annotations[name], fields[name] = _scalar(column) | None, strawberry.field(default=None, description=description)
+            annotations[attribute] = _scalar(column) | None
+            fields[attribute] = strawberry.field(default=None, name=name, description=description)
         else:
-            annotations[name], fields[name] = _scalar(column), strawberry.field(description=description)
+            annotations[attribute] = _scalar(column)
+            fields[attribute] = strawberry.field(name=name, description=description)
     example = ", ".join(f"{column} {value!r}" for column, value in example_record(contract).items())
-    return _input(f"{type_prefix(contract)}Record", annotations, fields, f"{contract.title} For example: {example}.")
+    return _input(f"{type_name(contract.name)}Record", annotations, fields, f"{contract.title} For example: {example}.")
 
 
 def _input(name: str, annotations: dict[str, Any], fields: dict[str, Any], description: str, *, one_of: bool = False) -> type:
     type_ = new_class(name, (), {}, lambda namespace: namespace.update({"__annotations__": annotations, **fields}))
     return strawberry.input(type_, one_of=one_of, description=description)
+
+
+def _attribute(name: str) -> str:
+    """Return the Python attribute of a field, which may have a name such as `class` that Python does not allow."""
+    return f"{name}_"
 
 
 def _scalar(column: Column) -> type:

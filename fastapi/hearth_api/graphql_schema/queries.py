@@ -1,8 +1,9 @@
 """The resolvers: each reads its arguments, calls what REST calls, and translates the answer."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -39,11 +40,36 @@ class Context(BaseContext):
     service: ServiceState
     connection: HTTPConnection
     guard: FieldGuard
+    is_stream: bool = False
+    rows: Counter[str] = field(default_factory=Counter)
 
     @property
     def request_id(self) -> str:
         """The id of the HTTP request; empty for a WebSocket."""
         return str(self.connection.scope.get("state", {}).get("request_id") or "")
+
+    def count_rows(self, rows: int) -> None:
+        """Count records, predictions or versions of the query, over all of its fields and aliases.
+
+        Raises:
+            InvalidQuery: they are more than HEARTH_GRAPHQL_MAX_RECORDS.
+        """
+        self._count("records", rows, self.service.settings.graphql_max_records, "HEARTH_GRAPHQL_MAX_RECORDS")
+
+    def count_explained(self, records: int) -> None:
+        """Count records to be explained, over all fields and aliases of the query.
+
+        Raises:
+            InvalidQuery: they are more than HEARTH_EXPLAIN_MAX_RECORDS.
+        """
+        self._count("records to explain", records, self.service.settings.explain_max_records, "HEARTH_EXPLAIN_MAX_RECORDS")
+
+    def _count(self, what: str, more: int, limit: int, setting: str) -> None:
+        self.rows[what] += more
+        if self.rows[what] > limit:
+            raise InvalidQuery(
+                f"The query has {self.rows[what]} {what} in all its fields, more than the {limit} of {setting}: send several queries."
+            )
 
 
 Info = strawberry.Info[Context, None]
@@ -68,12 +94,15 @@ async def registered_versions(info: Info, dataset: str | None = None) -> list[ty
     await info.context.guard.admit(PREDICT)
     service = info.context.service
     contract = service.contract(dataset or service.settings.api_default_dataset)
-    versions = await to_thread.run_sync(service.alias_admin.candidates, contract, limiter=service.admin_threads)
+    versions = await to_thread.run_sync(service.alias_admin.candidates, contract, limiter=service.graphql.threads)
+    info.context.count_rows(len(versions))
     return [types.convert(types.Version, rest.version_info(state)) for state in versions]
 
 
 def model_info(info: Info, model: Model = CHAMPION, dataset: str | None = None) -> types.ModelInfo:
-    return builders.model_of(rest.model_info(info.context.service, dataset, model))
+    service = info.context.service
+    described = rest.model_info(service, dataset, model)
+    return builders.model_of(described, service.contracts[described.dataset])
 
 
 async def predictions(  # noqa: PLR0913, PLR0917 - filters
@@ -90,10 +119,11 @@ async def predictions(  # noqa: PLR0913, PLR0917 - filters
         raise InvalidQuery(f"'first' must be from 1 to {_MAX_PAGE}, got {first}.")
     if any("\0" in (text or "") for text in (dataset, model, source, role)):
         raise InvalidQuery("A text holds the character NUL, which no name has.")
+    info.context.count_rows(first)
     before = Cursor.decode(after) if after is not None else None
     service = info.context.service
     read = partial(service.store.page, first + 1, before, dataset=dataset, alias=model, role=role, source=source)
-    page = await to_thread.run_sync(read, limiter=service.store_threads)
+    page = await to_thread.run_sync(read, limiter=service.graphql.threads)
     return builders.page_of(page, first, service.contracts)
 
 
@@ -112,10 +142,11 @@ def make_query(inputs: RecordInputs) -> type:
         await info.context.guard.admit(PREDICT)
         service = info.context.service
         contract, rows = inputs.read(records, service.settings.api_max_records)
+        info.context.count_rows(len(rows))
         predictor = service.predictor
         loaded = predictor.find(contract.name, model)
         request_id = unique_id(info.context.request_id)  # one query may have several predictions, each with an id of its own
-        prediction = await predictor.dispatch(loaded, len(rows), lambda: predictor.predict(loaded, rows, request_id, "graphql"))
+        prediction = await predictor.dispatch(loaded, len(rows), 0, lambda: predictor.predict(loaded, rows, request_id, "graphql"))
         return builders.predictions_of(prediction, contract)
 
     async def explain(
@@ -128,6 +159,7 @@ def make_query(inputs: RecordInputs) -> type:
         await info.context.guard.admit(PREDICT)
         service = info.context.service
         contract, rows = inputs.read(records, service.settings.explain_max_records)
+        info.context.count_explained(len(rows))
         if top is not None and top < 1:
             raise InvalidQuery(f"'top' must be at least 1, got {top}.")
         loaded = service.models.get(contract.name, model)

@@ -1,5 +1,6 @@
 """API keys in HTTP: the header `X-API-Key`, or `Authorization: Bearer`. `hearth.serving.access` decides who may call, and how often."""
 
+import asyncio
 import re
 from typing import Annotated
 
@@ -89,10 +90,12 @@ def is_open(path: str) -> bool:
 class FieldGuard:
     """Checks and counts the fields of GraphQL as REST does its requests; one for a request of HTTP or a connection of a WebSocket.
 
-    `Guard` has counted the request or the connection itself, so its first field is free.
+    `Guard` has counted the request or the connection itself, so its first field is free. It is made in the event loop of the service, and
+    counts there: queries run in a thread of their own.
     """
 
     def __init__(self, connection: HTTPConnection) -> None:
+        self._loop = asyncio.get_running_loop()
         self._access, self._caller = connection.app.state.access, connection.scope.get("state", {}).get(_CALLER)
         self._is_first = True
 
@@ -110,7 +113,7 @@ class FieldGuard:
             self._is_first = False
             self._access.require_scope(self._caller, scope)
         else:
-            await self._access.admit(self._caller, scope)
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._access.admit(self._caller, scope), self._loop))
 
 
 def _scopes(path: str) -> tuple[str, ...]:

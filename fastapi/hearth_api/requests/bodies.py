@@ -6,11 +6,14 @@ order, or, as a list of lists, of several. In both, `columns` names and orders v
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from pydantic_core import from_json
+from starlette.requests import Request
 from starlette.types import Receive, Scope
 
 from hearth.contracts import Contract
+from hearth.contracts.records import MAX_PROBLEMS
+from hearth.contracts.strict_json import InvalidJson, RepeatedKey, parse_json
 from hearth.errors import InvalidRecords, Problem
 from hearth_api.errors import BodyTooLarge, BodyTooSlow, InvalidBody
 
@@ -18,7 +21,14 @@ _KEYS = {"data", "features", "columns"}
 _MAX_DIGITS = 15  # Python refuses to read numbers of thousands of digits
 
 
-async def receive_body(scope: Scope, receive: Receive, limit: int, seconds: float) -> bytes:
+class Limit(NamedTuple):
+    """The bytes that a body may have, and the setting that says so."""
+
+    size: int
+    setting: str = "HEARTH_API_MAX_BODY_BYTES"
+
+
+async def receive_body(scope: Scope, receive: Receive, limit: Limit, seconds: float) -> bytes:
     """Return the body. A Content-Length above the limit is refused before anything is read.
 
     Raises:
@@ -26,22 +36,22 @@ async def receive_body(scope: Scope, receive: Receive, limit: int, seconds: floa
         BodyTooSlow: if it is not complete after that many seconds.
     """
     for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and (len(value) > _MAX_DIGITS or int(value) > limit):
-            raise BodyTooLarge(limit)
+        if name == b"content-length" and value.isdigit() and (len(value) > _MAX_DIGITS or int(value) > limit.size):
+            raise BodyTooLarge(*limit)
     try:
         async with asyncio.timeout(seconds):
             message = await receive()
             content: bytes = message.get("body", b"")
             if message.get("more_body", False):
                 parts = bytearray(content)
-                while message.get("more_body", False) and len(parts) <= limit:
+                while message.get("more_body", False) and len(parts) <= limit.size:
                     message = await receive()
                     parts += message.get("body", b"")
                 content = bytes(parts)
     except TimeoutError:
         raise BodyTooSlow(seconds) from None
-    if len(content) > limit:
-        raise BodyTooLarge(limit)
+    if len(content) > limit.size:
+        raise BodyTooLarge(*limit)
     return content
 
 
@@ -52,7 +62,7 @@ def parse_records(content: bytes, contract: Contract, max_records: int) -> Seque
         InvalidBody: if it is not JSON, has another form, is empty, or has too many records.
         InvalidRecords: if a list of values does not have a value for each column.
     """
-    body = _parse(content)
+    body = parse_body_json(content)
     if not isinstance(body, dict) or ("data" in body) is ("features" in body):
         raise InvalidBody('The body must be a JSON object with the key "data": {"data": [{…}, …]}, or "features": {"features": [v1, …]}.')
     if unknown := body.keys() - _KEYS:
@@ -102,23 +112,40 @@ def _named(records: Sequence[object], names: Sequence[str], *, select: bool) -> 
     """Return the records as objects: lists get these names, and with `select` objects keep only these columns."""
     named: list[object] = []
     problems: list[Problem] = []
+    wrong = 0
     for row, record in enumerate(records):
         if type(record) is list:
             if len(record) != len(names):
-                problems.append(Problem(row, "", record, f"{len(names)} values: {', '.join(names)}"))
+                wrong += 1
+                if len(problems) < MAX_PROBLEMS:
+                    problems.append(Problem(row, "", record, f"{len(names)} values: {', '.join(names)}"))
             named.append(dict(zip(names, record, strict=False)))
         elif select and isinstance(record, Mapping):
             named.append({name: record[name] for name in names if name in record})
         else:
             named.append(record)
     if problems:
-        raise InvalidRecords(problems)
+        raise InvalidRecords(problems, wrong)
     return named
 
 
-def _parse(content: bytes) -> object:
-    """Parse JSON. NaN and Infinity, which Python writes, become floats: the error about them can then name the record."""
+def parse_body_json(content: bytes) -> object:
+    """Return the value of a body that is JSON, with each key of an object once; raises InvalidBody if it is something else."""
     try:
-        return from_json(content, allow_inf_nan=True)
-    except ValueError as error:
-        raise InvalidBody(f"The body is not JSON: {error}.") from error
+        return parse_json(content)
+    except InvalidJson as error:
+        raise InvalidBody(f"The body {error}.") from error
+
+
+async def refuse_repeated_keys(request: Request) -> None:
+    """Refuse a JSON body that has a key twice: a dependency of routes whose body FastAPI reads. What is no JSON is left to FastAPI.
+
+    Raises:
+        InvalidBody: naming the key.
+    """
+    try:
+        parse_json(await request.body())
+    except RepeatedKey as error:
+        raise InvalidBody(f"The body {error}.") from error
+    except InvalidJson:
+        return

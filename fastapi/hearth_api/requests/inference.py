@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pydantic_core import from_json
-
 from hearth.contracts import Contract
+from hearth.contracts.strict_json import InvalidJson, parse_json
 from hearth.serving.open_inference.outputs import require_outputs
 from hearth.serving.open_inference.records import InputLayout, input_layout
 from hearth.serving.open_inference.tensors import BYTES, FLOATS, InvalidInference, TensorSpec, from_bytes, require_parameters
@@ -58,9 +57,9 @@ def parse_inference(content: bytes, json_length: str | None, contract: Contract,
 
 def _parse(content: bytes) -> object:
     try:
-        return from_json(content, allow_inf_nan=True)
-    except ValueError as error:
-        raise InvalidInference(f"The body is not JSON: {error}.") from error
+        return parse_json(content)
+    except InvalidJson as error:
+        raise InvalidInference(f"The body {error}.") from error
 
 
 def _object(where: str, value: object, required: set[str], optional: set[str]) -> Mapping[str, object]:

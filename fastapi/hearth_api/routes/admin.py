@@ -4,11 +4,12 @@ from functools import partial
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Depends
 
 from hearth.serving.alias_admin import Move, PromotionRequest
 from hearth.serving.model_follower import AliasStatus
 from hearth_api.middleware.api_keys import Admin
+from hearth_api.requests.bodies import refuse_repeated_keys
 from hearth_api.schemas.admin import MovedAliases, Promotion, Reloaded, ReloadedAlias
 from hearth_api.schemas.errors import ErrorBody
 from hearth_api.state import Service, ServiceState
@@ -44,7 +45,9 @@ async def roll_back(service: Service, key: Admin, dataset: str) -> MovedAliases:
     return await _follow(service, move, key.name)
 
 
-@router.post("/models/{dataset}/promote", summary="Give a version an alias", responses=_MOVE_RESPONSES)
+@router.post(
+    "/models/{dataset}/promote", summary="Give a version an alias", responses=_MOVE_RESPONSES, dependencies=[Depends(refuse_repeated_keys)]
+)
 async def promote(service: Service, key: Admin, dataset: str, promotion: Annotated[Promotion, Body()]) -> MovedAliases:
     """Make a version champion, or give it another alias. A champion that is replaced becomes `previous`."""
     request = PromotionRequest(promotion.version or promotion.from_ or "", promotion.to, promotion.over_gate)

@@ -8,7 +8,7 @@ from hearth.contracts import Contract
 from hearth.contracts.aliases import aliases
 from hearth.serving.explaining import ALL_CLASSES
 from hearth_api.documentation import request_body
-from hearth_api.requests.bodies import parse_records, receive_body
+from hearth_api.requests.bodies import Limit, parse_records, receive_body
 from hearth_api.requests.parameters import alias_parameter
 from hearth_api.routes.predict import RESPONSES
 from hearth_api.schemas.builders import explain_answer
@@ -53,7 +53,7 @@ def _add_route(router: APIRouter, path: str, contract: Contract, operation_id: s
         loaded = service.models.get(contract.name, model)
         service.explainers.check_class(contract.name, class_)
         settings = service.settings
-        content = await receive_body(request.scope, request.receive, settings.api_max_body_bytes, settings.api_body_seconds)
+        content = await receive_body(request.scope, request.receive, Limit(settings.api_max_body_bytes), settings.api_body_seconds)
         columns = await service.predictor.in_compute_thread(
             lambda: loaded.scorer.parser.parse(parse_records(content, contract, settings.explain_max_records))
         )

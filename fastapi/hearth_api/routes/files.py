@@ -1,5 +1,8 @@
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, TypeVar
 
@@ -7,21 +10,24 @@ import numpy as np
 from anyio import CancelScope
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from hearth.contracts import Contract
 from hearth.contracts.aliases import aliases
+from hearth.errors import ErrorKind, HearthError
 from hearth.modelling.scorer import Scores
-from hearth.serving.files import AddedColumns, CsvFile, ParquetFile, ScoredFile
+from hearth.serving.files import AddedColumns, CsvFile, FileLimits, ParquetFile, ScoredFile
 from hearth.serving.files.row_batches import RowBatch
 from hearth.serving.model_follower import LoadedModel
 from hearth_api.requests.parameters import alias_parameter
-from hearth_api.requests.uploads import receive_file
+from hearth_api.requests.uploads import Upload, UploadLimits, receive_file
 from hearth_api.routes.predict import RESPONSES
 from hearth_api.state import Service, ServiceState
 
 T = TypeVar("T")
 FileKind = type[CsvFile] | type[ParquetFile]
 
+_LOGGER = logging.getLogger(__name__)
 _END = object()
 _KINDS: tuple[FileKind, ...] = (CsvFile, ParquetFile)
 _HELP = (
@@ -31,11 +37,42 @@ _HELP = (
 )
 
 
-async def _file_slot(service: Service) -> AsyncIterator[ExitStack]:
-    """Hold one of the slots for files, and whatever the route puts onto the stack, until the response is sent."""
+@dataclass(frozen=True)
+class _Slot:
+    """One of the slots for files; the stack closes what the route puts onto it when the response is sent."""
+
+    stack: ExitStack
+    upload: Upload
+
+
+async def _file_slot(service: Service) -> AsyncIterator[_Slot]:
     with ExitStack() as stack:
-        stack.enter_context(service.files.slot())
-        yield stack
+        yield _Slot(stack, stack.enter_context(service.files.slot()))
+
+
+class ClientGone(HearthError):
+    """The client has closed the connection; nobody reads this error."""
+
+    code = "client_gone"
+    kind = ErrorKind.CALLER
+
+
+class ScoredFileResponse(StreamingResponse):
+    """The scored file. A client that reads nothing of it for `pause_seconds` is left."""
+
+    pause_seconds = 30.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the parts."""
+
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(self.pause_seconds):
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, send_in_time)
+        except (ClientGone, TimeoutError) as error:
+            _LOGGER.info("a scored file was not sent to its end: %s", str(error) or "the client reads nothing")
 
 
 def file_routes(contracts: Mapping[str, Contract], default: str) -> APIRouter:
@@ -68,17 +105,23 @@ def _add_route(  # noqa: PLR0913, PLR0917 - what differs between the routes
     async def predict_file(
         request: Request,
         service: Service,
-        stack: Annotated[ExitStack, Depends(_file_slot)],
+        slot: Annotated[_Slot, Depends(_file_slot)],
         model: Annotated[str, Depends(alias_parameter(aliases(contract)))],
         prefix: Annotated[str, Query(max_length=50, description="What the names of the added columns begin with.")] = "",
     ) -> StreamingResponse:
         loaded = service.models.get(contract.name, model)
         settings = service.settings
-        file = await receive_file(request, settings.api_max_file_bytes, settings.api_body_seconds, stack)
-        opened: ScoredFile = await service.predictor.in_compute_thread(
-            partial(kind.open, file, contract, AddedColumns.of(contract, prefix))
+        file = await receive_file(
+            request,
+            UploadLimits(settings.api_max_file_bytes, settings.api_file_seconds, settings.api_body_seconds),
+            slot.upload,
+            slot.stack,
         )
-        async for _ in _steps(service, opened.check(), stack):
+        limits = FileLimits(settings.api_max_file_columns, settings.api_max_file_cells, settings.api_max_row_bytes)
+        opened: ScoredFile = await service.predictor.in_compute_thread(
+            partial(kind.open, file, contract, AddedColumns.of(contract, prefix), limits)
+        )
+        async for _ in _steps(request, service, opened.check(), slot.stack):
             pass
         headers = {
             "X-Rows": str(opened.rows),
@@ -88,7 +131,9 @@ def _add_route(  # noqa: PLR0913, PLR0917 - what differs between the routes
             "Content-Disposition": f'attachment; filename="{contract.name}_scored.{kind.suffix}"',
         }
         parts = opened.scored(loaded, _Record(service, loaded, request.state.request_id))
-        return StreamingResponse(_steps(service, parts, stack), media_type=kind.media_type, headers=headers)
+        response = ScoredFileResponse(_steps(request, service, parts, slot.stack), media_type=kind.media_type, headers=headers)
+        response.pause_seconds = settings.api_body_seconds
+        return response
 
 
 class _Record:
@@ -104,10 +149,16 @@ class _Record:
         self._predictor.record(self._model, batch.columns, scores, self._request_id, "file", positions)
 
 
-async def _steps(service: ServiceState, steps: Generator[T], stack: ExitStack) -> AsyncIterator[T]:
-    """Run each step in the compute thread, so that other requests run between the steps; the stack ends an incomplete generator."""
+async def _steps(request: Request, service: ServiceState, steps: Generator[T], stack: ExitStack) -> AsyncIterator[T]:
+    """Run each step in the compute thread, so that other requests run between the steps; the stack ends an incomplete generator.
+
+    Raises:
+        ClientGone: the connection was closed, so that the remaining steps would be for nobody.
+    """
     stack.callback(steps.close)
     while True:
+        if await request.is_disconnected():
+            raise ClientGone("The client has closed the connection.")
         with CancelScope(shield=True):  # a cancelled request closes its file, so no step may still run
             step = await service.predictor.in_compute_thread(partial(_next, steps))
         if step is _END:

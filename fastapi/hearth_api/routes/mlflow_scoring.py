@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from hearth.contracts.aliases import CHAMPION
 from hearth.serving.model_follower import LoadedModel
 from hearth.serving.predictor import Predictor
-from hearth_api.requests.bodies import receive_body
+from hearth_api.requests.bodies import Limit, receive_body
 from hearth_api.requests.invocations import PREDICT_PROBA, Invocation, parse_invocation
 from hearth_api.requests.parsing import parse_body
 from hearth_api.routes.predict import RESPONSES
@@ -52,7 +52,7 @@ async def invocations(
     `params` may name a `dataset`, a `model` (an alias) and a `method`: `predict` answers classes, `predict_proba` probabilities.
     """
     settings, predictor = service.settings, service.predictor
-    content = await receive_body(request.scope, request.receive, settings.api_max_body_bytes, settings.api_body_seconds)
+    content = await receive_body(request.scope, request.receive, Limit(settings.api_max_body_bytes), settings.api_body_seconds)
     default = settings.api_default_dataset
     parse = partial(
         parse_invocation,
@@ -63,7 +63,7 @@ async def invocations(
     invocation = await parse_body(predictor, content, parse)
     model = predictor.find(invocation.contract.name, invocation.alias)
     score = partial(_score, predictor, model, invocation, request.state.request_id)
-    return await predictor.dispatch(model, len(invocation.records), score)
+    return await predictor.dispatch(model, len(invocation.records), len(content), score)
 
 
 @router.get("/ping", summary="Whether the default data set's champion serves", operation_id="ping", responses={503: RESPONSES[503]})

@@ -18,7 +18,7 @@ from hearth.serving.open_inference.outputs import output_specs, output_tensors, 
 from hearth.serving.open_inference.tensors import InvalidInference, TensorSpec, to_bytes
 from hearth.serving.predictor import Predictions, Predictor
 from hearth_api.errors import ERROR_CODE, error_response
-from hearth_api.requests.bodies import receive_body
+from hearth_api.requests.bodies import Limit, receive_body
 from hearth_api.requests.inference import InferenceRequest, parse_inference
 from hearth_api.requests.parsing import parse_body
 from hearth_api.schemas.open_inference import (
@@ -190,11 +190,11 @@ async def _infer(request: Request, service: ServiceState, dataset: str, version:
     model = models.find_model(service.predictor, contract, version)
     if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
         raise InvalidInference(f"The body has the encoding {encoding!r}, which is not read: send it as it is.")
-    content = await receive_body(request.scope, request.receive, settings.api_max_body_bytes, settings.api_body_seconds)
+    content = await receive_body(request.scope, request.receive, Limit(settings.api_max_body_bytes), settings.api_body_seconds)
     parse = partial(parse_inference, json_length=json_length, contract=contract, max_records=settings.api_max_records)
     parsed = await parse_body(service.predictor, content, parse)
     score = partial(_score, service.predictor, model, parsed, request.state.request_id)
-    return await service.predictor.dispatch(model, parsed.layout.records, score)
+    return await service.predictor.dispatch(model, parsed.layout.records, len(content), score)
 
 
 def _score(predictor: Predictor, model: LoadedModel, request: InferenceRequest, request_id: str) -> Response:

@@ -16,7 +16,7 @@ from hearth.streaming.client import Fields
 from hearth.streaming.messages import encode
 from hearth_api.documentation import request_body
 from hearth_api.errors import InvalidBody
-from hearth_api.requests.bodies import parse_records, receive_body
+from hearth_api.requests.bodies import Limit, parse_records, receive_body
 from hearth_api.requests.parameters import alias_parameter
 from hearth_api.schemas.errors import ErrorBody
 from hearth_api.schemas.stream import QueuedRecords
@@ -61,7 +61,7 @@ def _add_route(router: APIRouter, path: str, contract: Contract, operation_id: s
         """Check records and put all of them, or none, into the stream. The response does not wait until they are scored."""
         _require_version(service.models, contract, model)
         settings = service.settings
-        content = await receive_body(request.scope, request.receive, settings.api_max_body_bytes, settings.api_body_seconds)
+        content = await receive_body(request.scope, request.receive, Limit(settings.api_max_body_bytes), settings.api_body_seconds)
 
         def prepare() -> tuple[list[Fields], int]:
             records = _checked(parse_records(content, contract, settings.api_max_records), parser, contract)

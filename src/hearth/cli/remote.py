@@ -1,6 +1,5 @@
 """Commands that talk to a REST service, on this machine or another: they need the package alone, and no checkout."""
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -331,16 +330,22 @@ def _records(text: str | None, file: Path | None) -> list[Mapping[str, object]]:
 
 
 def _parse(text: str, place: str) -> object:
+    from hearth.contracts.strict_json import InvalidJson, RepeatedKey, parse_json  # noqa: PLC0415 - a help page does not wait for pydantic
+
     try:
-        return json.loads(text)
-    except ValueError as error:
+        return parse_json(text)
+    except RepeatedKey as error:
+        raise typer.BadParameter(f"{place} {error}.") from error
+    except InvalidJson as error:
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) > 1:
             try:
-                return [json.loads(line) for line in lines]
-            except ValueError:
+                return [parse_json(line) for line in lines]
+            except RepeatedKey as repeated:
+                raise typer.BadParameter(f"{place} {repeated}.") from repeated
+            except InvalidJson:
                 pass
-        raise typer.BadParameter(f"{place} is not JSON: {error}.") from error
+        raise typer.BadParameter(f"{place} {error}.") from error
 
 
 def _print_json(answer: "Answer") -> None:

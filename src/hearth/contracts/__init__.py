@@ -4,7 +4,7 @@
 """
 
 from hearth.contracts.column_types import CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, NumberColumn
-from hearth.contracts.loading import list_contracts, load_contract
+from hearth.contracts.loading import list_contracts, load_contract, usable_contracts
 from hearth.contracts.model import Contract
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "NumberColumn",
     "list_contracts",
     "load_contract",
+    "usable_contracts",
 ]

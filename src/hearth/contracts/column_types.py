@@ -1,8 +1,7 @@
 """The kinds of columns that a contract can have."""
 
-import re
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
@@ -11,16 +10,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 def _no_boolean(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError("must be a number, but YAML reads yes, no, on, off, true and false as booleans")  # noqa: TRY004 - pydantic wants it
+        raise ValueError(f"must be a number, but YAML reads {str(value).lower()} as a boolean")  # noqa: TRY004 - pydantic wants it
     return value
 
 
 def _text_or_whole(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError("must be a text or a whole number; YAML reads yes, no, on, off, true and false as booleans: put them in quotes")  # noqa: TRY004 - pydantic wants it
+        read_as = "nothing" if value is None else f"the {_YAML_WORDS.get(type(value), type(value).__name__)} {str(value).lower()}"
+        raise ValueError(f"must be a text or a whole number, but YAML reads {read_as}: put a text in quotes")  # noqa: TRY004 - as above
     return value
 
 
+_YAML_WORDS: dict[type, str] = {bool: "boolean", float: "number", date: "date", datetime: "time", list: "list", dict: "mapping"}
 Number = Annotated[float, BeforeValidator(_no_boolean)]
 Whole = Annotated[int, BeforeValidator(_no_boolean)]
 Code = Annotated[str | int, BeforeValidator(_text_or_whole)]
@@ -170,12 +171,6 @@ class IntegerColumn(_Numeric):
 
 
 Column = Annotated[IdentifierColumn | DateColumn | CategoryColumn | IntegerColumn | NumberColumn, Field(discriminator="kind")]
-
-
-def field_name(column_name: str) -> str:
-    """Turn `Work-Life Balance Score` into `work_life_balance_score`; no two columns of a contract have the same."""
-    name = re.sub(r"\W+", "_", column_name).strip("_").lower()
-    return name if name.isidentifier() and not hasattr(BaseModel, name) else f"column_{name}"
 
 
 def require_codes(codes: tuple[str | int, ...], what: str) -> None:

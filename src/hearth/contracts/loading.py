@@ -1,33 +1,20 @@
 """Read contracts from `<data_dir>/<name>/contract.yaml`; a mistake is refused with file, key and reason."""
 
-from collections.abc import Hashable, Sequence
+import logging
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from hearth.contracts.model import Contract
+from hearth.contracts.model import BatchSource, Contract
+from hearth.contracts.names import type_name
+from hearth.contracts.strict_yaml import InvalidYaml, read_yaml
 from hearth.errors import InvalidContract, UnknownDataset
 from hearth.settings import get_settings
 
+_LOGGER = logging.getLogger(__name__)
 FILE_NAME = "contract.yaml"
 ALL = "all"
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key written twice, which YAML would settle silently for the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        keys: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
-            if not isinstance(key, Hashable):
-                raise yaml.constructor.ConstructorError(None, None, "a key must be a text", key_node.start_mark)
-            if key in keys:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is written twice", key_node.start_mark)
-            keys.add(key)
-        return super().construct_mapping(node, deep=deep)
 
 
 def load_contract(name: str, data_dir: Path | None = None) -> Contract:
@@ -50,9 +37,25 @@ def list_contracts(data_dir: Path | None = None) -> list[Contract]:
     Raises:
         InvalidContract: a contract has a mistake, or two do not go together.
     """
-    folder = _data_dir(data_dir)
-    contracts = [load_contract(name, folder) for name in _names(folder)]
-    _require_distinct_dags(contracts, folder)
+    contracts, refused = _read_all(_data_dir(data_dir))
+    if refused:
+        raise refused[0]
+    return contracts
+
+
+def usable_contracts(data_dir: Path | None = None, required: str | None = None) -> list[Contract]:
+    """Read the contracts of all data sets, by name, without those that have a mistake, so that one data set never stops the others.
+
+    Each mistake is logged as an error. Where two contracts do not go together, the first one by name is returned.
+
+    Raises:
+        InvalidContract: all contracts have a mistake, or that of the data set `required` has.
+    """
+    contracts, refused = _read_all(_data_dir(data_dir))
+    for error in refused:
+        if not contracts or error.path.parent.name == required:
+            raise error
+        _LOGGER.error("The data set %r is left out: %s", error.path.parent.name, error)
     return contracts
 
 
@@ -80,13 +83,9 @@ def read_contract(path: Path) -> Contract:
         InvalidContract: with the file, the key and the reason of the first mistake.
     """
     try:
-        content = yaml.load(path.read_text("utf-8"), _StrictLoader)  # noqa: S506 - a SafeLoader
-    except RecursionError as error:
-        raise InvalidContract(path, "the file", "is nested too deeply") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark else "the file"
-        raise InvalidContract(path, where, getattr(error, "problem", None) or str(error)) from error
+        content = read_yaml(path)
+    except InvalidYaml as error:
+        raise InvalidContract(path, error.where, error.reason) from error
     if not isinstance(content, dict):
         raise InvalidContract(path, "the file", "must be a mapping of keys such as name, target and columns")
     try:
@@ -117,12 +116,30 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in folder.glob(f"*/{FILE_NAME}"))
 
 
-def _require_distinct_dags(contracts: Sequence[Contract], folder: Path) -> None:
-    """Raise InvalidContract if two data sets want the same DAG without prefix."""
-    owners: dict[str, str] = {}
-    for contract in contracts:
-        for dag in contract.dags_without_prefix:
-            owner = owners.setdefault(dag, contract.name)
-            if owner != contract.name:
-                reason = f"names {dag!r}, as {owner!r} does: only one data set can have it"
-                raise InvalidContract(folder / contract.name / FILE_NAME, "dags_without_prefix", reason)
+def _read_all(folder: Path) -> tuple[list[Contract], list[InvalidContract]]:
+    """Return the good contracts by name, and why the others are refused."""
+    contracts: list[Contract] = []
+    refused: list[InvalidContract] = []
+    owners: dict[tuple[str, str], str] = {}
+    for name in _names(folder):
+        try:
+            contract = load_contract(name, folder)
+            _claim(contract, owners, folder)
+        except InvalidContract as error:
+            refused.append(error)
+        else:
+            contracts.append(contract)
+    return contracts, refused
+
+
+def _claim(contract: Contract, owners: dict[tuple[str, str], str], folder: Path) -> None:
+    """Add what only one data set can have to `owners`; raise InvalidContract if another one has it."""
+    claims: list[tuple[str, str]] = [("dags_without_prefix", dag) for dag in contract.dags_without_prefix]
+    if isinstance(contract.source, BatchSource):
+        claims.append(("source.table", contract.source.table))
+    claims.append(("name", type_name(contract.name)))
+    for key, claim in claims:
+        if (owner := owners.get((key, claim))) is not None:
+            what = f"becomes {claim!r} in code" if key == "name" else f"names {claim!r}"
+            raise InvalidContract(folder / contract.name / FILE_NAME, key, f"{what}, as {owner!r} does: only one data set can have it")
+    owners |= dict.fromkeys(claims, contract.name)

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from hearth.contracts import airflow_names
+from hearth.contracts import airflow_names, names
 from hearth.contracts.column_types import (
     CategoryColumn,
     Code,
@@ -17,10 +17,10 @@ from hearth.contracts.column_types import (
     NumberColumn,
     Part,
     Whole,
-    field_name,
     require_codes,
     require_distinct,
 )
+from hearth.contracts.texts import abridge
 
 _FILE_NAME = r"^[A-Za-z0-9._-]+\.csv$"
 
@@ -43,6 +43,14 @@ class BatchSource(Part):
     group_number: Whole = Field(1, ge=0, description="which group of batches to ask for")
     table: str = Field(pattern="^[a-z][a-z0-9_]{0,47}$", description="table that the batches are gathered in")
     file: str = Field(pattern=_FILE_NAME, description="file name of what is exported from the table, and of generated rows")
+
+    @field_validator("table")
+    @classmethod
+    def _table_is_free(cls, value: str) -> str:
+        if value == names.BATCHES_TABLE:
+            message = f"{value!r} is the table that says which batches of all data sets are stored: name another"
+            raise ValueError(message)
+        return value
 
 
 class Target(Part):
@@ -67,6 +75,11 @@ class Target(Part):
     @model_validator(mode="after")
     def _cuts_make_the_classes(self) -> Self:
         require_distinct(self.classes)
+        for class_ in self.classes:
+            if reason := names.unusable(class_):
+                message = f"the class {abridge(class_)} {reason}"
+                raise ValueError(message)
+        names.class_metric_names(self.classes)
         require_codes(self.codes, "code")
         if self.codes and len(self.codes) != len(self.classes):
             message = f"{len(self.classes)} classes have {len(self.codes)} codes"
@@ -87,6 +100,8 @@ class Cleaning(Part):
 
     max_nulls: Whole = Field(1, ge=0, description="a row with more missing features is dropped")
     drop_duplicates: bool = True
+    compare_identifiers: bool = Field(default=True, description="rows with different identifiers are no duplicates, however equal they are")
+    max_shift: Number = Field(0.3, ge=0, le=1, description="above this share of rows whose values moved in a column the ETL fails")
     max_rejected_share: Number = Field(0.05, ge=0, le=1, description="above this share of rows that break the contract the ETL fails")
 
 
@@ -112,7 +127,7 @@ class Features(Part):
 class Contract(Part):
     """One data set."""
 
-    name: str = Field(pattern="^[a-z][a-z0-9_]*$")
+    name: str = Field(pattern="^[a-z][a-z0-9_]*$", max_length=100)
     title: str
     description: str
     source: FileSource | BatchSource = Field(discriminator="kind")
@@ -141,9 +156,17 @@ class Contract(Part):
     @classmethod
     def _columns_have_names(cls, value: dict[str, Column]) -> dict[str, Column]:
         for name in value:
-            if name != name.strip() or not name:
-                message = f"column name {name!r} is empty or starts or ends with a space"
+            if reason := names.unusable(name):
+                message = f"column name {abridge(name)} {reason}"
                 raise ValueError(message)
+        return value
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_free(cls, value: str) -> str:
+        if value in names.RESERVED_DATASETS:
+            message = f"{value!r} is part of a path of the services, and cannot be the name of a data set"
+            raise ValueError(message)
         return value
 
     @field_validator("families", "trainings", "dags_without_prefix", "drop")
@@ -196,9 +219,21 @@ class Contract(Part):
             raise _mistake("columns", "drop and target leave no feature")
         fields: dict[str, str] = {}
         for name in self.columns:
-            other = fields.setdefault(field_name(name), name)
+            other = fields.setdefault(names.field_name(name), name)
             if other != name:
-                raise _mistake(f"columns.{name}", f"differs from {other!r} only by signs: both are called {field_name(name)!r} in code")
+                in_code = names.field_name(name)
+                raise _mistake(f"columns.{name}", f"differs from {other!r} only by signs: both are called {in_code!r} in code. Rename one")
+        return self
+
+    @model_validator(mode="after")
+    def _database_has_room(self) -> Self:
+        if not isinstance(self.source, BatchSource):
+            return self
+        for name in self.columns:
+            length = len(names.field_name(name))
+            if length > names.LONGEST_DATABASE_NAME:
+                reason = f"is too long for a column of a database: {length} bytes, at most {names.LONGEST_DATABASE_NAME}"
+                raise _mistake(f"columns.{name}", reason)
         return self
 
     @property

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from hearth.contracts.model import Contract
-from hearth.contracts.records import check_records
+from hearth.contracts.records import MAX_PROBLEMS, check_records
 from hearth.contracts.rules import InvalidValue, NumberRules, TextReader, category_rules, rules_of
 
 _FEW = 32  # up to this number, records are checked without numpy, a dozen calls of which would cost more than they save
@@ -57,11 +57,11 @@ class RecordParser:
         self._pick = itemgetter(*self._numeric) if len(self._numeric) > 1 else None  # of one key it would return no tuple
         self._categories = category_rules(contract)
 
-    def parse(self, records: Sequence[object]) -> Columns:
+    def parse(self, records: Sequence[object], max_problems: int = MAX_PROBLEMS) -> Columns:
         """Return the features of the records as columns.
 
         Raises:
-            InvalidRecords: with all that is wrong, if anything is.
+            InvalidRecords: with the first `max_problems` problems and the number of all, if anything is wrong.
         """
         rows = [record for record in records if type(record) is dict]
         if rows and len(rows) == len(records):
@@ -69,7 +69,7 @@ class RecordParser:
                 return self._parse_at_once(rows)
             except (NeedsFullCheck, InvalidValue):
                 pass
-        return self.from_checked(check_records(self._contract, records))
+        return self.from_checked(check_records(self._contract, records, max_problems))
 
     def _parse_at_once(self, rows: Sequence[Mapping[str, object]]) -> Columns:
         """Return the columns; a key that is absent is a missing value. Raises NeedsFullCheck or InvalidValue if a record may be wrong."""

@@ -4,18 +4,22 @@ A record holds every feature. The columns that the contract drops, and the targe
 sent as it is; they are checked and then left out.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, create_model
 
-from hearth.contracts.column_types import HIDDEN, CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, field_name
+from hearth.contracts.column_types import HIDDEN, CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn
 from hearth.contracts.model import Contract
+from hearth.contracts.names import field_name, type_name
 from hearth.contracts.rules import InvalidValue, Rule, rule_of, rules_of
 from hearth.errors import InvalidRecords, Problem
 
 Record = Mapping[str, object]
+MAX_PROBLEMS = 100
 
 
 @lru_cache(maxsize=64)
@@ -40,57 +44,77 @@ def record_model(contract: Contract) -> type[BaseModel]:
     """Derive the pydantic model of one record; fields are found by their column name."""
     features = contract.feature_columns
     columns = tuple((name, column, name in features) for name, column in contract.columns.items())
-    title = "".join(part.capitalize() for part in contract.name.split("_"))
-    return _model(f"{title}Record", columns)
+    return _model(f"{type_name(contract.name)}Record", columns)
 
 
-def split_records(contract: Contract, records: Sequence[object]) -> tuple[dict[int, dict[str, object]], list[Problem]]:
+@dataclass(frozen=True)
+class CheckedRecords:
+    """Records that were checked one by one.
+
+    Attributes:
+        good: the features of each good record, by its row.
+        problems: the first ones, in the order of the records; at most as many as were to be kept.
+        count: the number of all problems.
+    """
+
+    good: Mapping[int, dict[str, object]]
+    problems: Sequence[Problem]
+    count: int
+
+
+def split_records(contract: Contract, records: Sequence[object], max_problems: int = MAX_PROBLEMS) -> CheckedRecords:
     """Check records one by one, so that a bad one does not affect the others.
 
-    Returns:
-        The features of each good record, by its row number, and one problem for each bad value, missing or unknown column of the others.
+    There is one problem for each bad value, missing or unknown column of the others; those after the first `max_problems` are only counted.
     """
     rules, names, personal = rules_of(contract), contract.feature_names, contract.personal_columns
     unknown = f"no such column; {contract.name!r} has: {', '.join(contract.columns)}"
     good: dict[int, dict[str, object]] = {}
     problems: list[Problem] = []
+    count = 0
     for row, record in enumerate(records):
         if not isinstance(record, Mapping):
-            problems.append(Problem(row, "", HIDDEN if personal else record, f"an object with the columns of {contract.name!r}"))
-        elif mistakes := _mistakes(rules, record, names):
-            for name in mistakes:
+            count += 1
+            if len(problems) < max_problems:
+                problems.append(Problem(row, "", HIDDEN if personal else record, f"an object with the columns of {contract.name!r}"))
+        elif wrong := _count_mistakes(rules, record, names):
+            count += wrong
+            for name in islice(_mistakes(rules, record, names), max_problems - len(problems)):
                 expected = _expected(contract.columns[name], is_missing=name not in record) if name in rules else unknown
                 # A column that the contract does not have may be a personal one under another name
                 is_hidden = name in personal or (personal and name not in rules)
                 problems.append(Problem(row, str(name), HIDDEN if is_hidden else record.get(name), expected))
         else:
             good[row] = {name: record.get(name) for name in names}
-    return good, problems
+    return CheckedRecords(good, problems, count)
 
 
-def check_records(contract: Contract, records: Sequence[object]) -> list[dict[str, object]]:
+def check_records(contract: Contract, records: Sequence[object], max_problems: int = MAX_PROBLEMS) -> list[dict[str, object]]:
     """Return the features of each record, in contract order.
 
     Raises:
-        InvalidRecords: with all that is wrong, if anything is.
+        InvalidRecords: with the first `max_problems` problems and the number of all, if anything is wrong.
     """
-    good, problems = split_records(contract, records)
-    if problems:
-        raise InvalidRecords(problems)
-    return list(good.values())
+    checked = split_records(contract, records, max_problems)
+    if checked.count:
+        raise InvalidRecords(checked.problems, checked.count)
+    return list(checked.good.values())
 
 
-def _mistakes(rules: Mapping[str, Rule], record: Record, required: Collection[str]) -> list[str]:
-    """Return the columns of a record that are wrong, and its keys that are no columns."""
-    mistakes = []
+def _mistakes(rules: Mapping[str, Rule], record: Record, required: Collection[str]) -> Iterator[str]:
+    """Yield the columns of a record that are wrong, then its keys that are no columns."""
     for name, rule in rules.items():
         value = record.get(name)
         if value is not None or name in required:
             try:
                 rule.value(value)
             except InvalidValue:
-                mistakes.append(name)
-    return [*mistakes, *(name for name in record if name not in rules)]
+                yield name
+    yield from (name for name in record if name not in rules)
+
+
+def _count_mistakes(rules: Mapping[str, Rule], record: Record, required: Collection[str]) -> int:
+    return sum(1 for _ in _mistakes(rules, record, required))
 
 
 def _expected(column: Column, *, is_missing: bool) -> str:

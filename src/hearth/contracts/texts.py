@@ -1,7 +1,8 @@
 """How the texts of files are read, by the ETL and by the services alike."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
+from itertools import islice
 
 MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "Null", "null", "None"})
 """Texts that mean a missing value, unless they are a category of the column."""
@@ -25,7 +26,7 @@ OTHER_FORMATS = {
 }
 """First bytes of files that are not CSV in UTF-8, and what such a file is."""
 
-_LONGEST_SHOWN = 60
+_LONGEST_SHOWN, _MOST_SHOWN = 60, 50
 
 
 def abridge(value: object) -> str:
@@ -34,9 +35,10 @@ def abridge(value: object) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
-def listed(names: Iterable[str]) -> str:
-    """Return names for an error message, each abridged."""
-    return ", ".join(abridge(name) for name in names)
+def listed(names: Collection[str]) -> str:
+    """Return names for an error message, each abridged; of more than 50 the first."""
+    shown = ", ".join(abridge(name) for name in islice(names, _MOST_SHOWN))
+    return shown if len(names) <= _MOST_SHOWN else f"{shown} and {len(names) - _MOST_SHOWN} more"
 
 
 def fit_row(row: list[str], width: int) -> list[str]:

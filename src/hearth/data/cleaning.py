@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from hearth.contracts import CategoryColumn, Contract
+from hearth.contracts import CategoryColumn, Contract, IdentifierColumn
 from hearth.errors import InvalidRawData
 
 NO_TARGET = "no_target"
@@ -44,21 +44,24 @@ class Split:
 
 
 def clean(contract: Contract, accepted: pd.DataFrame) -> Cleaned:
-    """Drop, in this order: the columns under `drop`, rows without target, rows with too many missing features, exact duplicates."""
+    """Drop, in this order: the columns under `drop`, rows without target, rows with too many missing features, exact duplicates.
+
+    Duplicates are equal in features and target, and in the identifiers too if the contract compares them.
+    """
     features, target = list(contract.feature_names), contract.target.column
-    before = accepted[[*features, target]]
-    with_target = before[before[target].notna()]
+    kept = [*features, target]
+    with_target = accepted[accepted[target].notna()]
     complete = with_target[with_target[features].isna().sum(axis=1) <= contract.cleaning.max_nulls]
-    distinct = complete.drop_duplicates() if contract.cleaning.drop_duplicates else complete
+    distinct = complete[~_copies(contract, complete)] if contract.cleaning.drop_duplicates else complete
     return Cleaned(
-        frame=distinct.reset_index(drop=True),
+        frame=distinct[kept].reset_index(drop=True),
         dropped={
-            NO_TARGET: len(before) - len(with_target),
+            NO_TARGET: len(accepted) - len(with_target),
             TOO_MANY_MISSING: len(with_target) - len(complete),
             DUPLICATE: len(complete) - len(distinct),
         },
-        missing_before=_missing(before),
-        missing_after=_missing(distinct),
+        missing_before=_missing(accepted[kept]),
+        missing_after=_missing(distinct[kept]),
     )
 
 
@@ -126,6 +129,14 @@ def digest(split: Split) -> str:
             sha.update(json.dumps([name, kind, len(column), len(content)]).encode())
             sha.update(content)
     return sha.hexdigest()[:_DIGEST_LENGTH]
+
+
+def _copies(contract: Contract, rows: pd.DataFrame) -> pd.Series:
+    """Return which rows are copies of an earlier one."""
+    compared = [*contract.feature_names, contract.target.column]
+    if contract.cleaning.compare_identifiers:
+        compared += [name for name, column in contract.columns.items() if isinstance(column, IdentifierColumn)]
+    return rows.duplicated(compared)
 
 
 def _missing(frame: pd.DataFrame) -> dict[str, int]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from hearth.contracts import Contract
 from hearth.fakes.generator import FakeRecords
+from hearth.fakes.statistics import FILE_NAME
+from hearth.settings import get_settings
 
 DEMO_ROWS = 15_000
 DEMO_SEED = 42
@@ -43,6 +45,11 @@ def real_file(contract: Contract, data_dir: Path) -> Path | None:
 def fake_path(contract: Contract, state_dir: Path) -> Path:
     """Return where the generated file of a data set is written."""
     return state_dir / "data" / contract.name / contract.source.file
+
+
+def has_statistics(contract: Contract, data_dir: Path | None = None) -> bool:
+    """Return whether fake rows can be drawn for a data set."""
+    return ((get_settings().data_dir if data_dir is None else data_dir) / contract.name / FILE_NAME).is_file()
 
 
 def write_fake(contract: Contract, data_dir: Path, path: Path, rows: int, seed: int) -> None:

@@ -7,7 +7,7 @@ connect to those of the environment.
 import hashlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 from pydantic import TypeAdapter
@@ -16,11 +16,13 @@ from hearth.contracts import Contract, load_contract
 from hearth.contracts.airflow_names import LOAD, dag_id
 from hearth.contracts.loading import contract_path
 from hearth.contracts.model import BatchSource
+from hearth.contracts.names import metric_name
 from hearth.data import csv_validation, processed
-from hearth.data.cleaning import Cleaned, Split, clean, digest, split
+from hearth.data.cleaning import DUPLICATE, Cleaned, Split, clean, digest, split
 from hearth.data.processed import Manifest, Published
 from hearth.data.profile import Profile, description_table, profile
 from hearth.errors import InvalidRawData
+from hearth.jobs.shift_check import Comparison, compare
 from hearth.registry import Registry
 from hearth.storage import ObjectStore
 from hearth.training.folds import FOLDS, require_rows
@@ -43,7 +45,10 @@ class Validation:
 
 @dataclass(frozen=True)
 class EtlReport:
-    """How a processed data set was made; `report.json`. Means and standard deviations are of the train set's numbers."""
+    """How a processed data set was made; `report.json`. Means and standard deviations are of the train set's numbers.
+
+    `moved` is the share of the rows of each column that would have to change to be as the data in `compared_with`.
+    """
 
     dataset: str
     digest: str
@@ -56,6 +61,14 @@ class EtlReport:
     means: Mapping[str, float | None]
     stds: Mapping[str, float | None]
     parameters: Mapping[str, str | float | int]
+    compared_with: str = ""
+    moved: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def duplicate_share(self) -> float:
+        """The share of the valid rows that were left out as copies of others."""
+        return self.dropped[DUPLICATE] / max(self.validation.rows_in - self.validation.rejected, 1)
 
     def metrics(self) -> dict[str, float]:
         """Return all counts and measures, under names that MLflow accepts."""
@@ -69,10 +82,12 @@ class EtlReport:
             "missing_after": sum(self.missing_after.values()),
         }
         metrics |= {f"dropped/{reason}": count for reason, count in self.dropped.items()}
-        metrics |= {f"missing_before/{name}": count for name, count in self.missing_before.items()}
-        metrics |= {f"missing_after/{name}": count for name, count in self.missing_after.items()}
-        metrics |= {f"mean/{name}": value for name, value in self.means.items() if value is not None}
-        metrics |= {f"std/{name}": value for name, value in self.stds.items() if value is not None}
+        metrics["duplicate_share"] = self.duplicate_share
+        metrics |= {metric_name("moved", name): share for name, share in self.moved.items()}
+        metrics |= {metric_name("missing_before", name): count for name, count in self.missing_before.items()}
+        metrics |= {metric_name("missing_after", name): count for name, count in self.missing_after.items()}
+        metrics |= {metric_name("mean", name): value for name, value in self.means.items() if value is not None}
+        metrics |= {metric_name("std", name): value for name, value in self.stds.items() if value is not None}
         return metrics
 
 
@@ -138,7 +153,8 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
         The digest.
 
     Raises:
-        UntrainableData: a class has too few train rows; nothing is written, so the data that were published before stay.
+        UntrainableData: a class has too few train rows.
+        ShiftedData: a column differs too much from the data that were published last. After either nothing is written, so those stay.
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     validation = _VALIDATION.validate_json(store.get(store.data_bucket, f"{validated_key}.json"))
@@ -150,8 +166,13 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
         logger.info("s3://%s/%s/%s is there already", store.processed_bucket, dataset, name)
         return name
 
+    comparison = compare(contract, store, parts)
     reference = profile(contract, parts.X_train, parts.y_train, name)
-    report = _report(contract, validation, cleaned, parts, reference)
+    report = _report(contract, validation, cleaned, parts, reference, comparison)
+    if report.dropped[DUPLICATE]:
+        logger.info(
+            "%s: %d rows (%.1f%%) are copies of others and were left out", dataset, report.dropped[DUPLICATE], 100 * report.duplicate_share
+        )
     processed.write_split(store, dataset, name, parts)
     texts = {
         processed.PROFILE: reference.to_json(),
@@ -205,7 +226,9 @@ def _too_many_rejected(contract: Contract, source: str, rejected: pd.DataFrame, 
     )
 
 
-def _report(contract: Contract, validation: Validation, cleaned: Cleaned, parts: Split, reference: Profile) -> EtlReport:
+def _report(  # noqa: PLR0913, PLR0917 - the parts of the report
+    contract: Contract, validation: Validation, cleaned: Cleaned, parts: Split, reference: Profile, comparison: Comparison
+) -> EtlReport:
     return EtlReport(
         dataset=contract.name,
         digest=reference.digest,
@@ -217,6 +240,9 @@ def _report(contract: Contract, validation: Validation, cleaned: Cleaned, parts:
         test_rows=len(parts.X_test),
         means={name: number.mean for name, number in reference.numbers.items()},
         stds={name: number.std for name, number in reference.numbers.items()},
+        compared_with=comparison.reference,
+        moved={shift.name: shift.moved for shift in comparison.shifts},
+        warnings=tuple(map(str, comparison.noteworthy)),
         parameters={
             "test_share": contract.split.test_share,
             "seed": contract.split.seed,
@@ -227,6 +253,9 @@ def _report(contract: Contract, validation: Validation, cleaned: Cleaned, parts:
             "classes": ", ".join(contract.target.classes),
             "max_nulls": contract.cleaning.max_nulls,
             "drop_duplicates": str(contract.cleaning.drop_duplicates),
+            "compare_identifiers": str(contract.cleaning.compare_identifiers),
+            "max_shift": contract.cleaning.max_shift,
+            "compared_with": comparison.reference or "nothing",
             "max_rejected_share": contract.cleaning.max_rejected_share,
         },
     )

@@ -4,9 +4,8 @@ import logging
 import math
 from pathlib import Path
 
-import yaml
-
 from hearth.contracts import Contract
+from hearth.contracts.strict_yaml import InvalidYaml, read_yaml
 from hearth.errors import InvalidModelParams
 from hearth.modelling.families import FAMILIES, Param, Params
 
@@ -41,11 +40,11 @@ def read_model_params(path: Path, contract: Contract, family: str) -> Params:
 
 def _read(path: Path) -> dict[str, object]:
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = read_yaml(path)
     except FileNotFoundError as error:
         raise InvalidModelParams(path, "the file", "is not there") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidModelParams(path, "the file", f"is no YAML: {error}") from error
+    except InvalidYaml as error:
+        raise InvalidModelParams(path, error.where, error.reason) from error
     return _section(path, {"the file": content}, "the file")
 
 

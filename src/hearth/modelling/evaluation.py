@@ -1,6 +1,5 @@
 """Evaluate a fitted pipeline by the class that it serves: the one of the highest probability."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precisio
 from sklearn.pipeline import Pipeline
 
 from hearth.contracts import Contract
+from hearth.contracts.names import class_metric_names
 
 CALIBRATION_BINS = 10
 
@@ -96,8 +96,7 @@ def evaluate_probabilities(contract: Contract, truth: np.ndarray, probabilities:
         "brier_score": float(np.mean(np.sum((probabilities - indicator) ** 2, axis=1))),
         "calibration_error": calibration_error(reliability(truth, probabilities)),
     }
-    for scores in per_class:
-        name = re.sub(r"\W+", "_", scores.label.lower())
+    for scores, name in zip(per_class, class_metric_names(labels), strict=True):
         metrics |= {f"precision_{name}": scores.precision, f"recall_{name}": scores.recall, f"f1_{name}": scores.f1}
     return Evaluation(metrics, per_class, confusion_matrix(truth, codes, labels=range(len(labels))), truth, probabilities)
 

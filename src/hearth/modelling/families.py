@@ -3,17 +3,21 @@
 The model libraries are imported when an estimator is built, so that a DAG file can name the families without the cost of loading them.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from hearth.contracts import Contract
+from hearth.contracts import Contract, usable_contracts
 from hearth.contracts.loading import contract_path
 from hearth.errors import InvalidContract
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
+
+_LOGGER = logging.getLogger(__name__)
 
 Param = bool | int | float | str
 Params = Mapping[str, Param]
@@ -79,6 +83,22 @@ def catalogued_families(contract: Contract) -> tuple[str, ...]:
         if family not in FAMILIES:
             raise InvalidContract(contract_path(contract.name), "families", f"names {family!r}; there are: {', '.join(FAMILIES)}")
     return contract.families
+
+
+def trainable_contracts(data_dir: Path | None = None) -> list[Contract]:
+    """Read the contracts of all data sets, by name, without those that have a mistake or a family that is not in the catalogue.
+
+    Each mistake is logged as an error.
+    """
+    contracts = []
+    for contract in usable_contracts(data_dir):
+        try:
+            catalogued_families(contract)
+        except InvalidContract as error:
+            _LOGGER.error("The data set %r is not trained: %s", contract.name, error)  # noqa: TRY400 - a mistake in a file
+        else:
+            contracts.append(contract)
+    return contracts
 
 
 class _BoundsTrial:

@@ -1,8 +1,24 @@
 """MLflow: where runs are tracked and versions are registered. The only part of Hearth that knows MLflow."""
 
 from hearth.registry.alias_moves import move_aliases, promotion, rollback
-from hearth.registry.registry import NewVersion, RegisteredVersion, Registry
+from hearth.registry.policy import ModelPolicy
+from hearth.registry.provenance import library_versions
+from hearth.registry.registry import Registry
 from hearth.registry.study import Study
 from hearth.registry.tracking import CandidateRun
+from hearth.registry.versions import ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
 
-__all__ = ["CandidateRun", "NewVersion", "RegisteredVersion", "Registry", "Study", "move_aliases", "promotion", "rollback"]
+__all__ = [
+    "CandidateRun",
+    "ModelFiles",
+    "ModelPolicy",
+    "NewVersion",
+    "RegisteredModel",
+    "RegisteredVersion",
+    "Registry",
+    "Study",
+    "library_versions",
+    "move_aliases",
+    "promotion",
+    "rollback",
+]

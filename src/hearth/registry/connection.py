@@ -1,5 +1,6 @@
 """The connection to MLflow: timeouts, errors, experiments and runs. MLflow's global state of an active run is not used."""
 
+import math
 import os
 import re
 import tempfile
@@ -22,6 +23,7 @@ from mlflow.protos.databricks_pb2 import (
 )
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request_safe
+from mlflow.utils.validation import MAX_ENTITIES_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
 
 from hearth.errors import RegistryError, RegistryUnavailable
 
@@ -29,6 +31,8 @@ ALREADY_EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
 NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 _NO_LOGIN = ErrorCode.Name(UNAUTHENTICATED)
 _SERVER_FAILED = {ErrorCode.Name(INTERNAL_ERROR), ErrorCode.Name(TEMPORARILY_UNAVAILABLE)}
+
+_METRICS_A_REQUEST = MAX_ENTITIES_PER_BATCH - MAX_PARAMS_TAGS_PER_BATCH  # a table of 250 columns has 1,000 metrics
 
 # MLflow's own variables: with its defaults a call to a server that does not answer takes four minutes to fail. The environment overrides.
 _TIMEOUTS = {
@@ -114,21 +118,25 @@ class Connection:
         self.client.set_terminated(run_id)
 
     def log(self, run_id: str, params: Mapping[str, str | float], metrics: Mapping[str, float], *, model_id: str | None = None) -> None:
-        """Write parameters and metrics to a run in one request; with a model id the metrics are also the model's."""
+        """Write parameters and metrics to a run; with a model id the metrics are also the model's."""
         self.log_series(run_id, params, {name: (value,) for name, value in metrics.items()}, model_id=model_id)
 
     def log_series(
         self, run_id: str, params: Mapping[str, str | float], series: Mapping[str, Sequence[float]], *, model_id: str | None = None
     ) -> None:
-        """Write parameters and metrics with one value a step."""
+        """Write parameters and metrics with one value a step, in as few requests as MLflow's limits allow."""
         now = int(time.time() * 1000)
-        self.client.log_batch(
-            run_id,
-            metrics=[
-                Metric(name, value, now, step, model_id=model_id) for name, values in series.items() for step, value in enumerate(values)
-            ],
-            params=[Param(name, str(value)) for name, value in params.items()],
-        )
+        metrics = [
+            Metric(name, value, now, step, model_id=model_id) for name, values in series.items() for step, value in enumerate(values)
+        ]
+        parameters = [Param(name, str(value)) for name, value in params.items()]
+        requests_ = max(math.ceil(len(metrics) / _METRICS_A_REQUEST), math.ceil(len(parameters) / MAX_PARAMS_TAGS_PER_BATCH))
+        for batch in range(requests_):
+            self.client.log_batch(
+                run_id,
+                metrics=metrics[batch * _METRICS_A_REQUEST :][:_METRICS_A_REQUEST],
+                params=parameters[batch * MAX_PARAMS_TAGS_PER_BATCH :][:MAX_PARAMS_TAGS_PER_BATCH],
+            )
 
     def log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
         """Write files to a run's artifacts; names may have folders."""

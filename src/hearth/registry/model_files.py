@@ -3,14 +3,21 @@
 MLflow's own loader reads the list of trusted types from the model itself, so it is not used.
 """
 
+import hashlib
+import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+with warnings.catch_warnings():
+    # skops looks into every module that was imported before it, and the deprecated names of Airflow's warn, 1,160 times
+    warnings.filterwarnings("ignore", "The `airflow")
+    import skops.io
+
 import mlflow.sklearn
 import numpy as np
 import pandas as pd
-import skops.io
 from mlflow.models import Model, infer_signature
 from mlflow.types import DataType
 from sklearn.pipeline import Pipeline
@@ -18,6 +25,8 @@ from sklearn.pipeline import Pipeline
 from hearth.errors import IncompatibleModel, RefusedModel, UntrustedModel
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.features import TRUSTED_TYPES as FEATURES_TRUSTED_TYPES
+from hearth.registry.model_archive import require_sound
+from hearth.registry.model_structure import require_sound_estimator
 from hearth.registry.provenance import LIBRARIES, MUST_MATCH, library_versions
 
 # The types of our pipelines that skops does not trust by itself.
@@ -27,8 +36,10 @@ TRUSTED_TYPES: tuple[str, ...] = (
 )
 
 _FILE = "model.skops"
+FILES = ("MLmodel", _FILE, "input_example.json")  # all that is read of a model's folder
 _EXAMPLE_PROBABILITIES = "example_probabilities"
 _TOLERANCE = 1e-6
+MOST_BYTES = 1_000_000_000
 
 
 def save(folder: Path, pipeline: Pipeline, example: pd.DataFrame, model_id: str, run_id: str) -> None:
@@ -36,10 +47,15 @@ def save(folder: Path, pipeline: Pipeline, example: pd.DataFrame, model_id: str,
 
     Raises:
         UntrustedModel: the pipeline holds types that `load` would refuse.
+        RefusedModel: it holds trees that `load` would refuse.
     """
     example = _as_served(example)
     probabilities = np.asarray(pipeline.predict_proba(example))
-    _refuse_untrusted(skops.io.dumps(pipeline), "this pipeline")
+    content = skops.io.dumps(pipeline)
+    with _broken_file_is_refused("this pipeline"):
+        require_sound(content, "this pipeline", len(content))
+    _refuse_untrusted(content, "this pipeline")
+    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # it warns that pip, which nobody needs here, is not installed
     mlflow.sklearn.save_model(
         pipeline,
         str(folder),
@@ -62,8 +78,16 @@ def require_compatible(where: str, made_with: Mapping[str, str]) -> None:
             raise IncompatibleModel(where, library, stored, installed[library])
 
 
-def load(folder: Path, where: str) -> tuple[Pipeline, pd.DataFrame]:
+def digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file that `load` reads, by name."""
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+
+
+def load(folder: Path, where: str, most_unpacked_bytes: int = MOST_BYTES) -> tuple[Pipeline, pd.DataFrame]:
     """Read the model and its example from a folder in MLflow's format; `where` names the model in errors.
+
+    Before any object is made, the sizes of all parts and the structure of LightGBM's trees are checked; scikit-learn's trees before they
+    predict.
 
     Raises:
         UntrustedModel: it holds types outside our allow-list; no object of it was built.
@@ -74,11 +98,15 @@ def load(folder: Path, where: str) -> tuple[Pipeline, pd.DataFrame]:
         files = ", ".join(sorted(file.name for file in folder.iterdir())) or "nothing"
         raise RefusedModel(f"{where} has no {_FILE}, and nothing else is loaded (it holds: {files}). Train again.")
     content = path.read_bytes()
+    with _broken_file_is_refused(where):
+        boosters = require_sound(content, where, most_unpacked_bytes)
     _refuse_untrusted(content, where)
     with _broken_file_is_refused(where):
         pipeline = skops.io.loads(content, trusted=list(TRUSTED_TYPES))
     if not isinstance(pipeline, Pipeline):
         raise RefusedModel(f"{where} is a {type(pipeline).__name__}, expected a scikit-learn Pipeline. Train again.")
+    with _broken_file_is_refused(where):
+        require_sound_estimator(pipeline, boosters)
     return pipeline, _example(folder, pipeline, where)
 
 
@@ -93,6 +121,8 @@ def _refuse_untrusted(content: bytes, where: str) -> None:
 def _broken_file_is_refused(where: str) -> Iterator[None]:
     try:
         yield
+    except RefusedModel:
+        raise
     except Exception as error:  # a broken file can make zipfile, json, numpy or LightGBM raise anything
         raise RefusedModel(f"{where} cannot be read as a skops file ({type(error).__name__}: {error}). Train again.") from error
 

@@ -1,12 +1,12 @@
 """The registry: final runs, versions and aliases."""
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import mlflow.artifacts
 import pandas as pd
 from mlflow.entities import LoggedModelOutput
 from mlflow.entities.model_registry import ModelVersion
@@ -16,54 +16,14 @@ from sklearn.pipeline import Pipeline
 from hearth.errors import ModelUnavailable, RegistryError
 from hearth.registry import model_files
 from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND
-from hearth.registry.tracking import DATASET, DIGEST, FAMILY, KEY, LIBRARY, Tracking
+from hearth.registry.model_download import download
+from hearth.registry.policy import GATE
+from hearth.registry.tracking import DATASET, DIGEST, FAMILY, KEY, Tracking
+from hearth.registry.versions import ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
 
 _DUPLICATE_ROW = ("IntegrityError", "UniqueViolation")  # the errors of SQLite and MySQL, and of PostgreSQL
+_LOGGED_MODEL = "models:/"
 FINAL_EXPERIMENT = "optimized_models"  # the final runs of all families and data sets
-
-
-@dataclass(frozen=True)
-class NewVersion:
-    """The result of a training. `example` holds a few raw rows; `training_key` names the training, so that it is registered once."""
-
-    dataset: str
-    family: str
-    digest: str
-    training_key: str
-    pipeline: Pipeline
-    example: pd.DataFrame
-    params: Mapping[str, str | float]
-    metrics: Mapping[str, float]
-    pictures: Mapping[str, bytes]
-
-
-@dataclass(frozen=True)
-class RegisteredVersion:
-    """A version in the registry.
-
-    `digest` names the processed data that it was trained and evaluated on, `params` are those of its run, `status` is MLflow's for its
-    registration, and `source` is the address of its files.
-    """
-
-    dataset: str
-    version: str
-    family: str
-    digest: str
-    run_id: str
-    created: datetime
-    metrics: Mapping[str, float]
-    tags: Mapping[str, str]
-    params: Mapping[str, str] = field(default_factory=dict)
-    status: str = "READY"
-    source: str = ""
-
-    @property
-    def libraries(self) -> dict[str, str]:
-        """The versions of the libraries that it was made with."""
-        return {name.removeprefix(LIBRARY): value for name, value in self.tags.items() if name.startswith(LIBRARY)}
-
-    def __str__(self) -> str:
-        return f"models:/{self.dataset}/{self.version}"
 
 
 class Registry(Tracking):
@@ -91,12 +51,15 @@ class Registry(Tracking):
                 model = self._client.create_logged_model(experiment_id, f"{new.dataset}-{new.family}", run_id, tags, params)
                 with tempfile.TemporaryDirectory() as folder:
                     model_files.save(Path(folder, "model"), new.pipeline, new.example, model.model_id, run_id)
+                    files = model_files.digests(Path(folder, "model"))
                     self._client.log_model_artifacts(model.model_id, str(Path(folder, "model")))
                 self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
                 self._connection.log(run_id, new.params, new.metrics, model_id=model.model_id)
                 self._connection.log_files(run_id, {f"figures/{name}": content for name, content in new.pictures.items()})
                 self._client.finalize_logged_model(model.model_id, "READY")
             self._ensure_registered_model(new.dataset)
+            signed = {"dataset": new.dataset, "family": new.family, "run_id": run_id, "digest": new.digest}
+            tags |= self._policy.version_tags(**signed, files=files)
             created = self._client.create_model_version(new.dataset, model.model_uri, run_id, tags=tags, model_id=model.model_id)
         return self._version(created, params, new.metrics)
 
@@ -148,18 +111,49 @@ class Registry(Tracking):
         Raises:
             IncompatibleModel: it was trained with other library versions; nothing is downloaded.
             UntrustedModel: it holds types outside the list; no object of it is built.
-            RefusedModel: its file is not one that we wrote, or predicts other probabilities than when it was saved.
+            RefusedModel: its files are not ours, too large, not signed where they must be, or predict other probabilities than when saved.
         """
-        model_files.require_compatible(str(version), version.libraries)
-        with tempfile.TemporaryDirectory() as folder:
+        with self.download(version) as files:
+            return files.read()
+
+    @contextmanager
+    def download(self, version: RegisteredVersion) -> Iterator[ModelFiles]:
+        """Download the files of a version, and check their signature; they are deleted at the end.
+
+        Raises:
+            IncompatibleModel: it was trained with other library versions; nothing is downloaded.
+            RefusedModel: its files are not there, too large, from another server, or not signed where they must be.
+        """
+        where = str(version)
+        model_files.require_compatible(where, version.libraries)
+        with tempfile.TemporaryDirectory(prefix="hearth-model-") as name:
+            folder = Path(name)
             with self._connection.errors():
-                # Not "models:/…": MLflow would look that up in its global registry instead of this one.
-                uri = self._client.get_model_version_download_uri(version.dataset, version.version)
-                path = mlflow.artifacts.download_artifacts(uri, dst_path=folder, tracking_uri=self._connection.uri)
-            return model_files.load(Path(path), str(version))
+                location = self._files_of(version)
+                most = self._policy.most_file_bytes
+                digests = download(self._connection.uri, location, model_files.FILES, folder, where, most)
+            signed = self._policy.check_version(where, version.tags, **version.signed_part, files=digests)
+            yield ModelFiles(folder, where, digests, signed, self._policy.most_unpacked_bytes)
+
+    def sign(self, version: RegisteredVersion) -> None:
+        """Sign a version that an earlier release or another key has registered; the caller answers for it.
+
+        Raises:
+            RegistryError: there is no key.
+            RefusedModel: it cannot be loaded.
+        """
+        if not self._policy.signer:
+            raise RegistryError("HEARTH_MODEL_SIGNING_KEY is empty: there is no key to sign with.")
+        trusting = Registry(self._connection.uri, policy=replace(self._policy, requires_signatures=False))
+        with trusting.download(version) as files:
+            files.read()
+            self.annotate(version, self._policy.version_tags(**version.signed_part, files=files.digests))
 
     def annotate(self, version: RegisteredVersion, tags: Mapping[str, str], description: str | None = None) -> None:
-        """Write tags and a description onto a version; without a description the present one stays."""
+        """Write tags and a description onto a version; without a description the present one stays. A decision of the gate is signed."""
+        if gate := tags.get(GATE):
+            signed = self._policy.gate_tags(dataset=version.dataset, version=version.version, run_id=version.run_id, gate=gate)
+            tags = {**signed, **tags}
         with self._connection.errors():
             for name, value in tags.items():
                 self._client.set_model_version_tag(version.dataset, version.version, name, value)
@@ -188,6 +182,11 @@ class Registry(Tracking):
         with self._connection.errors():
             return self._aliases(dataset)
 
+    def registered_model(self, dataset: str) -> RegisteredModel:
+        """Return the aliases of a data set, and when its registered model was created. One request."""
+        with self._connection.errors():
+            return self._registered_model(dataset)
+
     def set_alias(self, dataset: str, alias: str, version: str) -> None:
         """Move an alias to a version.
 
@@ -203,13 +202,17 @@ class Registry(Tracking):
                 self._client.set_registered_model_alias(dataset, alias, version)
 
     def _aliases(self, dataset: str) -> dict[str, str]:
+        return dict(self._registered_model(dataset).aliases)
+
+    def _registered_model(self, dataset: str) -> RegisteredModel:
         try:
-            aliases = self._client.get_registered_model(dataset).aliases
+            model = self._client.get_registered_model(dataset)
         except MlflowException as error:
             if error.error_code != NOT_FOUND:
                 raise
-            return {}
-        return {alias: str(version) for alias, version in aliases.items()}
+            return RegisteredModel({}, None)
+        created = datetime.fromtimestamp(model.creation_timestamp / 1000, UTC)
+        return RegisteredModel({alias: str(version) for alias, version in model.aliases.items()}, created)
 
     def _model_versions(self, dataset: str) -> list[ModelVersion]:
         versions: list[ModelVersion] = []
@@ -221,18 +224,21 @@ class Registry(Tracking):
                 return sorted(versions, key=lambda version: int(version.version), reverse=True)
 
     def _version(self, version: ModelVersion, params: Mapping[str, str], metrics: Mapping[str, float]) -> RegisteredVersion:
+        run_id, number = version.run_id or "", str(version.version)
+        tags, gate_signed = self._policy.checked_tags(version.tags, dataset=version.name, version=number, run_id=run_id)
         return RegisteredVersion(
             dataset=version.name,
-            version=str(version.version),
+            version=number,
             family=version.tags.get(FAMILY, ""),
             digest=version.tags.get(DIGEST, ""),
-            run_id=version.run_id or "",
+            run_id=run_id,
             created=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
             metrics=dict(metrics),
-            tags=dict(version.tags),
+            tags=tags,
             params=dict(params),
             status=str(version.status),
             source=str(version.source or ""),
+            gate_signed=gate_signed,
         )
 
     def _with_run(self, version: ModelVersion) -> RegisteredVersion:
@@ -246,6 +252,13 @@ class Registry(Tracking):
                 raise
             return self._version(version, {}, {})
         return self._version(version, run.data.params, run.data.metrics)
+
+    def _files_of(self, version: RegisteredVersion) -> str:
+        """Return where MLflow has the files of a version."""
+        uri = str(self._client.get_model_version_download_uri(version.dataset, version.version))
+        if not uri.startswith(_LOGGED_MODEL):
+            return uri
+        return str(self._client.get_logged_model(uri.removeprefix(_LOGGED_MODEL)).artifact_location)
 
     def _discard(self, experiment_id: str, training_key: str) -> None:
         """Delete runs and models of a training of the same key that was interrupted before it registered a version."""

@@ -12,9 +12,10 @@ from mlflow.entities import DatasetInput, InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from hearth.registry.connection import Connection
+from hearth.registry.policy import ModelPolicy
 from hearth.registry.provenance import git_revision, library_versions
 from hearth.registry.study import Study
-from hearth.settings import RegistrySettings
+from hearth.settings import ModelSettings, RegistrySettings
 
 DATASET, FAMILY, DIGEST, KEY = "hearth.dataset", "hearth.family", "hearth.digest", "hearth.training_key"
 REVISION, LIBRARY = "hearth.git_revision", "hearth.library."
@@ -36,10 +37,14 @@ class CandidateRun:
 class Tracking:
     """An MLflow server as the record of runs.
 
-    Every method raises RegistryUnavailable if MLflow does not answer, and RegistryError if it refuses. Threads may share one.
+    Every method raises RegistryUnavailable if MLflow does not answer, and RegistryError if it refuses. Threads may share one. `policy` says
+    how versions are signed, and which are loaded; without one there is no key, and those without a signature are.
     """
 
-    def __init__(self, tracking_uri: str, *, revision: str = "", user: str = "", password: str = "") -> None:
+    def __init__(
+        self, tracking_uri: str, *, revision: str = "", policy: ModelPolicy | None = None, user: str = "", password: str = ""
+    ) -> None:
+        self._policy = policy or ModelPolicy()
         self._connection = Connection(tracking_uri, user=user, password=password)
         self._client = self._connection.client
         self._revision = revision
@@ -47,10 +52,11 @@ class Tracking:
     @classmethod
     def from_settings(cls, settings: RegistrySettings | None = None) -> Self:
         """Make the one of the environment; sends no request."""
-        settings = settings or RegistrySettings()
+        settings = settings or ModelSettings()
         return cls(
             settings.mlflow_tracking_uri,
             revision=settings.git_revision,
+            policy=ModelPolicy.of(settings),
             user=settings.mlflow_user,
             password=settings.mlflow_password.get_secret_value(),
         )

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
+from hearth.contracts.strict_json import InvalidJson, parse_json
 from hearth.errors import InvalidMessage
 from hearth.streaming.client import MESSAGE_ID, REPLAY_OF, Entry, Fields
 
@@ -107,11 +108,11 @@ def _text(fields: Fields, name: bytes) -> str:
 
 
 def _json(fields: Fields, name: bytes) -> object:
-    """Parse JSON. NaN and Infinity, which are not JSON but which Python writes, become floats, so that only their record is refused."""
+    """Parse the JSON of a field."""
     try:
-        return from_json(fields[name], allow_inf_nan=True)
-    except ValueError as error:
-        raise InvalidMessage(f"{name.decode()!r}, of {len(fields[name])} bytes, is not JSON: {error}") from error
+        return parse_json(fields[name])
+    except InvalidJson as error:
+        raise InvalidMessage(f"{name.decode()!r} {error}; it has {len(fields[name])} bytes") from error
 
 
 def _described(value: object) -> str:

@@ -1,9 +1,13 @@
 """Pictures of an evaluation, as PNG files. Figures are made as objects: no global plotting state, no display."""
 
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
 from io import BytesIO
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from hearth.modelling.evaluation import Evaluation, calibration_error, reliability
@@ -11,6 +15,12 @@ from hearth.modelling.evaluation import Evaluation, calibration_error, reliabili
 _DOTS_PER_INCH = 130
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#666666")  # distinct for colour-blind eyes too
 _GRID_COLOUR = "#dddddd"
+_LINES = ("-", "--", ":", "-.")  # of the second eight classes, and so on
+_SIDE, _CELL, _MARGIN = 6.2, 0.72, 2.4  # inches
+_LEGEND_ROW = 0.22  # inches
+_LONGEST_LABEL = 28
+_MOST_UPRIGHT = 24  # letters of all labels that have room side by side
+_MOST_COUNTED = 25  # classes up to which a cell says its count; beyond, its colour alone is legible
 
 
 def draw(evaluation: Evaluation, title: str) -> dict[str, bytes]:
@@ -27,19 +37,24 @@ def draw(evaluation: Evaluation, title: str) -> dict[str, bytes]:
 
 
 def confusion_matrix(evaluation: Evaluation, title: str) -> Figure:
-    """Counts in each cell, coloured by the share of the true class."""
+    """Counts in each cell, coloured by the share of the true class. The figure grows with the number of classes."""
     counts = evaluation.confusion
-    labels = [scores.label for scores in evaluation.per_class]
+    labels = class_labels(evaluation)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    figure = Figure(figsize=(6.2, 5.2), layout="constrained")
+    side = max(_SIDE, _CELL * min(len(labels), _MOST_COUNTED) + _MARGIN)
+    figure = Figure(figsize=(side, side - 1), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), share in np.ndenumerate(shares):
+    for (row, column), share in np.ndenumerate(shares if len(labels) <= _MOST_COUNTED else np.empty((0, 0))):
         colour = "white" if share > 0.5 else "black"  # noqa: PLR2004 - the middle of the colour scale
         axes.text(column, row, f"{counts[row, column]:,}\n{share:.1%}", ha="center", va="center", color=colour)
-    axes.set_xticks(range(len(labels)), labels)
-    axes.set_yticks(range(len(labels)), [f"{label}\n({int(total):,} rows)" for label, total in zip(labels, totals[:, 0], strict=True)])
+    if sum(map(len, labels)) <= _MOST_UPRIGHT:
+        axes.set_xticks(range(len(labels)), labels)
+    else:
+        axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor")
+    lines = "\n" if len(labels) <= _MOST_COUNTED else " "
+    axes.set_yticks(range(len(labels)), [f"{label}{lines}({int(total):,} rows)" for label, total in zip(labels, totals[:, 0], strict=True)])
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.85)
@@ -49,21 +64,21 @@ def confusion_matrix(evaluation: Evaluation, title: str) -> Figure:
 
 def precision_recall(evaluation: Evaluation, title: str) -> Figure:
     """One curve for each class against the rest; a dot marks where the model works, which is the most probable class."""
-    figure = Figure(figsize=(6.2, 5.2), layout="constrained")
+    figure = Figure(figsize=(_SIDE, 4.8 + _LEGEND_ROW * (len(evaluation.per_class) + 1)), layout="constrained")
     axes = figure.subplots()
-    for code, scores in enumerate(evaluation.per_class):
+    for code, (scores, name) in enumerate(zip(evaluation.per_class, class_labels(evaluation), strict=True)):
         if scores.support == 0:
             continue  # without a true row there is no recall
-        colour = COLOURS[code % len(COLOURS)]
+        colour, line = COLOURS[code % len(COLOURS)], _LINES[code // len(COLOURS) % len(_LINES)]
         truth, probability = evaluation.truth == code, evaluation.probabilities[:, code]
         precision, recall, _ = precision_recall_curve(truth, probability)
-        label = f"{scores.label}: average precision {average_precision_score(truth, probability):.3f}, {scores.support:,} rows"
-        axes.step(recall, precision, where="post", color=colour, label=label)
+        label = f"average precision {average_precision_score(truth, probability):.3f}, {scores.support:,} rows: {name}"
+        axes.step(recall, precision, where="post", color=colour, linestyle=line, label=label)
         axes.plot(scores.recall, scores.precision, "o", color=colour, markeredgecolor="white", markersize=9)
     axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
     axes.grid(color=_GRID_COLOUR)
     axes.plot([], [], "o", color="#666666", markeredgecolor="white", markersize=9, label="the class with the highest probability")
-    axes.legend(loc="lower left", framealpha=1)
+    figure.legend(loc="outside lower left", fontsize=9)  # below the axes: inside it would hide curves
     _head(figure, "Precision and recall by class", title)
     return figure
 
@@ -72,14 +87,14 @@ def reliability_diagram(evaluation: Evaluation, title: str) -> Figure:
     """The share of right predictions by confidence; below, the number of rows by confidence."""
     bins = reliability(evaluation.truth, evaluation.probabilities)
     confidence, accuracy, counts = ([getattr(bin_, field) for bin_ in bins] for field in ("confidence", "accuracy", "count"))
-    figure = Figure(figsize=(6.2, 6.2), layout="constrained")
+    figure = Figure(figsize=(_SIDE, 6.6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     above.plot([0, 1], [0, 1], linestyle="--", color="#666666", label="as often right as it says")
     label = f"this model, expected calibration error {calibration_error(bins):.3f}"
     above.plot(confidence, accuracy, marker="o", color=COLOURS[0], label=label)
     above.set(ylim=(0, 1.02), ylabel="share of predictions that are right")
     above.grid(color=_GRID_COLOUR)
-    above.legend(loc="upper left", framealpha=1)
+    figure.legend(loc="outside lower left", fontsize=9)
     bars = below.bar(confidence, counts, width=0.06, color=COLOURS[0])
     below.bar_label(bars, labels=[f"{count:,}" for count in counts], fontsize=8, padding=2)
     below.margins(y=0.25)
@@ -89,6 +104,28 @@ def reliability_diagram(evaluation: Evaluation, title: str) -> Figure:
     below.set_axisbelow(True)
     _head(figure, "Reliability", title)
     return figure
+
+
+def class_labels(evaluation: Evaluation) -> Sequence[str]:
+    """Return the classes as figures show them: short, different, and without TeX.
+
+    Where the font cannot write a name, or two names differ only in what is left out, it is `class 2` for the second class.
+    """
+    short = [_shortened(scores.label) for scores in evaluation.per_class]
+    counts = Counter(short)
+    legible = [counts[name] == 1 and all(ord(letter) in _letters() for letter in name) for name in short]
+    # Between two dollars matplotlib expects a formula.
+    return [name.replace("$", r"\$") if legible[code] else f"class {code + 1}" for code, name in enumerate(short)]
+
+
+def _shortened(name: str) -> str:
+    end = _LONGEST_LABEL // 2
+    return name if len(name) <= _LONGEST_LABEL else f"{name[: end - 1]}…{name[-end:]}"
+
+
+@cache
+def _letters() -> frozenset[int]:
+    return frozenset(get_font(findfont(FontProperties())).get_charmap())
 
 
 def _head(figure: Figure, title: str, subtitle: str) -> None:

@@ -8,7 +8,7 @@ import yaml
 
 from hearth.contracts.drafting import rendering
 from hearth.contracts.drafting.columns import ColumnDraft, draft_column
-from hearth.contracts.drafting.names import column_names, dataset_name, feature_name, is_dataset_name, split_unit
+from hearth.contracts.drafting.names import column_names, dataset_name, is_dataset_name, split_unit
 from hearth.contracts.drafting.raw_table import RawTable
 from hearth.contracts.drafting.target import draft_target, gives_target_away
 from hearth.contracts.model import Contract
@@ -59,7 +59,6 @@ def draft_contract(table: RawTable, name: str, target: str | None = None) -> Dra
     goal = draft_target(columns, target)
     features = [column for column in columns if column is not goal.column]
     for column in features:
-        column.name = feature_name(column.name)
         if not column.drop and gives_target_away(column, goal):
             column.drop = f"alone it gives {goal.column.name!r} away"
             column.decisions.append("is it the target in other words, or only measured afterwards? If it is neither, remove it from drop")

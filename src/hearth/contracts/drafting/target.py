@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from hearth.contracts.drafting.columns import ColumnDraft, as_codes, number_text
+from hearth.contracts.drafting.names import class_names
 from hearth.errors import InvalidRawData
 
 MOST_CLASSES = 20
@@ -87,8 +88,8 @@ def _classes(column: ColumnDraft) -> TargetDraft | str:
     if column.kind == "integer" and column.distinct <= MOST_CLASSES and not any("no number" in note for note in column.notes):
         as_codes(column)
     if column.kind == "category":
-        names = tuple(map(str, column.categories))
-        return TargetDraft(column, names, pd.Index(names).get_indexer(pd.Index(column.texts)))
+        categories = tuple(map(str, column.categories))
+        return TargetDraft(column, class_names(categories), pd.Index(categories).get_indexer(pd.Index(column.texts)))
     if column.numbers is None:
         return f"it is an identifier ({column.drop})" if column.drop else f"it holds {column.distinct} different texts"
     return _cut(column)

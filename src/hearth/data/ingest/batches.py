@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from hearth.contracts import Contract, DateColumn, IntegerColumn, NumberColumn
+from hearth.contracts.strict_json import InvalidJson, parse_json
 from hearth.data import csv_validation
 from hearth.errors import InvalidBatch
 
@@ -63,12 +64,14 @@ def parse_batch(contract: Contract, content: bytes, source: str) -> Batch:
     Raises:
         InvalidBatch: the answer is no JSON of that form; the message says where.
     """
+    beginning = content[:_LONGEST_SHOWN].decode("utf-8", "replace")
     try:
-        answer = _Answer.model_validate_json(content)
+        answer = _Answer.model_validate(parse_json(content))
+    except InvalidJson as error:
+        raise InvalidBatch(f"{source} is no batch: the answer {error}. It begins with: {beginning!r}") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        beginning = content[:_LONGEST_SHOWN].decode("utf-8", "replace")
         raise InvalidBatch(f"{source} is no batch: {where or 'the answer'}: {first['msg']}. It begins with: {beginning!r}") from error
     names = list(contract.columns)
     rows = tuple(_texts(row, names, f"{source}, row {number}") for number, row in enumerate(answer.data))

@@ -35,22 +35,20 @@ from sqlalchemy.types import TypeEngine
 
 from hearth.contracts import Column as ContractColumn
 from hearth.contracts import Contract, DateColumn, IntegerColumn, NumberColumn
-from hearth.contracts.column_types import field_name
+from hearth.contracts.names import BATCHES_TABLE, LONGEST_DATABASE_NAME, field_name
 from hearth.errors import TableMismatch
 
-MARKS = "hearth_batches"
 KEY = ("_group", "_batch", "_row")
 RAW = "_raw"
 
-_LONGEST_NAME = 63  # of a table or a column, in bytes; PostgreSQL cuts longer ones
 _WORDS: dict[type[TypeEngine[Any]], str] = {Integer: "whole numbers", Float: "numbers", Date: "dates", String: "texts"}
 
 
 def marks_table() -> Table:
     """Return the table of the batches that are stored."""
     return _table(
-        MARKS,
-        Column("table_name", String(_LONGEST_NAME), primary_key=True),
+        BATCHES_TABLE,
+        Column("table_name", String(LONGEST_DATABASE_NAME), primary_key=True),
         Column("group_number", Integer, primary_key=True, autoincrement=False),
         Column("batch_number", Integer, primary_key=True, autoincrement=False),
         Column("digest", String(64), nullable=False),
@@ -61,21 +59,11 @@ def marks_table() -> Table:
 
 
 def data_table(contract: Contract, name: str) -> Table:
-    """Return the table of a data set's rows.
-
-    Raises:
-        TableMismatch: no database has room for such names.
-    """
-    if name == MARKS:
-        raise TableMismatch(f"{contract.name}: no data set's table can be called {MARKS}: that one is for the batches of all of them.")
-    names = {column: field_name(column) for column in contract.columns}
-    for column, in_code in {name: name, **names}.items():
-        if len(in_code.encode()) > _LONGEST_NAME:
-            raise TableMismatch(f"{contract.name}: {column!r} is too long for a name in a database: at most {_LONGEST_NAME} bytes.")
+    """Return the table of a data set's rows."""
     return _table(
         name,
         *(Column(part, Integer, nullable=False, autoincrement=False) for part in KEY),
-        *(Column(names[column], _type(kind)) for column, kind in contract.columns.items()),
+        *(Column(field_name(column), _type(kind)) for column, kind in contract.columns.items()),
         Column(RAW, _long_text()),
         PrimaryKeyConstraint(*KEY),
     )

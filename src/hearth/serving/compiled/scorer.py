@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from hearth.contracts import Contract
 from hearth.contracts.examples import random_columns
 from hearth.contracts.record_parser import Columns, RecordParser
+from hearth.modelling.booster_text import InvalidBooster, read_booster
 from hearth.modelling.scorer import Scorer, Scores
 from hearth.serving.compiled.preprocessing import CannotCompile, CompiledFeatures
 from hearth.serving.compiled.tree_kernel import Link, walk
@@ -110,9 +111,13 @@ class _Boosted:
         if list(model.classes_) != list(range(model.n_classes_)):
             raise CannotCompile(f"the classes are {list(model.classes_)}, not codes from 0")
         self._features = features
-        self._link = _link(model.booster_.dump_model(num_iteration=1)["objective"], int(model.n_classes_))
+        try:
+            booster = read_booster(model.booster_.model_to_string())
+        except InvalidBooster as error:
+            raise CannotCompile(f"the booster: {error}") from error
+        self._link = _link(booster.objective, int(model.n_classes_))
         numbers = model.n_features_in_ - sum(features.widths)
-        self._scaled = with_categories(compile_booster(model.booster_), numbers, features.widths)
+        self._scaled = with_categories(compile_booster(booster), numbers, features.widths)
         self._raw = before_scaling(self._scaled, features.scale)
 
     def __call__(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:

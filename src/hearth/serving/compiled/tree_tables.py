@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from lightgbm import Booster
 
+from hearth.modelling.booster_text import BoosterText, Tree
 from hearth.serving.compiled.preprocessing import CannotCompile, Scale
 
 MAX_LEAVES = 64
@@ -23,7 +23,7 @@ _MAX_TABLE_BYTES = 128 * 2**20
 
 @dataclass(frozen=True)
 class _Node:
-    """A node of a dumped tree; a leaf has a value only."""
+    """An inner node of a tree."""
 
     feature: int
     threshold: float
@@ -53,15 +53,14 @@ class TreeTables:
     outputs: int
 
 
-def compile_booster(booster: Booster) -> TreeTables:
+def compile_booster(booster: BoosterText) -> TreeTables:
     """Make the tables of a booster that was trained on numbers without missing values.
 
     Raises:
-        CannotCompile: the booster has categorical splits, linear leaves, a tree of more than 64 leaves, or the tables would be too large.
+        CannotCompile: zero is a missing value, a tree has more than 64 leaves, or the tables would be too large.
     """
-    dump = booster.dump_model()
-    features = int(dump["max_feature_idx"]) + 1
-    trees = [_read_tree(tree) for tree in dump["tree_info"]]
+    features = booster.features
+    trees = [_from_left_to_right(tree) for tree in booster.trees]
     distinct: list[set[float]] = [set() for _ in range(features)]
     for nodes, _ in trees:
         for node in nodes:
@@ -91,7 +90,7 @@ def compile_booster(booster: Booster) -> TreeTables:
         masks=masks,
         first_mask=first_mask,
         leaf_values=leaf_values,
-        outputs=int(dump["num_tree_per_iteration"]),
+        outputs=booster.outputs,
     )
 
 
@@ -159,23 +158,25 @@ def _mask_row(tables: TreeTables, column: int, value: float) -> int:
     return int(tables.first_mask[column] + np.searchsorted(tables.thresholds[begin:end], value))
 
 
-def _read_tree(tree: dict) -> tuple[list[_Node], list[float]]:  # type: ignore[type-arg]  # LightGBM's own JSON
+def _from_left_to_right(tree: Tree) -> tuple[list[_Node], list[float]]:
+    """Return the inner nodes of a tree, and the values of its leaves from left to right."""
+    leaves = len(tree.leaf_value)
+    if leaves > MAX_LEAVES:
+        raise CannotCompile(f"a tree has {leaves} leaves, more than {MAX_LEAVES}")
+    if tree.zero_is_missing:
+        raise CannotCompile("the booster takes zero for a missing value")
     nodes: list[_Node] = []
     values: list[float] = []
 
-    def visit(node: dict) -> int:  # type: ignore[type-arg]
-        if "leaf_value" in node:
-            if "leaf_coeff" in node:
-                raise CannotCompile("the booster has linear leaves")
-            values.append(node["leaf_value"])
+    def visit(child: int) -> int:
+        """Return the number of leaves below a child; it is as deep as a tree of 64 leaves, at most."""
+        if child < 0:
+            values.append(float(tree.leaf_value[~child]))
             return 1
-        if node["decision_type"] != "<=" or node["missing_type"] == "Zero":
-            raise CannotCompile(f"the booster splits by {node['decision_type']!r} with missing type {node['missing_type']!r}")
         before = len(values)
-        left = visit(node["left_child"])
-        nodes.append(_Node(node["split_feature"], node["threshold"], before, left))
-        return left + visit(node["right_child"])
+        left = visit(int(tree.left[child]))
+        nodes.append(_Node(int(tree.split_feature[child]), float(tree.threshold[child]), before, left))
+        return left + visit(int(tree.right[child]))
 
-    if visit(tree["tree_structure"]) > MAX_LEAVES:
-        raise CannotCompile(f"a tree has {len(values)} leaves, more than {MAX_LEAVES}")
+    visit(0 if leaves > 1 else -1)
     return nodes, values

@@ -16,12 +16,12 @@ from hearth.contracts.rules import TextReader, rules_of
 from hearth.contracts.texts import OTHER_FORMATS, fit_row, listed, wrong_width
 from hearth.errors import InvalidFile
 from hearth.serving.files.added_columns import AddedColumns, OnBatch, score_batch
+from hearth.serving.files.limits import FileLimits
 from hearth.serving.files.row_batches import RowBatch, RowBatchBuilder
 from hearth.serving.model_follower import LoadedModel
 
 ROWS = 1_000
 _CHARACTERS = 4_000_000  # of a batch
-_LONGEST_ROW = 1_000_000  # characters
 _DELIMITERS = (",", ";", "\t", "|")
 _BOM = b"\xef\xbb\xbf"
 Row = list[str]
@@ -42,9 +42,12 @@ class CsvFile:
     suffix = "csv"
     media_type = "text/csv; charset=utf-8"
 
-    def __init__(self, file: BinaryIO, contract: Contract, added: AddedColumns, form: _Form, header: Row) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - what `open` has found
+        self, file: BinaryIO, contract: Contract, added: AddedColumns, limits: FileLimits, form: _Form, header: Row
+    ) -> None:
         self._file = file
         self._added = added
+        self._limits = limits
         self._form = form
         self._header = header
         self._contract = contract
@@ -55,26 +58,28 @@ class CsvFile:
         self.refused = 0
 
     @classmethod
-    def open(cls, file: BinaryIO, contract: Contract, added: AddedColumns) -> Self:
+    def open(cls, file: BinaryIO, contract: Contract, added: AddedColumns, limits: FileLimits = FileLimits()) -> Self:  # noqa: B008 - frozen
         """Check the header of a file, which must be able to seek and has to stay open.
 
         Raises:
-            InvalidFile: it is not CSV, or without a column that is a feature.
+            InvalidFile: it is not CSV, without a column that is a feature, or with more columns than the limit.
         """
         start = _beginning(file)
-        form, header = _find_form(file, contract, has_bom=start.startswith(_BOM))
+        form, header = _find_form(file, contract, limits, has_bom=start.startswith(_BOM))
+        limits.check_columns(len(header))
         added.check([name.strip() for name in header])
-        return cls(file, contract, added, form, header)
+        return cls(file, contract, added, limits, form, header)
 
     def check(self) -> Generator[None]:
         """Check and count the rows, some of them at each step.
 
         Raises:
-            InvalidFile: the file is not CSV, not text in UTF-8, or has no rows.
+            InvalidFile: the file is not CSV, not text in UTF-8, has no rows, or has more cells than the limit.
         """
         self.rows = self.refused = 0
         for rows in self._batches():
             self.rows += len(rows)
+            self._limits.check_cells(self.rows, len(self._header))
             self.refused += len(self._parse(rows).refusals)
             yield
         if not self.rows:
@@ -95,7 +100,7 @@ class CsvFile:
             yield text.flush()
 
     def _batches(self) -> Iterator[list[Row]]:
-        batches = _batches(self._file, self._form.delimiter)
+        batches = _batches(self._file, self._form.delimiter, self._limits)
         first = next(batches)
         yield first[1:]  # without the header
         yield from batches
@@ -137,8 +142,9 @@ class _TextBuffer:
 class _Lines:
     """The lines of a text file, for csv. Counts the characters of a row, so that a quote that is never closed reads no whole file."""
 
-    def __init__(self, text: io.TextIOWrapper) -> None:
+    def __init__(self, text: io.TextIOWrapper, longest_row: int) -> None:
         self._text = text
+        self._longest_row = longest_row
         self.count = 0
         self.last = ""
         self.row_characters = 0  # the reader of rows sets it to 0 after each row
@@ -148,26 +154,27 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._text.readline(_LONGEST_ROW)
+        line = self._text.readline(self._longest_row)
         if not line:
             raise StopIteration
         self.count += 1
         self.last = line
         self.row_characters += len(line)
         self.batch_characters += len(line)
-        if self.row_characters >= _LONGEST_ROW:
+        if self.row_characters >= self._longest_row:
             raise InvalidFile(
-                f"Line {self.count}: the row has {_LONGEST_ROW} characters or more. Is it a CSV file, and is a quote before it not closed?"
+                f"Line {self.count}: the row has {self._longest_row} characters or more (HEARTH_API_MAX_ROW_BYTES). Is it a CSV file, and "
+                "is a quote before it not closed?"
             )
         return line
 
 
 @contextmanager
-def _open_rows(file: BinaryIO, delimiter: str) -> Iterator[tuple[_Lines, Iterator[Row]]]:
+def _open_rows(file: BinaryIO, delimiter: str, limits: FileLimits) -> Iterator[tuple[_Lines, Iterator[Row]]]:
     """Read a file from its beginning; it stays open. Raises InvalidFile for what is no CSV in UTF-8."""
     file.seek(0)
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    lines = _Lines(text)
+    lines = _Lines(text, limits.row_bytes)
     try:
         yield lines, csv.reader(lines, delimiter=delimiter, strict=True)
     except csv.Error as error:
@@ -179,10 +186,10 @@ def _open_rows(file: BinaryIO, delimiter: str) -> Iterator[tuple[_Lines, Iterato
         text.detach()
 
 
-def _batches(file: BinaryIO, delimiter: str) -> Iterator[list[Row]]:
+def _batches(file: BinaryIO, delimiter: str, limits: FileLimits) -> Iterator[list[Row]]:
     """Read the rows of a file, the header as the first; blank lines are left out."""
     batch: list[Row] = []
-    with _open_rows(file, delimiter) as (lines, reader):
+    with _open_rows(file, delimiter, limits) as (lines, reader):
         for row in reader:
             lines.row_characters = 0
             if row:
@@ -205,14 +212,14 @@ def _beginning(file: BinaryIO) -> bytes:
     return start
 
 
-def _find_form(file: BinaryIO, contract: Contract, *, has_bom: bool) -> tuple[_Form, Row]:
+def _find_form(file: BinaryIO, contract: Contract, limits: FileLimits, *, has_bom: bool) -> tuple[_Form, Row]:
     """Find the delimiter: the one with which the header has most of the features."""
     features = set(contract.feature_names)
     candidates: list[tuple[int, int, _Form, Row]] = []
     problem: InvalidFile | None = None
     for delimiter in _DELIMITERS:
         try:
-            header, line_end = _header(file, delimiter)
+            header, line_end = _header(file, delimiter, limits)
         except InvalidFile as error:
             problem = problem or error
             continue
@@ -224,9 +231,9 @@ def _find_form(file: BinaryIO, contract: Contract, *, has_bom: bool) -> tuple[_F
     return form, header
 
 
-def _header(file: BinaryIO, delimiter: str) -> tuple[Row, str]:
+def _header(file: BinaryIO, delimiter: str, limits: FileLimits) -> tuple[Row, str]:
     """Return the first row that is not blank, and how its line ends."""
-    with _open_rows(file, delimiter) as (lines, reader):
+    with _open_rows(file, delimiter, limits) as (lines, reader):
         for row in reader:
             if row:
                 return row, next((end for end in ("\r\n", "\n", "\r") if lines.last.endswith(end)), "\n")

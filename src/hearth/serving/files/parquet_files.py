@@ -1,6 +1,10 @@
 """Parquet files, read and written by Arrow a thousand rows at a time.
 
 As with CSV the whole file is read before anything is scored, so that a file that is broken anywhere is refused.
+
+A Parquet file of some kilobytes can hold gigabytes: a text that a million rows repeat is stored once. So the footer is checked first, and
+the first pass reads texts in their stored form, where a repeated one is there once; it measures the largest row. The second pass, which
+needs the rows as they are, reads so many at a time that they fit into `_BATCH_BYTES`.
 """
 
 import io
@@ -14,9 +18,10 @@ import pyarrow.parquet as pq
 
 from hearth.contracts import CategoryColumn, Contract
 from hearth.contracts.rules import NumberRule, TextReader, rules_of
-from hearth.contracts.texts import listed
+from hearth.contracts.texts import abridge, listed
 from hearth.errors import InvalidFile
 from hearth.serving.files.added_columns import AddedColumns, AddedValues, OnBatch, score_batch
+from hearth.serving.files.limits import FileLimits
 from hearth.serving.files.row_batches import RowBatch, RowBatchBuilder
 from hearth.serving.model_follower import LoadedModel
 
@@ -24,6 +29,10 @@ ROWS = 1_000
 _GROUP_ROWS = 50_000  # of a row group of the answer
 _GROUP_BYTES = 16_000_000
 _BUFFER_BYTES = 1_000_000
+_BATCH_BYTES = 16_000_000  # of the rows that are read at once
+_CHUNK_BYTES = 128_000_000  # of a column in a row group when it is unpacked, which Arrow may do in one piece
+_TEXT_TYPES = frozenset({"STRING", "NONE", "JSON", "BSON", "ENUM"})
+_MAX_FOOTER_ITEMS, _MAX_FOOTER_TEXT = 200_000, 10_000_000
 
 
 class ParquetFile:
@@ -32,32 +41,37 @@ class ParquetFile:
     suffix = "parquet"
     media_type = "application/vnd.apache.parquet"
 
-    def __init__(self, table: pq.ParquetFile, contract: Contract, added: AddedColumns) -> None:
+    def __init__(self, file: BinaryIO, table: pq.ParquetFile, contract: Contract, added: AddedColumns, limits: FileLimits) -> None:
+        self._file = file
         self._table = table
         self._contract = contract
         self._added = added
+        self._limits = limits
         self._readers = {name: TextReader(rules_of(contract)[name]) for name in contract.feature_names}
+        self._batch_rows = ROWS
         self.rows = int(table.metadata.num_rows)
         self.refused = 0
 
     @classmethod
-    def open(cls, file: BinaryIO, contract: Contract, added: AddedColumns) -> Self:
-        """Check the schema of a file, which must be able to seek and has to stay open.
+    def open(cls, file: BinaryIO, contract: Contract, added: AddedColumns, limits: FileLimits = FileLimits()) -> Self:  # noqa: B008 - frozen
+        """Check the footer of a file, which must be able to seek and has to stay open.
 
         Raises:
-            InvalidFile: it is not Parquet, without rows, without a column that is a feature, or a feature has a type that cannot be read.
+            InvalidFile: it is not Parquet, without rows, without a column that is a feature, a column has a type that cannot be read, or
+                the table is larger than the limits.
         """
-        file.seek(0)
         try:
-            table = pq.ParquetFile(pa.PythonFile(file, mode="r"), buffer_size=_BUFFER_BYTES, pre_buffer=False)
+            table = _table(file)
             schema = table.schema_arrow
         except (pa.ArrowException, OSError) as error:
             raise InvalidFile(f"The file is not Parquet: {error}.") from error
+        limits.check_columns(len(schema.names))
         _check_schema(schema, contract)
         added.check(schema.names)
-        opened = cls(table, contract, added)
+        opened = cls(file, table, contract, added, limits)
         if not opened.rows:
             raise InvalidFile("The file has no rows.")
+        _check_footer(table, limits)
         return opened
 
     def check(self) -> Generator[None]:
@@ -67,12 +81,16 @@ class ParquetFile:
             InvalidFile: the file is broken.
         """
         self.refused = 0
+        largest = 0
         try:
-            for batch in self._batches():
+            for batch in _table(self._file, as_stored=True).iter_batches(batch_size=ROWS, use_threads=False):
+                largest = max(largest, _largest_row(batch))
+                self._limits.check_row(largest, "The file")
                 self.refused += len(self._parse(batch).refusals)
                 yield
         except (pa.ArrowException, OSError) as error:
             raise InvalidFile(f"The file is broken: {error}.") from error
+        self._batch_rows = max(1, min(ROWS, _BATCH_BYTES // max(1, largest)))
 
     def scored(self, model: LoadedModel, on_batch: OnBatch) -> Generator[bytes]:
         """Score the file; each step scores one batch. Most parts are empty, as rows are written in large groups."""
@@ -91,19 +109,89 @@ class ParquetFile:
         yield _drain(sink)  # with the footer, without which the file is incomplete
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        yield from self._table.iter_batches(batch_size=ROWS, use_threads=False)
+        yield from self._table.iter_batches(batch_size=self._batch_rows, use_threads=False)
 
     def _parse(self, rows: pa.RecordBatch) -> RowBatch:
         batch = RowBatchBuilder(self._contract, rows.num_rows)
         for name, reader in self._readers.items():
             values = rows.column(rows.schema.get_field_index(name))
-            if pa.types.is_dictionary(values.type):
-                values = values.dictionary_decode()
-            if isinstance(reader.rule, NumberRule) and _is_number(values.type):
-                _add_numbers(batch, name, reader.rule, values)
+            kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+            if isinstance(reader.rule, NumberRule) and _is_number(kind):
+                _add_numbers(batch, name, reader.rule, values.dictionary_decode() if kind is not values.type else values)
             else:
-                batch.add_texts(name, reader, ["" if text is None else text for text in values.cast(pa.string()).to_pylist()])
+                batch.add_texts(name, reader, _texts(values))
         return batch.build()
+
+
+def _table(file: BinaryIO, *, as_stored: bool = False) -> pq.ParquetFile:
+    """Open a table; with `as_stored` its texts are dictionaries, in which a repeated one is there once."""
+    file.seek(0)
+    source = pa.PythonFile(file, mode="r")
+    limits = {"thrift_string_size_limit": _MAX_FOOTER_TEXT, "thrift_container_size_limit": _MAX_FOOTER_ITEMS}
+    table = pq.ParquetFile(source, buffer_size=_BUFFER_BYTES, pre_buffer=False, **limits)
+    if not as_stored:
+        return table
+    file.seek(0)
+    return pq.ParquetFile(source, buffer_size=_BUFFER_BYTES, pre_buffer=False, read_dictionary=_text_paths(table.schema), **limits)
+
+
+def _text_paths(schema: pq.ParquetSchema) -> list[str]:
+    columns = [schema.column(position) for position in range(len(schema))]
+    return [column.path for column in columns if column.physical_type == "BYTE_ARRAY" and column.logical_type.type in _TEXT_TYPES]
+
+
+def _check_footer(table: pq.ParquetFile, limits: FileLimits) -> None:
+    """Check what the footer says about rows, and about bytes when they are unpacked."""
+    metadata = table.metadata
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    limits.check_cells(max(metadata.num_rows, sum(group.num_rows for group in groups)), metadata.num_columns)
+    for group in groups:
+        for position in range(group.num_columns):
+            column = group.column(position)
+            is_list = table.schema.column(position).max_repetition_level > 0
+            unpacked = max(column.total_uncompressed_size, 8 * column.num_values if is_list else 0)
+            if unpacked > _CHUNK_BYTES:
+                raise InvalidFile(
+                    f"The column {abridge(column.path_in_schema)} has {unpacked} bytes in one row group, more than {_CHUNK_BYTES}: "
+                    "write the file with smaller row groups."
+                )
+
+
+def _row_sizes(values: pa.Array) -> np.ndarray:
+    """Return the bytes of each value, shape (n,); a text counts wherever it is repeated."""
+    kind = values.type
+    if pa.types.is_dictionary(kind) and not _is_number(kind.value_type):
+        lengths = pc.fill_null(pc.binary_length(values.dictionary), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+        places = pc.fill_null(values.indices, 0).to_numpy(zero_copy_only=False)
+        sizes: np.ndarray = np.append(lengths, 0)[places]
+        return sizes
+    if pa.types.is_struct(kind):
+        return sum(map(_row_sizes, values.flatten()), np.zeros(len(values), np.int64))
+    if pa.types.is_map(kind):
+        return _sums(_row_sizes(values.values), np.diff(values.offsets.to_numpy()), int(values.offsets[0].as_py()))
+    if pa.types.is_nested(kind):  # a list of any kind
+        return _sums(_row_sizes(values.flatten()), pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False))
+    return np.full(len(values), kind.byte_width if pa.types.is_fixed_size_binary(kind) else 8, np.int64)
+
+
+def _sums(sizes: np.ndarray, counts: np.ndarray, start: int = 0) -> np.ndarray:
+    """Return the sum of each run of sizes; `counts` are the lengths of the runs, shape (n,)."""
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    places = start + np.concatenate([[0], np.cumsum(counts)])
+    sums: np.ndarray = np.diff(ends[places])
+    return sums
+
+
+def _largest_row(batch: pa.RecordBatch) -> int:
+    return int(np.sum([_row_sizes(column) for column in batch.columns], axis=0).max(initial=0))
+
+
+def _texts(values: pa.Array) -> list[str]:
+    """Return texts, "" for a missing one; rows that repeat a text share it."""
+    if not pa.types.is_dictionary(values.type):
+        return ["" if text is None else text for text in values.cast(pa.string()).to_pylist()]
+    distinct = ["" if text is None else text for text in values.dictionary.cast(pa.string()).to_pylist()]
+    return ["" if place is None else distinct[place] for place in values.indices.to_pylist()]
 
 
 def _drain(sink: io.BytesIO) -> bytes:

@@ -8,15 +8,15 @@ import sys
 import threading
 import time
 
-from hearth.contracts import list_contracts
+from hearth.contracts import usable_contracts
 from hearth.errors import HearthError
 from hearth.logs import configure_logging
 from hearth.predictions import PredictionStore
 from hearth.predictions.migration import migrate
 from hearth.predictions.retention import Retention
-from hearth.registry import Registry
 from hearth.serving.metrics import new_registry, register_model_metrics, serve_metrics
 from hearth.serving.model_follower import ModelFollower
+from hearth.serving.model_probe import ProbedRegistry
 from hearth.settings import WorkerSettings
 from hearth.streaming.consumer import StreamConsumer
 from hearth.streaming.retrying import Retrier, Stopped
@@ -60,7 +60,7 @@ def _exit_late(stop: threading.Event, seconds: float) -> None:
 
 
 def _run(settings: WorkerSettings, retrier: Retrier) -> None:
-    contracts = {contract.name: contract for contract in list_contracts(settings.data_dir)}
+    contracts = {contract.name: contract for contract in usable_contracts(settings.data_dir)}
     url = settings.predictions_url.get_secret_value()
     name, group, consumer = settings.stream_name, settings.stream_group, settings.stream_consumer or socket.gethostname()
     max_dead, keep = settings.stream_max_length, settings.stream_keep_messages
@@ -72,7 +72,7 @@ def _run(settings: WorkerSettings, retrier: Retrier) -> None:
     ):
         retrier.call(lambda: migrate(url))
         with (
-            ModelFollower(Registry.from_settings(settings), contracts, settings.alias_poll_seconds) as models,
+            ModelFollower(ProbedRegistry.of(settings, contracts), contracts, settings.alias_poll_seconds) as models,
             Retention(store, settings.predictions_keep_days, settings.predictions_warn_gigabytes),
         ):
             register_model_metrics(registry, models.status)

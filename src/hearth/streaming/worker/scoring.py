@@ -1,12 +1,12 @@
 """Turns messages into predictions and dead letters. No I/O."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import accumulate
 
 from hearth.contracts import Contract
-from hearth.errors import HearthError, InvalidMessage, InvalidRecords, Problem, UnknownDataset
+from hearth.contracts.records import CheckedRecords, split_records
+from hearth.errors import HearthError, InvalidMessage, InvalidRecords, UnknownDataset
 from hearth.predictions import PredictionBlock
 from hearth.predictions.recorded_columns import recorded_columns
 from hearth.serving.model_follower import LoadedModel
@@ -59,17 +59,20 @@ def by_address(entries: Sequence[Entry], contracts: Mapping[str, Contract]) -> t
 def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry]) -> ScoredGroup:
     """Score the records of messages in one call. An invalid record does not affect the others of its message."""
     messages, letters = _read(entries)
+    parser = model.scorer.parser
     records = [record for _, raw in messages for record in raw]
     keys = [(entry.key, row) for entry, raw in messages for row in range(len(raw))]
-    parser = model.scorer.parser
     try:
-        columns = parser.parse(records)
-    except InvalidRecords as error:
-        letters += _refusals(messages, error.problems)
-        invalid = {problem.row for problem in error.problems}
-        keys = [key for row, key in enumerate(keys) if row not in invalid]
-        records = [record for row, record in enumerate(records) if row not in invalid]
-        columns = parser.from_checked(records)  # type: ignore[arg-type]  # the remaining ones are valid
+        columns = parser.parse(records, max_problems=1)
+    except InvalidRecords:
+        records, keys = [], []
+        for entry, raw in messages:
+            checked = split_records(contract, raw, _MAX_PROBLEMS)
+            if checked.count:
+                letters.append(_refusal(entry, checked))
+            records += checked.good.values()
+            keys += [(entry.key, row) for row in checked.good]
+        columns = parser.from_checked(records)  # type: ignore[arg-type]  # objects, as these are good
     scores = model.scorer.score_columns(columns)
     times = {entry.key: enqueued_at(entry.key) for entry, _ in messages}
     names = tuple(recorded_columns(contract))
@@ -107,19 +110,10 @@ def _read(entries: Sequence[Entry]) -> tuple[list[tuple[Entry, Sequence[object]]
     return messages, letters
 
 
-def _refusals(messages: Sequence[tuple[Entry, Sequence[object]]], problems: Sequence[Problem]) -> list[DeadLetter]:
-    """Return a letter for each message with an invalid record. Its rows are numbered within the message."""
-    starts = list(accumulate((len(raw) for _, raw in messages), initial=0))
-    owners = [number for number, (_, raw) in enumerate(messages) for _ in raw]
-    by_message: dict[int, list[Problem]] = {}
-    for problem in problems:
-        owner = owners[problem.row]
-        by_message.setdefault(owner, []).append(replace(problem, row=problem.row - starts[owner]))
-    letters = []
-    for owner, refused in by_message.items():
-        more = f"; and {len(refused) - _MAX_PROBLEMS} more" if len(refused) > _MAX_PROBLEMS else ""
-        letters.append(_letter(messages[owner][0], InvalidRecords.code, "; ".join(map(str, refused[:_MAX_PROBLEMS])) + more))
-    return letters
+def _refusal(entry: Entry, checked: CheckedRecords) -> DeadLetter:
+    """Return the letter of a message with bad records, whose rows are numbered within the message."""
+    more = f"; and {checked.count - len(checked.problems)} more" if checked.count > len(checked.problems) else ""
+    return _letter(entry, InvalidRecords.code, "; ".join(map(str, checked.problems)) + more)
 
 
 def _letter(entry: Entry, error: str, reason: str) -> DeadLetter:
