@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from streamlit_app.shared import style
+from hearth.host_names import HostNames
+from streamlit_app.shared import settings, style
 from streamlit_app.views.file import score_file
 from streamlit_app.views.health import health
 from streamlit_app.views.live import live
@@ -11,6 +12,10 @@ from streamlit_app.views.predict import predict
 
 st.set_page_config(page_title="Hearth", page_icon="🔥", layout="wide")
 style()
+# Streamlit lets a page of any name in that this machine has been given (DNS rebinding). Without a header it is no browser that calls.
+if not HostNames(settings().page_allowed_hosts).allow(st.context.headers.get("Host") or "localhost"):
+    st.error("This name is none of the page's: add it to HEARTH_PAGE_ALLOWED_HOSTS.")
+    st.stop()
 st.navigation(
     [
         st.Page(predict, title="Predict", icon=":material/psychology:", default=True),

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hearth.errors import InvalidSettings
@@ -23,6 +23,17 @@ def _split(value: object) -> object:
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """Several words, separated by blanks or commas."""
+
+
+def _check_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    for host in hosts:
+        if not re.fullmatch(r"\*|(\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host):
+            raise ValueError(f"{host!r} is not a host name: expected a name or an address without a port, or *. before a domain")
+    return hosts
+
+
+Hosts = Annotated[Words, AfterValidator(_check_hosts)]
+"""Names that a service answers to, as `hearth.host_names` takes them."""
 
 
 class Settings(BaseSettings):
@@ -285,7 +296,7 @@ class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, Acc
     explain_max_records: int = Field(ge=1, description="records that are explained in one request, at most")
     api_body_seconds: float = Field(30, gt=0, description="seconds in which the body of a request must arrive")
     api_cors_origins: Words = Field((), description="origins whose pages may call REST, such as https://example.org; '*': all; empty: none")
-    api_allowed_hosts: Words = Field(
+    api_allowed_hosts: Hosts = Field(
         (), description="names beside localhost that REST answers to, such as api.example.org *.example.org; '*': all"
     )
     api_trusted_proxies: Words = Field(
@@ -320,14 +331,6 @@ class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, Acc
                 raise ValueError(f"{origin!r} is not an origin: expected scheme and host without a path, such as https://example.org")
         return origins
 
-    @field_validator("api_allowed_hosts")
-    @classmethod
-    def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        for host in hosts:
-            if not re.fullmatch(r"\*|(\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host):
-                raise ValueError(f"{host!r} is not a host name: expected a name or an address without a port, or *. before a domain")
-        return hosts
-
 
 class PageSettings(RegistrySettings):
     """The servers that the page calls, and its links, which are addresses for browsers."""
@@ -338,6 +341,7 @@ class PageSettings(RegistrySettings):
     page_worker_metrics_url: str = Field(pattern="^https?://", description="metrics of the stream worker, for its health")
     batch_api_url: str = Field(pattern="^https?://", description="the API of batches, for its health")
     page_api_key: SecretStr = Field(SecretStr(""), description="API key of the page, if predictions need one")
+    page_allowed_hosts: Hosts = Field((), description="names beside localhost that the page answers to, such as page.example.org; '*': all")
     page_api_link: str = Field(pattern="^https?://", description="link to the REST service")
     page_airflow_link: str = Field(pattern="^https?://", description="link to Airflow")
     page_mlflow_link: str = Field(pattern="^https?://", description="link to MLflow")

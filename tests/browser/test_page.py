@@ -225,3 +225,12 @@ def test_a_person_with_the_key_rolls_back_and_promotes_and_one_with_a_wrong_key_
     assert champion(site) == "1"
     for name in ("Airflow", "MLflow", "Object store", "REST", "GraphQL"):
         expect(page.get_by_role("link", name=name, exact=True)).to_have_attribute("href", re.compile("^http://localhost:"))
+
+
+def test_under_a_name_that_is_not_its_own_the_page_shows_nothing_but_how_to_allow_it(page: Page, site: Site) -> None:
+    """Browsers resolve every name below localhost to this machine, as a name server of an attacker would resolve his."""
+    page.goto(site.url.replace("127.0.0.1", "evil.localhost"))
+
+    expect(page.get_by_text("add it to HEARTH_PAGE_ALLOWED_HOSTS")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_count(0)
+    expect(page.get_by_role("link", name="Models")).to_have_count(0)
