@@ -14,7 +14,7 @@ HOSTS = HostNames(["api.example.org", "*.Example.net"])
 NAMED = ["api.example.org", "API.example.org:8800", "a.example.net", "a.b.example.net:1"]
 ALWAYS = ["localhost", "localhost:8501", "10.1.2.3:80", "[::1]:8800"]
 FOREIGN = ["evil.example.com", "example.net", "xexample.net", "api.example.org.evil.com", "127.0.0.1.evil.com", "localhost.evil.com"]
-MALFORMED = [
+MALFORMED: list[str | None] = [
     None,
     "",
     ":80",
@@ -31,7 +31,7 @@ def test_listed_names_addresses_and_this_machine_are_answered(header: str) -> No
     assert HOSTS.allow(header)
 
 
-@pytest.mark.parametrize("header", FOREIGN + MALFORMED)
+@pytest.mark.parametrize("header", [*FOREIGN, *MALFORMED])
 def test_no_other_name_is_answered(header: str | None) -> None:
     assert not HOSTS.allow(header)
 
@@ -51,4 +51,4 @@ def test_every_address_is_answered(address: object, port: int) -> None:
 def test_any_text_is_judged_and_only_an_address_or_this_machine_passes(header: str) -> None:
     if HostNames([]).allow(header):
         host = header.lower().rpartition(":")[0] if ":" in header.rpartition("]")[2] else header.lower()
-        assert host == "localhost" or ip_address(host.strip("[]"))
+        assert host == "localhost" or str(ip_address(host.strip("[]")))
