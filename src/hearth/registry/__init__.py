@@ -3,6 +3,17 @@
 from hearth.registry.alias_moves import move_aliases, promotion, rollback
 from hearth.registry.registry import NewVersion, RegisteredVersion, Registry
 from hearth.registry.study import Study
-from hearth.registry.tracking import CandidateRun
+from hearth.registry.tracking import CandidateRun, FinishedTrial, InputData
 
-__all__ = ["CandidateRun", "NewVersion", "RegisteredVersion", "Registry", "Study", "move_aliases", "promotion", "rollback"]
+__all__ = [
+    "CandidateRun",
+    "FinishedTrial",
+    "InputData",
+    "NewVersion",
+    "RegisteredVersion",
+    "Registry",
+    "Study",
+    "move_aliases",
+    "promotion",
+    "rollback",
+]
