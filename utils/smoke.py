@@ -101,14 +101,15 @@ def main(
 
 def _train(settings: SmokeSettings, contract: Contract, console: Console, trials: int | None) -> None:
     with AirflowApi(settings.airflow_url, settings.airflow_user, settings.airflow_password.get_secret_value()) as airflow:
-        run_all(airflow, console, contract, trials)
+        run_all(airflow, Registry.from_settings(settings), console, contract, trials)
 
 
 def _require_trained(settings: SmokeSettings, contracts: Sequence[Contract]) -> None:
     """Refuse at once what no waiting helps: an alias that no version has."""
     registry = Registry.from_settings(settings)
     for contract in contracts:
-        if missing := [alias for alias in _aliases(contract) if alias not in registry.aliases(contract.name)]:
+        carried = registry.aliases(contract.name)
+        if missing := [alias for alias in _aliases(contract) if alias not in carried]:
             raise SmokeFailure(
                 f"{contract.name} is not trained: no version has the alias {', '.join(missing)}. Train it first: "
                 f"hearth smoke --dataset {contract.name}, or with Compose: make compose-smoke DATASET={contract.name}"

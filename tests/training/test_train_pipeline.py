@@ -9,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from hearth.contracts import Contract
+from hearth.contracts.experiment_names import final_experiment, trials_experiment
 from hearth.data import processed
 from hearth.data.cleaning import Split, digest
 from hearth.errors import ObjectNotFound, RegistryUnavailable, UnknownFamily
@@ -96,11 +97,23 @@ class TestTrain:
         assert version.metrics["macro_f1"] > 0.6
         assert {"macro_precision", "macro_recall", "accuracy", "log_loss", "calibration_error", "cv_macro_f1"} <= version.metrics.keys()
         assert (version.metrics["train_rows"], version.metrics["test_rows"]) == (300, 120)
-        [final] = self.runs(shop, "optimized_models")
+        [final] = self.runs(shop, final_experiment(shop.contract))
         assert {"n_neighbors", "weights", "algorithm", "trials", "seed", "digest"} == final.data.params.keys()
-        assert len(self.runs(shop, "knn_optuna")) == 3  # the study and two trials
+        assert len(self.runs(shop, trials_experiment(shop.contract, "knn"))) == 3  # the study and two trials
         pictures = MlflowClient(shop.registry._connection.uri).list_artifacts(version.run_id, "figures")
-        assert len(pictures) == 3
+        names = ("confusion_matrix", "contributions", "importances", "precision_recall", "reliability")
+        assert [Path(picture.path).name for picture in pictures] == [f"{name}.png" for name in names]
+
+    def test_search_and_final_run_name_the_data_that_they_read(self, shop: Shop) -> None:
+        self.train(shop)
+
+        [final] = self.runs(shop, final_experiment(shop.contract))
+        [study] = [run for run in self.runs(shop, trials_experiment(shop.contract, "knn")) if "hearth.trial" not in run.data.tags]
+        for run, contexts in ((study, {"training"}), (final, {"training", "testing"})):
+            assert run.inputs is not None
+            assert {entry.tags[0].value for entry in run.inputs.dataset_inputs} == contexts
+            assert {entry.dataset.digest for entry in run.inputs.dataset_inputs} == {shop.digest}
+            assert all(f"s3://processed/{shop.contract.name}/{shop.digest}/" in entry.dataset.source for entry in run.inputs.dataset_inputs)
 
     def test_a_training_moves_no_alias(self, shop: Shop) -> None:
         self.train(shop)
@@ -109,7 +122,7 @@ class TestTrain:
 
     def test_the_same_occasion_gives_the_same_version_and_another_one_a_new_one(self, shop: Shop) -> None:
         assert [self.train(shop), self.train(shop), self.train(shop, key="run-2")] == ["1", "1", "2"]
-        assert len(self.runs(shop, "optimized_models")) == 2
+        assert len(self.runs(shop, final_experiment(shop.contract))) == 2
 
     def test_a_training_that_was_interrupted_before_it_registered_starts_again(self, shop: Shop, mlflow_uri: str) -> None:
         class Breaking(Registry):
@@ -120,7 +133,7 @@ class TestTrain:
             self.train(shop, registry=Breaking(mlflow_uri))
 
         assert self.train(shop) == "1"
-        assert len(self.runs(shop, "knn_optuna")) == 3
+        assert len(self.runs(shop, trials_experiment(shop.contract, "knn"))) == 3
 
     def test_data_that_the_etl_has_not_written_are_named_with_what_to_run(self, shop: Shop) -> None:
         with pytest.raises(ObjectNotFound, match=f"{shop.contract.name}/feed.*Run the DAG"):
@@ -153,7 +166,7 @@ class TestPromote:
         assert shop.registry.version(shop.contract.name, "2").tags["hearth.gate"] == "refused"
         description = MlflowClient(shop.registry._connection.uri).get_model_version(shop.contract.name, "2").description or ""
         assert "version 1, which carries 'knn', has" in description
-        assert description.splitlines()[0] == decision.reasons[0]
+        assert description.splitlines()[0] == f"**Decision:** {decision.reasons[0]}"
 
     def test_an_equal_version_takes_the_alias_but_not_the_championship(self, shop: Shop) -> None:
         shop.promote(shop.register())

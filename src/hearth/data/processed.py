@@ -51,6 +51,11 @@ def processed_key(dataset: str, digest: str, name: str) -> str:
     return f"{dataset}/{digest}/{name}"
 
 
+def split_source(store: ObjectStore, dataset: str, digest: str) -> str:
+    """Return the address of a processed data set, for people and for MLflow."""
+    return f"s3://{store.processed_bucket}/{processed_key(dataset, digest, '')}"
+
+
 def is_whole(store: ObjectStore, dataset: str, digest: str) -> bool:
     return store.exists(store.processed_bucket, processed_key(dataset, digest, MANIFEST))
 

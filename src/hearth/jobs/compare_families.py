@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter
 
-from hearth.contracts import Contract, load_contract
-from hearth.data.processed import load_processed, processed_key
+from hearth.contracts import load_contract
+from hearth.contracts.experiment_names import pipeline_experiment
+from hearth.data.processed import load_processed, processed_key, split_source
 from hearth.jobs.model_params import read_model_params
-from hearth.jobs.train import Selection, fit_and_register, require_family
+from hearth.jobs.train import Selection, fit_and_register, input_data, require_family
 from hearth.modelling.evaluation import evaluate_probabilities
 from hearth.modelling.families import FAMILIES, Param
 from hearth.registry import CandidateRun, Registry
@@ -94,7 +95,7 @@ def evaluate_candidate(dataset: str, trained_key: str, *, store: ObjectStore | N
     probabilities = frame.filter(regex=r"^p\d+$").to_numpy()
     evaluation = evaluate_probabilities(contract, frame["truth"].to_numpy(), probabilities)
     registry.log_candidate(
-        _experiment(contract),
+        pipeline_experiment(contract),
         CandidateRun(
             dataset=dataset,
             family=candidate.family,
@@ -147,7 +148,8 @@ def search_locally(  # noqa: PLR0913 - all but the first two are named
         training_key=f"{_training_key(candidate)}/variants",
         metric=contract.metric,
         params=settings,
-        experiment=_experiment(contract),
+        experiment=pipeline_experiment(contract),
+        data=[input_data(contract, split, candidate.digest, split_source(store, dataset, candidate.digest), "training")],
     ) as study:
         result = local_search(
             contract,
@@ -180,7 +182,8 @@ def register_candidate(dataset: str, tuned_key: str, *, store: ObjectStore | Non
         return version.version
     split = load_processed(store, dataset, candidate.digest)
     search: dict[str, str | float] = {"seed": candidate.seed, "tuning": candidate.label}
-    selection = Selection(candidate.family, candidate.params, candidate.digest, candidate.seed, candidate.score, search)
+    source = split_source(store, dataset, candidate.digest)
+    selection = Selection(candidate.family, candidate.params, candidate.digest, candidate.seed, candidate.score, search, source)
     return fit_and_register(contract, split, selection, training_key, registry).version
 
 
@@ -194,10 +197,6 @@ def _write(store: ObjectStore, candidate: Candidate, step: str) -> str:
     key = candidate.at(step)
     store.put(store.processed_bucket, key, _CANDIDATE.dump_json(candidate, indent=2))
     return key
-
-
-def _experiment(contract: Contract) -> str:
-    return f"{contract.name}_mlops_pipeline"
 
 
 def _training_key(candidate: Candidate) -> str:

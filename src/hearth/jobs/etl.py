@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.airflow_names import LOAD, dag_id
+from hearth.contracts.experiment_names import etl_experiment
 from hearth.contracts.loading import contract_path
 from hearth.contracts.model import BatchSource
 from hearth.contracts.names import metric_name
@@ -23,7 +24,7 @@ from hearth.data.processed import Manifest, Published
 from hearth.data.profile import Profile, description_table, profile
 from hearth.errors import InvalidRawData
 from hearth.jobs.shift_check import Comparison, compare
-from hearth.registry import Registry
+from hearth.registry import InputData, Registry
 from hearth.storage import ObjectStore
 from hearth.training.folds import FOLDS, require_rows
 
@@ -201,13 +202,11 @@ def log(dataset: str, digest_: str, *, store: ObjectStore | None = None, registr
     X, y = pd.concat([parts.X_train, parts.X_test], ignore_index=True), pd.concat([parts.y_train, parts.y_test], ignore_index=True)
     frame = X.assign(**{str(y.name): y})
     return registry.log_etl(
-        f"{dataset}_etl",
+        etl_experiment(load_contract(dataset)),
         params=report.parameters,
         metrics=report.metrics(),
         artifacts={**files, "description.csv": description_table(frame).to_csv(index=False).encode()},
-        frame=frame,
-        digest=digest_,
-        source=f"s3://{store.processed_bucket}/{dataset}/{digest_}/",
+        data=InputData(dataset, digest_, frame, processed.split_source(store, dataset, digest_), "etl"),
     )
 
 

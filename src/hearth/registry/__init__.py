@@ -5,11 +5,13 @@ from hearth.registry.policy import ModelPolicy
 from hearth.registry.provenance import library_versions
 from hearth.registry.registry import Registry
 from hearth.registry.study import Study
-from hearth.registry.tracking import CandidateRun
+from hearth.registry.tracking import CandidateRun, FinishedTrial, InputData
 from hearth.registry.versions import ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
 
 __all__ = [
     "CandidateRun",
+    "FinishedTrial",
+    "InputData",
     "ModelFiles",
     "ModelPolicy",
     "NewVersion",

@@ -1,6 +1,6 @@
 """Versions: what a training hands over, what the registry has, and its files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -9,12 +9,18 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from hearth.registry import model_files
-from hearth.registry.tracking import LIBRARY
+from hearth.registry.tracking import LIBRARY, InputData
+
+FINAL_EXPERIMENT = "optimized_models"  # where a final run goes that names no other
 
 
 @dataclass(frozen=True)
 class NewVersion:
-    """The result of a training. `example` holds a few raw rows; `training_key` names the training, so that it is registered once."""
+    """The result of a training.
+
+    `example` holds a few raw rows; `training_key` names the training, so that it is registered once; `data` is what it was trained and
+    evaluated on; `about` describes the data set where its registered model is described.
+    """
 
     dataset: str
     family: str
@@ -25,6 +31,10 @@ class NewVersion:
     params: Mapping[str, str | float]
     metrics: Mapping[str, float]
     pictures: Mapping[str, bytes]
+    experiment: str = FINAL_EXPERIMENT
+    data: Sequence[InputData] = ()
+    description: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True)
