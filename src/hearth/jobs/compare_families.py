@@ -15,7 +15,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from hearth.contracts import Contract, load_contract
-from hearth.data.processed import load_processed, processed_key
+from hearth.data.processed import load_processed, processed_key, read_manifest
 from hearth.jobs.model_params import read_model_params
 from hearth.jobs.train import Selection, fit_and_register, require_family
 from hearth.modelling.evaluation import evaluate_probabilities
@@ -180,7 +180,8 @@ def register_candidate(dataset: str, tuned_key: str, *, store: ObjectStore | Non
         return version.version
     split = load_processed(store, dataset, candidate.digest)
     search: dict[str, str | float] = {"seed": candidate.seed, "tuning": candidate.label}
-    selection = Selection(candidate.family, candidate.params, candidate.digest, candidate.seed, candidate.score, search)
+    origin = read_manifest(store, dataset, candidate.digest).origin
+    selection = Selection(candidate.family, candidate.params, candidate.digest, candidate.seed, candidate.score, search, origin)
     return fit_and_register(contract, split, selection, training_key, registry).version
 
 

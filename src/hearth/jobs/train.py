@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hearth.contracts import Contract, load_contract
+from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.data.cleaning import Split
-from hearth.data.processed import load_processed
+from hearth.data.processed import load_processed, read_manifest
 from hearth.errors import UnknownFamily
 from hearth.modelling.evaluation import evaluate
 from hearth.modelling.families import FAMILIES, Params
@@ -25,6 +26,7 @@ class Selection:
     """The parameters of a version, and the search that selected them.
 
     `cv_score` is the contract's metric in cross-validation; `search` holds the settings of the search, which are logged with the version.
+    `origin` is where the data came from.
     """
 
     family: str
@@ -33,6 +35,7 @@ class Selection:
     seed: int
     cv_score: float
     search: Mapping[str, str | float]
+    origin: Origin = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ def train(  # noqa: PLR0913 - all but the first two are named
         return version.version
     split = load_processed(store, dataset, digest)
     tuned = tune_family(contract, family, split, SearchPlan(digest, trials, seed), training_key, registry)
-    selection = Selection(family, tuned.params, digest, seed, tuned.score, {"trials": trials, "seed": seed})
+    origin = read_manifest(store, dataset, digest).origin
+    selection = Selection(family, tuned.params, digest, seed, tuned.score, {"trials": trials, "seed": seed}, origin)
     return fit_and_register(contract, split, selection, training_key, registry).version
 
 
@@ -143,6 +147,7 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
                 "test_rows": len(split.X_test),
             },
             pictures=draw(evaluation, f"{contract.name}, {selection.family}, test set of data {selection.digest}"),
+            origin=selection.origin,
         )
     )
     _LOGGER.info("%s is version %s with %s %.4f", training_key, version.version, contract.metric, evaluation.metrics[contract.metric])

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import mlflow.artifacts
 import pandas as pd
@@ -13,10 +14,13 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from sklearn.pipeline import Pipeline
 
+from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.errors import ModelUnavailable, RegistryError
+from hearth.modelling.gate import Decision
+from hearth.modelling.standing import Standing
 from hearth.registry import model_files
 from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND
-from hearth.registry.tracking import DATASET, DIGEST, FAMILY, KEY, LIBRARY, Tracking
+from hearth.registry.tracking import DATASET, DECISION, DIGEST, FAMILY, GATE, KEY, LIBRARY, ORIGIN, STANDING, Tracking
 
 _DUPLICATE_ROW = ("IntegrityError", "UniqueViolation")  # the errors of SQLite and MySQL, and of PostgreSQL
 FINAL_EXPERIMENT = "optimized_models"  # the final runs of all families and data sets
@@ -35,6 +39,7 @@ class NewVersion:
     params: Mapping[str, str | float]
     metrics: Mapping[str, float]
     pictures: Mapping[str, bytes]
+    origin: Origin = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,22 @@ class RegisteredVersion:
     params: Mapping[str, str] = field(default_factory=dict)
     status: str = "READY"
     source: str = ""
+
+    @property
+    def origin(self) -> Origin:
+        """Where its data came from; unknown for versions that were registered before this was kept."""
+        value = self.tags.get(ORIGIN)
+        return next((origin for origin in get_args(Origin) if origin == value), UNKNOWN)
+
+    @property
+    def standing(self) -> Standing | None:
+        """How it does on the test set that was published last when this was computed; None if it never was."""
+        return Standing.from_json(self.tags[STANDING]) if STANDING in self.tags else None
+
+    @property
+    def decision(self) -> Decision | None:
+        """What the gate decided about it last; None if it never did."""
+        return Decision.from_json(self.tags[DECISION]) if DECISION in self.tags else None
 
     @property
     def libraries(self) -> dict[str, str]:
@@ -82,7 +103,14 @@ class Registry(Tracking):
         Raises:
             UntrustedModel: the pipeline holds types outside our allow-list.
         """
-        tags = {DATASET: new.dataset, FAMILY: new.family, DIGEST: new.digest, KEY: new.training_key, **self._provenance()}
+        tags = {
+            DATASET: new.dataset,
+            FAMILY: new.family,
+            DIGEST: new.digest,
+            KEY: new.training_key,
+            ORIGIN: new.origin,
+            **self._provenance(),
+        }
         with self._connection.errors():
             experiment_id = self._connection.experiment_id(FINAL_EXPERIMENT)
             self._discard(experiment_id, new.training_key)
@@ -165,6 +193,21 @@ class Registry(Tracking):
                 self._client.set_model_version_tag(version.dataset, version.version, name, value)
             if description is not None:
                 self._client.update_model_version(version.dataset, version.version, description)
+
+    def record_decision(self, version: RegisteredVersion, decision: Decision) -> None:
+        """Write what the gate decided about a version onto it, as tags and description, and as `gate.json` into its run."""
+        tags = {GATE: "passed" if decision.passed else "refused", DECISION: decision.to_json().decode()}
+        self.annotate(version, tags, "\n\n".join(decision.reasons))
+        with self._connection.errors():
+            try:
+                self._connection.log_files(version.run_id, {"gate.json": decision.to_json()})
+            except MlflowException as error:
+                if error.error_code != NOT_FOUND:  # a version outlives a run that was deleted for good
+                    raise
+
+    def record_standing(self, version: RegisteredVersion, standing: Standing) -> None:
+        """Write how a version does on the present test set onto it."""
+        self.annotate(version, {STANDING: standing.to_json().decode()})
 
     def remove(self, version: RegisteredVersion) -> None:
         """Delete a version and its model; its run stays, with parameters, metrics and pictures.

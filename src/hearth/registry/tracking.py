@@ -17,6 +17,7 @@ from hearth.registry.study import Study
 from hearth.settings import RegistrySettings
 
 DATASET, FAMILY, DIGEST, KEY = "hearth.dataset", "hearth.family", "hearth.digest", "hearth.training_key"
+GATE, DECISION, STANDING, ORIGIN = "hearth.gate", "hearth.decision", "hearth.standing", "hearth.origin"
 REVISION, LIBRARY = "hearth.git_revision", "hearth.library."
 
 
