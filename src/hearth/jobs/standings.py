@@ -4,7 +4,7 @@ import logging
 
 from hearth.contracts import load_contract
 from hearth.data.processed import latest_digest, read_manifest
-from hearth.errors import ObjectNotFound
+from hearth.errors import ModelUnavailable, ObjectNotFound
 from hearth.jobs.version_bench import VersionBench
 from hearth.modelling.standing import stand
 from hearth.registry import Registry
@@ -32,10 +32,16 @@ def update_standings(dataset: str, *, store: ObjectStore | None = None, registry
     if not versions:
         return []
     bench, origin = VersionBench(contract, store, registry, digest), read_manifest(store, dataset, digest).origin
+    scored = []
     for version in versions:
-        rows, entrants = bench.entrants([version.version])
+        try:
+            rows, entrants = bench.entrants([version.version])
+        except ModelUnavailable:
+            _LOGGER.info("%s was deleted meanwhile", version)
+            continue
         standing = stand(contract, rows, entrants[version.version], digest, origin)
         registry.record_standing(version, standing)
         bench.forget(version.version)
+        scored.append(version.version)
         _LOGGER.info("%s: %s %s on data %s", version, contract.metric, standing.score or standing.problem, digest)
-    return [version.version for version in versions]
+    return scored

@@ -145,7 +145,7 @@ def choose_champion(
     able = {name: entrant for name, entrant in sorted(families.items()) if _unfit(contract, rows, entrant) is None}
     if not able:
         return (champion.version if champion else None), "no family has a version that may be champion"
-    family, why_leader = _leader(contract, rows, able)
+    family, why_leader = choose_leader(contract, rows, able)
     leader = able[family]
     first = f"{family} version {leader.version} {why_leader}"
     if champion is None:
@@ -160,32 +160,11 @@ def choose_champion(
     return (leader if passed else champion).version, f"{first}; {against}; {why}{'' if passed else ': it stays'}"
 
 
-def score(contract: Contract, rows: ComparedRows, entrant: Entrant) -> float | None:
-    """Return the contract's metric of an entrant, None if it has no probabilities."""
-    return None if entrant.probabilities is None else _score(contract, rows, entrant)
+def choose_leader(contract: Contract, rows: ComparedRows, able: Mapping[str, Entrant]) -> tuple[str, str]:
+    """Choose the family of the lowest log loss among those within noise of the best by the metric; returns its name and why.
 
-
-def claim_problem(rows: ComparedRows, entrant: Entrant) -> str | None:
-    """Return why a version can neither have an alias nor be compared; None if it can."""
-    if entrant.probabilities is None:
-        return entrant.refused
-    if rows.real and entrant.origin == GENERATED:
-        return f"it was made from generated data, and real data are published ({rows.real})"
-    return None
-
-
-def _unfit(contract: Contract, rows: ComparedRows, entrant: Entrant) -> str | None:
-    """Return why a version cannot stand in another's way: it has no claim, or breaks a bound; None if it can."""
-    if (problem := claim_problem(rows, entrant)) is not None:
-        return problem
-    return _broken(judge_bounds(contract, rows.X, rows.truth, _probabilities(entrant), None)) or None
-
-
-def _broken(bounds: Iterable[BoundResult]) -> str:
-    return "; ".join(str(result) for result in bounds if result.answer == "broken")
-
-
-def _leader(contract: Contract, rows: ComparedRows, able: Mapping[str, Entrant]) -> tuple[str, str]:
+    If the contract breaks no ties by the log loss, it is the best by the metric.
+    """
     scores = {name: _score(contract, rows, entrant) for name, entrant in able.items()}
     best = max(scores, key=lambda name: scores[name])
     if "log_loss" not in contract.gate.ties or contract.gate.passes == "better":
@@ -199,6 +178,36 @@ def _leader(contract: Contract, rows: ComparedRows, able: Mapping[str, Entrant])
         f"leads the families: its {contract.metric} {scores[leader]:.4f} equals the best, {scores[best]:.4f} of {best}, within noise, "
         f"and its log loss is lower by {-close[leader]:.4f}"
     )
+
+
+def score(contract: Contract, rows: ComparedRows, entrant: Entrant) -> float | None:
+    """Return the contract's metric of an entrant, None if it has no probabilities."""
+    return None if entrant.probabilities is None else _score(contract, rows, entrant)
+
+
+def has_claim(rows: ComparedRows, entrant: Entrant) -> bool:
+    """Return whether a version may have an alias by what it was made from: generated data have no claim once real data are published."""
+    return not rows.real or entrant.origin != GENERATED
+
+
+def claim_problem(rows: ComparedRows, entrant: Entrant) -> str | None:
+    """Return why a version can neither have an alias nor be compared; None if it can."""
+    if entrant.probabilities is None:
+        return entrant.refused
+    if not has_claim(rows, entrant):
+        return f"it was made from generated data, and real data are published ({rows.real})"
+    return None
+
+
+def _unfit(contract: Contract, rows: ComparedRows, entrant: Entrant) -> str | None:
+    """Return why a version cannot stand in another's way: it has no claim, or breaks a bound; None if it can."""
+    if (problem := claim_problem(rows, entrant)) is not None:
+        return problem
+    return _broken(judge_bounds(contract, rows.X, rows.truth, _probabilities(entrant), None)) or None
+
+
+def _broken(bounds: Iterable[BoundResult]) -> str:
+    return "; ".join(str(result) for result in bounds if result.answer == "broken")
 
 
 def _passes(contract: Contract, comparison: Comparison, rule: str) -> tuple[bool, str]:

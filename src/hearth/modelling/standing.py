@@ -9,15 +9,15 @@ from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.modelling.bounds import BoundResult, calibration_interval, judge_bounds
 from hearth.modelling.comparison import Interval, log_loss_interval, metric_interval
 from hearth.modelling.evaluation import evaluate_probabilities
-from hearth.modelling.gate import ComparedRows, Entrant, claim_problem
+from hearth.modelling.gate import ComparedRows, Entrant, claim_problem, has_claim
 
 
 @dataclass(frozen=True)
 class Standing:
     """A version on the test set of the data `digest`: on its `rows` that the version was not trained on.
 
-    `origin` is where these data came from. Without a score, `problem` says why; with one, it says why the version has no claim to an
-    alias, and is empty if it has.
+    `origin` is where these data came from. `has_claim` is false for a version of generated data once real data are published. `problem`
+    says why it has no score, or no claim; else it is empty.
     """
 
     digest: str
@@ -29,6 +29,7 @@ class Standing:
     calibration_error: Interval | None = None
     bounds: tuple[BoundResult, ...] = ()
     problem: str = ""
+    has_claim: bool = True
 
     def to_json(self) -> bytes:
         """Write the standing as the registry keeps it."""
@@ -50,7 +51,7 @@ def stand(contract: Contract, rows: ComparedRows, entrant: Entrant, digest: str,
     """Compute the standing of a version on the rows of the test set of `digest` that it was not trained on."""
     problem = claim_problem(rows, entrant) or ""
     if entrant.probabilities is None:
-        return Standing(digest, origin, len(rows.truth), contract.metric, problem=problem)
+        return Standing(digest, origin, len(rows.truth), contract.metric, problem=problem, has_claim=has_claim(rows, entrant))
     level = contract.gate.level
     evaluation = evaluate_probabilities(contract, rows.truth, entrant.probabilities)
     return Standing(
@@ -63,4 +64,5 @@ def stand(contract: Contract, rows: ComparedRows, entrant: Entrant, digest: str,
         calibration_error=calibration_interval(rows.truth, entrant.probabilities, level),
         bounds=judge_bounds(contract, rows.X, rows.truth, entrant.probabilities, None),
         problem=problem,
+        has_claim=has_claim(rows, entrant),
     )
