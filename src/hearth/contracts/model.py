@@ -93,8 +93,13 @@ class Cleaning(Part):
 
 
 class Split(Part):
-    """How the test set is set aside: stratified by class."""
+    """How the test set is set aside.
 
+    `draw` draws rows, stratified by class: the shares of the classes are exact, and other data give another draw. `hash` decides for each
+    row by a hash of its feature values: a row that is in the test set once is in it for ever, and the shares are those of chance.
+    """
+
+    by: Literal["draw", "hash"] = "draw"
     test_share: Number = Field(0.2, gt=0, lt=1)
     seed: Whole = Field(42, ge=0, lt=2**32)
 
