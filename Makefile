@@ -139,7 +139,7 @@ chaos: setup ## kill workers and servers while 100,000 records go through the st
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-serving bench-grpc bench-scorers bench-soak bench-stream
+.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -158,6 +158,12 @@ bench-grpc: setup-dev ## compare gRPC with an empty servicer of the same interfa
 
 bench-scorers: setup-dev ## compare the compiled scorers with scikit-learn's pipelines, in process
 	$(SERVE)/python -m benchmarks.scorers $(BENCH_FLAGS)
+
+bench-gate: setup-dev ## how often the gate errs, by simulation
+	$(SERVE)/python -m benchmarks.gate_rule $(BENCH_FLAGS)
+
+bench-bounds: setup-dev ## what the bounds of the gate say: make bench-bounds [BENCH_FLAGS="--dataset heart --file data/heart/heart.csv"]
+	$(SERVE)/python -m benchmarks.gate_bounds $(BENCH_FLAGS)
 
 bench-stream: setup-dev ## speed of the stream worker, on real servers
 	$(SERVE)/python -m benchmarks.stream $(BENCH_FLAGS)

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 
 from hearth.contracts import Contract
 from hearth.contracts.experiment_names import final_experiment, trials_experiment
+from hearth.contracts.origins import Origin
 from hearth.data import processed
 from hearth.data.cleaning import Split, digest
 from hearth.errors import ObjectNotFound, RegistryUnavailable, UnknownFamily
@@ -40,26 +41,39 @@ def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contra
     get_settings.cache_clear()
 
 
-def publish(store: ObjectStore, contract: Contract, split: Split) -> str:
+def publish(store: ObjectStore, contract: Contract, split: Split, origin: Origin = "unknown") -> str:
     name = digest(split)
     processed.write_split(store, contract.name, name, split)
-    processed.write_manifest(store, processed.Manifest(contract.name, name, len(split.X_train), len(split.X_test)))
+    processed.write_manifest(store, processed.Manifest(contract.name, name, len(split.X_train), len(split.X_test), origin))
+    processed.note_origin(store, contract.name, name, origin)
+    processed.write_latest(store, processed.read_manifest(store, contract.name, name))
     return name
 
 
 class Shop:
     """A data set with a registry and a store in which versions can be made by hand."""
 
-    def __init__(self, contract: Contract, store: ObjectStore, registry: Registry, split: Split | None = None) -> None:
-        self.contract, self.store, self.registry = contract, store, registry
-        self.split = split or sample_split(contract)
-        self.digest = publish(store, contract, self.split)
+    def __init__(
+        self, contract: Contract, store: ObjectStore, registry: Registry, split: Split | None = None, origin: Origin = "unknown"
+    ) -> None:
+        self.contract, self.store, self.registry, self.origin = contract, store, registry, origin
+        self.split = split or sample_split(contract, test_rows=600)  # so many that noise is smaller than what the models differ by
+        self.digest = publish(store, contract, self.split, origin)
 
     def register(self, family: str = "knn", params: Params = GOOD) -> str:
         """Register a nearest-neighbour model for any family: only how well it does matters here."""
         pipeline = fit(self.contract, self.split.X_train, self.split.y_train, FAMILIES["knn"], params=params, seed=1)
         new = NewVersion(
-            self.contract.name, family, self.digest, uuid4().hex, pipeline, self.split.X_test.head(2), {}, {"macro_f1": 0.0}, {}
+            self.contract.name,
+            family,
+            self.digest,
+            uuid4().hex,
+            pipeline,
+            self.split.X_test.head(2),
+            {},
+            {"macro_f1": 0.0},
+            {},
+            self.origin,
         )
         return self.registry.register(new).version
 
@@ -96,7 +110,7 @@ class TestTrain:
         assert (version.version, version.family, version.digest) == ("1", "knn", shop.digest)
         assert version.metrics["macro_f1"] > 0.6
         assert {"macro_precision", "macro_recall", "accuracy", "log_loss", "calibration_error", "cv_macro_f1"} <= version.metrics.keys()
-        assert (version.metrics["train_rows"], version.metrics["test_rows"]) == (300, 120)
+        assert (version.metrics["train_rows"], version.metrics["test_rows"]) == (300, 600)
         [final] = self.runs(shop, final_experiment(shop.contract))
         assert {"n_neighbors", "weights", "algorithm", "trials", "seed", "digest"} == final.data.params.keys()
         assert len(self.runs(shop, trials_experiment(shop.contract, "knn"))) == 3  # the study and two trials
@@ -168,11 +182,29 @@ class TestPromote:
         assert "version 1, which carries 'knn', has" in description
         assert description.splitlines()[0] == f"**Decision:** {decision.reasons[0]}"
 
-    def test_an_equal_version_takes_the_alias_but_not_the_championship(self, shop: Shop) -> None:
+    def test_the_same_model_again_moves_no_alias(self, shop: Shop) -> None:
         shop.promote(shop.register())
 
-        assert shop.promote(shop.register()).passed
-        assert shop.aliases() == {"knn": "2", "champion": "1"}
+        assert not shop.promote(shop.register()).passed
+        assert shop.aliases() == {"knn": "1", "champion": "1"}
+
+    def test_the_decision_is_kept_with_the_comparison_as_a_tag_and_in_the_run(self, shop: Shop, mlflow_uri: str) -> None:
+        shop.promote(shop.register(params=POOR))
+        decision = shop.promote(shop.register())
+
+        version = shop.registry.version(shop.contract.name, "2")
+        assert Decision.from_json(version.tags["hearth.decision"]) == decision
+        assert decision.verdict is not None
+        assert decision.verdict.comparison is not None
+        assert decision.verdict.comparison.rows == decision.rows == 600
+        assert "gate.json" in {file.path for file in MlflowClient(mlflow_uri).list_artifacts(version.run_id)}
+
+    def test_a_version_whose_run_was_deleted_is_judged_too(self, shop: Shop, mlflow_uri: str) -> None:
+        version = shop.register()
+        MlflowClient(mlflow_uri).delete_run(shop.registry.version(shop.contract.name, version).run_id)
+
+        assert shop.promote(version).passed
+        assert shop.registry.version(shop.contract.name, version).tags["hearth.gate"] == "passed"
 
     def test_a_better_family_becomes_champion_and_the_one_before_is_kept(self, shop: Shop) -> None:
         shop.promote(shop.register("knn", POOR))
@@ -226,6 +258,27 @@ class TestPromote:
         assert on_all_rows[0] > on_all_rows[1]
         assert decision.passed
         assert shop.aliases()["knn"] == "2"
+
+
+class TestPromotionAfterRealDataCame:
+    """A demo, then the real file: what the demo's rows have taught has no claim to any alias."""
+
+    def test_versions_of_generated_data_make_room_and_get_nothing_back(self, shop: Shop) -> None:
+        demo = Shop(shop.contract, shop.store, shop.registry, sample_split(shop.contract, test_rows=600, seed=4), "generated")
+        for family in ("knn", "svm"):
+            assert demo.promote(demo.register(family, GOOD), family).passed
+        assert shop.aliases() == {"knn": "1", "svm": "2", "champion": "1"}
+        real = Shop(shop.contract, shop.store, shop.registry, shop.split, "file")
+
+        decision = real.promote(real.register("knn", WORST))
+
+        assert decision.passed
+        assert decision.origin == "file"
+        assert "could not be compared: it was made from generated data, and real data are published" in decision.reasons[0]
+        assert shop.aliases() == {"knn": "3", "svm": "2", "champion": "3", "previous": "1"}
+        again = demo.promote(demo.register("knn", GOOD))
+        assert not again.passed
+        assert shop.aliases()["knn"] == shop.aliases()["champion"] == "3"
 
 
 class TestPromotionsAtTheSameTime:

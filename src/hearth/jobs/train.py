@@ -7,8 +7,9 @@ from typing import Literal
 
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.experiment_names import final_experiment, trials_experiment
+from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.data.cleaning import Split
-from hearth.data.processed import load_processed, split_source
+from hearth.data.processed import load_processed, read_manifest, split_source
 from hearth.errors import UnknownFamily
 from hearth.modelling.evaluation import evaluate
 from hearth.modelling.families import FAMILIES, Params
@@ -29,7 +30,7 @@ class Selection:
     """The parameters of a version, and the search that selected them.
 
     `cv_score` is the contract's metric in cross-validation; `search` holds the settings of the search, which are logged with the version;
-    `source` is where the data lie.
+    `source` is where the data lie, and `origin` where they came from.
     """
 
     family: str
@@ -39,6 +40,7 @@ class Selection:
     cv_score: float
     search: Mapping[str, str | float]
     source: str
+    origin: Origin = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,9 @@ def train(  # noqa: PLR0913 - all but the first two are named
         _LOGGER.info("%s was registered as version %s before", training_key, version.version)
         return version.version
     split = load_processed(store, dataset, digest)
-    source = split_source(store, dataset, digest)
+    source, origin = split_source(store, dataset, digest), read_manifest(store, dataset, digest).origin
     tuned = tune_family(contract, family, split, SearchPlan(digest, trials, seed, source), training_key, registry)
-    selection = Selection(family, tuned.params, digest, seed, tuned.score, {"trials": trials, "seed": seed}, source)
+    selection = Selection(family, tuned.params, digest, seed, tuned.score, {"trials": trials, "seed": seed}, source, origin)
     return fit_and_register(contract, split, selection, training_key, registry).version
 
 
@@ -172,6 +174,7 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
                 f"on {len(split.X_test):,} test rows of data {digest}, trained on {len(split.X_train):,}."
             ),
             about=f"{contract.title} {contract.description} Classes: {', '.join(contract.target.classes)}. Versions take raw records.",
+            origin=selection.origin,
         )
     )
     _LOGGER.info("%s is version %s with %s %.4f", training_key, version.version, contract.metric, metrics[contract.metric])

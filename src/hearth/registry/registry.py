@@ -15,11 +15,13 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from sklearn.pipeline import Pipeline
 
 from hearth.errors import ModelUnavailable, RegistryError
+from hearth.modelling.gate import Decision
+from hearth.modelling.standing import Standing
 from hearth.registry import model_files
 from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND
 from hearth.registry.model_download import download
 from hearth.registry.policy import GATE
-from hearth.registry.tracking import DATASET, DIGEST, FAMILY, KEY, Tracking
+from hearth.registry.tracking import DATASET, DECISION, DIGEST, FAMILY, KEY, ORIGIN, STANDING, Tracking
 from hearth.registry.versions import ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
 
 _DECISION = "**Decision:** "  # what comes before it in a description is about the version itself
@@ -43,7 +45,14 @@ class Registry(Tracking):
         Raises:
             UntrustedModel: the pipeline holds types outside our allow-list.
         """
-        tags = {DATASET: new.dataset, FAMILY: new.family, DIGEST: new.digest, KEY: new.training_key, **self._provenance()}
+        tags = {
+            DATASET: new.dataset,
+            FAMILY: new.family,
+            DIGEST: new.digest,
+            KEY: new.training_key,
+            ORIGIN: new.origin,
+            **self._provenance(),
+        }
         with self._connection.errors():
             experiment_id = self._experiment(new.experiment, new.dataset, "The final runs: one for each registered version.")
             self._discard(experiment_id, new.training_key)
@@ -167,6 +176,21 @@ class Registry(Tracking):
                 about = present.partition(_DECISION)[0].rstrip()
                 text = "\n\n".join(filter(None, [about, f"{_DECISION}{decision}"]))
                 self._client.update_model_version(version.dataset, version.version, text)
+
+    def record_decision(self, version: RegisteredVersion, decision: Decision) -> None:
+        """Write what the gate decided about a version onto it, as tags and description, and as `gate.json` into its run."""
+        tags = {GATE: "passed" if decision.passed else "refused", DECISION: decision.to_json().decode()}
+        self.annotate(version, tags, "\n\n".join(decision.reasons))
+        with self._connection.errors():
+            try:
+                self._connection.log_files(version.run_id, {"gate.json": decision.to_json()})
+            except MlflowException as error:
+                if error.error_code != NOT_FOUND:  # a version outlives a run that was deleted for good
+                    raise
+
+    def record_standing(self, version: RegisteredVersion, standing: Standing) -> None:
+        """Write how a version does on the present test set onto it."""
+        self.annotate(version, {STANDING: standing.to_json().decode()})
 
     def remove(self, version: RegisteredVersion) -> None:
         """Delete a version and its model; its run stays, with parameters, metrics and pictures.

@@ -19,6 +19,7 @@ from hearth.registry.study import PRUNED, TRIAL, Study
 from hearth.settings import ModelSettings, RegistrySettings
 
 DATASET, FAMILY, DIGEST, KEY = "hearth.dataset", "hearth.family", "hearth.digest", "hearth.training_key"
+DECISION, STANDING, ORIGIN = "hearth.decision", "hearth.standing", "hearth.origin"
 REVISION, LIBRARY = "hearth.git_revision", "hearth.library."
 MLFLOW_EXPERIMENT_NOTE = "mlflow.note.content"  # what MLflow shows as the description
 
