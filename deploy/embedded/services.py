@@ -51,6 +51,13 @@ def _airflow(component: str, environment: Environment) -> bool:
     return not health.airflow_unhealthy(f"http://127.0.0.1:{environment['HEARTH_AIRFLOW_PORT']}", [component])
 
 
+def _airflow_api(environment: Environment) -> bool:
+    # The interface for tasks is built when it is first called, for 7 s; the first task would wait for it, and try again
+    return _airflow("metadatabase", environment) and health.http_ok(
+        f"http://127.0.0.1:{environment['HEARTH_AIRFLOW_PORT']}/execution/health"
+    )
+
+
 def _fastapi(environment: Environment) -> bool:
     return health.http_ok(f"http://127.0.0.1:{environment['HEARTH_API_PORT']}/health")
 
@@ -79,7 +86,7 @@ SERVICES = (
     Service("valkey", (), 20, _valkey),
     Service("minio", (), 30, _minio),
     Service("mlflow", ("databases", "minio"), 180, _mlflow),
-    Service("airflow-apiserver", ("airflow-database", "minio"), 180, partial(_airflow, "metadatabase")),
+    Service("airflow-apiserver", ("airflow-database", "minio"), 180, _airflow_api),
     Service("airflow-scheduler", ("airflow-database", "minio"), 180, partial(_airflow, "scheduler")),
     Service("airflow-dag-processor", ("airflow-database", "minio"), 180, partial(_airflow, "dag_processor")),
     Service("airflow-triggerer", ("airflow-database", "minio"), 180, partial(_airflow, "triggerer")),

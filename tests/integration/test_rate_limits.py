@@ -6,11 +6,18 @@ from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import pytest
+from strawberry.utils.str_converters import to_camel_case
 
 from deploy.embedded import temporary_servers
+from hearth.contracts.names import field_name
 from hearth.errors import TooManyRequests
 from hearth.serving.access import rates
 from hearth.serving.access.rates import RateLimit
+from hearth_api.app import create_app
+from tests.api.running import running, service_settings
+from tests.support.models import FakeRegistry, employees, good_record
+
+RECORD = good_record(employees(), Designation=4)
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
@@ -120,3 +127,21 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     except OSError:
         pass
     writer.close()
+
+
+def test_the_fields_of_graphql_are_counted_in_the_server_though_queries_have_a_thread_of_their_own(
+    valkey_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    typed = {to_camel_case(field_name(name)): int(value) if isinstance(value, float) else value for name, value in RECORD.items()}
+    fields = " ".join(f"{name}: predict(records: $records) {{ version }}" for name in "abc")
+    body = {"query": f"query ($records: Records!) {{ {fields} }}", "variables": {"records": {"employees": [typed]}}}
+    name = uuid4().hex  # a caller of its own in the shared server
+    settings = service_settings(
+        redis_url=valkey_url, api_rate_limit="7/year", api_rate_limit_shared=True, api_keys=f"{name}:predict:{name}-long-secret"
+    )
+    with running(create_app(settings, FakeRegistry(champion="2"))) as client:
+        answers = [client.post("/graphql", json=body, headers={"X-API-Key": f"{name}-long-secret"}).json() for _ in range(3)]
+
+    assert ["errors" in answer for answer in answers] == [False, False, True]
+    assert {error["extensions"]["error"] for error in answers[2]["errors"]} == {"too_many_requests"}
+    assert "does not answer" not in caplog.text

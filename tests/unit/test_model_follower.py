@@ -451,3 +451,57 @@ class TestFollower:
         assert not models.status().following
         assert models.get("employees", "knn").version == "1"
         assert registry.polls == 1
+
+
+class TestRefresh:
+    """What the registry says of a version, such as its standing, changes while its model serves."""
+
+    def follower(self, registry: FakeRegistry, seconds: float = 0) -> ModelFollower:
+        models = ModelFollower(registry, {"employees": EMPLOYEES}, poll_seconds=0.01, refresh_seconds=seconds)
+        models.poll()
+        return models
+
+    def test_new_tags_of_a_served_version_are_seen_without_loading_it_again(self, registry: FakeRegistry) -> None:
+        models = self.follower(registry)
+        loads, before = list(registry.loads), models.get("employees", "knn")
+        registry.tags["1"] = {"hearth.gate": "passed"}
+
+        models.poll()
+
+        after = models.get("employees", "knn")
+        assert after.registered.tags == {"hearth.gate": "passed"}
+        assert registry.loads == loads
+        assert after.scorer is before.scorer
+
+    def test_between_two_times_only_the_aliases_are_read(self, registry: FakeRegistry) -> None:
+        models = self.follower(registry, seconds=3_600)
+        calls = registry.calls
+
+        models.poll()
+
+        assert registry.calls == calls + 1
+
+    def test_a_version_that_was_made_anew_under_its_number_does_not_lend_its_name_to_the_old_model(self, registry: FakeRegistry) -> None:
+        models = self.follower(registry)
+
+        class Anew(FakeRegistry):
+            def version(self, dataset: str, name: str) -> RegisteredVersion:
+                return replace(super().version(dataset, name), run_id="another")
+
+        models._registry = Anew(knn="1", champion="1")
+        models.poll()
+
+        assert models.get("employees", "knn").run_id == "run-1"
+
+    def test_a_version_that_cannot_be_read_now_keeps_what_is_known(self, registry: FakeRegistry, caplog: pytest.LogCaptureFixture) -> None:
+        models = self.follower(registry)
+
+        class Forgetful(FakeRegistry):
+            def version(self, dataset: str, name: str) -> RegisteredVersion:
+                raise ModelUnavailable(dataset, name, "it was deleted.")
+
+        models._registry = Forgetful(knn="1", champion="1")
+        models.poll()
+
+        assert models.get("employees", "knn").version == "1"
+        assert "was not read again" in caplog.text

@@ -89,18 +89,18 @@ class Connection:
                 max_retries=0,
             )
 
-    def experiment_id(self, name: str) -> str:
-        """Return the id of an experiment, which is created if there is none."""
+    def experiment_id(self, name: str, tags: Mapping[str, str] | None = None) -> str:
+        """Return the id of an experiment, which is created with these tags if there is none."""
         if experiment := self.client.get_experiment_by_name(name):
             if experiment.lifecycle_stage != "active":
                 raise RegistryError(f"The MLflow experiment {name!r} at {self.uri} is deleted: restore it or delete it for good.")
             return str(experiment.experiment_id)
         try:
-            return self.client.create_experiment(name)
+            return self.client.create_experiment(name, tags=dict(tags or {}))
         except RestException as error:
             if error.error_code != ALREADY_EXISTS:
                 raise
-            return self.experiment_id(name)  # another task was faster
+            return self.experiment_id(name, tags)  # another task was faster
 
     def start_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
         """Create a run and return its id."""
@@ -149,9 +149,13 @@ class Connection:
 
     def runs(self, experiment_id: str, tag: str, value: str) -> Iterator[Run]:
         """All runs of an experiment that carry a tag, the latest first."""
+        yield from self.search([experiment_id], f"tags.`{tag}` = '{_unquoted(value)}'")
+
+    def search(self, experiment_ids: Sequence[str], condition: str, order: str = "attributes.start_time DESC") -> Iterator[Run]:
+        """All runs of some experiments for which a condition of MLflow's language holds."""
         token = None
         while True:
-            page = self.client.search_runs([experiment_id], f"tags.`{tag}` = '{_unquoted(value)}'", page_token=token)
+            page = self.client.search_runs(list(experiment_ids), condition, order_by=[order], page_token=token)
             yield from page
             if not (token := page.token):
                 return

@@ -8,6 +8,7 @@ answer, the loaded models serve.
 
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,7 @@ _FIRST_MODELS_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
 _IN_PLACE_SECONDS = 0.002  # other requests wait this long, at most, for one that the event loop scores
 _MOST_IN_PLACE = 128
+_REFRESH_SECONDS = 60.0  # how often what the registry says of served versions is read again: their standing changes, not their model
 
 
 class ModelSource(Protocol):
@@ -110,15 +112,19 @@ class _View:
     problem: str = _NOT_POLLED
     created: datetime | None = None  # when the registered model was created, whose versions these are
     replaced: frozenset[str] = frozenset()  # loaded versions whose numbers belong to other runs by now
+    refreshed: float = field(default_factory=time.monotonic)
 
 
 class ModelFollower:
     """The models of data sets, by alias. `start` follows the registry; `poll` reads it once."""
 
-    def __init__(self, registry: ModelSource, contracts: Mapping[str, Contract], poll_seconds: float) -> None:
+    def __init__(
+        self, registry: ModelSource, contracts: Mapping[str, Contract], poll_seconds: float, refresh_seconds: float = _REFRESH_SECONDS
+    ) -> None:
         self._registry = registry
         self._contracts = dict(contracts)
         self._poll_seconds = poll_seconds
+        self._refresh_seconds = refresh_seconds
         self._views = {dataset: _View() for dataset in self._contracts}
         self._last_poll: datetime | None = None
         self._reloads: Counter[tuple[str, str, str]] = Counter()
@@ -220,6 +226,24 @@ class ModelFollower:
         registered = {alias: model.aliases[alias] for alias in possible_aliases(contract) if alias in model.aliases}
         view = replace(view, registered=registered, problem="", created=model.created or view.created, replaced=replaced)
         self._follow_aliases(contract, replace(view, refused={}, failed={}) if is_new else view)
+        if time.monotonic() - view.refreshed >= self._refresh_seconds:
+            self._refresh(contract)
+
+    def _refresh(self, contract: Contract) -> None:
+        """Read again what the registry says of the versions that serve; the models stay."""
+        view = self._views[contract.name]
+        try:
+            entries = {number: self._registry.version(contract.name, number) for number in {each.version for each in view.loaded.values()}}
+        except (RegistryError, ModelUnavailable) as error:
+            _LOGGER.warning("%s: what the registry says of the served versions was not read again: %s", contract.name, error)
+            return
+        loaded = {
+            alias: replace(model, registered=entry)
+            if (entry := entries[model.version]).run_id == model.run_id
+            else model  # made anew: another
+            for alias, model in view.loaded.items()
+        }
+        self._views[contract.name] = replace(view, loaded=loaded, refreshed=time.monotonic())
 
     def _replaced(self, contract: Contract, view: _View) -> frozenset[str]:
         """Return the loaded versions whose numbers belong to other runs now, because the registered model was made anew."""
