@@ -49,4 +49,5 @@ def page(browser: Browser, site: Site) -> Iterator[Page]:
         tab = context.new_page()
         tab.on("request", lambda request: asked.add(request.url.split("/")[2]))
         yield tab
-        assert asked <= {site.url.removeprefix("http://")}
+        own = site.url.removeprefix("http://")
+        assert {place for place in asked if not place.partition(":")[0].endswith(".localhost")} <= {own}  # those names are this machine
