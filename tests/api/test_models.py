@@ -46,6 +46,7 @@ class TestList:
             "metrics": {"macro_f1": 0.81, "accuracy": 0.83},
             "since": "",
             "problem": "",
+            "signed": False,
             "challenge": None,
         }
         assert aliases["svm"]["version"] is None

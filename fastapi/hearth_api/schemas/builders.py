@@ -46,6 +46,7 @@ def alias_info(service: ServiceState, status: AliasStatus) -> AliasInfo:
         metrics=dict(model.registered.metrics) if model else {},
         since=model.loaded_at.isoformat() if model else None,
         problem=status.problem,
+        signed=model.registered.signed if model else None,
         challenge=_challenge_info(challenge) if challenge else None,
     )
 
@@ -95,6 +96,7 @@ def model_info(service: ServiceState, dataset: str | None, alias: str) -> ModelI
         model_version=model.version,
         registered=status.registered,
         problem=status.problem,
+        signed=registered.signed,
         family=model.family,
         run_id=model.run_id,
         status=registered.status,

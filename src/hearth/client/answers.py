@@ -143,6 +143,7 @@ class AliasInfo(Answer):
     metrics: Mapping[str, float]
     since: str | None
     problem: str
+    signed: bool | None
     challenge: ChallengeInfo | None
 
 
@@ -163,7 +164,7 @@ class ModelList(Answer):
 
 
 class VersionInfo(Answer):
-    """A version as the registry has it; `gate` is passed, refused or not judged."""
+    """A version as the registry has it; `gate` is passed, refused, not judged or not signed."""
 
     version: str
     family: str
@@ -191,6 +192,7 @@ class ModelInfo(Answer):
     model_version: str
     registered: str | None
     problem: str
+    signed: bool | None
     family: str
     run_id: str
     status: str

@@ -17,7 +17,7 @@ from hearth.errors import ModelUnavailable, RegistryError
 from hearth.registry import model_files
 from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND
 from hearth.registry.model_download import download
-from hearth.registry.policy import GATE
+from hearth.registry.policy import GATE, SIGNATURE
 from hearth.registry.tracking import DATASET, DIGEST, FAMILY, KEY, Tracking
 from hearth.registry.versions import ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
 
@@ -239,6 +239,7 @@ class Registry(Tracking):
             status=str(version.status),
             source=str(version.source or ""),
             gate_signed=gate_signed,
+            signed=self._policy.signer.knows(version.tags.get(SIGNATURE, "")),
         )
 
     def _with_run(self, version: ModelVersion) -> RegisteredVersion:
