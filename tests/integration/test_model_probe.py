@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hearth.errors import RefusedModel
+from hearth.errors import RefusedModel, RegistryError
 from hearth.registry import ModelFiles
 from hearth.serving import model_probe
 from hearth.serving.model_probe import ModelProbe
@@ -158,3 +158,10 @@ def test_the_limits_leave_room_for_a_large_array_and_no_more(tmp_path: Path) -> 
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert ended.stdout == "refused\n"
+
+
+def test_a_folder_that_cannot_be_made_is_no_fault_of_the_version_which_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    probe = ModelProbe(tmp_path / "file" / "verdicts", SECONDS, MEMORY)
+    with pytest.raises(RegistryError, match=r"models:/employees/9 cannot be probed with .*HEARTH_MODEL_CACHE_DIR names it"):
+        probe.require_servable(files_of(saved(tmp_path / "model", "knn")), EMPLOYEES)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from uuid import uuid4
 
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from sklearn.pipeline import Pipeline
 
 from hearth.registry import ModelPolicy, NewVersion, RegisteredVersion, Registry
 from hearth.registry.signing import Signer
@@ -81,7 +83,12 @@ def test_spoiled_versions_are_refused_by_name_and_every_other_alias_and_data_set
     contracts = {contract.name: contract for contract in (first, last)}
     registry = ProbedRegistry.of(settings, contracts)
     load = registry.load_with_example
-    monkeypatch.setattr(registry, "load_with_example", lambda version: (started.append(version.version), load(version))[1])
+
+    def counted(version: RegisteredVersion) -> tuple[Pipeline, pd.DataFrame]:
+        started.append(version.version)
+        return load(version)
+
+    monkeypatch.setattr(registry, "load_with_example", counted)
     models = ModelFollower(registry, contracts, poll_seconds=60)
     for _ in range(3):
         models.poll()
