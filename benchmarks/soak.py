@@ -19,7 +19,7 @@ import typer
 
 from benchmarks.harness.contenders import Running, contenders, plain, running
 from benchmarks.harness.load import Load, LoadError, find_wrk, measure
-from benchmarks.harness.model import DATA, fitted, register, rows
+from benchmarks.harness.model import DATA, fitted, register, rows, signing_registry
 from benchmarks.harness.requests import fake_requests
 from benchmarks.harness.stack import memory_megabytes, servers
 from hearth.cli import values
@@ -51,7 +51,7 @@ def main(
         find_wrk()
         with tempfile.TemporaryDirectory(prefix="hearth-soak-") as folder, contextlib.ExitStack() as stack:
             settings, uri = servers(stack)
-            registry = Registry(uri)
+            registry = signing_registry(uri)
             versions = _versions(registry)
             (hearth,) = [contender for contender in contenders(Path(folder), uri, settings) if contender.name == "Hearth"]
             service = stack.enter_context(running(hearth, fake_requests(1)[0]))

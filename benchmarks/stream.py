@@ -23,7 +23,7 @@ import typer
 from dotenv import dotenv_values
 
 from benchmarks.harness import stream_parts
-from benchmarks.harness.model import DATA, fitted, register, rows
+from benchmarks.harness.model import DATA, fitted, register, rows, signing_registry
 from benchmarks.harness.stream_messages import employees
 from benchmarks.harness.stream_workers import BenchError, Field, Latency, Throughput
 from deploy.embedded.temporary_servers import ROOT, create_database, mlflow, postgres_server, valkey
@@ -31,7 +31,6 @@ from hearth.cli import values
 from hearth.cli.application import CommandError, run_program
 from hearth.cli.tables import make_console, make_table
 from hearth.predictions.migration import migrate
-from hearth.registry import Registry
 
 _ROWS = 15_000
 _RATE = 200.0
@@ -86,7 +85,7 @@ def _model(folder: Path, registry: str) -> Path:
     contract = employees()
     X, y = rows(contract, _ROWS)
     pipeline = fitted(contract, "lightgbm", X, y)
-    register(Registry(registry), contract, "lightgbm", pipeline, X)
+    register(signing_registry(registry), contract, "lightgbm", pipeline, X)
     joblib.dump(pipeline, folder / "lightgbm.joblib")
     return folder / "lightgbm.joblib"
 

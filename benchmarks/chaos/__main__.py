@@ -27,7 +27,6 @@ from hearth.contracts import load_contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.fakes import FakeRecords
 from hearth.predictions.migration import migrate
-from hearth.registry import Registry
 from hearth.streaming.producer.fake_messages import Source, fake_messages
 
 _FAMILY = "lightgbm"
@@ -77,7 +76,7 @@ def _run(options: Options, logs: Path, say: Callable[[str], None]) -> Report:
     with temporary_servers.mlflow() as mlflow, temporary_servers.valkey_server() as valkey, temporary_servers.postgres_server() as postgres:
         contract = load_contract("employees", model.DATA)
         X, y = model.rows(contract, _TRAINING_ROWS)
-        model.register(Registry(mlflow), contract, _FAMILY, model.fitted(contract, _FAMILY, X, y), X)
+        model.register(model.signing_registry(mlflow), contract, _FAMILY, model.fitted(contract, _FAMILY, X, y), X)
         database = temporary_servers.create_database(postgres.url, "predictions")
         migrate(database)
         source = Source(contract, FakeRecords.load(contract, model.DATA), (_FAMILY, CHAMPION))

@@ -53,6 +53,7 @@ class TestList:
             "standing": None,
             "since": "",
             "problem": "",
+            "signed": False,
             "challenge": None,
         }
         assert aliases["svm"]["version"] is None

@@ -20,6 +20,7 @@ from hearth.contracts import Contract, load_contract
 from hearth.fakes import FakeRecords
 from hearth.predictions.migration import migrate
 from hearth.registry import NewVersion, Registry
+from hearth.settings import ModelSettings
 from hearth.streaming.client import StreamWriter
 from hearth.streaming.messages import encode
 from hearth_api.app import create_app
@@ -118,7 +119,7 @@ def site_of(mlflow_uri: str, database_url: str, valkey_url: str, folder: Path) -
 
 def _train(mlflow_uri: str) -> None:
     """Register small models, with the aliases that a pipeline gives, and one that the gate has refused."""
-    registry = Registry(mlflow_uri)
+    registry = Registry.from_settings(ModelSettings(mlflow_tracking_uri=mlflow_uri))
     for family, role in zip(FAMILIES, ("champion", "previous"), strict=True):
         _register(registry, CONTRACT, family, "passed", (family, role))
     _register(registry, CONTRACT, "knn", "refused", ())

@@ -18,7 +18,7 @@ from hearth.fakes import FakeRecords, real_file
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.features import build_features
 from hearth.registry import NewVersion, Registry
-from hearth.settings import RegistrySettings
+from hearth.settings import ModelSettings
 
 _ROWS, _SEED = 800, 42
 
@@ -34,7 +34,7 @@ def rows(contract: Contract, data_dir: Path) -> pd.DataFrame:
 
 
 def main() -> None:
-    settings = RegistrySettings()
+    settings = ModelSettings()
     contract = load_contract(sys.argv[1], settings.data_dir)
     registry = Registry.from_settings(settings)
     frame = rows(contract, settings.data_dir)
@@ -53,7 +53,9 @@ def main() -> None:
             metrics={},
             pictures={},
         )
-        version = registry.register(new).version
+        registered = registry.register(new)
+        registry.annotate(registered, {"hearth.gate": "passed"})
+        version = registered.version
         for alias in (family, CHAMPION) if family == contract.families[0] else (family,):
             registry.set_alias(contract.name, alias, version)
 

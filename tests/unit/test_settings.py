@@ -14,6 +14,7 @@ from hearth.settings import (
     GrpcSettings,
     IngestSettings,
     LoadSettings,
+    ModelSettings,
     PageSettings,
     PredictionsSettings,
     ProducerSettings,
@@ -29,6 +30,7 @@ ALL = (
     Settings,
     StorageSettings,
     RegistrySettings,
+    ModelSettings,
     PredictionsSettings,
     WorkerSettings,
     ProducerSettings,
@@ -146,10 +148,22 @@ def test_production_refuses_every_laptop_secret_by_name(folder: Path, monkeypatc
 
     with pytest.raises(InvalidSettings, match=r"laptop value \('changethis'\): HEARTH_S3_SECRET_KEY\."):
         StorageSettings()
-    with pytest.raises(InvalidSettings, match=r"laptop value \('changethis'\): HEARTH_PREDICTIONS_URL\."):
+    with pytest.raises(InvalidSettings, match=r"laptop value \('changethis'\): HEARTH_MODEL_SIGNING_KEY, HEARTH_PREDICTIONS_URL\."):
         WorkerSettings()
     with pytest.raises(InvalidSettings, match=r"HEARTH_S3_ACCESS_KEY, HEARTH_S3_SECRET_KEY\."):
         StorageSettings(s3_access_key="changethis-too")
+
+
+def test_production_requires_signatures_and_with_them_a_key(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".env").write_text((ROOT / ".env").read_text("utf-8"), "utf-8")
+    assert not ModelSettings().requires_signatures
+    assert ModelSettings(model_signatures="require").requires_signatures
+    with pytest.raises(InvalidSettings, match="HEARTH_MODEL_SIGNING_KEY is empty, but versions must be signed"):
+        ModelSettings(model_signatures="require", model_signing_key="")
+    monkeypatch.setenv("HEARTH_ENVIRONMENT", "production")
+    assert ModelSettings(model_signing_key="a key that is long enough").requires_signatures
+    with pytest.raises(InvalidSettings, match="HEARTH_MODEL_SIGNING_KEY is empty"):
+        ModelSettings(model_signing_key=" ")
 
 
 def test_production_starts_with_secrets_of_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

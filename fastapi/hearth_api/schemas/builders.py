@@ -53,6 +53,7 @@ def alias_info(service: ServiceState, status: AliasStatus) -> AliasInfo:
         standing=_standing_info(model.registered) if model else None,
         since=model.loaded_at.isoformat() if model else None,
         problem=status.problem,
+        signed=model.registered.signed if model else None,
         challenge=_challenge_info(challenge) if challenge else None,
     )
 
@@ -142,6 +143,7 @@ def model_info(service: ServiceState, dataset: str | None, alias: str) -> ModelI
         model_version=model.version,
         registered=status.registered,
         problem=status.problem,
+        signed=registered.signed,
         family=model.family,
         run_id=model.run_id,
         status=registered.status,

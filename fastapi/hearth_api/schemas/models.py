@@ -60,6 +60,7 @@ class AliasInfo(BaseModel):
     standing: StandingInfo | None = Field(None, description="on the present test set; null before it is computed")
     since: str | None = Field(description="time since which the version is served")
     problem: str = Field(description="empty if the registered version is served")
+    signed: bool | None = Field(None, description="whether the served version has the signature of our trainings; null if none serves")
     challenge: ChallengeInfo | None = Field(None, description="for the challenger, after its first comparison with the champion")
 
 
@@ -86,7 +87,9 @@ class VersionInfo(BaseModel):
     family: str
     aliases: list[str] = Field(description="aliases of the version")
     metrics: dict[str, float] = Field(description="on the test split of its own training; `standing` compares versions")
-    gate: str = Field(description="result of the gate: passed, refused or not judged")
+    gate: str = Field(
+        description="result of the gate: passed, refused, not judged, or not signed: what MLflow says was not written by our gate"
+    )
     why: str = Field("", description="what the gate decided about it, and why")
     origin: str = Field("unknown", description="where its training data came from: generated, file, batches or unknown")
     data_digest: str = Field("", description="digest of its training data")
@@ -133,6 +136,7 @@ class ModelInfo(BaseModel):
     model_version: str = Field(description="the same as version")
     registered: str | None = Field(description="the version in the registry now")
     problem: str = Field(description="empty if the registered version is served")
+    signed: bool | None = Field(None, description="whether the served version has the signature of our trainings; null if none serves")
     family: str
     run_id: str
     status: str = Field(description="MLflow's status of the registration")

@@ -7,7 +7,7 @@ the API and its champions; and the environments, one of which may be missing.
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -138,10 +138,23 @@ def _champions(url: str, *, is_expected: bool) -> Iterator[Finding]:
             yield Finding(WARN, "api", f"{url} does not answer ({reason})", "hearth up, or set HEARTH_API_URL")
         return
     for dataset in datasets:
-        champions = [alias["version"] for alias in dataset["aliases"] if alias["alias"] == "champion" and alias.get("version")]
+        aliases = dataset["aliases"]
+        champions = [alias["version"] for alias in aliases if alias["alias"] == "champion" and alias.get("version")]
         if champions:
             yield Finding(OK, "champion", f"{dataset['dataset']}: version {champions[0]}")
         else:
             yield Finding(
                 WARN, "champion", f"{dataset['dataset']} has none", f"hearth demo --dataset {dataset['dataset']}, or run its DAGs"
             )
+        yield from _models(dataset["dataset"], aliases)
+
+
+def _models(dataset: str, aliases: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Say which versions do not serve although they should, and which serve without the signature of our trainings."""
+    problems = {alias["problem"]: f"{dataset}@{alias['alias']}" for alias in aliases if alias.get("problem")}
+    for problem, alias in problems.items():
+        yield Finding(WARN, "model", f"{alias}: {problem}", "docs/model-life.md")
+    unsigned = sorted({alias["version"] for alias in aliases if alias.get("signed") is False}, key=int)
+    if unsigned:
+        text = f"{dataset}: version {', '.join(unsigned)} not signed by our trainings; production refuses that"
+        yield Finding(WARN, "signature", text, f"train again, or hearth sign {dataset} {unsigned[0]}")

@@ -174,6 +174,7 @@ class AliasInfo(Answer):
     standing: StandingInfo | None = None
     since: str | None
     problem: str
+    signed: bool | None
     challenge: ChallengeInfo | None
 
 
@@ -194,7 +195,7 @@ class ModelList(Answer):
 
 
 class VersionInfo(Answer):
-    """A version as the registry has it; `gate` is passed, refused or not judged."""
+    """A version as the registry has it; `gate` is passed, refused, not judged or not signed."""
 
     version: str
     family: str
@@ -226,6 +227,7 @@ class ModelInfo(Answer):
     model_version: str
     registered: str | None
     problem: str
+    signed: bool | None
     family: str
     run_id: str
     status: str

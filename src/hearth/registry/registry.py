@@ -20,7 +20,7 @@ from hearth.modelling.standing import Standing
 from hearth.registry import model_files
 from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND
 from hearth.registry.model_download import download
-from hearth.registry.policy import GATE
+from hearth.registry.policy import GATE, SIGNATURE
 from hearth.registry.tracking import DATASET, DECISION, DIGEST, FAMILY, KEY, ORIGIN, STANDING, Tracking
 from hearth.registry.versions import ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
 
@@ -271,6 +271,7 @@ class Registry(Tracking):
             status=str(version.status),
             source=str(version.source or ""),
             gate_signed=gate_signed,
+            signed=self._policy.signer.knows(version.tags.get(SIGNATURE, "")),
         )
 
     def _run_data(self, dataset: str, versions: Sequence[ModelVersion]) -> dict[str, RunData]:

@@ -43,14 +43,18 @@ class Signer:
         name = next(iter(self._keys))
         return f"{_FORM}:{name}:{self._code(name, content)}"
 
+    def knows(self, signature: str) -> bool:
+        """Whether a signature names one of the keys; it may still not fit its content."""
+        form, _, rest = signature.partition(":")
+        return form == _FORM and rest.partition(":")[0] in self._keys
+
     def check(self, signature: str, content: Mapping[str, object]) -> Signed:
         """Compare a signature, which may be empty, with the content."""
         if not signature:
             return Signed.NO
-        form, _, rest = signature.partition(":")
-        name, _, code = rest.partition(":")
-        if form != _FORM or name not in self._keys:
+        if not self.knows(signature):
             return Signed.OTHER_KEY
+        name, _, code = signature.removeprefix(f"{_FORM}:").partition(":")
         return Signed.YES if hmac.compare_digest(code.encode(), self._code(name, content).encode()) else Signed.CHANGED
 
     def _code(self, name: str, content: Mapping[str, object]) -> str:

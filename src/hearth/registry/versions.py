@@ -48,7 +48,8 @@ class RegisteredVersion:
 
     `digest` names the processed data that it was trained and evaluated on, `params` are those of its run, `status` is MLflow's for its
     registration, and `source` is the address of its files. `gate_signed` says whether the gate's decision among the tags has our
-    signature; a decision that does not hold is replaced there by `not signed`.
+    signature; a decision that does not hold is replaced there by `not signed`. `signed` says whether the version names our key: a version
+    that does, and is loaded, is what our trainings have registered.
     """
 
     dataset: str
@@ -63,6 +64,7 @@ class RegisteredVersion:
     status: str = "READY"
     source: str = ""
     gate_signed: bool = False
+    signed: bool = False
 
     @property
     def origin(self) -> Origin:

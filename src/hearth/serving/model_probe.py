@@ -23,7 +23,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from hearth.contracts import Contract
-from hearth.errors import RefusedModel
+from hearth.errors import RefusedModel, RegistryError
 from hearth.registry import ModelFiles, ModelPolicy, RegisteredVersion, Registry, library_versions
 from hearth.serving.probe_process import ProbeRequest, ProbeResult
 from hearth.settings import ServingSettings
@@ -57,6 +57,7 @@ class ModelProbe:
 
         Raises:
             RefusedModel: it cannot, or took too much time or memory.
+            RegistryError: no process could be started, or the folder cannot be written, which may pass.
         """
         request = ProbeRequest(
             folder=files.folder,
@@ -66,8 +67,17 @@ class ModelProbe:
             memory_bytes=self._memory_bytes,
             cpu_seconds=self._cpu_seconds,
         )
+        try:
+            result = self._result(request, files.digests)
+        except OSError as error:
+            raise RegistryError(f"{files.where} cannot be probed with {self._folder}: {error}. HEARTH_MODEL_CACHE_DIR names it.") from error
+        if result.refused:
+            raise RefusedModel(result.refused)
+
+    def _result(self, request: ProbeRequest, digests: Mapping[str, str]) -> ProbeResult:
+        """Return the verdict about these files, from the folder or from a new process."""
         with self._locked() as folder:
-            path = folder / f"{_digest(request, files.digests)}.json"
+            path = folder / f"{_digest(request, digests)}.json"
             result = ProbeResult.model_validate_json(path.read_bytes()) if path.exists() else None
             if result is None:
                 result, is_certain = _run(request)
@@ -75,8 +85,7 @@ class ModelProbe:
                     partial = path.with_suffix(".partial")
                     partial.write_text(result.model_dump_json(), encoding="utf-8")
                     partial.replace(path)
-        if result.refused:
-            raise RefusedModel(result.refused)
+        return result
 
     @contextmanager
     def _locked(self) -> Iterator[Path]:
