@@ -65,6 +65,7 @@ class ErrorKind(Enum):
     FORBIDDEN = "the caller is not authorized"
     NOT_FOUND = "it does not exist"
     CONFLICT = "the present state does not allow it"
+    UNSUPPORTED = "the input has a form that is not read"
     TOO_LARGE = "the input is larger than the limit"
     TOO_SLOW = "the input did not arrive in time"
     TOO_MANY = "the caller exceeds a rate limit; a later call can succeed"

@@ -11,7 +11,6 @@ from cross_web import HTTPException as RefusedByView
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from graphql import GraphQLError
-from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import Message
@@ -29,6 +28,7 @@ from hearth_api.graphql_schema.inputs import record_inputs
 from hearth_api.graphql_schema.limits import QueryLimits
 from hearth_api.graphql_schema.queries import Context, make_query, make_subscription
 from hearth_api.requests.bodies import Limit, receive_body
+from hearth_api.requests.encodings import read_json
 from hearth_api.state import service_of, state_of
 
 PATH = "/graphql"
@@ -110,7 +110,7 @@ class _Router(GraphQLRouter[Context, None]):
     def decode_json(self, data: str | bytes) -> object:
         """Parse JSON as REST does: a number of thousands of digits is an error of the caller."""
         try:
-            return from_json(data)
+            return read_json(data if isinstance(data, bytes) else data.encode())
         except ValueError as error:
             raise JSONDecodeError(str(error), "", 0) from error  # the base class answers 400
 

@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pydantic_core import from_json
-
 from hearth.contracts import Contract
 from hearth.serving.open_inference.outputs import require_outputs
 from hearth.serving.open_inference.records import InputLayout, input_layout
 from hearth.serving.open_inference.tensors import BYTES, FLOATS, InvalidInference, TensorSpec, from_bytes, require_parameters
+from hearth_api.requests.encodings import read_json
 
 _BOOLEANS = (False, True)
 _CONTENT_TYPES = ("np", "pd", "str")  # what the codecs of MLServer's client write; each of them is read as the datatype says
@@ -58,9 +57,9 @@ def parse_inference(content: bytes, json_length: str | None, contract: Contract,
 
 def _parse(content: bytes) -> object:
     try:
-        return from_json(content, allow_inf_nan=True)
+        return read_json(content)
     except ValueError as error:
-        raise InvalidInference(f"The body is not JSON: {error}.") from error
+        raise InvalidInference(str(error)) from error
 
 
 def _object(where: str, value: object, required: set[str], optional: set[str]) -> Mapping[str, object]:

@@ -5,12 +5,11 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pydantic_core import from_json
-
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.serving.text_values import text_value
 from hearth_api.errors import InvalidBody
+from hearth_api.requests.encodings import read_json
 
 PREDICT, PREDICT_PROBA = "predict", "predict_proba"
 
@@ -56,9 +55,9 @@ def parse_invocation(content: bytes, content_type: str, contract_of: Callable[[s
 
 def _parse(content: bytes) -> Mapping[str, object]:
     try:
-        body = from_json(content, allow_inf_nan=True)
+        body = read_json(content)
     except ValueError as error:
-        raise InvalidBody(f"The body is not JSON: {error}.") from error
+        raise InvalidBody(str(error)) from error
     if not isinstance(body, dict):
         raise InvalidBody(f"The body must be a JSON object with one of: {', '.join(_FORMS)}.")
     return body
