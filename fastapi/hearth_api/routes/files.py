@@ -110,7 +110,9 @@ def _add_route(  # noqa: PLR0913, PLR0917 - what differs between the routes
             slot.upload,
             slot.stack,
         )
-        limits = FileLimits(settings.api_max_file_columns, settings.api_max_file_cells, settings.api_max_row_bytes)
+        limits = FileLimits(
+            settings.api_max_file_columns, settings.api_max_file_cells, settings.api_max_row_bytes, settings.api_max_file_bytes
+        )
         opened: ScoredFile = await service.predictor.in_compute_thread(
             partial(kind.open, file, contract, AddedColumns.of(contract, prefix), limits)
         )
