@@ -139,7 +139,7 @@ chaos: setup ## kill workers and servers while 100,000 records go through the st
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream
+.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -170,6 +170,9 @@ bench-stream: setup-dev ## speed of the stream worker, on real servers
 
 bench-soak: bench-machine setup-dev ## two minutes of load while the alias moves every five seconds; needs wrk
 	$(SERVE)/python -m benchmarks.soak $(BENCH_FLAGS)
+
+bench-bombs: setup-dev ## small inputs with a large cost: memory, time and longest stall of /health for each: make bench-bombs [BENCH_FLAGS="--only GraphQL"]
+	$(SERVE)/python -m benchmarks.bombs $(BENCH_FLAGS)
 
 # The embedded stack. SERVICES="postgres valkey" starts only these and what they need; FOLLOW=-f goes on showing a log.
 # Before `make setup` there is nothing that could run, and nothing to do.

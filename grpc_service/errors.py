@@ -42,6 +42,7 @@ STATUS: dict[ErrorKind, grpc.StatusCode] = {
     ErrorKind.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
     ErrorKind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     ErrorKind.CONFLICT: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorKind.UNSUPPORTED: grpc.StatusCode.INVALID_ARGUMENT,
     ErrorKind.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ErrorKind.TOO_SLOW: grpc.StatusCode.DEADLINE_EXCEEDED,
     ErrorKind.TOO_MANY: grpc.StatusCode.RESOURCE_EXHAUSTED,

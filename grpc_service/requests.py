@@ -19,6 +19,7 @@ from hearth.errors import InvalidRecords, Problem
 
 _MISSING = -1  # the code of a missing text
 _UNKNOWN = -1  # in place of the position of a category
+_MAX_VALUES = 1_000  # of a record, which a wrong one may have too
 _FEW = 8  # up to this number, records are checked without numpy
 _EXACT = 2.0**53  # whole numbers below this are the integers that they look like
 
@@ -66,7 +67,7 @@ class RecordReader:
         """Return the features of a request's records.
 
         Raises:
-            InvalidRequest: packed columns do not fit each other.
+            InvalidRequest: packed columns do not fit each other, or a record has too many values.
             InvalidRecords: with all that is wrong, if anything is.
         """
         if request.HasField("packed"):
@@ -78,7 +79,16 @@ class RecordReader:
         try:
             return self._read_at_once(request.records)
         except (NeedsFullCheck, InvalidValue):
+            self._require_few_values(request.records)
             return self._parser.parse([{name: _plain(value) for name, value in record.values.items()} for record in request.records])
+
+    def _require_few_values(self, records: Records) -> None:
+        for row, record in enumerate(records):
+            if len(record.values) > _MAX_VALUES:
+                raise InvalidRequest(
+                    f"Record {row} has {len(record.values)} values, more than the {_MAX_VALUES} that are read;"
+                    f" {self._contract.name!r} has {len(self._contract.columns)} columns."
+                )
 
     def _read_at_once(self, records: Records) -> Columns:
         numeric, categories = self._numeric, self._categories

@@ -45,17 +45,20 @@ def contenders(folder: Path, registry: str, settings: Mapping[str, str]) -> list
         common = ["--host", "127.0.0.1", "--no-access-log", "--log-level", "warning"]
         return lambda _, port: ["uvicorn", application, "--port", str(port), *common, *more]
 
+    def hearth(*more: str) -> Callable[[Path, int], list[str]]:
+        return lambda _, port: ["hearth_api", "--port", str(port), "--log-level", "warning", *more]
+
     def mlserver(state: Path, port: int) -> list[str]:
         mlserver_model.write_settings(state, folder / "lightgbm.joblib", port, *free_ports(2))
         return ["mlserver.cli.main", "start", str(state)]
 
     bench = {"BENCH_FOLDER": str(folder)}
     return [
-        Contender("Hearth", "serve", uvicorn("hearth_api.process:create_service", "--factory"), "/predict", plain, _hearth, settings),
+        Contender("Hearth", "serve", hearth(), "/predict", plain, _hearth, settings),
         Contender(
             "Hearth, two processes",
             "serve",
-            uvicorn("hearth_api.process:create_service", "--factory", "--workers", "2"),
+            hearth("--workers", "2"),
             "/predict",
             plain,
             _hearth,

@@ -30,7 +30,7 @@ from hearth_api.live_predictions import LivePredictions
 from hearth_api.readiness import Check, Dependencies, default_checks, server_addresses
 from hearth_api.requests.uploads import FileSlots
 
-_STREAM_THREADS, _STORE_THREADS, _ADMIN_THREADS = 8, 4, 2
+_STREAM_THREADS, _STORE_THREADS, _REGISTRY_THREADS, _ADMIN_THREADS = 8, 4, 4, 2
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class ServiceState:
     """One for the whole process, made when the service starts and closed when it ends.
 
     Requests to each server have threads of their own: while one does not answer, neither predictions nor requests to the others wait.
+    Administration has threads that no other request uses, so that anybody's slow requests do not delay a rollback.
     """
 
     settings: ApiSettings
@@ -57,6 +58,7 @@ class ServiceState:
     dependencies: Dependencies
     stream_threads: CapacityLimiter
     store_threads: CapacityLimiter
+    registry_threads: CapacityLimiter
     admin_threads: CapacityLimiter
     graphql: GraphqlThread
 
@@ -79,11 +81,11 @@ def open_service(
     redis_url, stream_name = settings.redis_url.get_secret_value(), settings.stream_name
     with (
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
-        PredictionStore(settings.predictions_url.get_secret_value()) as store,
+        PredictionStore(settings.predictions_url.get_secret_value(), statement_seconds=settings.predictions_read_seconds) as store,
         StreamWriter(redis_url, stream_name, settings.stream_keep_messages) as stream,
         ModelFollower(registry, contracts, settings.alias_poll_seconds) as models,
         Recorder(settings, contracts, models) as recorder,
-        Explainers(contracts, settings.data_dir) as explainers,
+        Explainers(contracts, settings.data_dir, seconds=settings.explain_seconds) as explainers,
         PendingMessages(redis_url, stream_name) as pending,
         DeadLetters(redis_url, stream_name) as letters,
         ConsumerGroup(redis_url, stream_name, settings.stream_group, settings.stream_keep_messages) as workers_stream,
@@ -108,6 +110,7 @@ def open_service(
             dependencies=Dependencies(checks, server_addresses(settings, store, stream)),
             stream_threads=CapacityLimiter(_STREAM_THREADS),
             store_threads=CapacityLimiter(_STORE_THREADS),
+            registry_threads=CapacityLimiter(_REGISTRY_THREADS),
             admin_threads=CapacityLimiter(_ADMIN_THREADS),
             graphql=graphql,
         )

@@ -41,6 +41,7 @@
     ├── UnknownClass           the data set has no such class
     ├── InvalidFile            a file to score cannot be read as a table with the features of its data set
     ├── TooBusy                a limit of concurrent work is reached
+    ├── TooSlow                work took longer than its limit of time
     └── InvalidMessage         a message of the stream cannot be read
 
 `code` is the stable word that clients see. `kind` says whose fault the error is and whether it can pass; each protocol maps the kinds, not
@@ -65,6 +66,7 @@ class ErrorKind(Enum):
     FORBIDDEN = "the caller is not authorized"
     NOT_FOUND = "it does not exist"
     CONFLICT = "the present state does not allow it"
+    UNSUPPORTED = "the input has a form that is not read"
     TOO_LARGE = "the input is larger than the limit"
     TOO_SLOW = "the input did not arrive in time"
     TOO_MANY = "the caller exceeds a rate limit; a later call can succeed"
@@ -449,6 +451,13 @@ class TooBusy(HearthError):
 
     code = "too_busy"
     kind = ErrorKind.UNAVAILABLE
+
+
+class TooSlow(HearthError):
+    """Work took longer than its limit of time."""
+
+    code = "too_slow"
+    kind = ErrorKind.TOO_SLOW
 
 
 class InvalidMessage(HearthError):

@@ -179,6 +179,7 @@ class PredictionsSettings(Settings):
     """The predictions store."""
 
     predictions_url: SecretStr = Field(description="PostgreSQL URL of the predictions store")
+    predictions_read_seconds: float = Field(10, gt=0, description="seconds in which REST and GraphQL must have read stored predictions")
 
 
 class RedisSettings(Settings):
@@ -226,6 +227,10 @@ class WorkerSettings(StreamSettings, RetentionSettings, ServingSettings):
     stream_consumer: str = Field("", description="this worker's name in the group; empty: the host's. Two on one host need two names")
     stream_batch_messages: int = Field(ge=1, le=10_000, description="messages read and scored together, at most")
     stream_batch_records: int = Field(ge=1, le=1_000_000, description="records scored and stored together, at most; messages are not split")
+    stream_batch_bytes: int = Field(20_000_000, ge=1_000, description="bytes of messages that are read together, about")
+    stream_max_message_bytes: int = Field(
+        10_000_000, ge=1_000, description="bytes of one message, at most; larger ones become dead letters"
+    )
     stream_block_milliseconds: int = Field(ge=1, le=5_000, description="how long a read waits for messages")
     stream_claim_idle_milliseconds: int = Field(ge=1_000, description="a message that another worker holds longer than this is taken over")
     stream_max_deliveries: int = Field(ge=1, description="deliveries after which a message becomes a dead letter")
@@ -294,7 +299,10 @@ class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, Acc
     api_max_file_cells: int = Field(250_000_000, ge=1, description="cells of a file to score, rows x columns, at most")
     api_max_row_bytes: int = Field(1_000_000, ge=1_000, description="bytes of one row of a file to score, at most; characters in CSV")
     explain_max_records: int = Field(ge=1, description="records that are explained in one request, at most")
+    explain_seconds: float = Field(30, gt=0, description="seconds that the explanations of one request may take, with those of others")
     api_body_seconds: float = Field(30, gt=0, description="seconds in which the body of a request must arrive")
+    api_max_header_bytes: int = Field(65_536, ge=1_000, description="bytes of the headers of one request, at most, about")
+    api_header_seconds: float = Field(10, gt=0, description="seconds in which the headers of a request must arrive")
     api_cors_origins: Words = Field((), description="origins whose pages may call REST, such as https://example.org; '*': all; empty: none")
     api_allowed_hosts: Hosts = Field(
         (), description="names beside localhost that REST answers to, such as api.example.org *.example.org; '*': all"

@@ -11,6 +11,7 @@ import uvicorn
 
 from deploy.embedded.temporary_servers import free_port
 from hearth.settings import ApiSettings
+from hearth_api.http_protocol import BoundedHttp
 from tests.support.waiting import wait_until
 
 ADMIN_KEY = "operators-long-secret"
@@ -43,7 +44,8 @@ def service_settings(**changes: object) -> ApiSettings:
 def running(app: object, port: int | None = None) -> Iterator[httpx.Client]:
     """Serve an application until the block ends."""
     port = port or free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, proxy_headers=False))  # type: ignore[arg-type]  # any ASGI
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, proxy_headers=False, http=BoundedHttp)  # type: ignore[arg-type]  # any ASGI
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     wait_until(lambda: server.started or not thread.is_alive())

@@ -1,7 +1,10 @@
 """Administration, keys and limits as clients see them."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -287,3 +290,25 @@ def handshake(headers: list[tuple[bytes, bytes]]) -> list[Message]:
     scope = {"type": "websocket", "path": "/graphql", "headers": headers, "client": ("192.0.2.1", 5000)}
     asyncio.run(guard(scope, receive, send))
     return sent
+
+
+def test_slow_lists_of_versions_do_not_delay_a_rollback(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = FakeRegistry(champion="2", previous="1")
+    shelf.tags |= {number: {"hearth.gate": "passed"} for number in "12"}
+    go_on = threading.Event()
+    original = FakeRegistry.versions
+
+    def wait(self: FakeRegistry, dataset: str) -> Any:
+        assert go_on.wait(60)
+        return original(self, dataset)
+
+    monkeypatch.setattr(FakeRegistry, "versions", wait)
+    with running(create_app(service_settings(), shelf)) as client, ThreadPoolExecutor(20) as threads:
+        lists = [threads.submit(client.get, "/models/employees/versions") for _ in range(20)]
+        try:
+            moved = client.post("/models/employees/rollback", headers=AS_ADMIN)
+            assert moved.json()["version"] == "1"
+            assert not any(made.done() for made in lists)
+        finally:
+            go_on.set()
+        assert {made.result().status_code for made in lists} == {200}

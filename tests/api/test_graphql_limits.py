@@ -102,7 +102,12 @@ def test_many_fields_are_not_compared_with_each_other(client: httpx.Client, quer
 
 def test_records_count_over_all_aliases(client: httpx.Client) -> None:
     query = "query ($records: Records!) { a: predict(records: $records) { version } b: predict(records: $records) { version } }"
+    WhereScored.threads.clear()
     assert "60 of HEARTH_GRAPHQL_MAX_RECORDS" in refusal(client, query, records={"employees": [record()] * 40})
+    field = "predict(records: {employees: $some}) { version }"
+    parts = f"query ($some: [EmployeesRecord!]) {{ a: {field} b: {field} }}"
+    assert "80 records in all its fields" in refusal(client, parts, some=[record()] * 40)
+    assert not WhereScored.threads  # nothing of it was scored
     assert "60 of HEARTH_GRAPHQL_MAX_RECORDS" in refusal(client, "{ predictions(first: 61) { pageInfo { hasNextPage } } }")
 
 

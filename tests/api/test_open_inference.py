@@ -323,7 +323,7 @@ class TestWrongRequests:
     def test_what_is_no_json_or_compressed_is_refused(self, client: httpx.Client) -> None:
         assert "The body is not JSON" in refused(client.post(INFER, content=b"{"))
         assert "The body is not JSON" in refused(client.post(INFER, content=b"[" * 5_000))
-        assert "the encoding 'gzip'" in refused(client.post(INFER, content=b"{}", headers={"Content-Encoding": "gzip"}))
+        assert "not gzip" in refused(client.post(INFER, content=b"{}", headers={"Content-Encoding": "gzip"}))
 
     def test_a_body_above_the_limit_is_refused_before_it_is_read(self, client: httpx.Client) -> None:
         assert "1000000 bytes" in refused(client.post(INFER, content=b" " * 1_000_001), 413)

@@ -66,17 +66,7 @@ def api_url(folder: Path, mlflow_uri: str) -> Iterator[str]:
         "HEARTH_ALIAS_POLL_SECONDS": "0.5",
         "HEARTH_RECORD_PREDICTIONS": "none",
     }
-    command = [
-        str(SERVE_PYTHON),
-        "-m",
-        "uvicorn",
-        "hearth_api.process:create_service",
-        "--factory",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
+    command = [str(SERVE_PYTHON), "-m", "hearth_api", "--port", str(port)]
     process = subprocess.Popen(command, cwd=ROOT, env=load_environment(ROOT, settings))
     try:
         yield f"http://127.0.0.1:{port}"

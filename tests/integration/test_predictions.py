@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -231,3 +232,35 @@ def test_the_schema_is_part_of_the_package() -> None:
     code = "import importlib.resources as r; print((r.files('hearth.predictions.migrations') / 'versions/0001_predictions.py').is_file())"
 
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "True"
+
+
+def test_a_read_ends_while_the_server_stands_still_and_the_next_one_succeeds() -> None:
+    with temporary_servers.postgres_server() as server:
+        url = temporary_servers.create_database(server.url, "predictions")
+        migrate(url)
+        with PredictionStore(url, statement_seconds=0.5) as store:
+            assert store.page(1) == []
+            leader = psutil.Process(server.pid)
+            processes = [leader, *leader.children(recursive=True)]
+            for process in processes:
+                process.suspend()
+            try:
+                with pytest.raises(PredictionsUnavailable):
+                    store.page(1)
+            finally:
+                for process in processes:
+                    process.resume()
+            assert store.page(1) == []
+
+
+def test_a_statement_that_takes_too_long_is_ended_by_the_server(fresh_database: str) -> None:
+    migrate(fresh_database)
+    with (
+        PredictionStore(fresh_database, statement_seconds=0.2) as store,
+        psycopg.connect(fresh_database) as other,
+    ):
+        other.execute("LOCK TABLE predictions IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(PredictionsUnavailable, match="statement timeout"):
+            store.page(1)
+        other.rollback()
+        assert store.page(1) == []

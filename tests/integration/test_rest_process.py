@@ -13,8 +13,6 @@ from deploy.embedded.temporary_servers import free_port
 from tests.support.samples import ROOT
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
-_FACTORY = "hearth_api.process:create_service"
-
 
 def listens(port: int) -> bool:
     with socket.socket() as probe:
@@ -32,9 +30,7 @@ def test_it_starts_with_all_servers_away_says_what_is_missing_and_stops_at_sigte
     }
     log = tmp_path / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "--factory", _FACTORY, "--port", str(port)], cwd=ROOT, env=environment, stderr=output
-        )
+        process = subprocess.Popen([sys.executable, "-m", "hearth_api", "--port", str(port)], cwd=ROOT, env=environment, stderr=output)
     try:
         wait_until(lambda: listens(port) or process.poll() is not None, problem=log.read_text)
         assert process.poll() is None, log.read_text()

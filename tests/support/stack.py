@@ -66,7 +66,7 @@ def stack_of(guide: Guide, dataset: str, addresses: Addresses, *, own_code: bool
     ended = subprocess.run(register, cwd=guide.root, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     commands = (
-        ["uvicorn", "--factory", "hearth_api.process:create_service", "--host", "127.0.0.1", "--port", str(api)],
+        ["hearth_api", "--port", str(api)],
         ["grpc_service.server"],
         ["hearth.streaming.worker"],
         ["streamlit", "run", "streamlit_app/app.py", "--server.address", "127.0.0.1", "--server.port", str(page)],

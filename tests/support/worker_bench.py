@@ -17,7 +17,7 @@ from hearth.contracts import Contract
 from hearth.predictions import Prediction, PredictionStore
 from hearth.settings import WorkerSettings
 from hearth.streaming.client import StreamWriter
-from hearth.streaming.consumer import StreamConsumer
+from hearth.streaming.consumer import ByteLimits, StreamConsumer
 from hearth.streaming.messages import encode
 from hearth.streaming.retrying import Retrier
 from hearth.streaming.worker.reports import Reports
@@ -90,7 +90,13 @@ class Bench:
         settings, stop = self.settings(**changes), threading.Event()
         failed: list[BaseException] = []
         reader = StreamConsumer(
-            self.valkey_url, self.name, "workers", settings.stream_consumer, settings.stream_max_length, settings.stream_keep_messages
+            self.valkey_url,
+            self.name,
+            "workers",
+            settings.stream_consumer,
+            settings.stream_max_length,
+            settings.stream_keep_messages,
+            ByteLimits(settings.stream_batch_bytes, settings.stream_max_message_bytes),
         )
         with reader as stream, PredictionStore(self.database_url) as own_store, served(shelf) as models:
             for alias in shelf.carried:

@@ -266,3 +266,9 @@ def test_builds_see_neither_settings_nor_real_data() -> None:
     assert rules[0] == "*"
     assert rules.index("data/*/*.csv") > rules.index("!data")
     assert not any(".env" in rule for rule in rules)
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_every_container_has_a_bound_of_memory_and_processes(store: str) -> None:
+    unbounded = [name for name, service in load(store).items() if not service.get("mem_limit") or not service.get("pids_limit")]
+    assert unbounded == []

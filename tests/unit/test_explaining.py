@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from hearth.contracts import Contract, list_contracts
 from hearth.contracts.record_parser import Columns, RecordParser
 from hearth.data.cleaning import target_codes
-from hearth.errors import TooBusy, UnknownClass
+from hearth.errors import TooBusy, TooSlow, UnknownClass
 from hearth.fakes import FakeRecords
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.features import build_features
@@ -303,3 +303,53 @@ class TestAsking:
         with pytest.raises(TooBusy, match="stopping"):
             future.result(60)
         assert waiting.cancelled()
+
+
+class TestTurns:
+    """One thread for all requests: none of them holds it for long."""
+
+    def test_a_single_record_does_not_wait_for_all_records_of_another_request(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        explained: list[int] = []
+        go_on = threading.Event()
+
+        def explain(_: Explainers, model: object, record: Columns, *rest: object) -> list[object]:  # noqa: ARG001 - its interface
+            go_on.wait()
+            explained.append(len(columns_of[id(model)]))
+            return []
+
+        monkeypatch.setattr(Explainers, "_explain_record", explain)
+        (_, many), (_, one) = drawn(10, seed=1), drawn(1, seed=2)
+        large, small = loaded(fitted("lightgbm").scorer.pipeline), loaded(fitted("lightgbm").scorer.pipeline)
+        columns_of = {id(large): many, id(small): one}
+        with Explainers({"employees": CONTRACT}, DATA) as explainers:
+            futures = [explainers.submit(large, many), explainers.submit(small, one)]
+            go_on.set()
+            for future in futures:
+                future.result(30)
+        assert explained.index(1) <= 2
+        assert len(explained) == 11
+
+    def test_a_cancelled_request_takes_no_further_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        reached, go_on, explained = threading.Event(), threading.Event(), []
+
+        def explain(*_: object) -> list[object]:
+            reached.set()
+            go_on.wait()
+            explained.append(1)
+            return []
+
+        monkeypatch.setattr(Explainers, "_explain_record", explain)
+        with Explainers({"employees": CONTRACT}, DATA) as explainers:
+            future = explainers.submit(fitted("lightgbm"), drawn(10, seed=1)[1])
+            assert reached.wait(30)
+            assert future.cancel()
+            go_on.set()
+            explainers.submit(fitted("lightgbm"), drawn(1, seed=1)[1]).result(30)
+        assert len(explained) == 2
+
+    def test_a_request_that_takes_too_long_is_given_up(self) -> None:
+        with (
+            Explainers({"employees": CONTRACT}, DATA, seconds=0) as explainers,
+            pytest.raises(TooSlow, match="HEARTH_EXPLAIN_SECONDS"),
+        ):
+            explainers.explain(fitted("lightgbm"), drawn(2, seed=1)[1])

@@ -107,6 +107,20 @@ def test_cells_of_csv_count_where_a_row_leaves_them_out() -> None:
     assert check(content, FileLimits(cells=1_000_000)).refused == 3_000
 
 
+def test_rows_that_leave_out_most_cells_are_refused_before_the_answer_would_fill_them() -> None:
+    content = (",".join(HEADER) + "," * 900 + "\n" + "1\n" * 20_000).encode()
+    steps = CsvFile.open(io.BytesIO(content), CONTRACT, ADDED).check()
+    next(steps)
+    with pytest.raises(InvalidFile, match="cells less than the header"):
+        next(steps)
+
+
+def test_all_rows_together_are_bounded_when_they_are_unpacked() -> None:
+    content = repeated(10_000, note=pa.array(["x" * 200_000]))
+    with pytest.raises(InvalidFile, match="unpacks to more than 1000000000 bytes, the limit of HEARTH_API_MAX_FILE_BYTES"):
+        check(content)
+
+
 def test_surplus_cells_are_named_up_to_fifty() -> None:
     content = (",".join(HEADER) + "\n" + "," * 900_000 + "\n").encode()
     opened = check(content)
@@ -119,7 +133,8 @@ def test_surplus_cells_are_named_up_to_fifty() -> None:
 @pytest.mark.parametrize("bomb", ["parquet", "csv"])
 def test_scoring_a_bomb_takes_little_memory(bomb: str, tmp_path: Path) -> None:
     """The largest texts and the most columns that are allowed, a thousand rows of them."""
-    note, blank = repeated(1_000, note=pa.array(["x" * 900_000])), (",".join(HEADER) + "," * 900 + "\n" + "1\n" * 20_000).encode()
+    note = repeated(1_000, note=pa.array(["x" * 900_000]))
+    blank = (",".join(HEADER) + "," * 900 + "\n" + ("," * (len(HEADER) + 899) + "\n") * 20_000).encode()
     path = tmp_path / "bomb"
     path.write_bytes(note if bomb == "parquet" else blank)
     program = """

@@ -59,12 +59,19 @@ def test_the_key_is_named(content: str, key: str) -> None:
         assert str(refused.value) == f"has the key {key} twice in one object, of which JSON would keep only the last"
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"a": }', b"nan", b"[" * 5_000, b'"\xff"', b'{"a": 1} {"a": 2}'])
+@pytest.mark.parametrize("content", [b"", b"{", b'{"a": }', b"nan", b"[" * 5_000, b'{"a": 1} {"a": 2}'])
 def test_what_is_not_json_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidJson, match="is not JSON: ") as refused:
         parse_json(content)
 
     assert not isinstance(refused.value, RepeatedKey)
+
+
+def test_what_is_not_utf8_is_named_with_its_place_and_a_byte_order_mark_is_read_over() -> None:
+    with pytest.raises(InvalidJson, match=r"is not UTF-8 \(byte 0xff at position 1\)"):
+        parse_json(b'"\xff"')
+
+    assert parse_json(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
 
 
 def test_the_same_key_in_two_objects_is_no_repetition() -> None:

@@ -1,10 +1,10 @@
 """Limits of a query, checked before GraphQL looks at it: parsing recurses with brackets, and validation compares fields with each other."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from graphql import DocumentNode, FieldNode, GraphQLError, Visitor, visit
+from graphql import SKIP, DocumentNode, FieldNode, GraphQLError, VariableNode, Visitor, VisitorAction, visit
 from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
 
@@ -61,7 +61,8 @@ class QueryLimits(SchemaExtension):
         context = self.execution_context
         if context.context.is_stream and context.operation_type is not OperationType.SUBSCRIPTION:
             raise InvalidQuery("A WebSocket or a stream takes subscriptions only: send queries with POST.")
-        counter = _FieldCounter()
+        variables = context.variables or {}
+        counter = _Counter({name: _longest_list(value) for name, value in variables.items()})
         visit(document, counter)
         fields, aliases = self._settings.graphql_max_fields, self._settings.graphql_max_aliases
         if counter.aliases > aliases:
@@ -69,12 +70,35 @@ class QueryLimits(SchemaExtension):
         if counter.fields > fields:
             raise InvalidQuery(f"The query has {counter.fields} fields, more than the {fields} of HEARTH_GRAPHQL_MAX_FIELDS.")
 
+        records = self._settings.graphql_max_records
+        if counter.records > records:  # GraphQL reads a variable anew for each field that takes it
+            raise InvalidQuery(
+                f"The query has {counter.records} records in all its fields, more than the {records} of HEARTH_GRAPHQL_MAX_RECORDS: "
+                "send several queries."
+            )
 
-class _FieldCounter(Visitor):
-    def __init__(self) -> None:
+
+class _Counter(Visitor):
+    """Counts fields, aliases, and the records of variables as often as they are used."""
+
+    def __init__(self, sizes: Mapping[str, int]) -> None:
         super().__init__()
-        self.fields = self.aliases = 0
+        self._sizes = sizes
+        self.fields = self.aliases = self.records = 0
 
     def enter_field(self, node: FieldNode, *_: Any) -> None:  # noqa: ANN401 - the interface of graphql
         self.fields += 1
         self.aliases += node.alias is not None
+
+    def enter_variable_definition(self, *_: Any) -> VisitorAction:  # noqa: ANN401
+        return SKIP
+
+    def enter_variable(self, node: VariableNode, *_: Any) -> None:  # noqa: ANN401
+        self.records += self._sizes.get(node.name.value, 0)
+
+
+def _longest_list(value: object) -> int:
+    """Return the items of a list, or of the lists in an object."""
+    if isinstance(value, list):
+        return len(value)
+    return sum(len(item) for item in value.values() if isinstance(item, list)) if isinstance(value, dict) else 0

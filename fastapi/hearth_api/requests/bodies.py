@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.types import Receive, Scope
 
@@ -16,7 +17,9 @@ from hearth.contracts.records import MAX_PROBLEMS
 from hearth.contracts.strict_json import InvalidJson, RepeatedKey, parse_json
 from hearth.errors import InvalidRecords, Problem
 from hearth_api.errors import BodyTooLarge, BodyTooSlow, InvalidBody
+from hearth_api.requests.encodings import UnsupportedEncoding, unzip
 
+_GZIP = (b"gzip", b"x-gzip")
 _KEYS = {"data", "features", "columns"}
 _MAX_DIGITS = 15  # Python refuses to read numbers of thousands of digits
 
@@ -29,13 +32,18 @@ class Limit(NamedTuple):
 
 
 async def receive_body(scope: Scope, receive: Receive, limit: Limit, seconds: float) -> bytes:
-    """Return the body. A Content-Length above the limit is refused before anything is read.
+    """Return the body, unzipped if it is gzip. A Content-Length above the limit is refused before anything is read.
 
     Raises:
-        BodyTooLarge: if it has more bytes than the limit.
+        BodyTooLarge: if it has more bytes than the limit, as sent or unzipped.
         BodyTooSlow: if it is not complete after that many seconds.
+        InvalidBody: if it is not the gzip that its header says.
+        UnsupportedEncoding: if it has another encoding.
     """
+    encoding = b""
     for name, value in scope["headers"]:
+        if name == b"content-encoding":
+            encoding = value.lower()
         if name == b"content-length" and value.isdigit() and (len(value) > _MAX_DIGITS or int(value) > limit.size):
             raise BodyTooLarge(*limit)
     try:
@@ -50,9 +58,20 @@ async def receive_body(scope: Scope, receive: Receive, limit: Limit, seconds: fl
                 content = bytes(parts)
     except TimeoutError:
         raise BodyTooSlow(seconds) from None
+    if encoding and encoding != b"identity":
+        content = await _decoded(content, encoding, limit.size)
     if len(content) > limit.size:
         raise BodyTooLarge(*limit)
     return content
+
+
+async def _decoded(content: bytes, encoding: bytes, limit: int) -> bytes:
+    if encoding not in _GZIP:
+        raise UnsupportedEncoding(encoding.decode("latin-1"), "gzip, or none")
+    try:
+        return await to_thread.run_sync(unzip, content, limit)
+    except ValueError as error:
+        raise InvalidBody(str(error)) from error
 
 
 def parse_records(content: bytes, contract: Contract, max_records: int) -> Sequence[object]:

@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from hearth.errors import ErrorKind, HearthError, TooBusy
 from hearth_api.errors import InvalidBody
+from hearth_api.requests.encodings import UnsupportedEncoding
 
 _PART = "file"
 _MAX_IN_MEMORY = 1_000_000
@@ -134,9 +135,12 @@ async def receive_file(request: Request, limits: UploadLimits, upload: Upload, s
     Raises:
         FileTooLarge: if it has more bytes than the limit.
         InvalidBody: if a form has no part `file` or another part, or the upload was cut off.
+        UnsupportedEncoding: if it is sent in an encoding.
         UploadTooSlow: if it pauses too long, is not complete in time, or gave its slot to a faster one.
     """
     limit = limits.size
+    if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
+        raise UnsupportedEncoding(encoding, "the file as it is")
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdecimal() and (len(length) > len(str(limit)) + 6 or int(length) > limit + _MAX_IN_MEMORY):
         raise FileTooLarge(limit)

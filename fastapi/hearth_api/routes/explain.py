@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -9,6 +8,7 @@ from hearth.contracts.aliases import aliases
 from hearth.serving.explaining import ALL_CLASSES
 from hearth_api.documentation import request_body
 from hearth_api.requests.bodies import Limit, parse_records, receive_body
+from hearth_api.requests.disconnects import unless_gone
 from hearth_api.requests.parameters import alias_parameter
 from hearth_api.routes.predict import RESPONSES
 from hearth_api.schemas.builders import explain_answer
@@ -57,5 +57,5 @@ def _add_route(router: APIRouter, path: str, contract: Contract, operation_id: s
         columns = await service.predictor.in_compute_thread(
             lambda: loaded.scorer.parser.parse(parse_records(content, contract, settings.explain_max_records))
         )
-        explanations = await asyncio.wrap_future(service.explainers.submit(loaded, columns, class_, top))
+        explanations = await unless_gone(request, service.explainers.submit(loaded, columns, class_, top))
         return explain_answer(loaded, contract, explanations, service.explainers.method(loaded), request.state.request_id)

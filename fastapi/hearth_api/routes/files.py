@@ -14,11 +14,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from hearth.contracts import Contract
 from hearth.contracts.aliases import aliases
-from hearth.errors import ErrorKind, HearthError
 from hearth.modelling.scorer import Scores
 from hearth.serving.files import AddedColumns, CsvFile, FileLimits, ParquetFile, ScoredFile
 from hearth.serving.files.row_batches import RowBatch
 from hearth.serving.model_follower import LoadedModel
+from hearth_api.requests.disconnects import ClientGone, require_client
 from hearth_api.requests.parameters import alias_parameter
 from hearth_api.requests.uploads import Upload, UploadLimits, receive_file
 from hearth_api.routes.predict import RESPONSES
@@ -48,13 +48,6 @@ class _Slot:
 async def _file_slot(service: Service) -> AsyncIterator[_Slot]:
     with ExitStack() as stack:
         yield _Slot(stack, stack.enter_context(service.files.slot()))
-
-
-class ClientGone(HearthError):
-    """The client has closed the connection; nobody reads this error."""
-
-    code = "client_gone"
-    kind = ErrorKind.CALLER
 
 
 class ScoredFileResponse(StreamingResponse):
@@ -117,7 +110,9 @@ def _add_route(  # noqa: PLR0913, PLR0917 - what differs between the routes
             slot.upload,
             slot.stack,
         )
-        limits = FileLimits(settings.api_max_file_columns, settings.api_max_file_cells, settings.api_max_row_bytes)
+        limits = FileLimits(
+            settings.api_max_file_columns, settings.api_max_file_cells, settings.api_max_row_bytes, settings.api_max_file_bytes
+        )
         opened: ScoredFile = await service.predictor.in_compute_thread(
             partial(kind.open, file, contract, AddedColumns.of(contract, prefix), limits)
         )
@@ -157,8 +152,7 @@ async def _steps(request: Request, service: ServiceState, steps: Generator[T], s
     """
     stack.callback(steps.close)
     while True:
-        if await request.is_disconnected():
-            raise ClientGone("The client has closed the connection.")
+        await require_client(request)
         with CancelScope(shield=True):  # a cancelled request closes its file, so no step may still run
             step = await service.predictor.in_compute_thread(partial(_next, steps))
         if step is _END:

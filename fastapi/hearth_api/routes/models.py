@@ -40,7 +40,7 @@ async def list_models(service: Service) -> ModelList:
 @router.get("/models/{dataset}/versions", summary="List the versions of a data set", responses=_NO_REGISTRY)
 async def list_versions(service: Service, dataset: str) -> VersionList:
     """Every version in the registry, the latest first, also those without an alias. Asks the registry."""
-    versions = await to_thread.run_sync(service.alias_admin.candidates, service.contract(dataset), limiter=service.admin_threads)
+    versions = await to_thread.run_sync(service.alias_admin.candidates, service.contract(dataset), limiter=service.registry_threads)
     return VersionList(dataset=dataset, versions=[version_info(state) for state in versions])
 
 

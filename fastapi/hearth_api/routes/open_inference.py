@@ -15,7 +15,7 @@ from hearth.errors import ErrorKind, HearthError, ModelUnavailable
 from hearth.serving.model_follower import LoadedModel
 from hearth.serving.open_inference import models
 from hearth.serving.open_inference.outputs import output_specs, output_tensors, response_parameters
-from hearth.serving.open_inference.tensors import InvalidInference, TensorSpec, to_bytes
+from hearth.serving.open_inference.tensors import TensorSpec, to_bytes
 from hearth.serving.predictor import Predictions, Predictor
 from hearth_api.errors import ERROR_CODE, error_response
 from hearth_api.requests.bodies import Limit, receive_body
@@ -188,8 +188,6 @@ def _readiness(service: ServiceState, dataset: str, version: str) -> JSONRespons
 async def _infer(request: Request, service: ServiceState, dataset: str, version: str, json_length: str | None) -> Response:
     contract, settings = service.contract(dataset), service.settings
     model = models.find_model(service.predictor, contract, version)
-    if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
-        raise InvalidInference(f"The body has the encoding {encoding!r}, which is not read: send it as it is.")
     content = await receive_body(request.scope, request.receive, Limit(settings.api_max_body_bytes), settings.api_body_seconds)
     parse = partial(parse_inference, json_length=json_length, contract=contract, max_records=settings.api_max_records)
     parsed = await parse_body(service.predictor, content, parse)

@@ -57,7 +57,7 @@ class CheckedRecords:
         count: the number of all problems.
     """
 
-    good: Mapping[int, dict[str, object]]
+    good: dict[int, dict[str, object]]
     problems: Sequence[Problem]
     count: int
 

@@ -6,6 +6,7 @@ text holds one or a key is repeated, the JSON is read again by a parser that see
 """
 
 import json
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Sequence
 
@@ -26,18 +27,32 @@ class RepeatedKey(InvalidJson):
 def parse_json(content: bytes | str) -> object:
     """Return the value of a JSON text. NaN and Infinity, which Python writes, become floats: the error about them can name the record.
 
+    A byte order mark before the text is read over.
+
     Raises:
-        InvalidJson: the text is not JSON.
+        InvalidJson: the text is not JSON, or not UTF-8.
         RepeatedKey: an object has a key twice.
     """
+    if isinstance(content, bytes):
+        content = content.removeprefix(BOM_UTF8)
     try:
         value = from_json(content, allow_inf_nan=True)
     except ValueError as error:
+        if isinstance(content, bytes):
+            _require_utf8(content)
         raise InvalidJson(f"is not JSON: {error}") from error
     colons = content.count(":") if isinstance(content, str) else content.count(_COLON)
     if colons != _keys(value):
         _require_distinct_keys(content)
     return value
+
+
+def _require_utf8(content: bytes) -> None:
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        byte, place = content[error.start], error.start
+        raise InvalidJson(f"is not UTF-8 (byte 0x{byte:02x} at position {place}): send JSON as UTF-8") from error
 
 
 def _keys(value: object) -> int:

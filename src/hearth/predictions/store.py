@@ -1,11 +1,14 @@
+import os
+import socket
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
-from psycopg.rows import class_row, kwargs_row
+from psycopg.rows import RowFactory, class_row, kwargs_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from hearth.errors import PredictionsUnavailable
@@ -13,7 +16,11 @@ from hearth.predictions.comparison import LABEL_PAIRS, LabelPair
 from hearth.predictions.prediction import Cursor, Prediction
 from hearth.predictions.rows import COLUMNS, line
 
+Row = TypeVar("Row")
+
 CONNECT_SECONDS = 5
+_STATEMENT_SECONDS = 60.0
+_ANSWER_SECONDS = 1.0  # in which the answer of a statement that the server ended arrives
 _FETCH_ROWS = 2_000
 _SILENCE_SECONDS = 15
 # Errors of the server, its state or our permissions, which can be fixed there; read-only is an InternalError, for example
@@ -31,10 +38,15 @@ _SELECT = f"SELECT {_NAMES} FROM predictions"  # noqa: S608 - constants
 
 
 class PredictionStore:
-    """The table `predictions`. Thread-safe; it connects on first use, and again after an outage of the server."""
+    """The table `predictions`. Thread-safe; it connects on first use, and again after an outage of the server.
 
-    def __init__(self, url: str, max_connections: int = 4) -> None:
+    The server ends a statement after `statement_seconds`. A server that stands still ends nothing: a read then gives its connection up, a
+    little later.
+    """
+
+    def __init__(self, url: str, max_connections: int = 4, statement_seconds: float = _STATEMENT_SECONDS) -> None:
         self.place = describe(url)
+        self._read_seconds = statement_seconds + _ANSWER_SECONDS
         self._url = url
         self._pool = ConnectionPool(
             url,
@@ -43,11 +55,12 @@ class PredictionStore:
             open=False,
             timeout=CONNECT_SECONDS,
             reconnect_timeout=CONNECT_SECONDS,  # then the next caller tries again: the pause between the pool's own retries grows
-            check=ConnectionPool.check_connection,
+            check=_check_connection,
             kwargs={
                 "autocommit": True,  # saves two round trips for a single statement, which most calls are
                 "connect_timeout": CONNECT_SECONDS,
                 "application_name": "hearth",
+                "options": f"-c statement_timeout={round(statement_seconds * 1000)}",
                 "tcp_user_timeout": _SILENCE_SECONDS * 1000,  # detects a server that vanished without closing the connection
                 "keepalives_idle": _SILENCE_SECONDS,
             },
@@ -66,7 +79,7 @@ class PredictionStore:
         Raises:
             PredictionsUnavailable: it does not answer, or has no table.
         """
-        with self._connection() as connection:
+        with self._connection() as connection, _deadline(connection, self._read_seconds):
             connection.execute("SELECT 1 FROM predictions LIMIT 1")
 
     def put(self, predictions: Sequence[Prediction]) -> int:
@@ -122,7 +135,7 @@ class PredictionStore:
             conditions.append("(scored_at, message_id, row) < (%(scored_at)s, %(message_id)s, %(before_row)s)")
         query = f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY scored_at DESC, message_id DESC, row DESC LIMIT %(limit)s"
         position = {"scored_at": before.scored_at, "message_id": before.message_id, "before_row": before.row} if before else {}
-        with self._connection() as connection, connection.cursor(row_factory=kwargs_row(_prediction)) as cursor:
+        with self._reading(kwargs_row(_prediction)) as cursor:
             return cursor.execute(query.encode(), {**filters, **position, "limit": limit}).fetchall()
 
     def of_message(self, message_id: str) -> list[Prediction]:
@@ -132,7 +145,7 @@ class PredictionStore:
             PredictionsUnavailable: the store does not answer.
         """
         query = f"{_SELECT} WHERE message_id = %(message_id)s ORDER BY row, role"
-        with self._connection() as connection, connection.cursor(row_factory=kwargs_row(_prediction)) as cursor:
+        with self._reading(kwargs_row(_prediction)) as cursor:
             return cursor.execute(query.encode(), {"message_id": message_id}).fetchall()
 
     def since(self, moment: datetime | None = None, dataset: str | None = None, until: datetime | None = None) -> Iterator[Prediction]:
@@ -160,7 +173,7 @@ class PredictionStore:
         Raises:
             PredictionsUnavailable: the store does not answer.
         """
-        with self._connection() as connection, connection.cursor(row_factory=class_row(LabelPair)) as cursor:
+        with self._reading(class_row(LabelPair)) as cursor:
             return cursor.execute(LABEL_PAIRS, {"dataset": dataset, "since": since}).fetchall()
 
     def delete_before(self, moment: datetime, rows: int) -> int:
@@ -197,6 +210,11 @@ class PredictionStore:
         except _SERVER_ERRORS as error:
             raise unavailable(self.place, error) from error
 
+    @contextmanager
+    def _reading(self, rows: RowFactory[Row]) -> Iterator[psycopg.Cursor[Row]]:
+        with self._connection() as connection, _deadline(connection, self._read_seconds), connection.cursor(row_factory=rows) as cursor:
+            yield cursor
+
     def _connection_error(self) -> Exception | None:
         """Return the error of a connection without the pool, which does not report the cause of a failure."""
         try:
@@ -204,6 +222,28 @@ class PredictionStore:
         except psycopg.OperationalError as error:
             return error
         return None
+
+
+@contextmanager
+def _deadline(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
+    """Break a connection whose server has not answered after some seconds: psycopg itself waits for ever."""
+    timer = threading.Timer(seconds, _break, [connection.fileno()])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _break(descriptor: int) -> None:
+    with socket.socket(fileno=os.dup(descriptor)) as broken:
+        broken.shutdown(socket.SHUT_RDWR)
+
+
+def _check_connection(connection: psycopg.Connection) -> None:
+    with _deadline(connection, CONNECT_SECONDS):
+        ConnectionPool.check_connection(connection)
 
 
 def _copy(connection: psycopg.Connection, data: bytes) -> int:

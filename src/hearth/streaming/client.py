@@ -19,6 +19,7 @@ from hearth.streaming.trimming import COUNT_UNSETTLED, UNSETTLED
 Fields = Mapping[bytes, bytes]
 
 REPLAY_OF = b"replay_of"  # the id of the original message, in a message that was put back from the dead letters
+TOO_LARGE = b"\0too_large"  # the only field of a message above the limit, as scripts return it
 MESSAGE_ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
 
 _SOCKET_SECONDS = 10  # above the longest blocking read that the settings allow
@@ -47,12 +48,24 @@ return ids
 class Entry:
     """One message of the stream; `fields` is empty if the message was trimmed away.
 
-    `repeated` are further fields with a name that is in `fields`: a stream allows them, a message of ours does not.
+    `repeated` are further fields with a name that is in `fields`: a stream allows them, a message of ours does not. `too_large` is the
+    number of bytes of a message above the limit, whose fields were left on the server.
     """
 
     id: str
     fields: Fields
     repeated: tuple[tuple[bytes, bytes], ...] = ()
+    too_large: int = 0
+
+    @property
+    def is_trimmed(self) -> bool:
+        """Whether the message is no longer in the stream."""
+        return not self.fields and not self.too_large
+
+    @property
+    def size(self) -> int:
+        """The bytes of names and values."""
+        return sum(len(name) + len(value) for name, value in (*self.fields.items(), *self.repeated))
 
     @property
     def key(self) -> str:
@@ -73,7 +86,7 @@ class StreamClient:
             url, socket_timeout=_SOCKET_SECONDS, socket_connect_timeout=_CONNECT_SECONDS, retry=Retry(NoBackoff(), 0)
         )
         for command in ("XRANGE", "XREVRANGE"):  # the driver's own parsers drop repeated fields
-            self._redis.set_response_callback(command, _parse_entries)
+            self._redis.set_response_callback(command, parse_entries)
         self._redis.set_response_callback("XREADGROUP", _parse_read)
 
     def __enter__(self) -> Self:
@@ -154,18 +167,20 @@ def _encodable(fields: Fields) -> dict[EncodableT, EncodableT]:
     return dict(fields)  # type: ignore[arg-type]  # redis types the keys invariantly
 
 
-def _parse_entries(response: Sequence[tuple[bytes, Sequence[bytes]]], **_: object) -> list[Entry]:
+def parse_entries(response: Sequence[tuple[bytes, Sequence[bytes]]], **_: object) -> list[Entry]:
     return [_entry(id_.decode(), list(zip(values[::2], values[1::2], strict=True))) for id_, values in response]
 
 
 def _parse_read(response: Mapping[bytes, Any] | Sequence[tuple[bytes, Any]] | None, **_: object) -> list[Entry]:
     """Parse the response to a read of one stream; RESP3 has a map of streams, RESP2 a list, and both have nothing after a time-out."""
     streams = response.items() if isinstance(response, Mapping) else response or ()
-    return [entry for _, entries in streams for entry in _parse_entries(entries)]
+    return [entry for _, entries in streams for entry in parse_entries(entries)]
 
 
 def _entry(id_: str, pairs: Sequence[tuple[bytes, bytes]]) -> Entry:
     fields = dict(pairs)
+    if TOO_LARGE in fields:
+        return Entry(id_, {}, too_large=int(fields[TOO_LARGE]))
     if len(fields) == len(pairs):
         return Entry(id_, fields)
     last = {name: index for index, (name, _) in enumerate(pairs)}

@@ -42,6 +42,11 @@ def read_address(entry: Entry) -> tuple[str, str]:
         InvalidMessage: they are missing or cannot be read.
     """
     fields = entry.fields
+    if entry.too_large:
+        raise InvalidMessage(
+            f"it has {entry.too_large} bytes, more than HEARTH_STREAM_MAX_MESSAGE_BYTES allows; its fields are not in the letter. Send its "
+            "records in several messages"
+        )
     if not fields:
         raise InvalidMessage("the stream was trimmed before the message was scored")
     if entry.repeated:

@@ -5,8 +5,10 @@ An explanation scores hundreds or thousands of records. It has one thread, so th
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -14,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from hearth.contracts import Contract
 from hearth.contracts.record_parser import Columns
-from hearth.errors import InvalidStatistics, ModelUnavailable, TooBusy, UnknownClass
+from hearth.errors import InvalidStatistics, ModelUnavailable, TooBusy, TooSlow, UnknownClass
 from hearth.modelling.scorer import Scores
 from hearth.serving.explaining.background import Background, draw_background
 from hearth.serving.explaining.model import Explanation, explained, raw_values
@@ -29,6 +31,7 @@ _LOGGER = logging.getLogger(__name__)
 
 ALL_CLASSES = "all"
 MAX_WAITING = 32
+_SECONDS = 30.0
 
 Method = TreeContributions | SampledContributions
 
@@ -36,7 +39,11 @@ Method = TreeContributions | SampledContributions
 class Explainers:
     """Explains records by the model that scores them; must be closed."""
 
-    def __init__(self, contracts: Mapping[str, Contract], data_dir: Path, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self, contracts: Mapping[str, Contract], data_dir: Path, max_waiting: int = MAX_WAITING, seconds: float = _SECONDS
+    ) -> None:
+        """`seconds` is the time after which a request that is not explained yet is given up."""
+        self._seconds = seconds
         self._contracts = dict(contracts)
         self._data_dir = data_dir
         self._max_waiting = max_waiting
@@ -63,6 +70,9 @@ class Explainers:
     ) -> "Future[list[Explanation]]":
         """Explain valid records in the explainers' thread; returns at once.
 
+        Requests take turns, a record each, so that a single record does not wait for all records of another request. A request whose future
+        is cancelled, or whose time is over (TooSlow), takes no further turn.
+
         Each record gets one explanation, of the named class or of the predicted one; `ALL_CLASSES` gets one for each class, unless a class
         has that name. `top` is the number of largest contributions to return.
 
@@ -75,12 +85,14 @@ class Explainers:
             if self._waiting >= self._max_waiting:
                 raise TooBusy(f"{self._max_waiting} requests for explanations wait already: try again when they are answered.")
             self._waiting += 1
-        try:
-            future = self._thread.submit(self._explain, model, columns, class_, top)
-        except RuntimeError:
-            self._release(None)
-            raise
+        future: Future[list[Explanation]] = Future()
         future.add_done_callback(self._release)
+        turns = self._explain(model, columns, class_, top, time.monotonic() + self._seconds)
+        try:
+            self._thread.submit(self._take_turn, future, turns, [])
+        except RuntimeError:
+            future.cancel()
+            raise
         return future
 
     def explain(self, model: LoadedModel, columns: Columns, class_: str | None = None, top: int | None = None) -> list[Explanation]:
@@ -120,14 +132,39 @@ class Explainers:
         with self._lock:
             self._waiting -= 1
 
-    def _explain(self, model: LoadedModel, columns: Columns, class_: str | None, top: int | None) -> list[Explanation]:
+    def _take_turn(self, future: "Future[list[Explanation]]", turns: Iterator[list[Explanation]], done: list[Explanation]) -> None:
+        """Explain the next record of a request, and put the request behind the others."""
+        if future.cancelled():
+            return
+        try:
+            explanations = next(turns, None)
+            if explanations is not None:
+                self._thread.submit(self._take_turn, future, turns, [*done, *explanations])
+                return
+        except RuntimeError:  # of a pool that is closed
+            error: Exception = TooBusy("The service is stopping.")
+        except Exception as raised:  # noqa: BLE001 - raised again for the request
+            error = raised
+        else:
+            with suppress(InvalidStateError):  # cancelled meanwhile
+                future.set_result(done)
+            return
+        with suppress(InvalidStateError):
+            future.set_exception(error)
+
+    def _explain(
+        self, model: LoadedModel, columns: Columns, class_: str | None, top: int | None, end: float
+    ) -> Iterator[list[Explanation]]:
         scores = model.scorer.score_columns(columns)
-        explanations: list[Explanation] = []
         for row in range(len(columns)):
             if self._closed.is_set():
                 raise TooBusy("The service is stopping.")
-            explanations += self._explain_record(model, columns.rows(slice(row, row + 1)), scores, row, class_, top)
-        return explanations
+            if time.monotonic() > end:
+                raise TooSlow(
+                    f"The explanations took longer than {self._seconds:g} s (HEARTH_EXPLAIN_SECONDS), with those of other requests: "
+                    "send fewer records, or try again later."
+                )
+            yield self._explain_record(model, columns.rows(slice(row, row + 1)), scores, row, class_, top)
 
     def _explain_record(  # noqa: PLR0913, PLR0917 - the arguments of `submit`, and the record
         self, model: LoadedModel, record: Columns, scores: Scores, row: int, class_: str | None, top: int | None

@@ -77,9 +77,12 @@ class CsvFile:
             InvalidFile: the file is not CSV, not text in UTF-8, has no rows, or has more cells than the limit.
         """
         self.rows = self.refused = 0
+        width, padding = len(self._header), 0
         for rows in self._batches():
             self.rows += len(rows)
-            self._limits.check_cells(self.rows, len(self._header))
+            padding += sum(max(0, width - len(row)) for row in rows)
+            self._limits.check_cells(self.rows, width)
+            self._limits.check_padding(padding)
             self.refused += len(self._parse(rows).refusals)
             yield
         if not self.rows:

@@ -81,11 +81,13 @@ class ParquetFile:
             InvalidFile: the file is broken.
         """
         self.refused = 0
-        largest = 0
+        largest = unpacked = 0
         try:
             for batch in _table(self._file, as_stored=True).iter_batches(batch_size=ROWS, use_threads=False):
-                largest = max(largest, _largest_row(batch))
+                sizes = _row_sizes_of(batch)
+                largest, unpacked = max(largest, int(sizes.max(initial=0))), unpacked + int(sizes.sum())
                 self._limits.check_row(largest, "The file")
+                self._limits.check_unpacked(unpacked)
                 self.refused += len(self._parse(batch).refusals)
                 yield
         except (pa.ArrowException, OSError) as error:
@@ -182,8 +184,9 @@ def _sums(sizes: np.ndarray, counts: np.ndarray, start: int = 0) -> np.ndarray:
     return sums
 
 
-def _largest_row(batch: pa.RecordBatch) -> int:
-    return int(np.sum([_row_sizes(column) for column in batch.columns], axis=0).max(initial=0))
+def _row_sizes_of(batch: pa.RecordBatch) -> np.ndarray:
+    """Return the bytes of each row, shape (n,)."""
+    return sum(map(_row_sizes, batch.columns), np.zeros(batch.num_rows, np.int64))
 
 
 def _texts(values: pa.Array) -> list[str]:

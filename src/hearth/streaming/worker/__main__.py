@@ -18,7 +18,7 @@ from hearth.serving.metrics import new_registry, register_model_metrics, serve_m
 from hearth.serving.model_follower import ModelFollower
 from hearth.serving.model_probe import ProbedRegistry
 from hearth.settings import WorkerSettings
-from hearth.streaming.consumer import StreamConsumer
+from hearth.streaming.consumer import ByteLimits, StreamConsumer
 from hearth.streaming.retrying import Retrier, Stopped
 from hearth.streaming.worker.reports import Reports
 from hearth.streaming.worker.worker import Worker
@@ -64,10 +64,11 @@ def _run(settings: WorkerSettings, retrier: Retrier) -> None:
     url = settings.predictions_url.get_secret_value()
     name, group, consumer = settings.stream_name, settings.stream_group, settings.stream_consumer or socket.gethostname()
     max_dead, keep = settings.stream_max_length, settings.stream_keep_messages
+    limits = ByteLimits(settings.stream_batch_bytes, settings.stream_max_message_bytes)
     registry = new_registry()
     with (
         serve_metrics(registry, settings.worker_metrics_host, settings.worker_metrics_port),
-        StreamConsumer(settings.redis_url.get_secret_value(), name, group, consumer, max_dead, keep) as stream,
+        StreamConsumer(settings.redis_url.get_secret_value(), name, group, consumer, max_dead, keep, limits) as stream,
         PredictionStore(url, max_connections=2) as store,
     ):
         retrier.call(lambda: migrate(url))

@@ -56,10 +56,11 @@ class Recovery:
 
     def _try_again(self, pending: Sequence[PendingEntry], idle_milliseconds: int) -> None:
         together = [message for message in pending if self._is_unsuspicious(message)]
-        for group in [together, *([message] for message in pending if not self._is_unsuspicious(message))]:
+        batches = self._retrier.call(partial(self._stream.batches, together))
+        for group in [*batches, *([message] for message in pending if not self._is_unsuspicious(message))]:
             if self._retrier.stopping:
                 return
-            entries = self._retrier.call(partial(self._stream.claim, group, idle_milliseconds)) if group else []
+            entries = self._retrier.call(partial(self._stream.claim, group, idle_milliseconds))
             self._on_redelivery(len(entries))
             if entries and group[0].deliveries >= self._max_deliveries:
                 self._process([], [_too_many_deliveries(entries[0], group[0].deliveries)])

@@ -97,7 +97,8 @@ class Worker:
     def _read(self) -> list[Entry]:
         max_messages, max_batch_records = self._settings.stream_batch_messages, self._settings.stream_batch_records
         messages, records = len(self._deferred), sum(map(max_records, self._deferred))
-        if messages >= _MAX_DEFERRED_BATCHES * max_messages or records >= _MAX_DEFERRED_BATCHES * max_batch_records:
+        is_full = sum(entry.size for entry in self._deferred) >= _MAX_DEFERRED_BATCHES * self._settings.stream_batch_bytes
+        if is_full or messages >= _MAX_DEFERRED_BATCHES * max_messages or records >= _MAX_DEFERRED_BATCHES * max_batch_records:
             self._retrier.sleep(_UPKEEP_SECONDS)
             return []
         entries = self._retrier.call(partial(self._stream.read, self._read_count, self._settings.stream_block_milliseconds))

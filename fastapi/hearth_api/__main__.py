@@ -1,0 +1,35 @@
+"""The REST service: `python -m hearth_api --host 127.0.0.1 --port 8800`."""
+
+import argparse
+
+import uvicorn
+
+from hearth_api.http_protocol import BoundedHttp
+
+_MAX_WEBSOCKET_BYTES = 1_000_000  # of one message; a subscription has a few hundred
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m hearth_api", description="The REST service.")
+    parser.add_argument("--host", default="127.0.0.1", help="the address that it listens on")
+    parser.add_argument("--port", type=int, default=8800, help="its port")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the port")
+    parser.add_argument("--log-level", default="info", help="of uvicorn")
+    arguments = parser.parse_args()
+    uvicorn.run(
+        "hearth_api.process:create_service",
+        factory=True,
+        host=arguments.host,
+        port=arguments.port,
+        workers=arguments.workers,
+        log_level=arguments.log_level,
+        http=BoundedHttp,
+        ws_max_size=_MAX_WEBSOCKET_BYTES,
+        access_log=False,
+        proxy_headers=False,  # the service itself reads the headers of proxies, those that HEARTH_API_TRUSTED_PROXIES lists
+    )
+
+
+if __name__ == "__main__":
+    main()
