@@ -13,12 +13,12 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from hearth.registry.connection import Connection
 from hearth.registry.policy import ModelPolicy
-from hearth.registry.provenance import git_revision, library_versions
+from hearth.registry.provenance import LIBRARY, git_revision, library_versions
 from hearth.registry.study import Study
 from hearth.settings import ModelSettings, RegistrySettings
 
 DATASET, FAMILY, DIGEST, KEY = "hearth.dataset", "hearth.family", "hearth.digest", "hearth.training_key"
-REVISION, LIBRARY = "hearth.git_revision", "hearth.library."
+REVISION = "hearth.git_revision"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from hearth.registry import model_files
-from hearth.registry.tracking import LIBRARY
+from hearth.registry.provenance import LIBRARY
 
 
 @dataclass(frozen=True)
