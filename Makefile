@@ -101,16 +101,25 @@ HEARTH = ./hearth
 flag = $(if $($(2)),--$(1) '$($(2))')
 RUN = $(ENVS)/embedded/bin/python -m deploy.embedded.run $(ENVS)/serve/bin/python
 
-demo: setup ## from raw file to live predictions on this machine: make demo [DATASET=employees,heart|all] [TRIALS=3] [ROWS=5000]
+# A wrong DATASET is refused before anything is installed.
+comma := ,
+DATA_FOLDER = $(or $(HEARTH_DATA_DIR),$(lastword $(shell sed -n 's/^HEARTH_DATA_DIR=//p' .env $(wildcard .env.local))))
+KNOWN = $(patsubst $(DATA_FOLDER)/%/contract.yaml,%,$(wildcard $(DATA_FOLDER)/*/contract.yaml))
+UNKNOWN = $(filter-out all $(KNOWN),$(subst $(comma), ,$(DATASET)))
+.PHONY: known-dataset
+known-dataset:
+	@$(if $(UNKNOWN),echo 'There is no data set $(firstword $(UNKNOWN)) in $(DATA_FOLDER)/; there are: $(KNOWN).' >&2; exit 2)
+
+demo: known-dataset setup ## from raw file to live predictions on this machine: make demo [DATASET=employees,heart|all] [TRIALS=3] [ROWS=5000]
 	@$(HEARTH) demo $(call flag,dataset,DATASET) $(call flag,trials,TRIALS) $(call flag,rows,ROWS)
 
-data: setup ## write the fake data set to .hearth/data: make data [DATASET=heart] [ROWS=15000] [SEED=42]
+data: known-dataset setup ## write the fake data set to .hearth/data: make data [DATASET=heart] [ROWS=15000] [SEED=42]
 	@$(HEARTH) data make $(call flag,dataset,DATASET) $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
 
-upload: setup ## put the raw data into the bucket of a running stack: make upload [DATASET=all] [ROWS=5000]
+upload: known-dataset setup ## put the raw data into the bucket of a running stack: make upload [DATASET=all] [ROWS=5000]
 	@$(HEARTH) data upload $(call flag,dataset,DATASET) $(call flag,rows,ROWS)
 
-smoke: setup ## use a running stack as a user would, and say whether it works: make smoke [DATASET=all] [TRIALS=3]
+smoke: known-dataset setup ## use a running stack as a user would, and say whether it works: make smoke [DATASET=all] [TRIALS=3]
 	@$(HEARTH) smoke $(call flag,dataset,DATASET) $(call flag,trials,TRIALS)
 
 export: setup ## write the stored predictions to a file: make export [FORMAT=parquet] [SINCE=2026-11-21] [UNTIL=…] [DATASET=employees] [OUTPUT=…]
@@ -130,7 +139,7 @@ chaos: setup ## kill workers and servers while 100,000 records go through the st
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-serving bench-grpc bench-scorers bench-soak bench-stream
+.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -149,6 +158,12 @@ bench-grpc: setup-dev ## compare gRPC with an empty servicer of the same interfa
 
 bench-scorers: setup-dev ## compare the compiled scorers with scikit-learn's pipelines, in process
 	$(SERVE)/python -m benchmarks.scorers $(BENCH_FLAGS)
+
+bench-gate: setup-dev ## how often the gate errs, by simulation
+	$(SERVE)/python -m benchmarks.gate_rule $(BENCH_FLAGS)
+
+bench-bounds: setup-dev ## what the bounds of the gate say: make bench-bounds [BENCH_FLAGS="--dataset heart --file data/heart/heart.csv"]
+	$(SERVE)/python -m benchmarks.gate_bounds $(BENCH_FLAGS)
 
 bench-stream: setup-dev ## speed of the stream worker, on real servers
 	$(SERVE)/python -m benchmarks.stream $(BENCH_FLAGS)

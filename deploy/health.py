@@ -1,25 +1,53 @@
 """Health of servers over HTTP and gRPC: one for the embedded stack, the containers and the tests, so it imports only what a check needs."""
 
+import base64
 import http.client
 import json
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _TIMEOUT_SECONDS = 5.0
 
 
-def http_get(url: str) -> bytes:
+def http_get(url: str, login: tuple[str, str] | None = None) -> bytes:
     """Return the body of a GET, which goes to the server itself even where a proxy is set for everything.
+
+    `login` is a user and a password.
 
     Raises:
         ConnectionError: there is no answer, or one without success.
     """
+    request = urllib.request.Request(url)  # noqa: S310 - an address of the settings
+    if login:
+        request.add_header("Authorization", "Basic " + base64.b64encode(":".join(login).encode()).decode())
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=_TIMEOUT_SECONDS) as response:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=_TIMEOUT_SECONDS) as response:
             body: bytes = response.read()
             return body
     except (OSError, http.client.HTTPException) as error:  # URLError and HTTPError are OSErrors
         raise ConnectionError(f"{url}: {error}") from error
+
+
+def mlflow_get(url: str, environment: Mapping[str, str]) -> bytes:
+    """Return the answer of MLflow's registry about its models, with the login that the settings have.
+
+    `/health` says nothing: it is answered even where every call is refused.
+
+    Raises:
+        ConnectionError: there is no answer, or one without success.
+    """
+    password = environment.get("HEARTH_MLFLOW_PASSWORD")
+    login = (environment["HEARTH_MLFLOW_USER"], password) if password else None
+    return http_get(f"{url}/api/2.0/mlflow/registered-models/search?max_results=1000", login)
+
+
+def mlflow_ok(url: str, environment: Mapping[str, str]) -> bool:
+    """Tell whether MLflow answers calls."""
+    try:
+        mlflow_get(url, environment)
+    except ConnectionError:
+        return False
+    return True
 
 
 def http_ok(url: str) -> bool:

@@ -7,7 +7,7 @@ from grpc_service.access import admit
 from grpc_service.calls import Response, respond
 from grpc_service.errors import Context
 from grpc_service.metrics import Calls
-from grpc_service.tensors import add_outputs, input_specs, input_values, require_request_parameters, set_parameters
+from grpc_service.tensors import add_outputs, input_specs, input_values, require_few_parts, require_request_parameters, set_parameters
 from grpc_service.v2 import open_inference_pb2 as pb
 from grpc_service.v2 import open_inference_pb2_grpc
 from hearth.contracts import Contract
@@ -86,10 +86,13 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         await admit(self._access, context)
         contract = self._contract(request.model_name)
         model = inference_models.find_model(self._predictor, contract, request.model_version)
+        require_few_parts(request, len(contract.columns))
         require_request_parameters(request)
         outputs = require_outputs([output.name for output in request.outputs])
         layout = input_layout(contract, input_specs(request), self._max_records)
-        return await self._predictor.dispatch(model, layout.records, lambda: self._score(model, layout, request, outputs))
+        return await self._predictor.dispatch(
+            model, layout.records, request.ByteSize(), lambda: self._score(model, layout, request, outputs)
+        )
 
     def _score(
         self, model: LoadedModel, layout: InputLayout, request: pb.ModelInferRequest, outputs: tuple[str, ...]

@@ -14,10 +14,12 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_health.v1.health import aio
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 
 from grpc_service.health import SERVICE, update_health
 from grpc_service.inference import SERVICE as INFERENCE_SERVICE
 from grpc_service.inference import InferenceServicer
+from grpc_service.limits import OTHER_CALLS, LimitedServer, Places, most_calls, server_options
 from grpc_service.metrics import Calls
 from grpc_service.servicer import PredictionServicer
 from grpc_service.v1.prediction_pb2_grpc import add_PredictionServicer_to_server
@@ -25,11 +27,11 @@ from grpc_service.v2.open_inference_pb2_grpc import add_GRPCInferenceServiceServ
 from hearth.contracts import Contract, usable_contracts
 from hearth.errors import HearthError, InvalidSettings
 from hearth.logs import configure_logging
-from hearth.registry import Registry
 from hearth.serving.access import Access
 from hearth.serving.gc_freeze import freeze_after_import, freeze_now
 from hearth.serving.metrics import new_registry, register_model_metrics, register_recorder_metrics, serve_metrics
 from hearth.serving.model_follower import ModelFollower
+from hearth.serving.model_probe import ProbedRegistry
 from hearth.serving.predictor import Predictor
 from hearth.serving.recording.recorder import Recorder
 from hearth.settings import GrpcSettings
@@ -67,11 +69,18 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
         register_recorder_metrics(metrics, recorder.counts)
         predictor, calls, access = Predictor(models, recorder, compute), Calls(metrics), Access.from_settings(settings)
         server, port = _make_server(settings)
-        add_PredictionServicer_to_server(PredictionServicer(settings, contracts, models, predictor, calls, access), server)
-        add_GRPCInferenceServiceServicer_to_server(InferenceServicer(settings, contracts, models, predictor, calls, access), server)
+        idle = settings.grpc_stream_idle_seconds
+        names = "HEARTH_GRPC_MAX_CONCURRENT_CALLS", "HEARTH_GRPC_MAX_STREAMS"
+        limited = LimitedServer(server, Places(settings.grpc_max_concurrent_calls, settings.grpc_max_streams, names), idle)
+        add_PredictionServicer_to_server(PredictionServicer(settings, contracts, models, predictor, calls, access), limited)
+        add_GRPCInferenceServiceServicer_to_server(InferenceServicer(settings, contracts, models, predictor, calls, access), limited)
         health = aio.HealthServicer()
-        add_HealthServicer_to_server(health, server)
-        reflection.enable_server_reflection((SERVICE, INFERENCE_SERVICE, HEALTH, reflection.SERVICE_NAME), server)
+        # half of the places of health is not for streams, so that watchers do not shut out those who ask
+        add_HealthServicer_to_server(health, LimitedServer(server, Places(OTHER_CALLS, OTHER_CALLS // 2), idle))  # type: ignore[arg-type]  # the part of a server that it uses
+        services = SERVICE, INFERENCE_SERVICE, HEALTH, reflection.SERVICE_NAME
+        add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]  # its package has types for one of its two forms
+            reflection.aio.ReflectionServicer(services), LimitedServer(server, Places(OTHER_CALLS, OTHER_CALLS), idle)
+        )
         watching = asyncio.create_task(update_health(health, models))
         await server.start()
         try:
@@ -89,7 +98,7 @@ async def _serve(settings: GrpcSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with freeze_after_import():
         contracts = {contract.name: contract for contract in usable_contracts(settings.data_dir)}
-        models = ModelFollower(Registry.from_settings(settings), contracts, settings.alias_poll_seconds)
+        models = ModelFollower(ProbedRegistry.of(settings, contracts), contracts, settings.alias_poll_seconds)
     async with running_server(settings, contracts, models) as port:
         _LOGGER.info("listening on %s:%d", settings.grpc_host, port)
         # It waits for the registry; meanwhile the process answers health checks and can be stopped
@@ -107,11 +116,8 @@ def _start(models: ModelFollower) -> None:
 
 def _make_server(settings: GrpcSettings) -> tuple[grpc.aio.Server, int]:
     server = grpc.aio.server(
-        options=[
-            ("grpc.max_receive_message_length", settings.grpc_max_message_bytes),
-            ("grpc.so_reuseport", int(settings.grpc_reuse_port)),
-        ],
-        maximum_concurrent_rpcs=settings.grpc_max_concurrent_calls,
+        options=server_options(settings),
+        maximum_concurrent_rpcs=most_calls(settings),
     )
     try:
         port = server.add_insecure_port(f"{settings.grpc_host}:{settings.grpc_port}")

@@ -75,7 +75,7 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
             raise InvalidRequest(
                 f"The request has {records} records, more than the {self._max_records} that one message may have: send several."
             )
-        return await self._predictor.dispatch(model, records, lambda: self._score(model, reader, request))
+        return await self._predictor.dispatch(model, records, request.ByteSize(), lambda: self._score(model, reader, request))
 
     def _score(self, model: LoadedModel, reader: RecordReader, request: pb.PredictRequest) -> pb.PredictResponse:
         return prediction_message(self._predictor.score(model, reader.read(request), unique_id(request.request_id), "grpc"))

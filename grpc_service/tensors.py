@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from grpc_service.v2 import open_inference_pb2 as pb
+from hearth.serving.open_inference.outputs import OUTPUTS
 from hearth.serving.open_inference.records import InputLayout
 from hearth.serving.open_inference.tensors import (
     BYTES,
@@ -16,6 +17,7 @@ from hearth.serving.open_inference.tensors import (
 )
 
 _CONTENT_TYPES = {"content_type": ("np", "pd", "str")}  # what the codecs of MLServer's client write
+_MAX_PARTS, _MAX_PARAMETERS, _MAX_DIMENSIONS = 1_000, 20, 8
 _FIELDS = {
     **dict.fromkeys(("INT8", "INT16", "INT32"), "int_contents"),
     **dict.fromkeys(("UINT8", "UINT16", "UINT32"), "uint_contents"),
@@ -27,6 +29,25 @@ _FIELDS = {
 }
 
 Parameters = Mapping[str, pb.InferParameter]
+
+
+def require_few_parts(request: pb.ModelInferRequest, columns: int) -> None:
+    """Raise InvalidInference if a request has more parts than a good one can have, before anything goes through them."""
+    parts = {
+        "inputs": (len(request.inputs), columns),
+        "raw_input_contents": (len(request.raw_input_contents), columns),
+        "outputs": (len(request.outputs), len(OUTPUTS)),
+        "parameters": (max(map(len, _all_parameters(request))), _MAX_PARAMETERS),
+        "sizes in a shape": (max((len(tensor.shape) for tensor in request.inputs[:columns]), default=0), _MAX_DIMENSIONS),
+    }
+    for name, (count, limit) in parts.items():
+        if count > limit:
+            raise InvalidInference(f"The request has {count} {name}; at most {limit} can be right.")
+
+
+def _all_parameters(request: pb.ModelInferRequest) -> list[Parameters]:
+    inputs, outputs = request.inputs[:_MAX_PARTS], request.outputs[:_MAX_PARTS]
+    return [request.parameters, *(tensor.parameters for tensor in inputs), *(tensor.parameters for tensor in outputs)]
 
 
 def require_request_parameters(request: pb.ModelInferRequest) -> None:

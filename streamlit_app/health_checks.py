@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from hearth.settings import RegistrySettings
 from streamlit_app.service import ServiceError, does_not_answer, reason_of
 
 _TIMEOUT_SECONDS = 3.0
@@ -81,14 +82,17 @@ def worker(url: str) -> Health:
     return Health("stream worker")
 
 
-def picture(mlflow_url: str, run_id: str, path: str) -> bytes | None:
+def picture(mlflow: RegistrySettings, run_id: str, path: str) -> bytes | None:
     """Return a picture of a run, or None if the run has none.
 
     Raises:
         ServiceError: if MLflow does not answer, or refuses.
     """
+    mlflow_url, password = mlflow.mlflow_tracking_uri, mlflow.mlflow_password.get_secret_value()
+    login = (mlflow.mlflow_user, password) if password else None
+    address = f"{mlflow_url}/get-artifact"
     try:
-        answer = httpx.get(f"{mlflow_url}/get-artifact", params={"run_uuid": run_id, "path": path}, timeout=_PICTURE_TIMEOUT_SECONDS)
+        answer = httpx.get(address, params={"run_uuid": run_id, "path": path}, auth=login, timeout=_PICTURE_TIMEOUT_SECONDS)
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
         return answer.raise_for_status().content

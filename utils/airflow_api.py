@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Self
 
 import httpx
@@ -84,9 +85,19 @@ class AirflowApi:
 
     def log_tail(self, run: DagRun, task: TaskState, lines: int = 15) -> str:
         """Return the last lines of a task's log, to show why it failed."""
+        return "\n".join(_log_line(entry) for entry in self._log(run, task)[-lines:])
+
+    def error(self, run: DagRun, task: TaskState) -> str:
+        """Return the error that ended a try of a task, in one line; empty if its log has none, as after its process was killed."""
+        entries = [entry for entry in reversed(self._log(run, task)) if isinstance(entry, Mapping)]
+        reported = (str(entry.get("event", "")) for entry in entries if entry.get("logger") == "hearth.task")
+        raised = (f"{error['exc_type']}: {error['exc_value']}" for entry in entries for error in entry.get("error_detail") or ())
+        return " ".join(next(chain(reported, raised), "").split())
+
+    def _log(self, run: DagRun, task: TaskState) -> list[object]:
         path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task.task_id}/logs/{task.try_number}"
-        content = self._json(self._client.get(path, params={"full_content": True}))["content"]
-        return "\n".join(_log_line(entry) for entry in content[-lines:])
+        content: list[object] = self._json(self._client.get(path, params={"full_content": True}))["content"]
+        return content
 
     def _json(self, answer: httpx.Response) -> Any:  # noqa: ANN401 - JSON
         if answer.is_error:

@@ -2,13 +2,17 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
 import httpx
 from rich.console import Console
+from rich.markup import escape
 
 from hearth.contracts import Contract
 from hearth.contracts.airflow_names import ETL, LOAD, PIPELINE, TRAIN, dag_id
 from hearth.contracts.model import BatchSource
+from hearth.errors import RegistryUnavailable
+from hearth.registry import Registry
 from utils.airflow_api import FINISHED, AirflowApi, AirflowError, DagRun
 
 Show = Callable[[str], None]
@@ -16,16 +20,22 @@ Show = Callable[[str], None]
 _POLL_SECONDS = 1.0
 _PARSE_LIMIT_SECONDS = 180
 _RUN_LIMIT_SECONDS = 1800
+_SHOWN = {"running", "success", "failed", "up_for_retry", "skipped"}
 _WIDTH = 27  # of the longest name of a DAG here, roughly
 
 
 class Watch:
-    """The progress of runs: prints each change of a task's state once."""
+    """The progress of runs: prints each change of a task's state once, with the reason of a retry, and each trial when it ends."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, registry: Registry, contract: Contract) -> None:
         self._console = console
+        self._registry = registry
+        self._contract = contract
         self._started = time.monotonic()
+        self._since = datetime.now(UTC)
         self._states: dict[tuple[str, str], str] = {}
+        self._best: dict[str, float] = {}
+        self._trials: set[str] = set()
 
     @property
     def seconds(self) -> float:
@@ -43,15 +53,31 @@ class Watch:
             tasks = airflow.tasks(run)
             for task in tasks:
                 key = (f"{run.dag_id}/{run.run_id}", task.task_id)
-                if task.state != self._states.get(key, "") and task.state in {"running", "success", "failed", "up_for_retry", "skipped"}:
-                    self.say(f"{run.dag_id:<{_WIDTH}} {task.task_id:<19} {_coloured(task.state)}")
+                if task.state != self._states.get(key, "") and task.state in _SHOWN:
+                    reason = f": {airflow.error(run, task) or 'its log has no error'}" if task.state == "up_for_retry" else ""
+                    self.say(f"{run.dag_id:<{_WIDTH}} {task.task_id:<19} {_coloured(task.state)}{escape(reason)}")
                 self._states[key] = task.state
             successes = sum(task.state == "success" for task in tasks)
             parts.append(f"{run.dag_id} {successes}/{len(tasks)}")
+        self._show_trials()
         return " · ".join(parts)
 
+    def _show_trials(self) -> None:
+        try:
+            trials = self._registry.finished_trials(self._contract.name, self._since)
+        except RegistryUnavailable:
+            return  # a busy laptop: the next look shows them
+        for trial in trials:
+            if trial.run_id in self._trials:
+                continue
+            self._trials.add(trial.run_id)
+            best = self._best[trial.family] = max(trial.score, self._best.get(trial.family, trial.score))
+            end = "pruned" if trial.pruned else f"best so far {best:.4f}"
+            dag = dag_id(self._contract, TRAIN, trial.family)
+            self.say(f"{dag:<{_WIDTH}} {f'trial {trial.number}':<19} {trial.metric} {trial.score:.4f}, {end}")
 
-def run_all(airflow: AirflowApi, console: Console, contract: Contract, trials: int | None) -> None:
+
+def run_all(airflow: AirflowApi, registry: Registry, console: Console, contract: Contract, trials: int | None) -> None:
     """Run every DAG of a data set, from its source to models that serve, in the order in which one triggers the other.
 
     For a data set that selects its best family by `mlops_pipeline`, that DAG runs first: it provides the raw file by itself.
@@ -59,7 +85,7 @@ def run_all(airflow: AirflowApi, console: Console, contract: Contract, trials: i
     Raises:
         AirflowError: a DAG cannot be parsed, a run failed (with the end of its log) or took too long.
     """
-    watch = Watch(console)
+    watch = Watch(console, registry, contract)
     trainings = [dag_id(contract, TRAIN, family) for family in contract.families if "each_family" in contract.trainings]
     etl, load, pipeline = (dag_id(contract, dag) for dag in (ETL, LOAD, PIPELINE))
     loads, compares = isinstance(contract.source, BatchSource), "best_family" in contract.trainings

@@ -29,7 +29,7 @@ from hearth.contracts.loading import chosen_contracts
 from hearth.errors import HearthError
 from hearth.fakes import FakeRecords
 from hearth.predictions import PredictionStore
-from hearth.registry import Registry
+from hearth.registry import RegisteredVersion, Registry
 from hearth.settings import GrpcClientSettings, PredictionsSettings, RegistrySettings
 from utils.airflow_api import AirflowApi, AirflowError
 from utils.run_dags import run_all
@@ -38,6 +38,7 @@ _ALIAS_LIMIT_SECONDS = 60
 _STREAM_LIMIT_SECONDS = 60
 _STREAM_ROWS = 5
 _RECORDS = 3
+_DIGITS = 8
 
 _GRAPHQL_FIELDS = "query ($model: String!, $dataset: String!) { modelInfo(model: $model, dataset: $dataset) { features { name field } } }"
 _GRAPHQL_PREDICT = (
@@ -67,13 +68,14 @@ class SmokeFailure(Exception):
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A version that answers under an alias, with its metrics."""
+    """A version that answers under an alias, with its score on the present test set and what it was made from."""
 
     alias: str
     family: str
     version: str
-    macro_f1: float
-    accuracy: float
+    score: str
+    data: str
+    origin: str
 
 
 def main(
@@ -88,7 +90,7 @@ def main(
         contracts = chosen_contracts(dataset, settings.data_dir)
         if skip_training:
             _require_trained(settings, contracts)
-        table = make_table("Models", "data set", "alias", "family", "version", "macro-F1", "accuracy", "registered model")
+        table = make_table("Models", "data set", "alias", "family", "version", "present test set", "of data", "made from")
         for contract in contracts:
             if not skip_training:
                 _train(settings, contract, console, trials)
@@ -101,14 +103,15 @@ def main(
 
 def _train(settings: SmokeSettings, contract: Contract, console: Console, trials: int | None) -> None:
     with AirflowApi(settings.airflow_url, settings.airflow_user, settings.airflow_password.get_secret_value()) as airflow:
-        run_all(airflow, console, contract, trials)
+        run_all(airflow, Registry.from_settings(settings), console, contract, trials)
 
 
 def _require_trained(settings: SmokeSettings, contracts: Sequence[Contract]) -> None:
     """Refuse at once what no waiting helps: an alias that no version has."""
     registry = Registry.from_settings(settings)
     for contract in contracts:
-        if missing := [alias for alias in _aliases(contract) if alias not in registry.aliases(contract.name)]:
+        carried = registry.aliases(contract.name)
+        if missing := [alias for alias in _aliases(contract) if alias not in carried]:
             raise SmokeFailure(
                 f"{contract.name} is not trained: no version has the alias {', '.join(missing)}. Train it first: "
                 f"hearth smoke --dataset {contract.name}, or with Compose: make compose-smoke DATASET={contract.name}"
@@ -122,7 +125,8 @@ def _aliases(contract: Contract) -> tuple[str, ...]:
 def _predict(settings: SmokeSettings, contract: Contract, console: Console) -> list[ServedModel]:
     """Send raw records to every alias and compare the answers with the registry."""
     records = FakeRecords.load(contract, settings.data_dir).records(_RECORDS, seed=int(time.time()))
-    registered = Registry.from_settings(settings).aliases(contract.name)
+    registry = Registry.from_settings(settings)
+    registered = registry.aliases(contract.name)
     with httpx.Client(base_url=settings.api_url, timeout=30, headers={"X-API-Key": settings.key} if settings.key else None) as api:
         models = []
         for alias in _aliases(contract):
@@ -131,9 +135,16 @@ def _predict(settings: SmokeSettings, contract: Contract, console: Console) -> l
             console.print(f"POST /predict?model={alias:<9} v{answer['version']}: {', '.join(chances)}")
             _compare_grpc(settings, contract, records, answer)
             _compare_graphql(api, contract, records, answer)
-            metrics = _alias_info(api, contract, alias)["metrics"]
-            models.append(ServedModel(alias, answer["family"], answer["version"], metrics["macro_f1"], metrics["accuracy"]))
+            models.append(_served(registry.version(contract.name, answer["version"]), alias))
     return models
+
+
+def _served(version: RegisteredVersion, alias: str) -> ServedModel:
+    """Return a version with its standing on the present test set, which is the same for all rows of the table."""
+    standing = version.standing
+    score = f"{standing.metric} {standing.score}" if standing and standing.score else standing.problem if standing else "-"
+    data = f"{standing.digest[:_DIGITS]} ({standing.origin}), {standing.rows:,} rows" if standing else "-"
+    return ServedModel(alias, version.family, version.version, score, data, version.origin)
 
 
 def _ask_until_served(
@@ -197,13 +208,6 @@ def _graphql(api: httpx.Client, query: str, variables: dict[str, object]) -> dic
     return data
 
 
-def _alias_info(api: httpx.Client, contract: Contract, alias: str) -> dict[str, Any]:
-    datasets = api.get("/models").raise_for_status().json()["datasets"]
-    aliases = next(entry["aliases"] for entry in datasets if entry["dataset"] == contract.name)
-    info: dict[str, Any] = next(entry for entry in aliases if entry["alias"] == alias)
-    return info
-
-
 def _watch_stream(settings: SmokeSettings, contract: Contract, console: Console) -> None:
     """Wait for predictions that the stream worker makes from now on."""
     start = datetime.now(UTC)
@@ -228,9 +232,9 @@ def _add_models(table: Table, contract: Contract, models: list[ServedModel]) -> 
             model.alias,
             model.family,
             model.version,
-            f"{model.macro_f1:.4f}",
-            f"{model.accuracy:.4f}",
-            f"models:/{contract.name}@{model.alias}",
+            model.score,
+            model.data,
+            model.origin,
         )
 
 

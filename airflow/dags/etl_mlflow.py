@@ -2,7 +2,8 @@
 
 **extract** finds the raw file, **validate** reads it and sets aside rows that break the contract, **process** cleans, splits and writes the
 data set under the digest of its contents, **log** logs it in MLflow, **publish** makes it the data of the trainings and updates the asset
-`<data set>/processed`. Keys and digests go between the tasks; a rerun on the same raw bytes gives the same digest and writes nothing new.
+`<data set>/processed`, **compare_versions** scores every registered version on the new test set, for the lists of versions. Keys and
+digests go between the tasks; a rerun on the same raw bytes gives the same digest and writes nothing new.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -88,8 +89,14 @@ def etl_dag(contract: Contract) -> DAG:
             trials = params["trials"] or requested_trials(triggering_asset_events.get(raw, ()))
             outlet_events[published].extra = {"digest": result.digest, "rows": result.rows, "trials": trials}
 
+        @task
+        def compare_versions() -> list[str]:
+            from hearth.jobs.standings import update_standings
+
+            return update_standings(dataset)
+
         digest = process(validate(extract()))
-        log(digest) >> publish(digest)
+        log(digest) >> publish(digest) >> compare_versions()
     return dag
 
 

@@ -2,7 +2,7 @@
 
 **extract_data** puts a raw file into the bucket: the real one if there is one, else generated rows. **preprocess_data** validates, cleans
 and splits it. **train_<family>** fits each family on the folds of the train set with the parameters of `airflow/config/model_params.yaml`,
-**evaluate_<family>** evaluates its predictions of the rows held out. **select_best_model** selects the best by the contract's metric,
+**evaluate_<family>** evaluates its predictions of the rows held out. **select_best_model** selects the best by the gate's rule,
 **tune_best_model** multiplies its numbers by the factors and keeps the best variant. **register_model** fits that on the whole train set,
 evaluates it on the test set, which is used here for the first time, and registers it; **promote_model** is the gate, **deploy_model** waits
 until the REST service serves the version, and **cleanup_old_models** deletes old versions without an alias.

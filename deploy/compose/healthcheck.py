@@ -1,6 +1,7 @@
 """Health of the service in this container: the health checks of docker-compose.yaml run this in every image.
 
     python -m deploy.compose.healthcheck http URL
+    python -m deploy.compose.healthcheck mlflow URL
     python -m deploy.compose.healthcheck airflow URL COMPONENT
     python -m deploy.compose.healthcheck airflow-job TYPE
     python -m deploy.compose.healthcheck celery-worker
@@ -20,7 +21,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from deploy.health import airflow_status, grpc_serves, http_get
+from deploy.health import airflow_status, grpc_serves, http_get, mlflow_get
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -38,6 +39,11 @@ class Unhealthy(Exception):
 def http(url: str) -> None:
     """Check that a GET succeeds."""
     http_get(url)
+
+
+def mlflow(url: str) -> None:
+    """Check that MLflow answers calls under this address."""
+    mlflow_get(url, os.environ)
 
 
 def airflow(url: str, component: str) -> None:
@@ -119,7 +125,7 @@ def stream_producer() -> None:
 def _has_models() -> bool:
     """Tell whether one of the producer's data sets has a version with an alias."""
     datasets = os.environ["HEARTH_PRODUCER_DATASET"]
-    answer = json.loads(http_get(f"{os.environ['HEARTH_MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/search?max_results=1000"))
+    answer = json.loads(mlflow_get(os.environ["HEARTH_MLFLOW_TRACKING_URI"], os.environ))
     trained = {model["name"] for model in answer.get("registered_models", ()) if model.get("aliases")}
     return bool(trained if datasets == "all" else trained & {name.strip() for name in datasets.split(",")})
 
@@ -132,6 +138,7 @@ def _redis() -> "Redis":
 
 CHECKS: dict[str, Callable[..., object]] = {
     "http": http,
+    "mlflow": mlflow,
     "airflow": airflow,
     "airflow-job": airflow_job,
     "celery-worker": celery_worker,

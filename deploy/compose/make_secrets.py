@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from deploy.compose.preflight import laptop_values
+from deploy.secrets_check import OPTIONAL_SECRETS, laptop_values, weak_values
 
 _HEADER = """\
 # Written by `make secrets`. Never commit it; keep a copy, for the volumes of PostgreSQL are made with these values.
@@ -29,8 +29,10 @@ def read_values(path: Path) -> dict[str, str]:
 
 
 def missing_secrets(committed: Mapping[str, str], local: Mapping[str, str]) -> list[str]:
-    """Return the names of the secrets that still have a laptop value, in the order of the committed file."""
-    weak = set(laptop_values({**committed, **local}))
+    """Return the names of the secrets that have a laptop value or none, in the order of the committed file."""
+    settings = {**committed, **local}
+    empty = {name for name in OPTIONAL_SECRETS if not settings.get(name)}
+    weak = {*laptop_values(settings), *empty}
     return [name for name in committed if name in weak]
 
 
@@ -57,7 +59,10 @@ def write(path: Path, names: Iterable[str]) -> None:
 def main() -> int:
     """Write the missing secrets and print their names."""
     path = Path(".env.local")
-    names = missing_secrets(read_values(Path(".env")), read_values(path))
+    committed, local = read_values(Path(".env")), read_values(path)
+    names = missing_secrets(committed, local)
+    for name, reason in weak_values({**committed, **local}).items():
+        print(f"{name} is kept, but can be guessed: it {reason}.", file=sys.stderr)
     if not names:
         print(f"{path} has a value for every secret.")
         return 0

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import psutil
 
-from deploy.compose.preflight import weak_secrets
 from deploy.embedded import ports
 from deploy.embedded.environment import ROOT, load_environment
 from deploy.embedded.launcher import SettingError
 from deploy.embedded.services import SERVICES
 from deploy.embedded.supervision import Supervisor, environment_of_running_stack
+from deploy.secrets_check import refusals
 from utils import check_machine
 
 Finding = dict[str, str]
@@ -104,9 +104,9 @@ def examine_index(root: Path) -> Finding:
 
 def examine_settings(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Check the settings against each other."""
-    if problem := weak_secrets(environment):
-        yield finding("fail", "settings", problem)
-    else:
+    refused = [finding("fail", "settings", problem) for problem in refusals(environment)]
+    yield from refused
+    if not refused:
         yield finding("ok", "settings", f"HEARTH_ENVIRONMENT is {environment['HEARTH_ENVIRONMENT']!r}")
     try:
         ports.refuse_shared(environment)

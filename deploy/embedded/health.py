@@ -5,9 +5,18 @@ import struct
 from collections.abc import Mapping
 
 from deploy.embedded.s3_requests import Credentials, bucket_exists
-from deploy.health import airflow_unhealthy, grpc_serves, http_ok
+from deploy.health import airflow_unhealthy, grpc_serves, http_ok, mlflow_ok
 
-__all__ = ["airflow_unhealthy", "grpc_serves", "http_ok", "mysql_greets", "object_store_ready", "postgres_accepts", "valkey_answers"]
+__all__ = [
+    "airflow_unhealthy",
+    "grpc_serves",
+    "http_ok",
+    "mlflow_ok",
+    "mysql_greets",
+    "object_store_ready",
+    "postgres_accepts",
+    "valkey_answers",
+]
 
 _TIMEOUT_SECONDS = 5.0
 _POSTGRES_PROTOCOL = 3 << 16
@@ -25,9 +34,13 @@ def mysql_greets(port: int) -> bool:
     return _exchange(port, b"", answer_bytes=5)[4:] == b"\x0a"
 
 
-def valkey_answers(port: int) -> bool:
-    """Tell whether Valkey answers PING; while it loads its file, it sends an error."""
-    return _exchange(port, b"PING\r\n", answer_bytes=5) == b"+PONG"
+def valkey_answers(port: int, password: str = "") -> bool:
+    """Tell whether Valkey answers PING; while it loads its file, it sends an error. An empty password: it has none."""
+    if not password:
+        return _exchange(port, b"PING\r\n", answer_bytes=5) == b"+PONG"
+    secret = password.encode()
+    login = b"*2\r\n$4\r\nAUTH\r\n$%d\r\n%s\r\n" % (len(secret), secret)
+    return _exchange(port, login + b"PING\r\n", answer_bytes=10) == b"+OK\r\n+PONG"
 
 
 def object_store_ready(environment: Mapping[str, str]) -> bool:

@@ -1,8 +1,8 @@
 """Start SeaweedFS, the S3 store, in the foreground and have it create the buckets: `python -m deploy.embedded.objectstore`.
 
 S3 is its only door. Its own pages and APIs over HTTP have no login and answer every web page that the user visits, so they are off.
-What has to stay, because its components call each other, takes tokens that are signed with a key of this start. Each S3 key opens its own
-buckets.
+What has to stay, because its components call each other, takes tokens that are signed with a key of this start.
+Each S3 key opens its own buckets.
 """
 
 import json

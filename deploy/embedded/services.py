@@ -36,7 +36,7 @@ def _postgres(environment: Environment) -> bool:
 
 
 def _valkey(environment: Environment) -> bool:
-    return health.valkey_answers(int(environment["HEARTH_REDIS_PORT"]))
+    return health.valkey_answers(int(environment["HEARTH_REDIS_PORT"]), environment.get("HEARTH_REDIS_PASSWORD", ""))
 
 
 def _minio(environment: Environment) -> bool:
@@ -44,12 +44,18 @@ def _minio(environment: Environment) -> bool:
 
 
 def _mlflow(environment: Environment) -> bool:
-    # /health answers 200 even when the server refuses every call
-    return health.http_ok(f"http://127.0.0.1:{environment['HEARTH_MLFLOW_PORT']}/api/2.0/mlflow/registered-models/search?max_results=1")
+    return health.mlflow_ok(f"http://127.0.0.1:{environment['HEARTH_MLFLOW_PORT']}", environment)
 
 
 def _airflow(component: str, environment: Environment) -> bool:
     return not health.airflow_unhealthy(f"http://127.0.0.1:{environment['HEARTH_AIRFLOW_PORT']}", [component])
+
+
+def _airflow_api(environment: Environment) -> bool:
+    # The interface for tasks is built when it is first called, for 7 s; the first task would wait for it, and try again
+    return _airflow("metadatabase", environment) and health.http_ok(
+        f"http://127.0.0.1:{environment['HEARTH_AIRFLOW_PORT']}/execution/health"
+    )
 
 
 def _fastapi(environment: Environment) -> bool:
@@ -80,7 +86,7 @@ SERVICES = (
     Service("valkey", (), 20, _valkey),
     Service("minio", (), 30, _minio),
     Service("mlflow", ("databases", "minio"), 180, _mlflow),
-    Service("airflow-apiserver", ("airflow-database", "minio"), 180, partial(_airflow, "metadatabase")),
+    Service("airflow-apiserver", ("airflow-database", "minio"), 180, _airflow_api),
     Service("airflow-scheduler", ("airflow-database", "minio"), 180, partial(_airflow, "scheduler")),
     Service("airflow-dag-processor", ("airflow-database", "minio"), 180, partial(_airflow, "dag_processor")),
     Service("airflow-triggerer", ("airflow-database", "minio"), 180, partial(_airflow, "triggerer")),

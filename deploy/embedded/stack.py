@@ -28,6 +28,7 @@ from deploy.embedded.objectstore import COMPONENTS, stale_sockets
 from deploy.embedded.services import SERVICES, Service, find_service, with_needs
 from deploy.embedded.starting import StartError, Starting, stop_in_turn
 from deploy.embedded.supervision import Program, Supervisor, environment_of_running_stack
+from deploy.secrets_check import refusals
 
 _FAILURE_LOG_LINES = 30
 _POLL_SECONDS = 0.5
@@ -47,6 +48,8 @@ class Stack:
         """Start services in the order of their needs; 0 when all are healthy, else everything that this call started is stopped."""
         steps = with_needs(names or [service.name for service in SERVICES])
         ports.refuse_shared(self.environment)
+        if refused := list(refusals(self.environment)):
+            raise SettingError("\n".join(refused))
         start = time.monotonic()
         with self._only_one_at_a_time():
             was_running = self.supervisor.is_running()

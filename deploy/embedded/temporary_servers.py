@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from deploy.embedded import health, objectstore
 from deploy.embedded.launcher import GRPC_OFFSET
@@ -183,13 +183,14 @@ def valkey() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def valkey_server() -> Iterator[Server]:
-    """Yield a fresh, empty Valkey."""
+def valkey_server(password: str = "") -> Iterator[Server]:
+    """Yield a fresh, empty Valkey; without a password by default."""
 
     def plan(state: Path) -> _Plan:
         port = free_port()
-        environment = {"HEARTH_STATE_DIR": str(state), "HEARTH_REDIS_PORT": str(port)}
-        return _Plan(f"redis://127.0.0.1:{port}/0", _launcher("valkey"), environment, lambda: health.valkey_answers(port))
+        environment = {"HEARTH_STATE_DIR": str(state), "HEARTH_REDIS_PORT": str(port), "HEARTH_REDIS_PASSWORD": password}
+        url = f"redis://:{quote(password, safe='')}@127.0.0.1:{port}/0"
+        return _Plan(url, _launcher("valkey"), environment, lambda: health.valkey_answers(port, password))
 
     with _running("valkey", plan, seconds=15) as server:
         yield server
@@ -237,18 +238,27 @@ def mlflow(backend_uri: str | None = None, seconds: float = 120) -> Iterator[str
 
 
 @contextlib.contextmanager
-def mlflow_server(backend_uri: str | None = None, seconds: float = 120) -> Iterator[Server]:
-    """Yield an MLflow with this backend, or with a fresh SQLite one, and artifacts in a local folder."""
+def mlflow_server(backend_uri: str | None = None, seconds: float = 120, password: str = "") -> Iterator[Server]:
+    """Yield an MLflow with this backend, or with a fresh SQLite one, and artifacts in a local folder.
+
+    With a password it has a login, whose user is `hearth`.
+    """
 
     def plan(state: Path) -> _Plan:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         backend = backend_uri or f"sqlite:///{state}/mlflow.db"
         stores = ["--backend-store-uri", backend, "--artifacts-destination", str(state / "artifacts")]
-        address = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-        command: list[str | Path] = [MLFLOW_PYTHON, "-P", "-m", "mlflow", "server", *stores, *address]
-        environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        return _Plan(url, command, environment, lambda: health.http_ok(f"{url}/api/2.0/mlflow/registered-models/search?max_results=1"))
+        address = ["--host", "127.0.0.1", "--port", str(port)]
+        command: list[str | Path] = [MLFLOW_PYTHON, "-m", "deploy.mlflow_server", *stores, *address]
+        environment = {
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "HEARTH_MLFLOW_USER": "hearth",
+            "HEARTH_MLFLOW_PASSWORD": password,
+            "HEARTH_STATE_DIR": str(state),
+        }
+        return _Plan(url, command, environment, lambda: health.mlflow_ok(url, environment))
 
     with _running("mlflow", plan, seconds=seconds) as server:
         yield server

@@ -11,9 +11,9 @@ from fastapi_offline import FastAPIOffline
 
 from hearth.contracts import Contract, usable_contracts
 from hearth.errors import UnknownDataset
-from hearth.registry import Registry
 from hearth.serving.access import Access
 from hearth.serving.alias_admin import AliasRegistry
+from hearth.serving.model_probe import ProbedRegistry
 from hearth.settings import ApiSettings
 from hearth_api.documentation import describe, operation_id
 from hearth_api.errors import install_error_handlers
@@ -60,7 +60,7 @@ def create_app(
     contracts = {contract.name: contract for contract in usable_contracts(settings.data_dir, settings.api_default_dataset)}
     if settings.api_default_dataset not in contracts:
         raise UnknownDataset(settings.api_default_dataset, sorted(contracts))
-    source = registry or Registry.from_settings(settings)
+    source = registry or ProbedRegistry.of(settings, contracts)
     access = Access.from_settings(settings)
 
     @asynccontextmanager

@@ -109,6 +109,8 @@ class RegistrySettings(Settings):
     """Where MLflow is."""
 
     mlflow_tracking_uri: str = Field(description="the MLflow server")
+    mlflow_user: str = Field("", description="the user of MLflow's login")
+    mlflow_password: SecretStr = Field(SecretStr(""), description="its password; empty: MLflow has no login")
     git_revision: str = Field("", description="the commit of an image; a git checkout needs none")
 
 
@@ -253,7 +255,9 @@ class GrpcSettings(InterfaceSettings, AccessSettings):
     )
     grpc_max_records: int = Field(ge=1, description="records in one message, at most")
     grpc_max_message_bytes: int = Field(ge=1_000, description="bytes of one message, at most")
-    grpc_max_concurrent_calls: int = Field(ge=1, description="open calls, including streams, at most; further ones are refused")
+    grpc_max_concurrent_calls: int = Field(ge=1, description="open calls for predictions, with streams, at most; others are refused")
+    grpc_max_streams: int = Field(200, ge=1, description="open streams for predictions, at most; a part of the calls")
+    grpc_stream_idle_seconds: float = Field(300, gt=0, description="seconds that a stream may be open without a message")
     grpc_grace_seconds: float = Field(ge=0, description="seconds in which open calls end when the service stops")
     grpc_metrics_port: int = Field(0, ge=0, le=65_535, description="the port of the metrics, on the same address; 0: none")
 

@@ -1,4 +1,5 @@
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -9,6 +10,7 @@ from streamlit_app.shared import CHAMPION, aliases_of, choose_dataset, needs_ser
 
 _FIGURE = "figures/confusion_matrix.png"
 _FACTS = ("alias", "version", "family")
+_SCORES = ("score", "low", "high", "log_loss", "calibration_error")
 _MOVED = "models-moved"
 _MINUTE = "YYYY-MM-DD HH:mm"
 
@@ -34,17 +36,19 @@ def models() -> None:
         versions = service().get(f"/models/{dataset}/versions")["versions"]
     if versions:
         _versions(versions, contract["metric"])
+        _decisions(versions)
     _administration(dataset, versions)
     _links()
 
 
 def _table(serving: list[Json]) -> None:
-    rows = [{**{name: alias[name] for name in _FACTS}, **alias["metrics"], "since": alias["since"]} for alias in serving]
+    rows = [
+        {**{name: alias[name] for name in _FACTS}, **_standing(alias), "why": alias["why"], "since": alias["since"]} for alias in serving
+    ]
     frame = pd.DataFrame(rows)
     frame["since"] = pd.to_datetime(frame["since"], utc=True, format="ISO8601")
-    numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in frame.columns if name not in {*_FACTS, "since"}}
     since = {"since": st.column_config.DatetimeColumn("served since", format=_MINUTE)}
-    st.dataframe(frame, hide_index=True, column_config={**numbers, **since})
+    st.dataframe(frame, hide_index=True, column_config={**_score_columns(serving), **since})
     challenge = next((alias["challenge"] for alias in serving if alias["challenge"]), None)
     if challenge and challenge["compared"]:
         st.caption(
@@ -55,14 +59,50 @@ def _table(serving: list[Json]) -> None:
 
 def _versions(versions: list[Json], main_metric: str) -> None:
     st.subheader("All versions")
-    rows = [{**version, **version["metrics"], "aliases": ", ".join(version["aliases"])} for version in versions]
+    st.caption(_split(versions, main_metric))
+    rows = [{**version, **_standing(version), "aliases": ", ".join(version["aliases"])} for version in versions]
     frame = pd.DataFrame(rows)
     frame["created"] = pd.to_datetime(frame["created"], utc=True, format="ISO8601")
-    metrics = sorted({name for version in versions for name in version["metrics"]}, key=lambda name: (name != main_metric, name))
-    numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in metrics}
     created = {"created": st.column_config.DatetimeColumn("created (UTC)", format=_MINUTE)}
-    columns = ["version", "family", "aliases", "gate", "created", *metrics]
-    st.dataframe(frame, hide_index=True, column_order=columns, column_config={**numbers, **created})
+    columns = ["version", "family", "aliases", "gate", *_SCORES, "made from", "problem", "why", "created"]
+    st.dataframe(frame, hide_index=True, column_order=columns, column_config={**_score_columns(versions), **created})
+
+
+def _split(versions: list[Json], metric: str) -> str:
+    """Return the sentence that says which rows the scores are of."""
+    standings = [version["standing"] for version in versions if version["standing"]]
+    if not standings:
+        return f"No version was scored on the present test set yet: its {metric} comes with the next run of the ETL or of a training."
+    digests = sorted({f"{standing['data_digest']} ({standing['data_origin']})" for standing in standings})
+    return (
+        f"{metric} with its interval, of the test set of data {', '.join(digests)}: each version on the rows that it was not trained on. "
+        "Versions whose intervals overlap may be equal."
+    )
+
+
+def _standing(entry: Json) -> dict[str, object]:
+    """Return the cells about the present test set, and what the version knows."""
+    standing = entry["standing"] or {}
+    return {**{name: standing.get(name) for name in _SCORES}, "made from": entry["origin"], "problem": standing.get("problem", "")}
+
+
+def _score_columns(entries: list[Json]) -> dict[str, Any]:
+    metric = next((entry["standing"]["metric"] for entry in entries if entry["standing"]), "score")
+    titles = dict(zip(_SCORES, (metric, "from", "to", "log loss", "calibration error"), strict=True))
+    return {name: st.column_config.NumberColumn(title, format="%.3f") for name, title in titles.items()}
+
+
+def _decisions(versions: list[Json]) -> None:
+    """Show why the gate decided as it did about a version, and each bound with its figure."""
+    with st.expander("Why an alias is where it is"):
+        for version in versions:
+            if version["why"]:
+                st.markdown(f"**{_description(version)}** — {version['gate']}")
+                st.text(version["why"])
+        rows = [{"version": version["version"], **bound} for version in versions for bound in (version["standing"] or {}).get("bounds", ())]
+        if rows:
+            numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in ("limit", "figure", "low", "high")}
+            st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=numbers)
 
 
 def _details(dataset: str, serving: list[Json]) -> None:
@@ -71,7 +111,7 @@ def _details(dataset: str, serving: list[Json]) -> None:
     left, right = st.columns(2)
     with left, show_errors():
         st.subheader("Test split")
-        image = picture(settings().mlflow_tracking_uri, run, _FIGURE)
+        image = picture(settings(), run, _FIGURE)
         if image is None:
             st.info("MLflow has no confusion matrix for this run.")
         else:

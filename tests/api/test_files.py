@@ -184,7 +184,7 @@ class TestRefusals:
 
     def test_a_sender_that_stops_is_not_waited_for(self, client: httpx.Client) -> None:
         with connected(client) as peer:
-            peer.sendall(b"POST /predict/csv HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nGender,")
+            peer.sendall(b"POST /predict/csv HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nGender,")
             answer = peer.recv(1_000)
             assert answer.startswith(b"HTTP/1.1 408")
             assert b"HEARTH_API_BODY_SECONDS" in answer
@@ -194,7 +194,7 @@ class TestRefusals:
             # a sender that came while the place of our own file was not free yet was refused: another follows
             while (busy := client.post("/predict/csv", content=csv_content(1))).status_code == 200:
                 slow.enter_context(connected(client)).sendall(
-                    b"POST /predict/csv HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nGender,"
+                    b"POST /predict/csv HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nGender,"
                 )
             assert "2 files are being scored, the limit of HEARTH_API_MAX_FILES" in refused(busy, 503, "too_busy")
             assert busy.headers["retry-after"]
@@ -221,7 +221,7 @@ class TestRefusals:
     def test_an_upload_must_be_complete_in_time_however_regularly_it_sends(self) -> None:
         settings = service_settings(api_body_seconds=30, api_file_seconds=1)
         with running(create_app(settings, FakeRegistry(champion="2"))) as client, connected(client) as peer:
-            peer.sendall(b"POST /predict/csv HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+            peer.sendall(b"POST /predict/csv HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
             peer.settimeout(0.05)
             answer = b""
             for _ in range(1_000):
@@ -246,7 +246,7 @@ class TestRefusals:
         monkeypatch.setattr(CsvFile, "_parse", count)
         with connected(client) as peer:
             content = csv_content(20_000)
-            peer.sendall(b"POST /predict/csv HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+            peer.sendall(b"POST /predict/csv HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
             assert reached.wait(30)
         client.get("/health").raise_for_status()  # the service has seen the end of the other connection by then
         go_on.set()

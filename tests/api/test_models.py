@@ -7,6 +7,10 @@ import httpx
 import pytest
 
 from hearth.errors import RefusedModel
+from hearth.modelling.bounds import BoundResult
+from hearth.modelling.comparison import Interval
+from hearth.modelling.gate import Decision
+from hearth.modelling.standing import Standing
 from hearth_api.app import create_app
 from tests.api.running import AS_ADMIN, AS_PAGE, refused, running, service_settings
 from tests.support.models import FakeRegistry, employees
@@ -44,6 +48,9 @@ class TestList:
             "family": "knn",
             "run_id": "run-1",
             "metrics": {"macro_f1": 0.81, "accuracy": 0.83},
+            "origin": "unknown",
+            "why": "",
+            "standing": None,
             "since": "",
             "problem": "",
             "challenge": None,
@@ -99,9 +106,76 @@ class TestVersions:
             "aliases": [],
             "metrics": {"macro_f1": 0.81, "accuracy": 0.83},
             "gate": "",
+            "why": "",
+            "origin": "unknown",
+            "data_digest": "digest",
+            "standing": None,
             "created": "2026-11-21T00:00:00Z",
             "run_id": "run-10",
         }
+
+    def test_each_has_its_score_on_one_split_what_it_was_made_from_and_why_it_is_where_it_is(self) -> None:
+        result = BoundResult("recall_gap.High", 0.1, Interval(0.15, 0.12, 0.18), "broken", "Gender: Male against Female")
+        standing = Standing("feed", "file", 3_400, "macro_f1", Interval(0.8, 0.79, 0.81), Interval(0.3, 0.28, 0.32), None, (result,))
+        decision = Decision("employees", "knn", "1", passed=False, score=0.8, champion=None, reasons=("it was refused", "champion stays"))
+        registry = FakeRegistry(champion="1")
+        registry.tags["1"] = {
+            "hearth.standing": standing.to_json().decode(),
+            "hearth.decision": decision.to_json().decode(),
+            "hearth.origin": "generated",
+        }
+        with running(create_app(service_settings(), registry)) as client:
+            [version] = client.get("/models/employees/versions").json()["versions"]
+            champion = aliases_of(client)["champion"]
+            asked = "{ registeredVersions { origin why standing { score low high rows dataOrigin bounds { bound answer about } } } }"
+            [graph] = client.post("/graphql", json={"query": asked}).json()["data"]["registeredVersions"]
+
+        assert version["standing"] == {
+            "data_digest": "feed",
+            "data_origin": "file",
+            "rows": 3_400,
+            "metric": "macro_f1",
+            "score": 0.8,
+            "low": 0.79,
+            "high": 0.81,
+            "log_loss": 0.3,
+            "calibration_error": None,
+            "bounds": [
+                {
+                    "bound": "recall_gap.High",
+                    "limit": 0.1,
+                    "figure": 0.15,
+                    "low": 0.12,
+                    "high": 0.18,
+                    "answer": "broken",
+                    "about": "Gender: Male against Female",
+                }
+            ],
+            "problem": "",
+        }
+        for entry in (version, champion):
+            assert (entry["origin"], entry["why"]) == ("generated", "it was refused; champion stays")
+        assert champion["standing"] == version["standing"]
+        assert graph == {
+            "origin": "generated",
+            "why": "it was refused; champion stays",
+            "standing": {
+                "score": 0.8,
+                "low": 0.79,
+                "high": 0.81,
+                "rows": 3_400,
+                "dataOrigin": "file",
+                "bounds": [{"bound": "recall_gap.High", "answer": "broken", "about": "Gender: Male against Female"}],
+            },
+        }
+
+    def test_tags_that_somebody_else_has_written_are_no_standing_and_no_decision(self) -> None:
+        registry = FakeRegistry(champion="1")
+        registry.tags["1"] = {"hearth.standing": '{"score": 1}', "hearth.decision": "passed!", "hearth.origin": "heaven"}
+        with running(create_app(service_settings(), registry)) as client:
+            [version] = client.get("/models/employees/versions").json()["versions"]
+
+        assert (version["standing"], version["why"], version["origin"]) == (None, "", "unknown")
 
     def test_a_data_set_before_its_first_training_has_none(self, client: httpx.Client) -> None:
         assert client.get("/models/heart/versions").json() == {"dataset": "heart", "versions": []}

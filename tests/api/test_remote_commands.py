@@ -14,6 +14,8 @@ from deploy.embedded.temporary_servers import free_port
 from hearth.cli.application import CommandError
 from hearth.cli.service import Service, find_service
 from hearth.fakes import FakeRecords
+from hearth.modelling.comparison import Interval
+from hearth.modelling.standing import Standing
 from hearth_api.app import create_app
 from tests.api.running import ADMIN_KEY, PAGE_KEY, running, service_settings
 from tests.support.command_line import Ended, run_command
@@ -29,6 +31,8 @@ LOW = {**RECORD, "Designation": 0}
 def registry() -> FakeRegistry:
     shelf = FakeRegistry(champion="2", previous="1")
     shelf.tags |= {number: {"hearth.gate": "passed"} for number in "123"} | {"4": {"hearth.gate": "refused"}}
+    standing = Standing("feed0123456789ab", "file", 3_400, "macro_f1", Interval(0.81, 0.8, 0.82))
+    shelf.tags["2"] |= {"hearth.standing": standing.to_json().decode(), "hearth.origin": "generated"}
     return shelf
 
 
@@ -99,7 +103,10 @@ def test_models_lists_what_is_served_and_what_is_registered(run: Run) -> None:
     versions = run("models", "employees", "--versions")
 
     assert any(line.split()[:4] == ["employees", "champion", "2", "knn"] for line in table.splitlines())
-    assert "macro_f1 0.810" in table
+    for text in (table, versions):
+        assert "macro_f1 0.810 (0.800 to 0.820)" in text
+        assert "feed0123 (file), 3,400 rows" in text
+        assert "generated" in text
     assert [line.split()[0] for line in versions.splitlines()] == ["version", "4", "3", "2", "1"]
     assert {part["dataset"] for part in json.loads(run("models", "--json"))["datasets"]} >= {"employees", "heart"}
 

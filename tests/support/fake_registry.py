@@ -9,7 +9,7 @@ import pandas as pd
 
 from hearth.contracts import load_contract
 from hearth.errors import ModelUnavailable, RegistryUnavailable
-from hearth.registry import RegisteredVersion
+from hearth.registry import RegisteredModel, RegisteredVersion
 from tests.support.contracts import DATA, good_record
 
 
@@ -31,6 +31,7 @@ class FakeRegistry:
         tags: of a version.
         broken: what loading a version raises.
         loads: the versions that were loaded, in order.
+        made: when the registered model was created; a new one has other runs, whose ids start with another `run_prefix`.
         polls: how often the aliases were listed; `calls` counts the versions that were looked up too.
     """
 
@@ -50,6 +51,8 @@ class FakeRegistry:
         self.broken: dict[str, Exception] = {}
         self.loads: list[str] = []
         self.polls = self.calls = 0
+        self.made = self.created
+        self.run_prefix = "run"
         self.while_loading: Callable[[], object] = lambda: None
 
     def aliases(self, dataset: str) -> dict[str, str]:
@@ -57,13 +60,16 @@ class FakeRegistry:
         self._answer()
         return dict(self.carried) if dataset == self.dataset else {}
 
+    def registered_model(self, dataset: str) -> RegisteredModel:
+        return RegisteredModel(self.aliases(dataset), self.made)
+
     def version(self, dataset: str, name: str) -> RegisteredVersion:
         self._answer()
         number = name if name.isdecimal() else self.carried.get(name)
         if number is None:
             raise ModelUnavailable(dataset, name, "no version carries this alias yet.")
         tags = dict(self.tags.get(number, {}))
-        return RegisteredVersion(dataset, number, self.family, self.digest, f"run-{number}", self.created, self.metrics, tags)
+        return RegisteredVersion(dataset, number, self.family, self.digest, f"{self.run_prefix}-{number}", self.created, self.metrics, tags)
 
     def versions(self, dataset: str) -> list[RegisteredVersion]:
         numbers = {*self.carried.values(), *self.tags} if dataset == self.dataset else set()

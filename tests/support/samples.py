@@ -42,11 +42,14 @@ def sample_split(contract: Contract, train_rows: int = 300, test_rows: int = 120
 
 
 def renamed_contract(data_dir: Path, name: str) -> Contract:
-    """Write the employees' contract into a data folder under another name, so that a test has a registered model of its own."""
+    """Write the employees' contract into a data folder under another name, so that a test has a registered model of its own.
+
+    It has no bounds: the models of tests are poor on purpose.
+    """
     content = yaml.safe_load((ROOT / "data/employees/contract.yaml").read_text("utf-8"))
     path = data_dir / name / "contract.yaml"
     path.parent.mkdir(parents=True)
-    path.write_text(yaml.safe_dump({**content, "name": name, "dags_without_prefix": []}, sort_keys=False), "utf-8")
+    path.write_text(yaml.safe_dump({**content, "name": name, "dags_without_prefix": [], "gate": {}}, sort_keys=False), "utf-8")
     return read_contract(path)
 
 

@@ -1,13 +1,17 @@
+from random import Random
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
+from scipy.stats import kstest
 from sklearn.model_selection import train_test_split
 
 from hearth.contracts import Contract, load_contract
 from hearth.data.cleaning import Split, clean, digest, split, target_codes
 from hearth.data.csv_validation import read_raw, validate
+from hearth.data.row_hash import row_positions
 from hearth.errors import InvalidRawData
 from tests.training.raw_rows import raw_csv
 
@@ -21,6 +25,11 @@ def accepted(rows: int = 200, missing_share: float = 0.0) -> pd.DataFrame:
 
 def with_cleaning(**changes: object) -> Contract:
     return EMPLOYEES.model_copy(update={"cleaning": EMPLOYEES.cleaning.model_copy(update=changes)})
+
+
+def with_seed(seed: int) -> Contract:
+    """The contract that splits by hash, with another seed."""
+    return EMPLOYEES.model_copy(update={"split": EMPLOYEES.split.model_copy(update={"by": "hash", "seed": seed})})
 
 
 class TestClean:
@@ -103,7 +112,7 @@ class TestTargetCodes:
 
     @pytest.mark.parametrize(("classes", "expected"), [(["A", "B", "C"], [2, 0, 1]), ({"b": "B", "c": "C", "a": "A"}, [1, 2, 0])])
     def test_a_category_is_the_position_of_its_class(self, classes: object, expected: list[int]) -> None:
-        content = EMPLOYEES.model_dump()
+        content = EMPLOYEES.model_dump(exclude={"gate", "sensitive"})
         column = {"kind": "category", "categories": ["a", "b", "c"], "description": "d"}
         contract = Contract.model_validate(
             {**content, "target": {"column": "y", "classes": classes}, "columns": {**content["columns"], "y": column}}
@@ -192,6 +201,87 @@ class TestSplit:
             assert high < 1 / min(share, 1 - share)
         else:
             assert set(parts.y_train) == set(parts.y_test) == {0, 1, 2}
+
+
+HASHED = EMPLOYEES.model_copy(update={"split": EMPLOYEES.split.model_copy(update={"by": "hash"})})
+
+
+def rows_of(X: pd.DataFrame) -> set[tuple[object, ...]]:
+    return {tuple(row) for row in X.astype("str").itertuples(index=False)}
+
+
+class TestSplitByHash:
+    FRAME = clean(EMPLOYEES, accepted(600, missing_share=0.2)).frame
+
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(st.integers(200, 600), st.randoms(use_true_random=False))
+    def test_a_row_that_is_in_the_test_set_stays_there_whatever_is_appended_or_in_which_order(self, first: int, random: Random) -> None:
+        order = list(range(len(self.FRAME)))
+        random.shuffle(order)
+        later = self.FRAME.iloc[order]
+
+        before, after = split(HASHED, self.FRAME.head(first)), split(HASHED, later)
+
+        assert rows_of(before.X_test) <= rows_of(after.X_test)
+        assert rows_of(before.X_train) <= rows_of(after.X_train)
+        assert not rows_of(after.X_train) & rows_of(after.X_test)
+        assert len(after.X_train) + len(after.X_test) == len(later)
+
+    def test_rows_with_equal_features_are_together_whatever_their_target_and_their_types(self) -> None:
+        twice = pd.concat(
+            [self.FRAME, self.FRAME.assign(**{"Burn Rate": self.FRAME["Burn Rate"].clip(upper=0.9)}).astype({"Team Size": "float64"})],
+            ignore_index=True,
+        )
+
+        parts = split(HASHED, twice)
+
+        assert not rows_of(parts.X_train) & rows_of(parts.X_test)
+        assert len(parts.X_test) == 2 * len(split(HASHED, self.FRAME).X_test)
+
+    def test_shares_of_classes_are_those_of_chance(self) -> None:
+        tested = [[(y == code).sum() for code in range(3)] for y in (split(with_seed(seed), self.FRAME).y_test for seed in range(20))]
+
+        counts = np.bincount(target_codes(EMPLOYEES, self.FRAME["Burn Rate"]), minlength=3)
+        assert np.mean(tested, axis=0) / counts == pytest.approx(0.2, abs=0.03)
+
+    def test_another_seed_gives_another_test_set(self) -> None:
+        assert rows_of(split(with_seed(1), self.FRAME).X_test) != rows_of(split(with_seed(2), self.FRAME).X_test)
+
+    def test_a_class_that_is_all_on_one_side_is_named_with_what_to_do(self) -> None:
+        in_test = row_positions(HASHED, self.FRAME[FEATURES], 42) < 0.2
+        frame = self.FRAME.assign(**{"Burn Rate": np.where(in_test, 0.1, 0.5)})
+        frame.loc[np.flatnonzero(~in_test)[:8], "Burn Rate"] = 0.9
+
+        with pytest.raises(InvalidRawData, match=r"of class Low are in the test set, expected about 20%. Choose another split.seed"):
+            split(HASHED, frame)
+
+
+class TestRowPositions:
+    def test_they_are_the_same_on_every_machine_and_for_ever(self) -> None:
+        """Data that were split once must be split alike by every later version: these numbers never change."""
+        frame = pd.DataFrame([dict.fromkeys(FEATURES, 1.0) | {"Gender": "Male", "Company Type": "Café", "WFH Setup Available": None}])
+
+        assert row_positions(EMPLOYEES, frame, 42).tolist() == [0.8022828511899947]
+
+    def test_they_are_spread_evenly(self) -> None:
+        positions = row_positions(EMPLOYEES, TestSplitByHash.FRAME[FEATURES], 7)
+
+        assert kstest(positions, "uniform").pvalue > 0.001
+        assert ((positions >= 0) & (positions < 1)).all()
+
+    @pytest.mark.parametrize(("one", "other"), [(0.0, -0.0), (3, 3.0)])
+    def test_equal_numbers_have_equal_positions(self, one: float, other: float) -> None:
+        X = TestSplitByHash.FRAME[FEATURES].head(1)
+
+        first, second = (row_positions(EMPLOYEES, X.assign(**{"Sleep Hours": value}), 1) for value in (one, other))
+
+        assert first == second
+
+    def test_a_missing_value_is_another_than_every_present_one(self) -> None:
+        X = TestSplitByHash.FRAME[FEATURES].head(1)
+        values = [np.nan, 0.0, 1.0, 2.0]
+
+        assert len({row_positions(EMPLOYEES, X.assign(**{"Sleep Hours": value}), 1)[0] for value in values}) == len(values)
 
 
 class TestDigest:

@@ -10,7 +10,8 @@ from deploy.embedded import temporary_servers
 from hearth.contracts import load_contract
 from hearth.contracts.texts import MISSING
 from hearth.data.cleaning import digest
-from hearth.data.processed import latest_digest, load_processed, load_profile, read_manifest
+from hearth.data.processed import last_real_digest, latest_digest, load_processed, load_profile, read_manifest
+from hearth.data.raw_origin import put_generated, raw_origin
 from hearth.errors import InvalidRawData, ObjectNotFound, ShiftedData, StorageError, UntrainableData
 from hearth.jobs import etl
 from hearth.registry import Registry
@@ -303,6 +304,56 @@ class TestPublish:
             load_processed(store, "employees", name)
 
 
+class TestOrigin:
+    def test_a_file_that_somebody_has_put_there_is_a_file(self, store: ObjectStore) -> None:
+        upload(store, raw_csv(EMPLOYEES, 100))
+
+        assert read_manifest(store, "employees", run(store)).origin == "file"
+
+    def test_generated_rows_are_known_by_their_bytes_under_any_name(self, store: ObjectStore) -> None:
+        content = raw_csv(EMPLOYEES, 100)
+        put_generated(store, "employees", RAW_KEY, content)
+        store.put(store.data_bucket, "employees/raw/mine.csv", content)
+
+        key = etl.validate("employees", etl.find_raw("employees", "mine.csv", store=store), store=store)
+
+        assert read_manifest(store, "employees", etl.process("employees", key, store=store)).origin == "generated"
+
+    def test_another_file_in_place_of_the_generated_one_is_a_file(self, store: ObjectStore) -> None:
+        put_generated(store, "employees", RAW_KEY, raw_csv(EMPLOYEES, 100))
+        upload(store, raw_csv(EMPLOYEES, 100, seed=1))
+
+        assert read_manifest(store, "employees", run(store)).origin == "file"
+
+    def test_rows_of_a_source_of_batches_come_from_batches(self, store: ObjectStore) -> None:
+        assert raw_origin(store, load_contract("covertype"), b"a,b") == "batches"
+
+    def test_data_that_were_processed_before_origins_were_kept_learn_theirs(self, store: ObjectStore) -> None:
+        upload(store, raw_csv(EMPLOYEES, 100))
+        name = run(store)
+        key = f"employees/{name}/manifest.json"
+        old = json.loads(store.get(store.processed_bucket, key))
+        del old["origin"]
+        store.put(store.processed_bucket, key, json.dumps(old).encode())
+        assert read_manifest(store, "employees", name).origin == "unknown"
+
+        assert run(store) == name
+        assert read_manifest(store, "employees", name).origin == "file"
+
+    def test_real_data_that_were_published_are_remembered_after_generated_ones(self, store: ObjectStore) -> None:
+        upload(store, raw_csv(EMPLOYEES, 100, seed=1))
+        real = run(store)
+        put_generated(store, "employees", RAW_KEY, raw_csv(EMPLOYEES, 100))
+        generated = run(store)
+
+        etl.publish("employees", generated, store=store)
+        assert last_real_digest(store, "employees") == ""
+        etl.publish("employees", real, store=store)
+        assert last_real_digest(store, "employees") == real
+        published = etl.publish("employees", generated, store=store)
+        assert (published.origin, published.real, last_real_digest(store, "employees")) == ("generated", real, real)
+
+
 def test_the_run_in_mlflow_holds_parameters_metrics_artifacts_and_the_data_set(store: ObjectStore, mlflow_uri: str) -> None:
     upload(store, raw_csv(EMPLOYEES, 200))
     name = run(store)
@@ -316,6 +367,7 @@ def test_the_run_in_mlflow_holds_parameters_metrics_artifacts_and_the_data_set(s
     assert logged.info.status == "FINISHED"
     assert logged.data.params["dropped_columns"] == "Employee ID, Date of Joining, Years in Company"
     assert logged.data.params["seed"] == "42"
+    assert logged.data.params["origin"] == "file"
     assert logged.data.metrics["rows_in"] == 200
     assert {"mean/Work-Life Balance Score", "std/Designation", "dropped/no_target", "missing_after"} <= logged.data.metrics.keys()
     assert {artifact.path for artifact in client.list_artifacts(run_id)} == {

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,7 +22,7 @@ from sklearn.preprocessing import FunctionTransformer
 from hearth.errors import IncompatibleModel, ModelUnavailable, RefusedModel, RegistryError, RegistryUnavailable, UntrustedModel
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.trials import TrialResult, TuningResult
-from hearth.registry import NewVersion, RegisteredVersion, Registry
+from hearth.registry import InputData, NewVersion, RegisteredVersion, Registry
 from hearth.training.tuning import fit
 from tests.support.samples import EMPLOYEES, sample_split
 
@@ -215,7 +216,18 @@ class TestAliases:
         registry.annotate(version, {"hearth.gate": "passed"}, "it was better")
 
         assert registry.version(dataset, "1").tags["hearth.gate"] == "passed"
-        assert client.get_model_version(dataset, "1").description == "it was better"
+        assert client.get_model_version(dataset, "1").description == "**Decision:** it was better"
+
+    def test_a_decision_stands_below_the_description_of_a_version_and_replaces_the_one_before(
+        self, registry: Registry, client: MlflowClient, dataset: str
+    ) -> None:
+        version = registry.register(replace(new_version(dataset), description="knn for staff"))
+
+        for decision in ("it was worse", "it was better"):
+            registry.annotate(version, {}, decision)
+        registry.annotate(version, {"hearth.gate": "passed"})
+
+        assert client.get_model_version(dataset, "1").description == "knn for staff\n\n**Decision:** it was better"
 
 
 class TestLoad:
@@ -370,6 +382,56 @@ class TestStudy:
         assert sorted(runs) == sorted([f"{dataset} knn", "trial 0", "trial 1"])
         assert {run.data.tags.get("mlflow.parentRunId", parent_id) for run in runs.values()} == {parent_id}
 
+    def test_finished_trials_are_found_whatever_their_experiment_and_those_of_before_are_not(
+        self, registry: Registry, dataset: str
+    ) -> None:
+        self.study(registry, dataset, TRIALS)
+        moment = datetime.now(UTC) + timedelta(milliseconds=1)
+        time.sleep(0.002)
+        with registry.study(
+            dataset, "svm", digest="00", training_key=f"{dataset} svm", metric="macro_f1", params={}, experiment=f"{dataset}_svm"
+        ) as study:
+            study.log_trial(TRIALS[0])
+
+        assert [(trial.family, trial.number) for trial in registry.finished_trials(dataset, moment)] == [("svm", 0)]
+        everything = registry.finished_trials(dataset, moment - timedelta(hours=1))
+        assert [(trial.family, trial.number, trial.score, trial.pruned) for trial in everything] == [
+            ("knn", 0, pytest.approx(0.8), False),
+            ("knn", 1, 0.5, True),
+            ("svm", 0, pytest.approx(0.8), False),
+        ]
+        assert {trial.metric for trial in everything} == {"macro_f1"}
+        assert registry.finished_trials("another", moment - timedelta(hours=1)) == []
+
+
+class TestDescriptions:
+    def test_experiment_run_model_and_version_say_what_they_hold_and_the_run_what_it_read(
+        self, registry: Registry, client: MlflowClient, dataset: str
+    ) -> None:
+        data = [InputData(f"{dataset} train", "00", SPLIT.X_train, "s3://processed/here/", "training")]
+        new = replace(
+            new_version(dataset), experiment=f"{dataset}_final", data=data, description="knn for staff", about="Who is burning out?"
+        )
+
+        version = registry.register(new)
+
+        run = client.get_run(version.run_id)
+        experiment = client.get_experiment(run.info.experiment_id)
+        assert experiment.name == f"{dataset}_final"
+        assert experiment.tags["mlflow.note.content"] == f"The final runs: one for each registered version. Data set: {dataset}."
+        assert run.data.tags["mlflow.note.content"] == "knn for staff"
+        assert client.get_registered_model(dataset).description == "Who is burning out?"
+        assert client.get_model_version(dataset, "1").description == "knn for staff"
+        assert run.inputs is not None
+        [entry] = run.inputs.dataset_inputs
+        assert (entry.dataset.name, entry.dataset.digest, entry.tags[0].value) == (f"{dataset} train", "00", "training")
+
+    def test_versions_of_several_experiments_are_listed_with_their_metrics(self, registry: Registry, dataset: str) -> None:
+        for key, experiment in (("one", f"{dataset}_final"), ("two", "optimized_models"), ("three", f"{dataset}_final")):
+            registry.register(replace(new_version(dataset, key=key), experiment=experiment))
+
+        assert [bool(version.metrics) for version in registry.versions(dataset)] == [True, True, True]
+
 
 class TestLogEtl:
     def log(self, registry: Registry, experiment: str, digest: str = "0a1b") -> str:
@@ -378,9 +440,7 @@ class TestLogEtl:
             params={"test_share": 0.2},
             metrics={"rows_in": 420},
             artifacts={"profile.json": b"{}", "tables/description.csv": b"a,b"},
-            frame=SPLIT.X_train.assign(target=SPLIT.y_train),
-            digest=digest,
-            source="s3://processed/employees/0a1b/",
+            data=InputData("employees", digest, SPLIT.X_train.assign(target=SPLIT.y_train), "s3://processed/employees/0a1b/", "etl"),
         )
 
     def test_a_run_holds_what_was_done_and_the_data_set_with_its_digest(

@@ -9,6 +9,8 @@ import pytest
 from mlflow import MlflowClient
 
 from hearth.contracts import Contract
+from hearth.contracts.experiment_names import final_experiment, trials_experiment
+from hearth.contracts.origins import Origin
 from hearth.data import processed
 from hearth.data.cleaning import Split, digest
 from hearth.errors import ObjectNotFound, RegistryUnavailable, UnknownFamily
@@ -39,26 +41,39 @@ def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contra
     get_settings.cache_clear()
 
 
-def publish(store: ObjectStore, contract: Contract, split: Split) -> str:
+def publish(store: ObjectStore, contract: Contract, split: Split, origin: Origin = "unknown") -> str:
     name = digest(split)
     processed.write_split(store, contract.name, name, split)
-    processed.write_manifest(store, processed.Manifest(contract.name, name, len(split.X_train), len(split.X_test)))
+    processed.write_manifest(store, processed.Manifest(contract.name, name, len(split.X_train), len(split.X_test), origin))
+    processed.note_origin(store, contract.name, name, origin)
+    processed.write_latest(store, processed.read_manifest(store, contract.name, name))
     return name
 
 
 class Shop:
     """A data set with a registry and a store in which versions can be made by hand."""
 
-    def __init__(self, contract: Contract, store: ObjectStore, registry: Registry, split: Split | None = None) -> None:
-        self.contract, self.store, self.registry = contract, store, registry
-        self.split = split or sample_split(contract)
-        self.digest = publish(store, contract, self.split)
+    def __init__(
+        self, contract: Contract, store: ObjectStore, registry: Registry, split: Split | None = None, origin: Origin = "unknown"
+    ) -> None:
+        self.contract, self.store, self.registry, self.origin = contract, store, registry, origin
+        self.split = split or sample_split(contract, test_rows=600)  # so many that noise is smaller than what the models differ by
+        self.digest = publish(store, contract, self.split, origin)
 
     def register(self, family: str = "knn", params: Params = GOOD) -> str:
         """Register a nearest-neighbour model for any family: only how well it does matters here."""
         pipeline = fit(self.contract, self.split.X_train, self.split.y_train, FAMILIES["knn"], params=params, seed=1)
         new = NewVersion(
-            self.contract.name, family, self.digest, uuid4().hex, pipeline, self.split.X_test.head(2), {}, {"macro_f1": 0.0}, {}
+            self.contract.name,
+            family,
+            self.digest,
+            uuid4().hex,
+            pipeline,
+            self.split.X_test.head(2),
+            {},
+            {"macro_f1": 0.0},
+            {},
+            self.origin,
         )
         return self.registry.register(new).version
 
@@ -95,12 +110,24 @@ class TestTrain:
         assert (version.version, version.family, version.digest) == ("1", "knn", shop.digest)
         assert version.metrics["macro_f1"] > 0.6
         assert {"macro_precision", "macro_recall", "accuracy", "log_loss", "calibration_error", "cv_macro_f1"} <= version.metrics.keys()
-        assert (version.metrics["train_rows"], version.metrics["test_rows"]) == (300, 120)
-        [final] = self.runs(shop, "optimized_models")
+        assert (version.metrics["train_rows"], version.metrics["test_rows"]) == (300, 600)
+        [final] = self.runs(shop, final_experiment(shop.contract))
         assert {"n_neighbors", "weights", "algorithm", "trials", "seed", "digest"} == final.data.params.keys()
-        assert len(self.runs(shop, "knn_optuna")) == 3  # the study and two trials
+        assert len(self.runs(shop, trials_experiment(shop.contract, "knn"))) == 3  # the study and two trials
         pictures = MlflowClient(shop.registry._connection.uri).list_artifacts(version.run_id, "figures")
-        assert len(pictures) == 3
+        names = ("confusion_matrix", "contributions", "importances", "precision_recall", "reliability")
+        assert [Path(picture.path).name for picture in pictures] == [f"{name}.png" for name in names]
+
+    def test_search_and_final_run_name_the_data_that_they_read(self, shop: Shop) -> None:
+        self.train(shop)
+
+        [final] = self.runs(shop, final_experiment(shop.contract))
+        [study] = [run for run in self.runs(shop, trials_experiment(shop.contract, "knn")) if "hearth.trial" not in run.data.tags]
+        for run, contexts in ((study, {"training"}), (final, {"training", "testing"})):
+            assert run.inputs is not None
+            assert {entry.tags[0].value for entry in run.inputs.dataset_inputs} == contexts
+            assert {entry.dataset.digest for entry in run.inputs.dataset_inputs} == {shop.digest}
+            assert all(f"s3://processed/{shop.contract.name}/{shop.digest}/" in entry.dataset.source for entry in run.inputs.dataset_inputs)
 
     def test_a_training_moves_no_alias(self, shop: Shop) -> None:
         self.train(shop)
@@ -109,7 +136,7 @@ class TestTrain:
 
     def test_the_same_occasion_gives_the_same_version_and_another_one_a_new_one(self, shop: Shop) -> None:
         assert [self.train(shop), self.train(shop), self.train(shop, key="run-2")] == ["1", "1", "2"]
-        assert len(self.runs(shop, "optimized_models")) == 2
+        assert len(self.runs(shop, final_experiment(shop.contract))) == 2
 
     def test_a_training_that_was_interrupted_before_it_registered_starts_again(self, shop: Shop, mlflow_uri: str) -> None:
         class Breaking(Registry):
@@ -120,7 +147,7 @@ class TestTrain:
             self.train(shop, registry=Breaking(mlflow_uri))
 
         assert self.train(shop) == "1"
-        assert len(self.runs(shop, "knn_optuna")) == 3
+        assert len(self.runs(shop, trials_experiment(shop.contract, "knn"))) == 3
 
     def test_data_that_the_etl_has_not_written_are_named_with_what_to_run(self, shop: Shop) -> None:
         with pytest.raises(ObjectNotFound, match=f"{shop.contract.name}/feed.*Run the DAG"):
@@ -153,13 +180,31 @@ class TestPromote:
         assert shop.registry.version(shop.contract.name, "2").tags["hearth.gate"] == "refused"
         description = MlflowClient(shop.registry._connection.uri).get_model_version(shop.contract.name, "2").description or ""
         assert "version 1, which carries 'knn', has" in description
-        assert description.splitlines()[0] == decision.reasons[0]
+        assert description.splitlines()[0] == f"**Decision:** {decision.reasons[0]}"
 
-    def test_an_equal_version_takes_the_alias_but_not_the_championship(self, shop: Shop) -> None:
+    def test_the_same_model_again_moves_no_alias(self, shop: Shop) -> None:
         shop.promote(shop.register())
 
-        assert shop.promote(shop.register()).passed
-        assert shop.aliases() == {"knn": "2", "champion": "1"}
+        assert not shop.promote(shop.register()).passed
+        assert shop.aliases() == {"knn": "1", "champion": "1"}
+
+    def test_the_decision_is_kept_with_the_comparison_as_a_tag_and_in_the_run(self, shop: Shop, mlflow_uri: str) -> None:
+        shop.promote(shop.register(params=POOR))
+        decision = shop.promote(shop.register())
+
+        version = shop.registry.version(shop.contract.name, "2")
+        assert Decision.from_json(version.tags["hearth.decision"]) == decision
+        assert decision.verdict is not None
+        assert decision.verdict.comparison is not None
+        assert decision.verdict.comparison.rows == decision.rows == 600
+        assert "gate.json" in {file.path for file in MlflowClient(mlflow_uri).list_artifacts(version.run_id)}
+
+    def test_a_version_whose_run_was_deleted_is_judged_too(self, shop: Shop, mlflow_uri: str) -> None:
+        version = shop.register()
+        MlflowClient(mlflow_uri).delete_run(shop.registry.version(shop.contract.name, version).run_id)
+
+        assert shop.promote(version).passed
+        assert shop.registry.version(shop.contract.name, version).tags["hearth.gate"] == "passed"
 
     def test_a_better_family_becomes_champion_and_the_one_before_is_kept(self, shop: Shop) -> None:
         shop.promote(shop.register("knn", POOR))
@@ -213,6 +258,27 @@ class TestPromote:
         assert on_all_rows[0] > on_all_rows[1]
         assert decision.passed
         assert shop.aliases()["knn"] == "2"
+
+
+class TestPromotionAfterRealDataCame:
+    """A demo, then the real file: what the demo's rows have taught has no claim to any alias."""
+
+    def test_versions_of_generated_data_make_room_and_get_nothing_back(self, shop: Shop) -> None:
+        demo = Shop(shop.contract, shop.store, shop.registry, sample_split(shop.contract, test_rows=600, seed=4), "generated")
+        for family in ("knn", "svm"):
+            assert demo.promote(demo.register(family, GOOD), family).passed
+        assert shop.aliases() == {"knn": "1", "svm": "2", "champion": "1"}
+        real = Shop(shop.contract, shop.store, shop.registry, shop.split, "file")
+
+        decision = real.promote(real.register("knn", WORST))
+
+        assert decision.passed
+        assert decision.origin == "file"
+        assert "could not be compared: it was made from generated data, and real data are published" in decision.reasons[0]
+        assert shop.aliases() == {"knn": "3", "svm": "2", "champion": "3", "previous": "1"}
+        again = demo.promote(demo.register("knn", GOOD))
+        assert not again.passed
+        assert shop.aliases()["knn"] == shop.aliases()["champion"] == "3"
 
 
 class TestPromotionsAtTheSameTime:

@@ -61,7 +61,7 @@ def test_trials_are_runs_and_the_best_parameters_are_printed_as_the_pipeline_tak
     params = yaml.safe_load(done.stdout[done.stdout.index(f"\n{contract.name}:") :])[contract.name]["knn"]
     assert params.keys() == {"n_neighbors", "weights", "algorithm"}
     client = MlflowClient(mlflow_uri)
-    experiment = client.get_experiment_by_name("knn_optuna")
+    experiment = client.get_experiment_by_name(f"{contract.name}_knn_optuna")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id], f"tags.`hearth.dataset` = '{contract.name}'")
     [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]

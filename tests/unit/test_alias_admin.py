@@ -4,6 +4,8 @@ import pandas as pd
 import pytest
 
 from hearth.errors import AliasNotMoved, RefusedModel, RegistryError, RegistryUnavailable, UnknownAlias, UnknownVersion
+from hearth.modelling.comparison import Interval
+from hearth.modelling.standing import Standing
 from hearth.registry import RegisteredVersion
 from hearth.serving.alias_admin import AliasAdmin, Move, PromotionRequest
 from tests.support.models import FakeRegistry, employees
@@ -221,3 +223,25 @@ class TestAppoint:
         with pytest.raises(UnknownVersion):
             promote(registry, source)
         assert registry.moves == []
+
+
+class TestOrigin:
+    """A version of generated data that has passed the gate before real data came."""
+
+    @pytest.fixture
+    def registry(self) -> Ledger:
+        registry = Ledger(champion="2")
+        problem = "it was made from generated data, and real data are published (feed)"
+        standing = Standing("feed", "file", 3_400, "macro_f1", Interval(0.9, 0.89, 0.91), problem=problem, has_claim=False)
+        registry.tags["1"] |= {"hearth.standing": standing.to_json().decode()}
+        return registry
+
+    def test_it_gets_no_alias_any_more_and_the_reason_is_named(self, registry: Ledger) -> None:
+        with pytest.raises(AliasNotMoved, match="is refused by the gate: it was made from generated data, and real data are published"):
+            promote(registry, "1")
+
+        assert registry.moves == []
+
+    def test_a_person_may_insist_and_that_is_recorded(self, registry: Ledger) -> None:
+        assert promote(registry, "1", force=True).gate == "refused"
+        assert registry.records("1") == ["champion by operator, over the gate (refused), before it version 2"]

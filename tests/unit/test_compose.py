@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.compose import preflight
+from deploy import secrets_check
 from deploy.compose.make_secrets import read_values
 from deploy.embedded import objectstore
 from hearth.settings import (
@@ -216,7 +216,7 @@ def test_a_service_that_predicts_holds_no_key_of_the_object_store(name: str) -> 
 
 
 def test_preflight_sees_every_secret_that_env_has() -> None:
-    assert set(preflight.laptop_values(SERVICES["preflight"]["environment"])) == set(preflight.laptop_values(ENV))
+    assert set(secrets_check.laptop_values(SERVICES["preflight"]["environment"])) == set(secrets_check.laptop_values(ENV))
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)

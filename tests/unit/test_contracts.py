@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 import yaml
@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 
 from hearth.contracts import CategoryColumn, Contract, NumberColumn, list_contracts, load_contract
 from hearth.contracts.airflow_names import Dag, dag_id, variable_name
+from hearth.contracts.gate_words import Bounds, Gate
 from hearth.contracts.model import BatchSource, Cleaning, Features, FileSource, Split, Target
 from hearth.contracts.names import field_name
 from hearth.contracts.record_parser import RecordParser
 from hearth.contracts.records import check_records, record_model
 from hearth.errors import InvalidContract, InvalidRecords, UnknownDataset
+
+if TYPE_CHECKING:
+    from hearth.contracts.column_types import Part
 
 ROOT = Path(__file__).parents[2]
 Loader = Callable[[str | bytes], Contract]
@@ -170,6 +174,26 @@ def test_a_good_contract_says_which_columns_are_features(load: Loader) -> None:
         (GOOD + "features: {imputer_neighbors: 0}\n", "features.imputer_neighbors", "greater than or equal to 1"),
         (GOOD + "features: {category_imputer: mode}\n", "features.category_imputer", "'own_category' or 'most_frequent'"),
         (GOOD + "features: {imputer_iterations: true}\n", "features.imputer_iterations", "as a boolean"),
+        # the gate, and whose groups are compared
+        (GOOD + "gate: {passes: always}\n", "gate.passes", "'tie_break', 'better' or 'not_worse'"),
+        (GOOD + "gate: {ties: [log_loss, log_loss]}\n", "gate", "'log_loss' is named twice"),
+        (GOOD + "gate: {ties: [beauty]}\n", "gate.ties.0", "'log_loss' or 'size'"),
+        (GOOD + "gate: {margin: 0}\n", "gate.margin", "greater than 0"),
+        (GOOD + "gate: {level: 95}\n", "gate.level", "less than 1"),
+        (GOOD + "gate: {bounds: {calibration_eror: 0.1}}\n", "gate.bounds.calibration_eror", "Extra inputs"),
+        (GOOD + "gate: {bounds: {recall_gap: 0.1}}\n", "gate.bounds.recall_gap", "valid dictionary"),
+        (GOOD + "gate: {bounds: {recall_gap: {High: 10}}}\n", "gate.bounds", "recall_gap.High must lie above 0 and at most 1, got 10"),
+        (GOOD + "gate: {bounds: {recall_gap: {High: 0.1}}}\n", "gate.bounds", "compares groups, but no column is named under sensitive"),
+        (
+            GOOD + "sensitive: [Sex]\ngate: {bounds: {selection_rate_gap: {Middle: 0.1}}}\n",
+            "gate.bounds.selection_rate_gap",
+            "names 'Middle', which is no class: Low, High",
+        ),
+        (GOOD + "sensitive: [Sex, Sex]\n", "sensitive", "'Sex' is named twice"),
+        (GOOD + "sensitive: [Gender]\n", "sensitive.Gender", "must be a category without limits"),
+        (GOOD + "sensitive: [Level]\n", "sensitive.Level", "a number with the limits of its bands"),
+        (GOOD + "sensitive: {Level: [3, 3]}\n", "sensitive.Level", "must rise, got [3.0, 3.0]"),
+        (GOOD + "sensitive: {Sex: [1]}\n", "sensitive.Sex", "must be a category without limits"),
     ],
 )
 def test_a_mistake_is_refused_with_file_key_and_reason(load: Loader, tmp_path: Path, content: str | bytes, key: str, reason: str) -> None:
@@ -362,15 +386,29 @@ def test_what_is_no_code_is_refused_with_the_codes_and_what_they_mean(value: obj
             RecordParser(heart).parse(records)
 
 
+def test_sensitive_columns_are_a_list_or_have_the_limits_of_their_bands(load: Loader) -> None:
+    assert load(GOOD + "sensitive: [Sex]\n").sensitive == {"Sex": ()}
+    assert load(GOOD + "sensitive: {Sex: [], Level: [2, 4]}\n").sensitive == {"Sex": (), "Level": (2, 4)}
+
+
+def test_a_contract_without_a_word_about_the_gate_compares_and_has_no_bound(load: Loader) -> None:
+    gate = load(GOOD).gate
+
+    assert (gate.passes, gate.ties, gate.level) == ("tie_break", ("log_loss", "size"), 0.95)
+    assert gate.bounds == Bounds()
+    assert not gate.bounds.compares_groups
+
+
 def test_the_reference_has_every_word_of_a_contract_and_an_example_that_is_one(load: Loader) -> None:
     text = (ROOT / "docs" / "contract.md").read_text("utf-8")
     example = text.split("```yaml\n")[1].split("```")[0]
     derived = {"codes", "meanings"}  # what a mapping of classes or categories is read into
 
     assert load(example).class_codes == (0, 1)
-    parts = (Contract, FileSource, BatchSource, Target, Cleaning, Split, Features, CategoryColumn, NumberColumn)
+    parts = (Contract, FileSource, BatchSource, Target, Cleaning, Split, Features, Gate, Bounds, CategoryColumn, NumberColumn)
     for word in {word for part in parts for word in part.model_fields} - derived:
         assert re.search(rf"`{word}[`:]|^ *{word}:|{{{word}:| {word}:", text, re.MULTILINE), word
-    for choices in (*(Features.model_fields[word].annotation for word in ("imputer", "category_imputer", "scaler")), Dag):
+    closed: list[tuple[type[Part], str]] = [(Gate, "passes"), *((Features, word) for word in ("imputer", "category_imputer", "scaler"))]
+    for choices in [*(part.model_fields[word].annotation for part, word in closed), Dag]:
         for choice in get_args(choices):
             assert re.search(rf"\b{choice}\b", text), choice

@@ -71,3 +71,26 @@ def test_uv_in_an_image_does_too(dockerfile: Path) -> None:
 def test_the_pinned_uv_knows_the_variable() -> None:
     uv = ROOT / ".venvs/uv/bin/uv"
     assert "UV_SYSTEM_CERTS" in subprocess.run([uv, "pip", "install", "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def test_a_data_set_that_does_not_exist_is_refused_before_anything_is_installed() -> None:
+    for target in ("demo", "smoke", "upload", "data"):
+        plan = make("--dry-run", "--always-make", target, "DATASET=heart,hart").stdout.splitlines()
+        assert "There is no data set hart in data/" in plan[0], target
+
+    refused = make("known-dataset", "DATASET=heart,hart")
+    assert refused.returncode == 2
+    assert "There is no data set hart in data/; there are: covertype employees heart." in refused.stderr
+
+
+@pytest.mark.parametrize("names", ["all", "heart", "heart,employees", ""])
+def test_data_sets_that_exist_are_accepted(names: str) -> None:
+    assert make("known-dataset", f"DATASET={names}").returncode == 0
+
+
+def test_the_folder_of_data_sets_is_that_of_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "tumours").mkdir()
+    (tmp_path / "tumours/contract.yaml").touch()
+
+    assert make("known-dataset", "DATASET=tumours", HEARTH_DATA_DIR=str(tmp_path)).returncode == 0
+    assert make("known-dataset", "DATASET=heart", HEARTH_DATA_DIR=str(tmp_path)).returncode == 2

@@ -2,6 +2,7 @@ import logging
 import threading
 import time
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import numpy as np
@@ -140,6 +141,62 @@ class TestLook:
 
         assert served == ["1"]
         assert models.get("employees", "knn").version == "2"
+
+    def test_a_version_of_the_same_number_in_a_registered_model_that_was_made_anew_replaces_the_old_one(
+        self, models: ModelFollower, registry: FakeRegistry
+    ) -> None:
+        registry.broken["2"] = RefusedModel("models:/employees/2 holds os.system")
+        registry.carried["svm"] = "2"
+        models.poll()
+        registry.broken.clear()
+        registry.made += timedelta(minutes=1)
+        registry.run_prefix = "other"
+        models.poll()
+        models.poll()
+
+        assert (models.get("employees", "knn").run_id, models.get("employees", "svm").run_id) == ("other-1", "other-2")
+        assert sorted(registry.loads) == ["1", "1", "2", "2"]
+
+    def test_the_old_version_serves_until_the_new_one_of_its_number_could_be_loaded(
+        self, models: ModelFollower, registry: FakeRegistry
+    ) -> None:
+        models.poll()
+        registry.made += timedelta(minutes=1)
+        registry.run_prefix = "other"
+        registry.broken["1"] = RegistryError("the file is not there")
+        for _ in range(2):
+            models.poll()
+            assert models.get("employees", "knn").run_id == "run-1"
+        assert "the file is not there" in {alias.problem for alias in models.status().aliases}
+        registry.broken.clear()
+        models.poll()
+        assert models.get("employees", "knn").run_id == models.get("employees", "champion").run_id == "other-1"
+
+    def test_a_registered_model_that_was_made_anew_of_the_same_runs_is_not_loaded_again(
+        self, models: ModelFollower, registry: FakeRegistry
+    ) -> None:
+        models.poll()
+        registry.made += timedelta(minutes=1)
+        models.poll()
+
+        assert registry.loads == ["1"]
+
+    def test_while_the_registry_is_away_after_it_was_made_anew_the_old_version_serves_until_its_run_is_known(
+        self, models: ModelFollower, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def away(*_: str) -> RegisteredVersion:
+            raise RegistryError("MLflow does not answer.")
+
+        models.poll()
+        registry.made += timedelta(minutes=1)
+        registry.run_prefix = "other"
+        with monkeypatch.context() as context:
+            context.setattr(registry, "version", away)
+            models.poll()
+            assert models.get("employees", "knn").run_id == "run-1"
+            assert models.status().problem == "MLflow does not answer."
+        models.poll()
+        assert models.get("employees", "knn").run_id == "other-1"
 
     def test_an_alias_that_is_taken_away_is_no_longer_served(self, models: ModelFollower, registry: FakeRegistry) -> None:
         models.poll()
@@ -394,3 +451,57 @@ class TestFollower:
         assert not models.status().following
         assert models.get("employees", "knn").version == "1"
         assert registry.polls == 1
+
+
+class TestRefresh:
+    """What the registry says of a version, such as its standing, changes while its model serves."""
+
+    def follower(self, registry: FakeRegistry, seconds: float = 0) -> ModelFollower:
+        models = ModelFollower(registry, {"employees": EMPLOYEES}, poll_seconds=0.01, refresh_seconds=seconds)
+        models.poll()
+        return models
+
+    def test_new_tags_of_a_served_version_are_seen_without_loading_it_again(self, registry: FakeRegistry) -> None:
+        models = self.follower(registry)
+        loads, before = list(registry.loads), models.get("employees", "knn")
+        registry.tags["1"] = {"hearth.gate": "passed"}
+
+        models.poll()
+
+        after = models.get("employees", "knn")
+        assert after.registered.tags == {"hearth.gate": "passed"}
+        assert registry.loads == loads
+        assert after.scorer is before.scorer
+
+    def test_between_two_times_only_the_aliases_are_read(self, registry: FakeRegistry) -> None:
+        models = self.follower(registry, seconds=3_600)
+        calls = registry.calls
+
+        models.poll()
+
+        assert registry.calls == calls + 1
+
+    def test_a_version_that_was_made_anew_under_its_number_does_not_lend_its_name_to_the_old_model(self, registry: FakeRegistry) -> None:
+        models = self.follower(registry)
+
+        class Anew(FakeRegistry):
+            def version(self, dataset: str, name: str) -> RegisteredVersion:
+                return replace(super().version(dataset, name), run_id="another")
+
+        models._registry = Anew(knn="1", champion="1")
+        models.poll()
+
+        assert models.get("employees", "knn").run_id == "run-1"
+
+    def test_a_version_that_cannot_be_read_now_keeps_what_is_known(self, registry: FakeRegistry, caplog: pytest.LogCaptureFixture) -> None:
+        models = self.follower(registry)
+
+        class Forgetful(FakeRegistry):
+            def version(self, dataset: str, name: str) -> RegisteredVersion:
+                raise ModelUnavailable(dataset, name, "it was deleted.")
+
+        models._registry = Forgetful(knn="1", champion="1")
+        models.poll()
+
+        assert models.get("employees", "knn").version == "1"
+        assert "was not read again" in caplog.text

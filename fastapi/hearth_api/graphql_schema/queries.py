@@ -146,7 +146,7 @@ def make_query(inputs: RecordInputs) -> type:
         predictor = service.predictor
         loaded = predictor.find(contract.name, model)
         request_id = unique_id(info.context.request_id)  # one query may have several predictions, each with an id of its own
-        prediction = await predictor.dispatch(loaded, len(rows), lambda: predictor.predict(loaded, rows, request_id, "graphql"))
+        prediction = await predictor.dispatch(loaded, len(rows), 0, lambda: predictor.predict(loaded, rows, request_id, "graphql"))
         return builders.predictions_of(prediction, contract)
 
     async def explain(

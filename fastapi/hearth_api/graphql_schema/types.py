@@ -74,6 +74,16 @@ class Challenge(rest_models.ChallengeInfo):
 
 
 @derived()
+class Bound(rest_models.BoundInfo):
+    pass
+
+
+@derived()
+class Standing(rest_models.StandingInfo):
+    pass
+
+
+@derived()
 class Alias(rest_models.AliasInfo):
     dataset: str
 

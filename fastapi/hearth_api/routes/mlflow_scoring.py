@@ -63,7 +63,7 @@ async def invocations(
     invocation = await parse_body(predictor, content, parse)
     model = predictor.find(invocation.contract.name, invocation.alias)
     score = partial(_score, predictor, model, invocation, request.state.request_id)
-    return await predictor.dispatch(model, len(invocation.records), score)
+    return await predictor.dispatch(model, len(invocation.records), len(content), score)
 
 
 @router.get("/ping", summary="Whether the default data set's champion serves", operation_id="ping", responses={503: RESPONSES[503]})

@@ -194,7 +194,7 @@ async def _infer(request: Request, service: ServiceState, dataset: str, version:
     parse = partial(parse_inference, json_length=json_length, contract=contract, max_records=settings.api_max_records)
     parsed = await parse_body(service.predictor, content, parse)
     score = partial(_score, service.predictor, model, parsed, request.state.request_id)
-    return await service.predictor.dispatch(model, parsed.layout.records, score)
+    return await service.predictor.dispatch(model, parsed.layout.records, len(content), score)
 
 
 def _score(predictor: Predictor, model: LoadedModel, request: InferenceRequest, request_id: str) -> Response:

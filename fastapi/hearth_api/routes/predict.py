@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from hearth.contracts import Contract
 from hearth.contracts.aliases import aliases
 from hearth.serving.model_follower import LoadedModel
-from hearth.serving.predictor import Predictions, Predictor
+from hearth.serving.predictor import BYTES_IN_PLACE, Predictions, Predictor
 from hearth_api.documentation import request_body
 from hearth_api.requests.bodies import Limit, parse_records, receive_body
 from hearth_api.requests.parameters import alias_of_query, alias_parameter
@@ -23,7 +23,6 @@ from hearth_api.schemas.errors import ErrorBody
 from hearth_api.schemas.predictions import PredictionAnswer
 from hearth_api.state import state_of
 
-_BYTES_IN_PLACE = 65_536  # a longer body is parsed in the compute thread
 _JSON = (b"content-type", b"application/json")
 
 RESPONSES: dict[int | str, dict[str, object]] = {
@@ -65,9 +64,9 @@ class _PredictRoute(APIRoute):
         model = predictor.find(self._contract.name, alias_of_query(scope["query_string"], self._name))
         content = await receive_body(scope, receive, Limit(settings.api_max_body_bytes), settings.api_body_seconds)
         request_id: str = scope["state"]["request_id"]
-        if len(content) <= _BYTES_IN_PLACE:
+        if len(content) <= BYTES_IN_PLACE:
             records = parse_records(content, self._contract, settings.api_max_records)
-            body = await predictor.dispatch(model, len(records), lambda: _response(predictor, model, records, request_id))
+            body = await predictor.dispatch(model, len(records), len(content), lambda: _response(predictor, model, records, request_id))
         else:
             body = await predictor.in_compute_thread(
                 lambda: _response(predictor, model, parse_records(content, self._contract, settings.api_max_records), request_id)

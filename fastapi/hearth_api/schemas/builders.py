@@ -8,7 +8,9 @@ from hearth.contracts.aliases import CHALLENGER, aliases
 from hearth.contracts.column_types import Column, DateColumn
 from hearth.contracts.examples import example_record
 from hearth.errors import ModelUnavailable
+from hearth.modelling.bounds import BoundResult
 from hearth.predictions import Prediction, class_values
+from hearth.registry import RegisteredVersion
 from hearth.serving.alias_admin import VersionState
 from hearth.serving.explaining import Explanation
 from hearth.serving.model_follower import AliasStatus, LoadedModel
@@ -16,12 +18,14 @@ from hearth.serving.recording.agreement import ChallengeReport
 from hearth_api.schemas.explanations import ContributionAnswer, ExplainAnswer, ExplanationAnswer
 from hearth_api.schemas.models import (
     AliasInfo,
+    BoundInfo,
     ChallengeInfo,
     ColumnInfo,
     DatasetColumn,
     DatasetInfo,
     DatasetSummary,
     ModelInfo,
+    StandingInfo,
     VersionInfo,
 )
 from hearth_api.schemas.stream import StoredPrediction
@@ -44,6 +48,9 @@ def alias_info(service: ServiceState, status: AliasStatus) -> AliasInfo:
         family=model.family if model else None,
         run_id=model.run_id if model else None,
         metrics=dict(model.registered.metrics) if model else {},
+        origin=model.registered.origin if model else None,
+        why=_why(model.registered) if model else "",
+        standing=_standing_info(model.registered) if model else None,
         since=model.loaded_at.isoformat() if model else None,
         problem=status.problem,
         challenge=_challenge_info(challenge) if challenge else None,
@@ -62,6 +69,42 @@ def _challenge_info(report: ChallengeReport) -> ChallengeInfo:
     )
 
 
+def _why(registered: RegisteredVersion) -> str:
+    return "; ".join(registered.decision.reasons) if registered.decision else ""
+
+
+def _standing_info(registered: RegisteredVersion) -> StandingInfo | None:
+    standing = registered.standing
+    if standing is None:
+        return None
+    return StandingInfo(
+        data_digest=standing.digest,
+        data_origin=standing.origin,
+        rows=standing.rows,
+        metric=standing.metric,
+        score=standing.score.figure if standing.score else None,
+        low=standing.score.low if standing.score else None,
+        high=standing.score.high if standing.score else None,
+        log_loss=standing.log_loss.figure if standing.log_loss else None,
+        calibration_error=standing.calibration_error.figure if standing.calibration_error else None,
+        bounds=[_bound_info(result) for result in standing.bounds],
+        problem=standing.problem,
+    )
+
+
+def _bound_info(result: BoundResult) -> BoundInfo:
+    interval = result.interval
+    return BoundInfo(
+        bound=result.bound,
+        limit=result.limit,
+        figure=interval.figure if interval else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        answer=result.answer,
+        about=result.about,
+    )
+
+
 def version_info(state: VersionState) -> VersionInfo:
     """Return a version of the registry."""
     registered = state.registered
@@ -71,6 +114,10 @@ def version_info(state: VersionState) -> VersionInfo:
         aliases=list(state.aliases),
         metrics=dict(registered.metrics),
         gate=state.gate,
+        why=_why(registered),
+        origin=registered.origin,
+        data_digest=registered.digest,
+        standing=_standing_info(registered),
         created=registered.created,
         run_id=registered.run_id,
     )

@@ -18,6 +18,34 @@ class ChallengeInfo(BaseModel):
     skipped: dict[str, int] = Field(description="records that the challenger did not score, by reason: behind, failed")
 
 
+class BoundInfo(BaseModel):
+    """A bound of the contract's gate, with what was measured."""
+
+    bound: str
+    limit: float
+    figure: float | None = Field(description="null if nothing could be measured")
+    low: float | None = Field(description="lower end of its interval")
+    high: float | None = Field(description="upper end of its interval")
+    answer: str = Field(description="met, broken or cannot tell")
+    about: str = Field(description="the groups that it is about")
+
+
+class StandingInfo(BaseModel):
+    """A version on the present test set: the one split on which all versions of a data set are compared."""
+
+    data_digest: str = Field(description="digest of the data whose test set it is")
+    data_origin: str = Field(description="where these data came from: generated, file, batches or unknown")
+    rows: int = Field(description="test rows that the version was not trained on")
+    metric: str
+    score: float | None = Field(description="of the metric; null if the version cannot be scored")
+    low: float | None = Field(description="lower end of the score's interval")
+    high: float | None = Field(description="upper end of the score's interval")
+    log_loss: float | None
+    calibration_error: float | None
+    bounds: list[BoundInfo]
+    problem: str = Field(description="why it has no score, or no claim to an alias; else empty")
+
+
 class AliasInfo(BaseModel):
     """An alias: the version that is served, the version in the registry, and why they differ, if they do."""
 
@@ -26,7 +54,10 @@ class AliasInfo(BaseModel):
     registered: str | None = Field(description="the version in the registry")
     family: str | None
     run_id: str | None
-    metrics: dict[str, float] = Field(description="on the test split, from the training")
+    metrics: dict[str, float] = Field(description="on the test split of its own training; `standing` compares versions")
+    origin: str | None = Field(None, description="where its training data came from: generated, file, batches or unknown")
+    why: str = Field("", description="what the gate decided about the version, and why")
+    standing: StandingInfo | None = Field(None, description="on the present test set; null before it is computed")
     since: str | None = Field(description="time since which the version is served")
     problem: str = Field(description="empty if the registered version is served")
     challenge: ChallengeInfo | None = Field(None, description="for the challenger, after its first comparison with the champion")
@@ -54,8 +85,12 @@ class VersionInfo(BaseModel):
     version: str
     family: str
     aliases: list[str] = Field(description="aliases of the version")
-    metrics: dict[str, float] = Field(description="on the test split, from the training")
+    metrics: dict[str, float] = Field(description="on the test split of its own training; `standing` compares versions")
     gate: str = Field(description="result of the gate: passed, refused or not judged")
+    why: str = Field("", description="what the gate decided about it, and why")
+    origin: str = Field("unknown", description="where its training data came from: generated, file, batches or unknown")
+    data_digest: str = Field("", description="digest of its training data")
+    standing: StandingInfo | None = Field(None, description="on the present test set; null before it is computed")
     created: datetime
     run_id: str
 

@@ -77,6 +77,7 @@ def upload(
 def _upload(store: "ObjectStore", contract: "Contract", data_dir: Path, rows: int, seed: int) -> None:
     from hearth.contracts.airflow_names import LOAD, dag_id  # noqa: PLC0415
     from hearth.contracts.model import BatchSource  # noqa: PLC0415
+    from hearth.data.raw_origin import put_generated  # noqa: PLC0415
     from hearth.fakes import raw_file  # noqa: PLC0415
 
     key = f"{contract.name}/raw/{contract.source.file}"
@@ -84,7 +85,11 @@ def _upload(store: "ObjectStore", contract: "Contract", data_dir: Path, rows: in
         typer.echo(f"s3://{store.data_bucket}/{key} stays as it is: its rows come in batches, by {dag_id(contract, LOAD)}.")
         return
     raw = raw_file(contract, data_dir, _state_dir(), rows, seed)
-    store.put(store.data_bucket, key, raw.path.read_bytes())
+    content = raw.path.read_bytes()
+    if raw.real:
+        store.put(store.data_bucket, key, content)
+    else:
+        put_generated(store, contract.name, key, content)
     origin = f"the real file {raw.path}" if raw.real else f"demo data of {rows:,} fake rows (seed {seed}), in {raw.path}"
     typer.echo(f"s3://{store.data_bucket}/{key} holds {origin}.")
 

@@ -10,13 +10,19 @@ from rich.table import Table
 
 from hearth.cli.checkout import EMBEDDED, SERVE, Checkout, option
 from hearth.cli.tables import make_console, make_table
+from hearth.contracts.loading import chosen_contracts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def run_demo(checkout: Checkout, dataset: str, trials: int | None, rows: int | None) -> int:
-    """Run the steps in order and return 0, or the exit code of the first step that fails; the services keep running."""
+    """Run the steps in order and return 0, or the exit code of the first step that fails; the services keep running.
+
+    Raises:
+        HearthError: there is no such data set, or its contract has a mistake; nothing was started.
+    """
+    chosen_contracts(dataset)
     console = make_console()
     stack, serve = checkout.python(EMBEDDED), checkout.python(SERVE)
     steps: dict[str, list[str | Path]] = {
@@ -60,8 +66,11 @@ def _url_table(environment: Mapping[str, str]) -> Table:
     table.add_row("API: try a prediction", f"{local(environment['HEARTH_API_PORT'])}/docs", "-")
     table.add_row("gRPC", f"127.0.0.1:{environment['HEARTH_GRPC_PORT']}", "-")
     table.add_row("Airflow", local(environment["HEARTH_AIRFLOW_PORT"]), airflow)
-    table.add_row("MLflow", local(environment["HEARTH_MLFLOW_PORT"]), "-")
-    table.add_row("S3", environment["HEARTH_S3_ENDPOINT_URL"], s3)
+    mlflow = (
+        f"{environment['HEARTH_MLFLOW_USER']} / {environment['HEARTH_MLFLOW_PASSWORD']}" if environment["HEARTH_MLFLOW_PASSWORD"] else "-"
+    )
+    table.add_row("MLflow", local(environment["HEARTH_MLFLOW_PORT"]), mlflow)
+    table.add_row("SeaweedFS (S3)", environment["HEARTH_S3_ENDPOINT_URL"], s3)
     table.add_row("PostgreSQL", f"127.0.0.1:{environment['HEARTH_POSTGRES_PORT']}", postgres)
-    table.add_row("Valkey (Redis)", f"127.0.0.1:{environment['HEARTH_REDIS_PORT']}", "-")
+    table.add_row("Valkey (Redis)", f"127.0.0.1:{environment['HEARTH_REDIS_PORT']}", environment["HEARTH_REDIS_PASSWORD"] or "-")
     return table

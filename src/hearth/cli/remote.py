@@ -15,7 +15,7 @@ from hearth.cli.application import MODELS, PREDICTIONS, Command, CommandError, e
 from hearth.cli.service import KEY, URL, open_client
 
 if TYPE_CHECKING:
-    from hearth.client.answers import Answer, MovedAliases, StoredPrediction
+    from hearth.client.answers import Answer, MovedAliases, StandingInfo, StoredPrediction
 
 Url = Annotated[str | None, typer.Option(envvar=URL, help="The REST service (default: that of the checkout's stack).", show_default=False)]
 ApiKey = Annotated[
@@ -35,7 +35,8 @@ RecordFile = Annotated[
 ]
 _SECONDS = "60s"  # what explains compiles its code for the first request
 _LARGEST_PAGE = 1000
-_TABLE_METRICS = frozenset({"macro_f1", "accuracy"})
+_STANDING = ["present test set", "of data"]
+_DIGITS = 8
 
 
 class Source(StrEnum):
@@ -214,7 +215,7 @@ def models(  # noqa: PLR0913, PLR0917 - options
     api_key: ApiKey = None,
     timeout: Timeout = _SECONDS,  # type: ignore[assignment]  # Typer parses it
 ) -> None:
-    """List the versions that aliases serve, with their metrics."""
+    """List the versions that aliases serve, with their scores on the present test set."""
     if versions and dataset is None:
         raise typer.BadParameter("name the data set.", param_hint="--versions")
     with open_client(url, api_key, timeout) as client:
@@ -223,10 +224,19 @@ def models(  # noqa: PLR0913, PLR0917 - options
             if as_json:
                 return _print_json(registered)
             rows = [
-                [info.version, info.family, ", ".join(info.aliases), info.gate, f"{info.created:%Y-%m-%d %H:%M}", _metrics(info.metrics)]
+                [
+                    info.version,
+                    info.family,
+                    ", ".join(info.aliases),
+                    info.gate,
+                    *_standing(info.standing),
+                    info.origin,
+                    f"{info.created:%Y-%m-%d %H:%M}",
+                    info.why,
+                ]
                 for info in registered.versions
             ]
-            return _print_table(["version", "family", "aliases", "gate", "created", "metrics"], rows)
+            return _print_table(["version", "family", "aliases", "gate", *_STANDING, "made from", "created", "why"], rows)
         answer = client.models()
     chosen = [part for part in answer.datasets if dataset in {None, part.dataset}]
     if not chosen:
@@ -235,11 +245,19 @@ def models(  # noqa: PLR0913, PLR0917 - options
     if as_json:
         return _print_json(answer.model_copy(update={"datasets": chosen}))
     served = [
-        [part.dataset, info.alias, info.version or "-", info.family or "-", _metrics(info.metrics), info.problem]
+        [
+            part.dataset,
+            info.alias,
+            info.version or "-",
+            info.family or "-",
+            *_standing(info.standing),
+            info.origin or "-",
+            info.problem or info.why,
+        ]
         for part in chosen
         for info in part.aliases
     ]
-    return _print_table(["data set", "alias", "version", "family", "metrics", "problem"], served)
+    return _print_table(["data set", "alias", "version", "family", *_STANDING, "made from", "problem or reason"], served)
 
 
 def promote(  # noqa: PLR0913, PLR0917 - options
@@ -390,5 +408,11 @@ def _cell(value: object) -> str:
     return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _metrics(metrics: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.3f}" for name, value in metrics.items() if name in _TABLE_METRICS)
+def _standing(standing: "StandingInfo | None") -> list[str]:
+    """Return the cells of `_STANDING`: the score with its interval, and the test set that it is of."""
+    if standing is None:
+        return ["-", "-"]
+    where = f"{standing.data_digest[:_DIGITS]} ({standing.data_origin}), {standing.rows:,} rows"
+    if standing.score is None or standing.low is None or standing.high is None:
+        return [standing.problem, where]
+    return [f"{standing.metric} {standing.score:.3f} ({standing.low:.3f} to {standing.high:.3f})", where]

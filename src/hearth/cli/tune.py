@@ -39,7 +39,7 @@ def tune(  # noqa: PLR0913, PLR0917 - each is an option
     """Search the parameters of a family.
 
     The search is that of the training DAGs, by cross-validation on the train set; nothing is registered.
-    Trials go to the experiment <family>_optuna of MLflow. The best parameters are printed as airflow/config/model_params.yaml takes them.
+    Trials go to the family's experiment in MLflow. The best parameters are printed as airflow/config/model_params.yaml takes them.
     """
     enter(AIRFLOW)
     try:
@@ -50,7 +50,8 @@ def tune(  # noqa: PLR0913, PLR0917 - each is an option
     from rich.console import Console  # noqa: PLC0415
 
     from hearth.contracts import load_contract  # noqa: PLC0415
-    from hearth.data.processed import latest_digest, load_processed  # noqa: PLC0415
+    from hearth.contracts.experiment_names import trials_experiment  # noqa: PLC0415
+    from hearth.data.processed import latest_digest, load_processed, split_source  # noqa: PLC0415
     from hearth.logs import configure_logging  # noqa: PLC0415
     from hearth.registry import Registry  # noqa: PLC0415
     from hearth.settings import RegistrySettings  # noqa: PLC0415
@@ -61,18 +62,20 @@ def tune(  # noqa: PLR0913, PLR0917 - each is an option
     contract = load_contract(dataset)
     require_family(contract, family)
     store, registry = ObjectStore.from_settings(), Registry.from_settings()
-    plan = SearchPlan(digest or latest_digest(store, contract.name), trials, seed, jobs)
+    digest = digest or latest_digest(store, contract.name)
+    plan = SearchPlan(digest, trials, seed, split_source(store, contract.name, digest), jobs)
+    experiment = trials_experiment(contract, family)
     split = load_processed(store, contract.name, plan.digest)
     try:
         with _progress(f"{contract.name} {family}", trials, contract.metric) as show:
             result = tune_family(contract, family, split, plan, f"{contract.name}/{family}/tune {uuid4()}", registry, show)
     except KeyboardInterrupt:
-        console.print(f"Stopped. The finished trials are in MLflow's experiment {family}_optuna.")
+        console.print(f"Stopped. The finished trials are in MLflow's experiment {experiment}.")
         raise typer.Exit(_INTERRUPTED) from None
     pruned = sum(trial.pruned for trial in result.trials)
     typer.echo(f"{contract.name} {family}, data {plan.digest}: {len(result.trials)} trials, {pruned} of them pruned")
     typer.echo(f"best {contract.metric} in cross-validation: {result.score:.4f} (defaults: {_defaults_score(result)})")
-    typer.echo(f"trials: {RegistrySettings().mlflow_tracking_uri}, experiment {family}_optuna")
+    typer.echo(f"trials: {RegistrySettings().mlflow_tracking_uri}, experiment {experiment}")
     typer.echo(yaml.safe_dump({contract.name: {family: dict(result.params)}}, default_flow_style=None, sort_keys=False).rstrip())
 
 

@@ -132,6 +132,34 @@ class ChallengeInfo(Answer):
     skipped: Mapping[str, int]
 
 
+class BoundInfo(Answer):
+    """A bound of the gate with what was measured; `answer` is met, broken or cannot tell."""
+
+    bound: str
+    limit: float
+    figure: float | None
+    low: float | None
+    high: float | None
+    answer: str
+    about: str
+
+
+class StandingInfo(Answer):
+    """A version on the present test set, on which all versions are compared; `problem` says why it has no score or no claim to an alias."""
+
+    data_digest: str
+    data_origin: str
+    rows: int
+    metric: str
+    score: float | None
+    low: float | None
+    high: float | None
+    log_loss: float | None
+    calibration_error: float | None
+    bounds: Sequence[BoundInfo]
+    problem: str
+
+
 class AliasInfo(Answer):
     """An alias: the version that is served, the one that the registry names, and the `problem` that keeps them apart."""
 
@@ -141,6 +169,9 @@ class AliasInfo(Answer):
     family: str | None
     run_id: str | None
     metrics: Mapping[str, float]
+    origin: str | None = None
+    why: str = ""
+    standing: StandingInfo | None = None
     since: str | None
     problem: str
     challenge: ChallengeInfo | None
@@ -170,6 +201,10 @@ class VersionInfo(Answer):
     aliases: Sequence[str]
     metrics: Mapping[str, float]
     gate: str
+    why: str = ""
+    origin: str = "unknown"
+    data_digest: str = ""
+    standing: StandingInfo | None = None
     created: datetime
     run_id: str
 

@@ -1,5 +1,6 @@
 """The words of a contract and the rules between them."""
 
+from itertools import pairwise
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -20,6 +21,7 @@ from hearth.contracts.column_types import (
     require_codes,
     require_distinct,
 )
+from hearth.contracts.gate_words import Gate
 from hearth.contracts.texts import abridge
 
 _FILE_NAME = r"^[A-Za-z0-9._-]+\.csv$"
@@ -106,8 +108,13 @@ class Cleaning(Part):
 
 
 class Split(Part):
-    """How the test set is set aside: stratified by class."""
+    """How the test set is set aside.
 
+    `draw` draws rows, stratified by class: the shares of the classes are exact, and other data give another draw. `hash` decides for each
+    row by a hash of its feature values: a row that is in the test set once is in it for ever, and the shares are those of chance.
+    """
+
+    by: Literal["draw", "hash"] = "draw"
     test_share: Number = Field(0.2, gt=0, lt=1)
     seed: Whole = Field(42, ge=0, lt=2**32)
 
@@ -145,12 +152,24 @@ class Contract(Part):
     cleaning: Cleaning = Cleaning()
     split: Split = Split()
     features: Features = Features()
+    gate: Gate = Gate()
+    sensitive: dict[str, tuple[Number, ...]] = Field(
+        {}, description="columns whose groups are compared: categories, and numbers with the limits of their bands"
+    )
     columns: dict[str, Column] = Field(min_length=2)
 
     @field_validator("source", mode="before")
     @classmethod
     def _source_is_a_file(cls, value: object) -> object:
         return {"kind": "file", **value} if isinstance(value, dict) else value
+
+    @field_validator("sensitive", mode="before")
+    @classmethod
+    def _sensitive_is_a_mapping(cls, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            return value
+        require_distinct(tuple(value))
+        return dict.fromkeys(value, ())
 
     @field_validator("columns")
     @classmethod
@@ -234,6 +253,25 @@ class Contract(Part):
             if length > names.LONGEST_DATABASE_NAME:
                 reason = f"is too long for a column of a database: {length} bytes, at most {names.LONGEST_DATABASE_NAME}"
                 raise _mistake(f"columns.{name}", reason)
+        return self
+
+    @model_validator(mode="after")
+    def _sensitive_agrees(self) -> Self:
+        for name, cuts in self.sensitive.items():
+            column = self.feature_columns.get(name)
+            if isinstance(column, CategoryColumn) == bool(cuts) or column is None:
+                raise _mistake(
+                    f"sensitive.{name}", "must be a category without limits, or a number with the limits of its bands: {age: [45, 60]}"
+                )
+            if any(low >= high for low, high in pairwise(cuts)):
+                raise _mistake(f"sensitive.{name}", f"the limits of the bands must rise, got {list(cuts)}")
+        bounds = self.gate.bounds
+        if bounds.compares_groups and not self.sensitive:
+            raise _mistake("gate.bounds", "compares groups, but no column is named under sensitive")
+        for word, limits in (("recall_gap", bounds.recall_gap), ("selection_rate_gap", bounds.selection_rate_gap)):
+            for label in limits:
+                if label not in self.target.classes:
+                    raise _mistake(f"gate.bounds.{word}", f"names {label!r}, which is no class: {', '.join(self.target.classes)}")
         return self
 
     @property

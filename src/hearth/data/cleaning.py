@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from hearth.contracts import CategoryColumn, Contract, IdentifierColumn
+from hearth.data.row_hash import row_positions
 from hearth.errors import InvalidRawData
 
 NO_TARGET = "no_target"
@@ -17,6 +18,7 @@ TOO_MANY_MISSING = "too_many_missing"
 DUPLICATE = "duplicate"
 
 _DIGEST_LENGTH = 16
+_LIKELY_DEVIATIONS = 4.0  # standard deviations of a share: one class in 16,000 is further off by chance
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,17 @@ def target_codes(contract: Contract, target: pd.Series) -> pd.Series:
 
 
 def split(contract: Contract, frame: pd.DataFrame) -> Split:
-    """Set the test rows aside, stratified by class; the rows of each set keep the order of the frame.
+    """Set the test rows aside, as the contract says; the rows of each set keep the order of the frame.
 
-    What is drawn are distinct feature rows, so that rows with equal features go to one side together, whatever their target says. Such a
-    group counts for its most frequent class (the lower one in a tie), and the test share is a share of groups. Without equal rows this
-    is scikit-learn's `train_test_split` with `stratify` and the contract's seed.
+    Rows with equal features go to one side together, whatever their target says. Such a group counts for its most frequent class (the lower
+    one in a tie), and the test share is a share of groups.
+
+    By `draw`, groups are drawn stratified by class; without equal rows this is scikit-learn's `train_test_split` with `stratify` and the
+    contract's seed. By `hash`, a group is in the test set if the hash of its values, keyed by the seed, is below the test share, whatever
+    else the frame holds.
 
     Raises:
-        InvalidRawData: a class has too few distinct rows to be in both sets.
+        InvalidRawData: a class has too few distinct rows to be in both sets, or by `hash` is far from the test share in the test set.
     """
     X = frame[list(contract.feature_names)]
     y = target_codes(contract, frame[contract.target.column])
@@ -104,10 +109,15 @@ def split(contract: Contract, frame: pd.DataFrame) -> Split:
     classes = votes.argmax(axis=1)
     _require_enough(contract, classes)
 
-    _, test_groups = train_test_split(
-        np.arange(len(classes)), test_size=contract.split.test_share, random_state=contract.split.seed, stratify=classes
-    )
-    in_test = np.isin(groups, test_groups)
+    if contract.split.by == "hash":
+        in_test = row_positions(contract, X, contract.split.seed) < contract.split.test_share
+        first_rows = np.unique(groups, return_index=True)[1]
+        _require_balance(contract, classes, in_test[first_rows])
+    else:
+        _, test_groups = train_test_split(
+            np.arange(len(classes)), test_size=contract.split.test_share, random_state=contract.split.seed, stratify=classes
+        )
+        in_test = np.isin(groups, test_groups)
     return Split(
         X_train=X[~in_test].reset_index(drop=True),
         X_test=X[in_test].reset_index(drop=True),
@@ -153,6 +163,22 @@ def _require_enough(contract: Contract, classes: np.ndarray) -> None:
         raise InvalidRawData(
             f"{contract.name}: too few distinct rows to set {share:.0%} of each class aside: {rows}; expected {needed} or more of each."
         )
+
+
+def _require_balance(contract: Contract, classes: np.ndarray, in_test: np.ndarray) -> None:
+    """Raise if the test set's share of a class is so far from the contract's that chance hardly makes it, or all are on one side.
+
+    In small data a class can be off by a third: the seed is chosen once for them, before anything is trained, and stays.
+    """
+    share = contract.split.test_share
+    for code, name in enumerate(contract.target.classes):
+        count, tested = int((classes == code).sum()), int(in_test[classes == code].sum())
+        likely = _LIKELY_DEVIATIONS * np.sqrt(share * (1 - share) / count)
+        if not 0 < tested < count or abs(tested / count - share) > likely:
+            raise InvalidRawData(
+                f"{contract.name}: by its hash {tested} of {count} distinct rows of class {name} are in the test set, expected about "
+                f"{share:.0%}. Choose another split.seed, before anything is trained on these data."
+            )
 
 
 def _canonical(column: pd.Series) -> tuple[str, bytes]:

@@ -8,12 +8,13 @@
 | `<dataset>/latest.json` | the digest that was published last |
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
 from hearth.contracts import load_contract
 from hearth.contracts.airflow_names import ETL, dag_id
+from hearth.contracts.origins import REAL, UNKNOWN, Origin
 from hearth.data.cleaning import Split, digest
 from hearth.data.profile import Profile
 from hearth.errors import ObjectNotFound, StorageError
@@ -27,20 +28,23 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Manifest:
-    """Says that a processed data set is whole."""
+    """Says that a processed data set is whole, and where its rows came from."""
 
     dataset: str
     digest: str
     train_rows: int
     test_rows: int
+    origin: Origin = UNKNOWN
 
 
 @dataclass(frozen=True)
 class Published:
-    """What the last ETL published."""
+    """What the last ETL published; `real` is the digest of the real data that were published last, empty if none ever were."""
 
     digest: str
     rows: int
+    origin: Origin = UNKNOWN
+    real: str = ""
 
 
 _MANIFEST = TypeAdapter(Manifest)
@@ -49,6 +53,11 @@ _PUBLISHED = TypeAdapter(Published)
 
 def processed_key(dataset: str, digest: str, name: str) -> str:
     return f"{dataset}/{digest}/{name}"
+
+
+def split_source(store: ObjectStore, dataset: str, digest: str) -> str:
+    """Return the address of a processed data set, for people and for MLflow."""
+    return f"s3://{store.processed_bucket}/{processed_key(dataset, digest, '')}"
 
 
 def is_whole(store: ObjectStore, dataset: str, digest: str) -> bool:
@@ -67,6 +76,14 @@ def write_manifest(store: ObjectStore, manifest: Manifest) -> None:
     store.put(store.processed_bucket, key, _MANIFEST.dump_json(manifest, indent=2), if_absent=True)
 
 
+def note_origin(store: ObjectStore, dataset: str, digest: str, origin: Origin) -> None:
+    """Write where the rows came from into a manifest that does not know it; one that does stays as it is."""
+    manifest = read_manifest(store, dataset, digest)
+    if manifest.origin == UNKNOWN != origin:
+        known = _MANIFEST.dump_json(replace(manifest, origin=origin), indent=2)
+        store.put(store.processed_bucket, processed_key(dataset, digest, MANIFEST), known)
+
+
 def read_manifest(store: ObjectStore, dataset: str, digest: str) -> Manifest:
     """Read the manifest of a processed data set.
 
@@ -80,7 +97,9 @@ def read_manifest(store: ObjectStore, dataset: str, digest: str) -> Manifest:
 
 
 def write_latest(store: ObjectStore, manifest: Manifest) -> Published:
-    published = Published(manifest.digest, manifest.train_rows + manifest.test_rows)
+    """Make a processed data set the one that trainings take; which real data were published last is remembered."""
+    real = manifest.digest if manifest.origin in REAL else last_real_digest(store, manifest.dataset)
+    published = Published(manifest.digest, manifest.train_rows + manifest.test_rows, manifest.origin, real)
     store.put(store.processed_bucket, f"{manifest.dataset}/latest.json", _PUBLISHED.dump_json(published))
     return published
 
@@ -95,6 +114,14 @@ def latest_digest(store: ObjectStore, dataset: str) -> str:
         return _PUBLISHED.validate_json(store.get(store.processed_bucket, f"{dataset}/latest.json")).digest
     except ObjectNotFound as error:
         raise ObjectNotFound(error.bucket, error.key, hint=_run_first(dataset)) from error
+
+
+def last_real_digest(store: ObjectStore, dataset: str) -> str:
+    """Return the digest of the real data that were published last, empty if none ever were."""
+    try:
+        return _PUBLISHED.validate_json(store.get(store.processed_bucket, f"{dataset}/latest.json")).real
+    except ObjectNotFound:
+        return ""
 
 
 def load_processed(store: ObjectStore, dataset: str, digest_: str) -> Split:

@@ -14,12 +14,14 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter
 
-from hearth.contracts import Contract, load_contract
-from hearth.data.processed import load_processed, processed_key
+from hearth.contracts import load_contract
+from hearth.contracts.experiment_names import pipeline_experiment
+from hearth.data.processed import load_processed, processed_key, read_manifest, split_source
 from hearth.jobs.model_params import read_model_params
-from hearth.jobs.train import Selection, fit_and_register, require_family
+from hearth.jobs.train import Selection, fit_and_register, input_data, require_family
 from hearth.modelling.evaluation import evaluate_probabilities
 from hearth.modelling.families import FAMILIES, Param
+from hearth.modelling.gate import ComparedRows, Entrant, choose_leader
 from hearth.registry import CandidateRun, Registry
 from hearth.storage import ObjectStore
 from hearth.training.figures import draw
@@ -27,6 +29,7 @@ from hearth.training.local_search import AS_TRAINED, cross_validate, local_searc
 
 _LOGGER = logging.getLogger(__name__)
 _KEY_DIGITS = 16
+_PROBABILITY = r"^p\d+$"  # columns of the stored predictions
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def cross_validate_family(  # noqa: PLR0913 - all but the first two are named
     predictions = cross_validate(contract, split.X_train, split.y_train, FAMILIES[family], params=params, seed=seed)
     candidate = Candidate(dataset, family, digest, seed, key, params, predictions.scores(contract))
     columns = {f"p{code}": predictions.probabilities[:, code] for code in range(predictions.probabilities.shape[1])}
-    frame = pd.DataFrame({"fold": predictions.fold, "truth": predictions.truth, **columns})
+    frame = pd.DataFrame({"fold": predictions.fold, "row": predictions.row, "truth": predictions.truth, **columns})
     store.put_frame(store.processed_bucket, f"{candidate.at('trained')}.parquet", frame)
     return _write(store, candidate, "trained")
 
@@ -91,10 +94,10 @@ def evaluate_candidate(dataset: str, trained_key: str, *, store: ObjectStore | N
     contract, store, registry = load_contract(dataset), store or ObjectStore.from_settings(), registry or Registry.from_settings()
     candidate = read_candidate(trained_key, store=store)
     frame = store.get_frame(store.processed_bucket, f"{trained_key}.parquet")
-    probabilities = frame.filter(regex=r"^p\d+$").to_numpy()
+    probabilities = frame.filter(regex=_PROBABILITY).to_numpy()
     evaluation = evaluate_probabilities(contract, frame["truth"].to_numpy(), probabilities)
     registry.log_candidate(
-        _experiment(contract),
+        pipeline_experiment(contract),
         CandidateRun(
             dataset=dataset,
             family=candidate.family,
@@ -113,9 +116,26 @@ def evaluate_candidate(dataset: str, trained_key: str, *, store: ObjectStore | N
 
 
 def select_best(keys: Sequence[str], *, store: ObjectStore | None = None) -> str:
-    """Return the key of the candidate with the best score; among equals the first."""
+    """Return the key of the best candidate by the gate's rule: within noise of the best metric, the lowest log loss.
+
+    They are compared by their predictions of the train rows that all of them have predicted while these were held out.
+    """
     store = store or ObjectStore.from_settings()
-    return max(keys, key=lambda key: read_candidate(key, store=store).score)
+    candidates = {key: read_candidate(key, store=store) for key in keys}
+    contract = load_contract(next(iter(candidates.values())).dataset)
+    held_out = {
+        key: store.get_frame(store.processed_bucket, f"{candidate.at('trained')}.parquet").set_index("row").sort_index()
+        for key, candidate in candidates.items()
+    }
+    common = sorted(set.intersection(*(set(frame.index) for frame in held_out.values())))
+    truth = next(iter(held_out.values())).loc[common, "truth"].to_numpy()
+    by_family = {candidate.family: key for key, candidate in candidates.items()}
+    entrants = {
+        family: Entrant(family, held_out[key].loc[common].filter(regex=_PROBABILITY).to_numpy()) for family, key in by_family.items()
+    }
+    family, why = choose_leader(contract, ComparedRows(pd.DataFrame(index=common), truth), entrants)
+    _LOGGER.info("%s: %s %s", contract.name, family, why)
+    return by_family[family]
 
 
 def search_locally(  # noqa: PLR0913 - all but the first two are named
@@ -147,7 +167,8 @@ def search_locally(  # noqa: PLR0913 - all but the first two are named
         training_key=f"{_training_key(candidate)}/variants",
         metric=contract.metric,
         params=settings,
-        experiment=_experiment(contract),
+        experiment=pipeline_experiment(contract),
+        data=[input_data(contract, split, candidate.digest, split_source(store, dataset, candidate.digest), "training")],
     ) as study:
         result = local_search(
             contract,
@@ -180,7 +201,8 @@ def register_candidate(dataset: str, tuned_key: str, *, store: ObjectStore | Non
         return version.version
     split = load_processed(store, dataset, candidate.digest)
     search: dict[str, str | float] = {"seed": candidate.seed, "tuning": candidate.label}
-    selection = Selection(candidate.family, candidate.params, candidate.digest, candidate.seed, candidate.score, search)
+    source, origin = split_source(store, dataset, candidate.digest), read_manifest(store, dataset, candidate.digest).origin
+    selection = Selection(candidate.family, candidate.params, candidate.digest, candidate.seed, candidate.score, search, source, origin)
     return fit_and_register(contract, split, selection, training_key, registry).version
 
 
@@ -194,10 +216,6 @@ def _write(store: ObjectStore, candidate: Candidate, step: str) -> str:
     key = candidate.at(step)
     store.put(store.processed_bucket, key, _CANDIDATE.dump_json(candidate, indent=2))
     return key
-
-
-def _experiment(contract: Contract) -> str:
-    return f"{contract.name}_mlops_pipeline"
 
 
 def _training_key(candidate: Candidate) -> str:

@@ -14,16 +14,19 @@ from pydantic import TypeAdapter
 
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.airflow_names import LOAD, dag_id
+from hearth.contracts.experiment_names import etl_experiment
 from hearth.contracts.loading import contract_path
 from hearth.contracts.model import BatchSource
 from hearth.contracts.names import metric_name
+from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.data import csv_validation, processed
 from hearth.data.cleaning import DUPLICATE, Cleaned, Split, clean, digest, split
 from hearth.data.processed import Manifest, Published
 from hearth.data.profile import Profile, description_table, profile
+from hearth.data.raw_origin import raw_origin
 from hearth.errors import InvalidRawData
 from hearth.jobs.shift_check import Comparison, compare
-from hearth.registry import Registry
+from hearth.registry import InputData, Registry
 from hearth.storage import ObjectStore
 from hearth.training.folds import FOLDS, require_rows
 
@@ -41,6 +44,7 @@ class Validation:
     rows_in: int
     columns_in: int
     rejected: int
+    origin: Origin = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,8 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
         raise InvalidRawData(_too_many_rejected(contract, source, validated.rejected, len(raw), f"s3://{store.data_bucket}/{rejected_key}"))
 
     key = f"{dataset}/validated/{name}.parquet"
-    summary = Validation(source=source, rows_in=len(raw), columns_in=raw.cells.shape[1], rejected=rejected)
+    origin = raw_origin(store, contract, content)
+    summary = Validation(source=source, rows_in=len(raw), columns_in=raw.cells.shape[1], rejected=rejected, origin=origin)
     store.put(store.data_bucket, f"{key}.json", _VALIDATION.dump_json(summary))
     store.put_frame(store.data_bucket, key, validated.accepted)
     return key
@@ -164,6 +169,7 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
     name = digest(parts)
     if processed.is_whole(store, dataset, name):
         logger.info("s3://%s/%s/%s is there already", store.processed_bucket, dataset, name)
+        processed.note_origin(store, dataset, name, validation.origin)
         return name
 
     comparison = compare(contract, store, parts)
@@ -181,7 +187,7 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
     }
     for file, content in texts.items():
         store.put(store.processed_bucket, processed.processed_key(dataset, name, file), content)
-    processed.write_manifest(store, Manifest(dataset, name, report.train_rows, report.test_rows))
+    processed.write_manifest(store, Manifest(dataset, name, report.train_rows, report.test_rows, validation.origin))
     return name
 
 
@@ -201,13 +207,11 @@ def log(dataset: str, digest_: str, *, store: ObjectStore | None = None, registr
     X, y = pd.concat([parts.X_train, parts.X_test], ignore_index=True), pd.concat([parts.y_train, parts.y_test], ignore_index=True)
     frame = X.assign(**{str(y.name): y})
     return registry.log_etl(
-        f"{dataset}_etl",
-        params=report.parameters,
+        etl_experiment(load_contract(dataset)),
+        params={**report.parameters, "origin": processed.read_manifest(store, dataset, digest_).origin},
         metrics=report.metrics(),
         artifacts={**files, "description.csv": description_table(frame).to_csv(index=False).encode()},
-        frame=frame,
-        digest=digest_,
-        source=f"s3://{store.processed_bucket}/{dataset}/{digest_}/",
+        data=InputData(dataset, digest_, frame, processed.split_source(store, dataset, digest_), "etl"),
     )
 
 

@@ -3,6 +3,7 @@
 import logging
 
 from hearth.contracts import load_contract
+from hearth.data.raw_origin import put_generated
 from hearth.fakes import DEMO_ROWS, DEMO_SEED, FakeRecords, real_file
 from hearth.settings import get_settings
 from hearth.storage import ObjectStore
@@ -28,6 +29,6 @@ def provide(dataset: str, *, store: ObjectStore | None = None) -> str:
         _LOGGER.info("s3://%s/%s is there", bucket, key)
     else:
         frame = FakeRecords.load(contract, data_dir).frame(DEMO_ROWS, DEMO_SEED)
-        store.put(bucket, key, frame.to_csv(index=False, lineterminator="\n").encode(), if_absent=True)
+        put_generated(store, dataset, key, frame.to_csv(index=False, lineterminator="\n").encode(), if_absent=True)
         _LOGGER.info("s3://%s/%s holds %d generated rows (seed %d)", bucket, key, DEMO_ROWS, DEMO_SEED)
     return key

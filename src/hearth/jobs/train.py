@@ -3,17 +3,22 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from hearth.contracts import Contract, load_contract
+from hearth.contracts.experiment_names import final_experiment, trials_experiment
+from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.data.cleaning import Split
-from hearth.data.processed import load_processed
+from hearth.data.processed import load_processed, read_manifest, split_source
 from hearth.errors import UnknownFamily
 from hearth.modelling.evaluation import evaluate
 from hearth.modelling.families import FAMILIES, Params
+from hearth.modelling.influence import mean_contributions, measure_importances
 from hearth.modelling.trials import TrialResult, TuningResult
-from hearth.registry import NewVersion, RegisteredVersion, Registry
+from hearth.registry import InputData, NewVersion, RegisteredVersion, Registry
 from hearth.storage import ObjectStore
 from hearth.training.figures import draw
+from hearth.training.influence_figures import draw_influence
 from hearth.training.tuning import fit, tune
 
 _LOGGER = logging.getLogger(__name__)
@@ -24,7 +29,8 @@ _EXAMPLE_ROWS = 5
 class Selection:
     """The parameters of a version, and the search that selected them.
 
-    `cv_score` is the contract's metric in cross-validation; `search` holds the settings of the search, which are logged with the version.
+    `cv_score` is the contract's metric in cross-validation; `search` holds the settings of the search, which are logged with the version;
+    `source` is where the data lie, and `origin` where they came from.
     """
 
     family: str
@@ -33,15 +39,18 @@ class Selection:
     seed: int
     cv_score: float
     search: Mapping[str, str | float]
+    source: str
+    origin: Origin = UNKNOWN
 
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """How parameters are searched: the digest of the data, the number of trials, the seed, and how many trials run at the same time."""
+    """How parameters are searched: the digest and the address of the data, the number of trials, the seed, how many run at a time."""
 
     digest: str
     trials: int
     seed: int
+    source: str
     jobs: int = 1
 
 
@@ -77,8 +86,9 @@ def train(  # noqa: PLR0913 - all but the first two are named
         _LOGGER.info("%s was registered as version %s before", training_key, version.version)
         return version.version
     split = load_processed(store, dataset, digest)
-    tuned = tune_family(contract, family, split, SearchPlan(digest, trials, seed), training_key, registry)
-    selection = Selection(family, tuned.params, digest, seed, tuned.score, {"trials": trials, "seed": seed})
+    source, origin = split_source(store, dataset, digest), read_manifest(store, dataset, digest).origin
+    tuned = tune_family(contract, family, split, SearchPlan(digest, trials, seed, source), training_key, registry)
+    selection = Selection(family, tuned.params, digest, seed, tuned.score, {"trials": trials, "seed": seed}, source, origin)
     return fit_and_register(contract, split, selection, training_key, registry).version
 
 
@@ -91,14 +101,21 @@ def tune_family(  # noqa: PLR0913, PLR0917 - what is tuned, on what, how, and wh
     registry: Registry,
     on_trial: Callable[[TrialResult], None] = lambda _: None,
 ) -> TuningResult:
-    """Tune a family on the train set; each trial is a run in experiment `<family>_optuna`, below the run that has the result.
+    """Tune a family on the train set; each trial is a run in the family's experiment, below the run that has the result.
 
     Raises:
         UntrainableData: a class has too few rows.
     """
     params: dict[str, str | float] = {"trials": plan.trials, "seed": plan.seed, "digest": plan.digest}
     with registry.study(
-        contract.name, family, digest=plan.digest, training_key=training_key, metric=contract.metric, params=params
+        contract.name,
+        family,
+        digest=plan.digest,
+        training_key=training_key,
+        metric=contract.metric,
+        params=params,
+        experiment=trials_experiment(contract, family),
+        data=[input_data(contract, split, plan.digest, plan.source, "training")],
     ) as study:
 
         def log(trial: TrialResult) -> None:
@@ -127,26 +144,48 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
     """
     pipeline = fit(contract, split.X_train, split.y_train, FAMILIES[selection.family], params=selection.params, seed=selection.seed)
     evaluation = evaluate(contract, pipeline, split.X_test, split.y_test)
+    metrics, digest, source = evaluation.metrics, selection.digest, selection.source
+    importances = measure_importances(contract, pipeline, split.X_test, split.y_test.to_numpy(), seed=selection.seed)
+    contributions = mean_contributions(contract, pipeline, split.X_test, background=split.X_train, seed=selection.seed)
+    title = f"{contract.name}, {selection.family}, test set of data {digest}"
     version = registry.register(
         NewVersion(
             dataset=contract.name,
             family=selection.family,
-            digest=selection.digest,
+            digest=digest,
             training_key=training_key,
             pipeline=pipeline,
             example=split.X_test.head(_EXAMPLE_ROWS),
             params={**selection.params, **selection.search, "digest": selection.digest},
             metrics={
-                **evaluation.metrics,
+                **metrics,
                 f"cv_{contract.metric}": selection.cv_score,
                 "train_rows": len(split.X_train),
                 "test_rows": len(split.X_test),
             },
-            pictures=draw(evaluation, f"{contract.name}, {selection.family}, test set of data {selection.digest}"),
+            pictures={
+                **draw(evaluation, title),
+                **draw_influence(importances, contributions, contract.metric, contract.target.classes, title),
+            },
+            experiment=final_experiment(contract),
+            data=[input_data(contract, split, digest, source, context) for context in ("training", "testing")],
+            description=(
+                f"{selection.family} for {contract.name}: {contract.metric} {metrics[contract.metric]:.4f} "
+                f"on {len(split.X_test):,} test rows of data {digest}, trained on {len(split.X_train):,}."
+            ),
+            about=f"{contract.title} {contract.description} Classes: {', '.join(contract.target.classes)}. Versions take raw records.",
+            origin=selection.origin,
         )
     )
-    _LOGGER.info("%s is version %s with %s %.4f", training_key, version.version, contract.metric, evaluation.metrics[contract.metric])
+    _LOGGER.info("%s is version %s with %s %.4f", training_key, version.version, contract.metric, metrics[contract.metric])
     return version
+
+
+def input_data(contract: Contract, split: Split, digest: str, source: str, context: Literal["training", "testing"]) -> InputData:
+    """Describe the part of a split that a run reads."""
+    X, y = (split.X_train, split.y_train) if context == "training" else (split.X_test, split.y_test)
+    part = "train" if context == "training" else "test"
+    return InputData(f"{contract.name} {part}", digest, X.assign(**{str(y.name): y}), source, context)
 
 
 def require_family(contract: Contract, family: str) -> None:

@@ -1,9 +1,28 @@
 """MLflow: where runs are tracked and versions are registered. The only part of Hearth that knows MLflow."""
 
 from hearth.registry.alias_moves import move_aliases, promotion, rollback
+from hearth.registry.model_files import stored_size
+from hearth.registry.policy import ModelPolicy
+from hearth.registry.provenance import library_versions
 from hearth.registry.registry import Registry
 from hearth.registry.study import Study
-from hearth.registry.tracking import CandidateRun
-from hearth.registry.versions import ModelFiles, NewVersion, RegisteredVersion
+from hearth.registry.tracking import CandidateRun, FinishedTrial, InputData
+from hearth.registry.versions import ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
 
-__all__ = ["CandidateRun", "ModelFiles", "NewVersion", "RegisteredVersion", "Registry", "Study", "move_aliases", "promotion", "rollback"]
+__all__ = [
+    "CandidateRun",
+    "FinishedTrial",
+    "InputData",
+    "ModelFiles",
+    "ModelPolicy",
+    "NewVersion",
+    "RegisteredModel",
+    "RegisteredVersion",
+    "Registry",
+    "Study",
+    "library_versions",
+    "move_aliases",
+    "promotion",
+    "rollback",
+    "stored_size",
+]

@@ -18,6 +18,7 @@ from mlflow.protos.databricks_pb2 import (
     RESOURCE_ALREADY_EXISTS,
     RESOURCE_DOES_NOT_EXIST,
     TEMPORARILY_UNAVAILABLE,
+    UNAUTHENTICATED,
     ErrorCode,
 )
 from mlflow.utils.credentials import get_default_host_creds
@@ -28,6 +29,7 @@ from hearth.errors import RegistryError, RegistryUnavailable
 
 ALREADY_EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
 NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+_NO_LOGIN = ErrorCode.Name(UNAUTHENTICATED)
 _SERVER_FAILED = {ErrorCode.Name(INTERNAL_ERROR), ErrorCode.Name(TEMPORARILY_UNAVAILABLE)}
 
 _METRICS_A_REQUEST = MAX_ENTITIES_PER_BATCH - MAX_PARAMS_TAGS_PER_BATCH  # a table of 250 columns has 1,000 metrics
@@ -47,11 +49,13 @@ _CLIENT_REASON = re.compile(r"\('([\w ]+)'\)")
 
 
 class Connection:
-    """One MLflow server. Making a connection sends no request; it sets MLflow's variables for timeouts unless they are set."""
+    """One MLflow server. Making a connection sends no request; it sets MLflow's variables of a login, and of timeouts unless set."""
 
-    def __init__(self, tracking_uri: str) -> None:
+    def __init__(self, tracking_uri: str, *, user: str = "", password: str = "") -> None:
         for name, value in _TIMEOUTS.items():
             os.environ.setdefault(name, value)
+        if password:
+            os.environ |= {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
         self.uri = tracking_uri
         self.client = MlflowClient(tracking_uri, tracking_uri)
 
@@ -61,6 +65,10 @@ class Connection:
         try:
             yield
         except MlflowException as error:
+            if error.error_code == _NO_LOGIN:
+                raise RegistryError(
+                    f"MLflow at {self.uri} refused the login: check HEARTH_MLFLOW_USER and HEARTH_MLFLOW_PASSWORD, which it started with."
+                ) from error
             if error.error_code not in _SERVER_FAILED:
                 raise RegistryError(f"MLflow at {self.uri} refused a request ({error.error_code}): {error}") from error
             raise self._unavailable(error) from error
@@ -81,18 +89,18 @@ class Connection:
                 max_retries=0,
             )
 
-    def experiment_id(self, name: str) -> str:
-        """Return the id of an experiment, which is created if there is none."""
+    def experiment_id(self, name: str, tags: Mapping[str, str] | None = None) -> str:
+        """Return the id of an experiment, which is created with these tags if there is none."""
         if experiment := self.client.get_experiment_by_name(name):
             if experiment.lifecycle_stage != "active":
                 raise RegistryError(f"The MLflow experiment {name!r} at {self.uri} is deleted: restore it or delete it for good.")
             return str(experiment.experiment_id)
         try:
-            return self.client.create_experiment(name)
+            return self.client.create_experiment(name, tags=dict(tags or {}))
         except RestException as error:
             if error.error_code != ALREADY_EXISTS:
                 raise
-            return self.experiment_id(name)  # another task was faster
+            return self.experiment_id(name, tags)  # another task was faster
 
     def start_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
         """Create a run and return its id."""
@@ -141,9 +149,13 @@ class Connection:
 
     def runs(self, experiment_id: str, tag: str, value: str) -> Iterator[Run]:
         """All runs of an experiment that carry a tag, the latest first."""
+        yield from self.search([experiment_id], f"tags.`{tag}` = '{_unquoted(value)}'")
+
+    def search(self, experiment_ids: Sequence[str], condition: str, order: str = "attributes.start_time DESC") -> Iterator[Run]:
+        """All runs of some experiments for which a condition of MLflow's language holds."""
         token = None
         while True:
-            page = self.client.search_runs([experiment_id], f"tags.`{tag}` = '{_unquoted(value)}'", page_token=token)
+            page = self.client.search_runs(list(experiment_ids), condition, order_by=[order], page_token=token)
             yield from page
             if not (token := page.token):
                 return

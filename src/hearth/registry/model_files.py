@@ -69,6 +69,11 @@ def save(folder: Path, pipeline: Pipeline, example: pd.DataFrame, model_id: str,
     )
 
 
+def stored_size(pipeline: Pipeline) -> int:
+    """Return the number of bytes that a pipeline is stored in."""
+    return len(skops.io.dumps(pipeline))
+
+
 def require_compatible(where: str, made_with: Mapping[str, str]) -> None:
     """Raise IncompatibleModel at the first library of a model that is installed in another version here.
 

@@ -1,29 +1,32 @@
 """The registry: final runs, versions and aliases."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
-from mlflow.entities import LoggedModelOutput
+from mlflow.entities import LoggedModelOutput, Run, RunData
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from sklearn.pipeline import Pipeline
 
 from hearth.errors import ModelUnavailable, RegistryError
+from hearth.modelling.gate import Decision
+from hearth.modelling.standing import Standing
 from hearth.registry import model_files
 from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND
 from hearth.registry.model_download import download
 from hearth.registry.policy import GATE
-from hearth.registry.tracking import DATASET, DIGEST, FAMILY, KEY, Tracking
-from hearth.registry.versions import ModelFiles, NewVersion, RegisteredVersion
+from hearth.registry.tracking import DATASET, DECISION, DIGEST, FAMILY, KEY, ORIGIN, STANDING, Tracking
+from hearth.registry.versions import ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
 
+_DECISION = "**Decision:** "  # what comes before it in a description is about the version itself
 _DUPLICATE_ROW = ("IntegrityError", "UniqueViolation")  # the errors of SQLite and MySQL, and of PostgreSQL
 _LOGGED_MODEL = "models:/"
-FINAL_EXPERIMENT = "optimized_models"  # the final runs of all families and data sets
 
 
 class Registry(Tracking):
@@ -42,11 +45,18 @@ class Registry(Tracking):
         Raises:
             UntrustedModel: the pipeline holds types outside our allow-list.
         """
-        tags = {DATASET: new.dataset, FAMILY: new.family, DIGEST: new.digest, KEY: new.training_key, **self._provenance()}
+        tags = {
+            DATASET: new.dataset,
+            FAMILY: new.family,
+            DIGEST: new.digest,
+            KEY: new.training_key,
+            ORIGIN: new.origin,
+            **self._provenance(),
+        }
         with self._connection.errors():
-            experiment_id = self._connection.experiment_id(FINAL_EXPERIMENT)
+            experiment_id = self._experiment(new.experiment, new.dataset, "The final runs: one for each registered version.")
             self._discard(experiment_id, new.training_key)
-            with self._connection.run(experiment_id, f"{new.dataset} {new.family}", tags) as run_id:
+            with self._connection.run(experiment_id, f"{new.dataset} {new.family}", {**tags, MLFLOW_RUN_NOTE: new.description}) as run_id:
                 params = {name: str(value) for name, value in new.params.items()}
                 model = self._client.create_logged_model(experiment_id, f"{new.dataset}-{new.family}", run_id, tags, params)
                 with tempfile.TemporaryDirectory() as folder:
@@ -54,13 +64,16 @@ class Registry(Tracking):
                     files = model_files.digests(Path(folder, "model"))
                     self._client.log_model_artifacts(model.model_id, str(Path(folder, "model")))
                 self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+                self._log_inputs(run_id, new.data)
                 self._connection.log(run_id, new.params, new.metrics, model_id=model.model_id)
                 self._connection.log_files(run_id, {f"figures/{name}": content for name, content in new.pictures.items()})
                 self._client.finalize_logged_model(model.model_id, "READY")
-            self._ensure_registered_model(new.dataset)
+            self._ensure_registered_model(new.dataset, new.about)
             signed = {"dataset": new.dataset, "family": new.family, "run_id": run_id, "digest": new.digest}
             tags |= self._policy.version_tags(**signed, files=files)
-            created = self._client.create_model_version(new.dataset, model.model_uri, run_id, tags=tags, model_id=model.model_id)
+            created = self._client.create_model_version(
+                new.dataset, model.model_uri, run_id, tags=tags, description=new.description or None, model_id=model.model_id
+            )
         return self._version(created, params, new.metrics)
 
     def find(self, dataset: str, training_key: str) -> RegisteredVersion | None:
@@ -88,16 +101,14 @@ class Registry(Tracking):
             return self._with_run(version)
 
     def versions(self, dataset: str) -> list[RegisteredVersion]:
-        """Return all versions of a data set, the latest first. Their runs are read in one search, however many there are."""
+        """Return all versions of a data set, the latest first. Their runs are read in one search of each experiment that has some."""
         with self._connection.errors():
             versions = self._model_versions(dataset)
-            experiment = self._client.get_experiment_by_name(FINAL_EXPERIMENT) if versions else None
-            runs = self._connection.runs(experiment.experiment_id, DATASET, dataset) if experiment else ()
-            data = {run.info.run_id: run.data for run in runs}
+            data = self._run_data(dataset, versions)
             return [
                 self._version(version, data[version.run_id].params, data[version.run_id].metrics)
                 if version.run_id in data
-                else self._with_run(version)  # of another experiment, or its run was deleted
+                else self._with_run(version)  # its run was deleted
                 for version in versions
             ]
 
@@ -149,16 +160,37 @@ class Registry(Tracking):
             files.read()
             self.annotate(version, self._policy.version_tags(**version.signed_part, files=files.digests))
 
-    def annotate(self, version: RegisteredVersion, tags: Mapping[str, str], description: str | None = None) -> None:
-        """Write tags and a description onto a version; without a description the present one stays. A decision of the gate is signed."""
+    def annotate(self, version: RegisteredVersion, tags: Mapping[str, str], decision: str | None = None) -> None:
+        """Write tags and a decision onto a version. A decision of the gate among the tags is signed.
+
+        The decision stands below the description of the version, and replaces an earlier one.
+        """
         if gate := tags.get(GATE):
             signed = self._policy.gate_tags(dataset=version.dataset, version=version.version, run_id=version.run_id, gate=gate)
             tags = {**signed, **tags}
         with self._connection.errors():
             for name, value in tags.items():
                 self._client.set_model_version_tag(version.dataset, version.version, name, value)
-            if description is not None:
-                self._client.update_model_version(version.dataset, version.version, description)
+            if decision is not None:
+                present = self._client.get_model_version(version.dataset, version.version).description or ""
+                about = present.partition(_DECISION)[0].rstrip()
+                text = "\n\n".join(filter(None, [about, f"{_DECISION}{decision}"]))
+                self._client.update_model_version(version.dataset, version.version, text)
+
+    def record_decision(self, version: RegisteredVersion, decision: Decision) -> None:
+        """Write what the gate decided about a version onto it, as tags and description, and as `gate.json` into its run."""
+        tags = {GATE: "passed" if decision.passed else "refused", DECISION: decision.to_json().decode()}
+        self.annotate(version, tags, "\n\n".join(decision.reasons))
+        with self._connection.errors():
+            try:
+                self._connection.log_files(version.run_id, {"gate.json": decision.to_json()})
+            except MlflowException as error:
+                if error.error_code != NOT_FOUND:  # a version outlives a run that was deleted for good
+                    raise
+
+    def record_standing(self, version: RegisteredVersion, standing: Standing) -> None:
+        """Write how a version does on the present test set onto it."""
+        self.annotate(version, {STANDING: standing.to_json().decode()})
 
     def remove(self, version: RegisteredVersion) -> None:
         """Delete a version and its model; its run stays, with parameters, metrics and pictures.
@@ -182,6 +214,11 @@ class Registry(Tracking):
         with self._connection.errors():
             return self._aliases(dataset)
 
+    def registered_model(self, dataset: str) -> RegisteredModel:
+        """Return the aliases of a data set, and when its registered model was created. One request."""
+        with self._connection.errors():
+            return self._registered_model(dataset)
+
     def set_alias(self, dataset: str, alias: str, version: str) -> None:
         """Move an alias to a version.
 
@@ -197,13 +234,17 @@ class Registry(Tracking):
                 self._client.set_registered_model_alias(dataset, alias, version)
 
     def _aliases(self, dataset: str) -> dict[str, str]:
+        return dict(self._registered_model(dataset).aliases)
+
+    def _registered_model(self, dataset: str) -> RegisteredModel:
         try:
-            aliases = self._client.get_registered_model(dataset).aliases
+            model = self._client.get_registered_model(dataset)
         except MlflowException as error:
             if error.error_code != NOT_FOUND:
                 raise
-            return {}
-        return {alias: str(version) for alias, version in aliases.items()}
+            return RegisteredModel({}, None)
+        created = datetime.fromtimestamp(model.creation_timestamp / 1000, UTC)
+        return RegisteredModel({alias: str(version) for alias, version in model.aliases.items()}, created)
 
     def _model_versions(self, dataset: str) -> list[ModelVersion]:
         versions: list[ModelVersion] = []
@@ -232,17 +273,30 @@ class Registry(Tracking):
             gate_signed=gate_signed,
         )
 
+    def _run_data(self, dataset: str, versions: Sequence[ModelVersion]) -> dict[str, RunData]:
+        """Return parameters and metrics of the runs of versions, by run; of a run that was deleted there may be none."""
+        data: dict[str, RunData] = {}
+        searched: set[str] = set()
+        for version in versions:
+            if not version.run_id or version.run_id in data or not (run := self._run(version.run_id)):
+                continue
+            if run.info.experiment_id not in searched:
+                searched.add(run.info.experiment_id)
+                data |= {run.info.run_id: run.data for run in self._connection.runs(run.info.experiment_id, DATASET, dataset)}
+        return data
+
     def _with_run(self, version: ModelVersion) -> RegisteredVersion:
         """Read the run of a version too."""
-        if not version.run_id:
-            return self._version(version, {}, {})
+        run = self._run(version.run_id) if version.run_id else None
+        return self._version(version, run.data.params, run.data.metrics) if run else self._version(version, {}, {})
+
+    def _run(self, run_id: str) -> Run | None:
         try:
-            run = self._client.get_run(version.run_id)
+            return self._client.get_run(run_id)
         except MlflowException as error:
             if error.error_code != NOT_FOUND:  # a version outlives a run that was deleted for good
                 raise
-            return self._version(version, {}, {})
-        return self._version(version, run.data.params, run.data.metrics)
+            return None
 
     def _files_of(self, version: RegisteredVersion) -> str:
         """Return where MLflow has the files of a version."""
@@ -258,9 +312,9 @@ class Registry(Tracking):
                 self._client.delete_logged_model(output.model_id)
             self._client.delete_run(run.info.run_id)
 
-    def _ensure_registered_model(self, dataset: str) -> None:
+    def _ensure_registered_model(self, dataset: str, about: str) -> None:
         try:
-            self._client.create_registered_model(dataset)
+            self._client.create_registered_model(dataset, {DATASET: dataset}, about or None)
         except MlflowException as error:
             if error.error_code != ALREADY_EXISTS:
                 raise

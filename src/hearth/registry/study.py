@@ -7,6 +7,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from hearth.modelling.trials import TrialResult, TuningResult
 from hearth.registry.connection import Connection
 
+TRIAL, PRUNED = "hearth.trial", "hearth.pruned"
+
 
 class Study:
     """The runs of one search; made by `Registry.study`, which also ends the parent run."""
@@ -21,8 +23,9 @@ class Study:
     def log_trial(self, trial: TrialResult) -> None:
         """Log one trial: its parameters, the metric of each fold as steps, and their mean."""
         with self._connection.errors():
+            tags = {**self._tags, TRIAL: str(trial.number), PRUNED: str(trial.pruned).lower()}
             name, status = f"trial {trial.number}", "KILLED" if trial.pruned else "FINISHED"
-            run_id = self._connection.start_run(self._experiment_id, name, {**self._tags, "hearth.pruned": str(trial.pruned).lower()})
+            run_id = self._connection.start_run(self._experiment_id, name, tags)
             series = {f"cv_{self._metric}": [trial.score], f"fold_{self._metric}": trial.fold_scores}
             self._connection.log_series(run_id, trial.params, series)
             self._connection.client.set_terminated(run_id, status)

@@ -1,24 +1,27 @@
 """Tracking: jobs and their results, as MLflow runs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self
+from datetime import datetime
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import DatasetInput, InputTag
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+from mlflow.entities import DatasetInput, InputTag, Run
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 
 from hearth.registry.connection import Connection
 from hearth.registry.policy import ModelPolicy
 from hearth.registry.provenance import LIBRARY, git_revision, library_versions
-from hearth.registry.study import Study
+from hearth.registry.study import PRUNED, TRIAL, Study
 from hearth.settings import ModelSettings, RegistrySettings
 
 DATASET, FAMILY, DIGEST, KEY = "hearth.dataset", "hearth.family", "hearth.digest", "hearth.training_key"
+DECISION, STANDING, ORIGIN = "hearth.decision", "hearth.standing", "hearth.origin"
 REVISION = "hearth.git_revision"
+MLFLOW_EXPERIMENT_NOTE = "mlflow.note.content"  # what MLflow shows as the description
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,29 @@ class CandidateRun:
     pictures: Mapping[str, bytes]
 
 
+@dataclass(frozen=True)
+class InputData:
+    """What a run reads: its frame, of which schema and profile are logged and no rows, where it lies, and what it is for."""
+
+    name: str
+    digest: str
+    frame: pd.DataFrame
+    source: str
+    context: Literal["etl", "training", "testing"]
+
+
+@dataclass(frozen=True)
+class FinishedTrial:
+    """A trial of a search as MLflow has it."""
+
+    run_id: str
+    family: str
+    number: int
+    metric: str
+    score: float
+    pruned: bool
+
+
 class Tracking:
     """An MLflow server as the record of runs.
 
@@ -41,9 +67,11 @@ class Tracking:
     how versions are signed, and which are loaded; without one there is no key, and those without a signature are.
     """
 
-    def __init__(self, tracking_uri: str, *, revision: str = "", policy: ModelPolicy | None = None) -> None:
+    def __init__(
+        self, tracking_uri: str, *, revision: str = "", policy: ModelPolicy | None = None, user: str = "", password: str = ""
+    ) -> None:
         self._policy = policy or ModelPolicy()
-        self._connection = Connection(tracking_uri)
+        self._connection = Connection(tracking_uri, user=user, password=password)
         self._client = self._connection.client
         self._revision = revision
 
@@ -51,40 +79,43 @@ class Tracking:
     def from_settings(cls, settings: RegistrySettings | None = None) -> Self:
         """Make the one of the environment; sends no request."""
         settings = settings or ModelSettings()
-        return cls(settings.mlflow_tracking_uri, revision=settings.git_revision, policy=ModelPolicy.of(settings))
+        return cls(
+            settings.mlflow_tracking_uri,
+            revision=settings.git_revision,
+            policy=ModelPolicy.of(settings),
+            user=settings.mlflow_user,
+            password=settings.mlflow_password.get_secret_value(),
+        )
 
     def ping(self, seconds: float) -> None:
         """Return if MLflow answers within `seconds`."""
         self._connection.ping(seconds)
 
-    def log_etl(  # noqa: PLR0913 - all but the first are named
+    def log_etl(
         self,
         experiment: str,
         *,
         params: Mapping[str, str | float],
         metrics: Mapping[str, float],
         artifacts: Mapping[str, bytes],
-        frame: pd.DataFrame,
-        digest: str,
-        source: str,
+        data: InputData,
     ) -> str:
-        """Log an ETL, once for each digest; of the frame its schema and profile are logged as the run's data set, not its rows.
+        """Log an ETL, once for each digest.
 
         Returns:
             The id of the run, which is an earlier one if this digest was logged before.
         """
         with self._connection.errors():
-            experiment_id = self._connection.experiment_id(experiment)
-            runs = list(self._connection.runs(experiment_id, DIGEST, digest))
+            experiment_id = self._experiment(experiment, data.name, "How each processed version of the data was made: one run a digest.")
+            runs = list(self._connection.runs(experiment_id, DIGEST, data.digest))
             if finished := [run for run in runs if run.info.status == "FINISHED"]:
                 return str(finished[-1].info.run_id)
             for run in runs:  # left by an interrupted task
                 self._client.delete_run(run.info.run_id)
-            with self._connection.run(experiment_id, digest, {DIGEST: digest, **self._provenance()}) as run_id:
-                numbers = frame.select_dtypes("number").columns  # as float64: MLflow warns that whole numbers cannot be missing
-                dataset = from_pandas(frame.astype(dict.fromkeys(numbers, np.float64)), source=source, name=experiment, digest=digest)
-                entity = dataset._to_mlflow_entity()  # noqa: SLF001 - the fluent log_input, which needs an active run, does the same
-                self._client.log_inputs(run_id, [DatasetInput(entity, [InputTag(MLFLOW_DATASET_CONTEXT, "etl")])])
+            note = f"Cleaned and split {data.name}: {len(data.frame):,} rows, in {data.source}"
+            tags = {DATASET: data.name, DIGEST: data.digest, MLFLOW_RUN_NOTE: note, **self._provenance()}
+            with self._connection.run(experiment_id, data.digest, tags) as run_id:
+                self._log_inputs(run_id, [data])
                 self._connection.log(run_id, params, metrics)
                 self._connection.log_files(run_id, artifacts)
             return run_id
@@ -100,16 +131,20 @@ class Tracking:
         metric: str,
         params: Mapping[str, str | float],
         experiment: str | None = None,
+        data: Sequence[InputData] = (),
     ) -> Iterator[Study]:
         """Open the parent run of a search, in experiment `<family>_optuna` if none is named.
 
         Runs that an interrupted training of the same key left there are deleted.
         """
         tags = {DATASET: dataset, FAMILY: family, DIGEST: digest, KEY: training_key}
+        note = f"A search for parameters of {family} on data {digest}: the trials are below it, the best parameters in `best_…`."
         with self._connection.errors():
-            experiment_id = self._connection.experiment_id(experiment or f"{family}_optuna")
-            with self._new_run(experiment_id, f"{dataset} {family}", tags) as run_id:
+            text = "Searches for parameters by cross-validation on the train set: one run a search, with its trials below it."
+            experiment_id = self._experiment(experiment or f"{family}_optuna", dataset, text)
+            with self._new_run(experiment_id, f"{dataset} {family}", {**tags, MLFLOW_RUN_NOTE: note}) as run_id:
                 self._connection.log(run_id, params, {})
+                self._log_inputs(run_id, data)
                 yield Study(self._connection, experiment_id, run_id, metric, tags)
 
     def log_candidate(self, experiment: str, candidate: CandidateRun) -> str:
@@ -120,11 +155,36 @@ class Tracking:
         """
         tags = {DATASET: candidate.dataset, FAMILY: candidate.family, DIGEST: candidate.digest, KEY: candidate.training_key}
         with self._connection.errors():
-            experiment_id = self._connection.experiment_id(experiment)
+            text = "Comparisons of families by cross-validation, and variants of the best."
+            experiment_id = self._experiment(experiment, candidate.dataset, text)
             with self._new_run(experiment_id, f"{candidate.dataset} {candidate.family}", tags) as run_id:
                 self._connection.log(run_id, candidate.params, candidate.metrics)
                 self._connection.log_files(run_id, {f"figures/{name}": content for name, content in candidate.pictures.items()})
             return run_id
+
+    def finished_trials(self, dataset: str, since: datetime) -> list[FinishedTrial]:
+        """Return the trials of a data set that have ended since a moment, in any of its experiments, in the order of their end."""
+        with self._connection.errors():
+            experiments = [str(experiment.experiment_id) for experiment in self._client.search_experiments()]
+            condition = (
+                f"tags.`{DATASET}` = '{dataset}' AND tags.`{TRIAL}` != '' AND attributes.end_time >= {int(since.timestamp() * 1000)}"
+            )
+            runs = self._connection.search(experiments, condition, "attributes.end_time ASC")
+            return [trial for run in runs if (trial := _finished_trial(run))]
+
+    def _experiment(self, name: str, dataset: str, text: str) -> str:
+        return self._connection.experiment_id(name, {DATASET: dataset, MLFLOW_EXPERIMENT_NOTE: f"{text} Data set: {dataset}."})
+
+    def _log_inputs(self, run_id: str, inputs: Sequence[InputData]) -> None:
+        """Log what a run reads, as the fluent log_input does, which needs an active run."""
+        entries = []
+        for data in inputs:
+            numbers = data.frame.select_dtypes("number").columns  # as float64: MLflow warns that whole numbers cannot be missing
+            frame = data.frame.astype(dict.fromkeys(numbers, np.float64))
+            entity = from_pandas(frame, source=data.source, name=data.name, digest=data.digest)._to_mlflow_entity()  # noqa: SLF001
+            entries.append(DatasetInput(entity, [InputTag(MLFLOW_DATASET_CONTEXT, data.context)]))
+        if entries:
+            self._client.log_inputs(run_id, entries)
 
     @contextmanager
     def _new_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
@@ -137,3 +197,14 @@ class Tracking:
     def _provenance(self) -> dict[str, str]:
         libraries = {f"{LIBRARY}{library}": version for library, version in library_versions().items()}
         return {**libraries, REVISION: self._revision or git_revision()}
+
+
+def _finished_trial(run: Run) -> FinishedTrial | None:
+    """Return the trial of a run; None if it was stopped before its score was logged."""
+    tags, metrics = run.data.tags, run.data.metrics
+    metric = next((name for name in metrics if name.startswith("cv_")), None)
+    if metric is None:
+        return None
+    return FinishedTrial(
+        run.info.run_id, tags.get(FAMILY, ""), int(tags[TRIAL]), metric.removeprefix("cv_"), metrics[metric], tags.get(PRUNED) == "true"
+    )

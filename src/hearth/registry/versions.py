@@ -1,20 +1,31 @@
 """Versions: what a training hands over, what the registry has, and its files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from hearth.contracts.origins import UNKNOWN, Origin
+from hearth.modelling.gate import Decision
+from hearth.modelling.standing import Standing
 from hearth.registry import model_files
 from hearth.registry.provenance import LIBRARY
+from hearth.registry.tracking import DECISION, ORIGIN, STANDING, InputData
+
+FINAL_EXPERIMENT = "optimized_models"  # where a final run goes that names no other
 
 
 @dataclass(frozen=True)
 class NewVersion:
-    """The result of a training. `example` holds a few raw rows; `training_key` names the training, so that it is registered once."""
+    """The result of a training.
+
+    `example` holds a few raw rows; `training_key` names the training, so that it is registered once; `data` is what it was trained and
+    evaluated on; `about` describes the data set where its registered model is described.
+    """
 
     dataset: str
     family: str
@@ -25,6 +36,11 @@ class NewVersion:
     params: Mapping[str, str | float]
     metrics: Mapping[str, float]
     pictures: Mapping[str, bytes]
+    experiment: str = FINAL_EXPERIMENT
+    data: Sequence[InputData] = ()
+    description: str = ""
+    about: str = ""
+    origin: Origin = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,22 @@ class RegisteredVersion:
     gate_signed: bool = False
 
     @property
+    def origin(self) -> Origin:
+        """Where its data came from; unknown for versions that were registered before this was kept."""
+        value = self.tags.get(ORIGIN)
+        return next((origin for origin in get_args(Origin) if origin == value), UNKNOWN)
+
+    @property
+    def standing(self) -> Standing | None:
+        """How it does on the test set that was published last when this was computed; None if it never was."""
+        return Standing.from_json(self.tags[STANDING]) if STANDING in self.tags else None
+
+    @property
+    def decision(self) -> Decision | None:
+        """What the gate decided about it last; None if it never did."""
+        return Decision.from_json(self.tags[DECISION]) if DECISION in self.tags else None
+
+    @property
     def libraries(self) -> dict[str, str]:
         """The versions of the libraries that it was made with."""
         return {name.removeprefix(LIBRARY): value for name, value in self.tags.items() if name.startswith(LIBRARY)}
@@ -61,6 +93,17 @@ class RegisteredVersion:
 
     def __str__(self) -> str:
         return f"models:/{self.dataset}/{self.version}"
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """The registered model of a data set: the version that each alias carries, and when it was created; None before its first version.
+
+    One that was deleted and made anew was created later, and counts its versions from 1 again.
+    """
+
+    aliases: Mapping[str, str]
+    created: datetime | None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from hearth.registry import RegisteredVersion, move_aliases, promotion, rollback
 from hearth.serving.model_follower import ModelSource, load_version
 
 _LOGGER = logging.getLogger(__name__)
-_GATE, _PASSED, _NOT_JUDGED = "hearth.gate", "passed", "not judged"
+_GATE, _PASSED, _REFUSED, _NOT_JUDGED = "hearth.gate", "passed", "refused", "not judged"
 
 
 class AliasRegistry(ModelSource, Protocol):
@@ -121,7 +121,8 @@ class AliasAdmin:
         gate = _gate(version)
         passed = gate == _PASSED or alias == CHALLENGER
         if not passed and not request.force:
-            raise AliasNotMoved(f"{version} is {gate} by the gate. To give it {alias!r} nevertheless, ask with over_gate.")
+            why = f": {version.standing.problem}" if version.standing and not version.standing.has_claim else ""
+            raise AliasNotMoved(f"{version} is {gate} by the gate{why}. To give it {alias!r} nevertheless, ask with over_gate.")
         over = "" if passed else f", over the gate ({gate})"
         record = f"{alias} by {by}{over}, before it version {aliases.get(alias, 'none')}"
         return self._move(alias, version, promotion(alias, version.version, aliases), aliases, record)
@@ -167,4 +168,6 @@ def _require_fit(contract: Contract, version: RegisteredVersion, alias: str) -> 
 
 
 def _gate(version: RegisteredVersion) -> str:
-    return version.tags.get(_GATE, _NOT_JUDGED)
+    """Return the verdict of the gate; one that has passed is refused when its standing says that it has no claim any more."""
+    verdict = version.tags.get(_GATE, _NOT_JUDGED)
+    return _REFUSED if verdict == _PASSED and version.standing and not version.standing.has_claim else verdict

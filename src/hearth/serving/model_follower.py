@@ -8,6 +8,7 @@ answer, the loaded models serve.
 
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.contracts.aliases import aliases as possible_aliases
 from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, UnknownAlias, UnknownDataset
-from hearth.registry import RegisteredVersion
+from hearth.registry import RegisteredModel, RegisteredVersion
 from hearth.serving.compiled.scorer import CompiledScorer
 
 _LOGGER = logging.getLogger(__name__)
@@ -33,12 +34,15 @@ _FIRST_MODELS_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
 _IN_PLACE_SECONDS = 0.002  # other requests wait this long, at most, for one that the event loop scores
 _MOST_IN_PLACE = 128
+_REFRESH_SECONDS = 60.0  # how often what the registry says of served versions is read again: their standing changes, not their model
 
 
 class ModelSource(Protocol):
     """The part of a registry that loads models."""
 
     def aliases(self, dataset: str) -> dict[str, str]: ...
+
+    def registered_model(self, dataset: str) -> RegisteredModel: ...
 
     def version(self, dataset: str, name: str) -> RegisteredVersion: ...
 
@@ -106,15 +110,21 @@ class _View:
     refused: Mapping[str, str] = field(default_factory=dict)  # reason by version; not tried again
     failed: Mapping[str, str] = field(default_factory=dict)  # reason by version; tried again
     problem: str = _NOT_POLLED
+    created: datetime | None = None  # when the registered model was created, whose versions these are
+    replaced: frozenset[str] = frozenset()  # loaded versions whose numbers belong to other runs by now
+    refreshed: float = field(default_factory=time.monotonic)
 
 
 class ModelFollower:
     """The models of data sets, by alias. `start` follows the registry; `poll` reads it once."""
 
-    def __init__(self, registry: ModelSource, contracts: Mapping[str, Contract], poll_seconds: float) -> None:
+    def __init__(
+        self, registry: ModelSource, contracts: Mapping[str, Contract], poll_seconds: float, refresh_seconds: float = _REFRESH_SECONDS
+    ) -> None:
         self._registry = registry
         self._contracts = dict(contracts)
         self._poll_seconds = poll_seconds
+        self._refresh_seconds = refresh_seconds
         self._views = {dataset: _View() for dataset in self._contracts}
         self._last_poll: datetime | None = None
         self._reloads: Counter[tuple[str, str, str]] = Counter()
@@ -202,7 +212,9 @@ class ModelFollower:
     def _poll_dataset(self, contract: Contract) -> None:
         view = self._views[contract.name]
         try:
-            aliases = self._registry.aliases(contract.name)
+            model = self._registry.registered_model(contract.name)
+            is_new = bool(view.created and model.created and view.created != model.created)
+            replaced = self._replaced(contract, view) if is_new else view.replaced
         except RegistryError as error:
             if view.problem in {"", _NOT_POLLED}:  # logged once: while MLflow starts or stops, the error changes from poll to poll
                 _LOGGER.warning("%s: %s What is loaded keeps serving.", contract.name, error)
@@ -211,15 +223,50 @@ class ModelFollower:
         self._answered.set()
         if view.problem not in {"", _NOT_POLLED}:
             _LOGGER.info("%s: the registry answers again", contract.name)
-        registered = {alias: aliases[alias] for alias in possible_aliases(contract) if alias in aliases}
-        self._follow_aliases(contract, view, registered)
+        registered = {alias: model.aliases[alias] for alias in possible_aliases(contract) if alias in model.aliases}
+        view = replace(view, registered=registered, problem="", created=model.created or view.created, replaced=replaced)
+        self._follow_aliases(contract, replace(view, refused={}, failed={}) if is_new else view)
+        if time.monotonic() - view.refreshed >= self._refresh_seconds:
+            self._refresh(contract)
 
-    def _follow_aliases(self, contract: Contract, view: _View, registered: Mapping[str, str]) -> None:
-        ready = {model.version: model for model in view.loaded.values()}
+    def _refresh(self, contract: Contract) -> None:
+        """Read again what the registry says of the versions that serve; the models stay."""
+        view = self._views[contract.name]
+        try:
+            entries = {number: self._registry.version(contract.name, number) for number in {each.version for each in view.loaded.values()}}
+        except (RegistryError, ModelUnavailable) as error:
+            _LOGGER.warning("%s: what the registry says of the served versions was not read again: %s", contract.name, error)
+            return
+        loaded = {
+            alias: replace(model, registered=entry)
+            if (entry := entries[model.version]).run_id == model.run_id
+            else model  # made anew: another
+            for alias, model in view.loaded.items()
+        }
+        self._views[contract.name] = replace(view, loaded=loaded, refreshed=time.monotonic())
+
+    def _replaced(self, contract: Contract, view: _View) -> frozenset[str]:
+        """Return the loaded versions whose numbers belong to other runs now, because the registered model was made anew."""
+        _LOGGER.warning("%s: the registered model was deleted and made anew; its versions are compared by their runs", contract.name)
+        runs = {model.version: model.run_id for model in view.loaded.values()}
+        replaced = set()
+        for version, run_id in runs.items():
+            try:
+                if self._registry.version(contract.name, version).run_id == run_id:
+                    continue
+            except ModelUnavailable:
+                _LOGGER.info("%s: version %s is gone", contract.name, version)
+            replaced.add(version)
+        return frozenset(replaced)
+
+    def _follow_aliases(self, contract: Contract, view: _View) -> None:
+        """Load what has moved; a replaced version serves until the new one of its number is loaded."""
+        registered = view.registered
+        ready = {model.version: model for model in view.loaded.values() if model.version not in view.replaced}
         refused = {version: reason for version, reason in view.refused.items() if version in registered.values()}
         failed: dict[str, str] = {}
         loaded = {alias: model for alias, model in view.loaded.items() if alias in registered}
-        self._views[contract.name] = _View(dict(loaded), registered, refused, view.failed, problem="")
+        self._views[contract.name] = replace(view, loaded=dict(loaded), refused=refused)
         # Aliases without a model come first, and among them the champion
         for alias in sorted(registered, key=lambda alias: (alias in loaded, alias != CHAMPION)):
             version = registered[alias]
@@ -235,11 +282,12 @@ class ModelFollower:
                     self._reloads[contract.name, alias, "failed"] += 1
                     if view.failed.get(version) != str(error):
                         _LOGGER.warning("%s@%s: version %s is not loaded yet: %s", contract.name, alias, version, error)
-            if version in ready and (alias not in loaded or loaded[alias].version != version):
+            if version in ready and (alias not in loaded or _names(loaded[alias]) != _names(ready[version])):
                 self._reloads[contract.name, alias, "swapped"] += 1
                 loaded[alias] = replace(ready[version], alias=alias, loaded_at=datetime.now(UTC))
                 _LOGGER.info("%s@%s: version %s (%s) serves", contract.name, alias, version, ready[version].family)
-            self._views[contract.name] = _View(dict(loaded), registered, dict(refused), dict(failed), problem="")
+            stale = view.replaced - ready.keys()
+            self._views[contract.name] = replace(view, loaded=dict(loaded), refused=dict(refused), failed=dict(failed), replaced=stale)
 
 
 def load_version(registry: ModelSource, contract: Contract, alias: str, number: str) -> LoadedModel:
@@ -262,6 +310,10 @@ def load_version(registry: ModelSource, contract: Contract, alias: str, number: 
     except Exception as error:  # a registered model can make libraries raise anything
         _LOGGER.exception("%s cannot be loaded", where)
         raise RefusedModel(f"{where} cannot be served ({type(error).__name__}: {error}). Train again.") from error
+
+
+def _names(model: LoadedModel) -> tuple[str, str]:
+    return model.version, model.run_id
 
 
 def _why(view: _View, alias: str) -> str:

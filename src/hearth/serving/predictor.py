@@ -19,6 +19,8 @@ from hearth.serving.recording.recorder import Recorder
 
 T = TypeVar("T")
 
+BYTES_IN_PLACE = 65_536  # of a request: one record can have hundreds of thousands of columns
+
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
@@ -69,9 +71,9 @@ class Predictor:
         """Record a part of an answer that the caller scored; `places`, shape (n,), are the positions of its records in the request."""
         self._recorder.record(model, columns, scores, request_id, source, places)
 
-    async def dispatch(self, model: LoadedModel, records: int, work: Callable[[], T]) -> T:
-        """Run the work of a request with this many records: a small one in the event loop, others in the compute thread."""
-        if records <= model.records_in_place:
+    async def dispatch(self, model: LoadedModel, records: int, size: int, work: Callable[[], T]) -> T:
+        """Run the work of a request with this many records and bytes: a small one in the event loop, others in the compute thread."""
+        if records <= model.records_in_place and size <= BYTES_IN_PLACE:
             return work()
         return await self.in_compute_thread(work)
 

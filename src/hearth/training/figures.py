@@ -14,7 +14,7 @@ from hearth.modelling.evaluation import Evaluation, calibration_error, reliabili
 
 _DOTS_PER_INCH = 130
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#666666")  # distinct for colour-blind eyes too
-_GRID_COLOUR = "#dddddd"
+GRID_COLOUR = "#dddddd"
 _LINES = ("-", "--", ":", "-.")  # of the second eight classes, and so on
 _SIDE, _CELL, _MARGIN = 6.2, 0.72, 2.4  # inches
 _LEGEND_ROW = 0.22  # inches
@@ -30,9 +30,9 @@ def draw(evaluation: Evaluation, title: str) -> dict[str, bytes]:
         PNG files by name. `title` names the model and stands under each picture's own title.
     """
     return {
-        "confusion_matrix.png": _png(confusion_matrix(evaluation, title)),
-        "precision_recall.png": _png(precision_recall(evaluation, title)),
-        "reliability.png": _png(reliability_diagram(evaluation, title)),
+        "confusion_matrix.png": png(confusion_matrix(evaluation, title)),
+        "precision_recall.png": png(precision_recall(evaluation, title)),
+        "reliability.png": png(reliability_diagram(evaluation, title)),
     }
 
 
@@ -58,7 +58,7 @@ def confusion_matrix(evaluation: Evaluation, title: str) -> Figure:
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.85)
-    _head(figure, f"Confusion matrix: {counts.trace():,} of {counts.sum():,} rows right", title)
+    head(figure, f"Confusion matrix: {counts.trace():,} of {counts.sum():,} rows right", title)
     return figure
 
 
@@ -76,10 +76,10 @@ def precision_recall(evaluation: Evaluation, title: str) -> Figure:
         axes.step(recall, precision, where="post", color=colour, linestyle=line, label=label)
         axes.plot(scores.recall, scores.precision, "o", color=colour, markeredgecolor="white", markersize=9)
     axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
-    axes.grid(color=_GRID_COLOUR)
+    axes.grid(color=GRID_COLOUR)
     axes.plot([], [], "o", color="#666666", markeredgecolor="white", markersize=9, label="the class with the highest probability")
     figure.legend(loc="outside lower left", fontsize=9)  # below the axes: inside it would hide curves
-    _head(figure, "Precision and recall by class", title)
+    head(figure, "Precision and recall by class", title)
     return figure
 
 
@@ -93,29 +93,34 @@ def reliability_diagram(evaluation: Evaluation, title: str) -> Figure:
     label = f"this model, expected calibration error {calibration_error(bins):.3f}"
     above.plot(confidence, accuracy, marker="o", color=COLOURS[0], label=label)
     above.set(ylim=(0, 1.02), ylabel="share of predictions that are right")
-    above.grid(color=_GRID_COLOUR)
+    above.grid(color=GRID_COLOUR)
     figure.legend(loc="outside lower left", fontsize=9)
     bars = below.bar(confidence, counts, width=0.06, color=COLOURS[0])
     below.bar_label(bars, labels=[f"{count:,}" for count in counts], fontsize=8, padding=2)
     below.margins(y=0.25)
     below.yaxis.set_major_formatter("{x:,.0f}")
     below.set(xlim=(0, 1.02), xlabel="probability of the predicted class (mean of the bin)", ylabel="rows")
-    below.grid(axis="y", color=_GRID_COLOUR)
+    below.grid(axis="y", color=GRID_COLOUR)
     below.set_axisbelow(True)
-    _head(figure, "Reliability", title)
+    head(figure, "Reliability", title)
     return figure
 
 
 def class_labels(evaluation: Evaluation) -> Sequence[str]:
-    """Return the classes as figures show them: short, different, and without TeX.
+    """Return the classes as figures show them."""
+    return legible([scores.label for scores in evaluation.per_class], "class")
+
+
+def legible(names: Sequence[str], what: str) -> list[str]:
+    """Return names as figures show them: short, different, and without TeX.
 
     Where the font cannot write a name, or two names differ only in what is left out, it is `class 2` for the second class.
     """
-    short = [_shortened(scores.label) for scores in evaluation.per_class]
+    short = [_shortened(name) for name in names]
     counts = Counter(short)
-    legible = [counts[name] == 1 and all(ord(letter) in _letters() for letter in name) for name in short]
+    can_be_read = [counts[name] == 1 and all(ord(letter) in _letters() for letter in name) for name in short]
     # Between two dollars matplotlib expects a formula.
-    return [name.replace("$", r"\$") if legible[code] else f"class {code + 1}" for code, name in enumerate(short)]
+    return [name.replace("$", r"\$") if can_be_read[place] else f"{what} {place + 1}" for place, name in enumerate(short)]
 
 
 def _shortened(name: str) -> str:
@@ -128,13 +133,15 @@ def _letters() -> frozenset[int]:
     return frozenset(get_font(findfont(FontProperties())).get_charmap())
 
 
-def _head(figure: Figure, title: str, subtitle: str) -> None:
+def head(figure: Figure, title: str, subtitle: str) -> None:
+    """Write the title of a figure, and the name of the model below it."""
     axes = figure.axes[0]
     axes.set_title(subtitle, fontsize=9, color="#555555")
     figure.suptitle(title, fontsize=12, fontweight="bold")
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """Return a figure as a PNG file."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH)  # a Figure without pyplot draws with Agg
     return buffer.getvalue()

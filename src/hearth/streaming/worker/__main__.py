@@ -14,9 +14,9 @@ from hearth.logs import configure_logging
 from hearth.predictions import PredictionStore
 from hearth.predictions.migration import migrate
 from hearth.predictions.retention import Retention
-from hearth.registry import Registry
 from hearth.serving.metrics import new_registry, register_model_metrics, serve_metrics
 from hearth.serving.model_follower import ModelFollower
+from hearth.serving.model_probe import ProbedRegistry
 from hearth.settings import WorkerSettings
 from hearth.streaming.consumer import StreamConsumer
 from hearth.streaming.retrying import Retrier, Stopped
@@ -72,7 +72,7 @@ def _run(settings: WorkerSettings, retrier: Retrier) -> None:
     ):
         retrier.call(lambda: migrate(url))
         with (
-            ModelFollower(Registry.from_settings(settings), contracts, settings.alias_poll_seconds) as models,
+            ModelFollower(ProbedRegistry.of(settings, contracts), contracts, settings.alias_poll_seconds) as models,
             Retention(store, settings.predictions_keep_days),
         ):
             register_model_metrics(registry, models.status)

@@ -1,0 +1,30 @@
+"""Whether a raw file holds generated rows.
+
+Who puts generated rows into the bucket says so first, in `<dataset>/generated/<digest of the bytes>.json`: a mark of the content, so that
+it holds under every name of the file, and never for another file of the same name.
+"""
+
+import hashlib
+import json
+
+from hearth.contracts import Contract
+from hearth.contracts.model import BatchSource
+from hearth.contracts.origins import BATCHES, FILE, GENERATED, Origin
+from hearth.storage import ObjectStore
+
+
+def put_generated(store: ObjectStore, dataset: str, key: str, content: bytes, *, if_absent: bool = False) -> bool:
+    """Write generated rows as a raw file, marked before they appear; returns False if `if_absent` is set and the key exists."""
+    store.put(store.data_bucket, _mark(dataset, content), json.dumps({"key": key, "bytes": len(content)}).encode())
+    return store.put(store.data_bucket, key, content, if_absent=if_absent)
+
+
+def raw_origin(store: ObjectStore, contract: Contract, content: bytes) -> Origin:
+    """Return where the rows of a raw file come from."""
+    if store.exists(store.data_bucket, _mark(contract.name, content)):
+        return GENERATED
+    return BATCHES if isinstance(contract.source, BatchSource) else FILE
+
+
+def _mark(dataset: str, content: bytes) -> str:
+    return f"{dataset}/generated/{hashlib.sha256(content).hexdigest()}.json"
