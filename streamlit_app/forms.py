@@ -4,6 +4,7 @@ import math
 
 import streamlit as st
 
+from streamlit_app.literal_text import literal
 from streamlit_app.service import Json
 
 _STEPS = 100
@@ -26,19 +27,19 @@ def _value(column: Json, example: object, key: str) -> object:
     is_unknown = bool(column["nullable"] and st.session_state.get(unknown))
     value = _widget(column, example, key, disabled=is_unknown)
     if column["nullable"]:
-        st.checkbox(f"{column['name']} is unknown", key=unknown)
+        st.checkbox(f"{literal(column['name'])} is unknown", key=unknown)
     return None if is_unknown else value
 
 
 def _widget(column: Json, example: object, key: str, *, disabled: bool) -> object:
-    help_ = f"{column['description']} Expected: {column['expected']}."
+    name, help_ = literal(column["name"]), f"{literal(column['description'])} Expected: {literal(column['expected'])}."
     if column["categories"]:
         values = column["categories"]
         meanings = dict(zip(values, column["meanings"] or values, strict=True))
         start = values.index(example) if example in values else 0
-        return st.selectbox(column["name"], values, start, lambda value: str(meanings[value]), help=help_, key=key, disabled=disabled)
+        return st.selectbox(name, values, start, lambda value: str(meanings[value]), help=help_, key=key, disabled=disabled)
     low, high = column["minimum"], column["maximum"]
-    label = f"{column['name']} ({low:g}–{high:g} {column['unit'] or ''}".rstrip() + ")"  # noqa: RUF001 - a range
+    label = f"{name} ({low:g}–{high:g} {literal(column['unit'] or '')}".rstrip() + ")"  # noqa: RUF001 - a range
     start = example if isinstance(example, int | float) and low <= example <= high else (low + high) / 2
     if column["kind"] == "integer":
         return st.slider(label, int(low), int(high), int(start), help=help_, key=key, disabled=disabled)

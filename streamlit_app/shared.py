@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from hearth.settings import PageSettings
+from streamlit_app.literal_text import literal
 from streamlit_app.service import Json, RefusedRecords, Service, ServiceError
 
 CHAMPION = "champion"
@@ -39,12 +40,12 @@ def show_errors() -> Iterator[None]:
     try:
         yield
     except RefusedRecords as error:
-        st.error(str(error), icon=":material/block:")
+        st.error(literal(str(error)), icon=":material/block:")
         problems = pd.DataFrame(error.problems)
         why = problems["column"] + ": got " + problems["value"].astype(str) + ", expected " + problems["expected"]
         text_table(pd.DataFrame({"row": problems["row"], "why": why}))
     except ServiceError as error:
-        st.error(str(error), icon=":material/power_off:")
+        st.error(literal(str(error)), icon=":material/power_off:")
 
 
 def style() -> None:

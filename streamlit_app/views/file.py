@@ -6,6 +6,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from streamlit_app.charts import label_counts
+from streamlit_app.literal_text import literal
 from streamlit_app.service import Json, ScoredFile
 from streamlit_app.shared import choose_dataset, needs_service, served_aliases, service, show_untrained, text_table
 
@@ -35,7 +36,7 @@ def score_file() -> None:
         show_untrained(name)
         return
     alias = st.selectbox("Model", aliases, key=f"file-{name}-model")
-    features = ", ".join(column["name"] for column in contract["columns"] if column["role"] == "feature")
+    features = ", ".join(literal(column["name"]) for column in contract["columns"] if column["role"] == "feature")
     st.caption(f"One row per record, with the columns {features}. Other columns stay as they are.")
     file = st.file_uploader("A CSV or Parquet file", type=["csv", "parquet"], key=f"file-{name}-file")
     if file is None:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from streamlit_app.charts import contribution_bars, probability_bars
 from streamlit_app.forms import record_form
+from streamlit_app.literal_text import literal
 from streamlit_app.service import Json
 from streamlit_app.shared import choose_dataset, needs_service, served_aliases, service, show_errors, show_untrained
 
@@ -27,7 +28,7 @@ def predict() -> None:
     st.title("Predict")
     contract = choose_dataset("predict")
     name = contract["name"]
-    st.caption(contract["description"])
+    st.caption(literal(contract["description"]))
     aliases = served_aliases(name)
     if not aliases:
         show_untrained(name)
@@ -60,7 +61,7 @@ def _predict(dataset: str, aliases: list[str], record: Json) -> _Result:
 
 def _show(dataset: str, result: _Result, alias: str, answer: Json) -> None:
     title = f"{alias}: version {answer['version']}, {answer['family']}"
-    st.metric(title, answer["label"], f"{answer['probability']:.1%} sure", delta_color="off", delta_arrow="off", border=True)
+    st.metric(title, literal(answer["label"]), f"{answer['probability']:.1%} sure", delta_color="off", delta_arrow="off", border=True)
     st.altair_chart(probability_bars(answer["probabilities"][0]), width="stretch")
     if not st.toggle("Why?", key=f"predict-{dataset}-why-{alias}", help="What each column adds to the score of the predicted class."):
         return
@@ -71,6 +72,6 @@ def _show(dataset: str, result: _Result, alias: str, answer: Json) -> None:
     explanation = reason["explanations"][0]
     st.altair_chart(contribution_bars(explanation["contributions"], explanation["unit"]), width="stretch")
     st.caption(
-        f"Why version {reason['version']} predicts {explanation['explained_class']}: {reason['method']}. "
+        f"Why version {reason['version']} predicts {literal(explanation['explained_class'])}: {reason['method']}. "
         f"The base value is {explanation['base_value']:.3f}; columns that are not in the chart add {explanation['rest']:+.3f}."
     )

@@ -283,3 +283,13 @@ def test_the_real_extract_keeps_the_contract() -> None:
     result = validate(EMPLOYEES, raw)
 
     assert len(result.accepted) == len(raw) == 18_136
+
+
+def test_a_table_may_have_the_columns_that_rejected_rows_get() -> None:
+    contract = small_contract(line=NUMBER, reason=CATEGORY)
+
+    rejected = validate(contract, read_raw(contract, b"line,reason,y\n1,a,0\n9,b,1\n", "small.csv")).rejected
+
+    assert list(rejected.columns) == ["line_", "reason_", "line", "reason", "y"]
+    assert rejected.iloc[0, [0, 2, 3, 4]].tolist() == [3, "9", "b", "1"]
+    assert rejected["reason_"][0] == "line: got '9', expected a number from -5 to 5 (u); reason: got 'b', expected one of 'a', 'None'"

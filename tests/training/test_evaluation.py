@@ -12,7 +12,8 @@ from sklearn.metrics import f1_score
 from hearth.contracts import CategoryColumn, Contract, NumberColumn
 from hearth.contracts.model import FileSource, Target
 from hearth.modelling.evaluation import Evaluation, calibration_error, evaluate, evaluate_probabilities, macro_f1, metric, reliability
-from hearth.training.figures import class_labels, confusion_matrix, draw, precision_recall, reliability_diagram
+from hearth.training.figures import class_labels, confusion_matrix, draw, png, precision_recall, reliability_diagram
+from hearth.training.influence_figures import contribution_figure
 from tests.support.contracts import write_contract
 from tests.support.samples import EMPLOYEES
 
@@ -180,3 +181,14 @@ class TestNames:
         names = ("le_50k", "gt_50k", "_1_to__2", "_rest")
         assert [metrics[f"precision_{name}"] for name in names] == [0.5, 1, 1, 1]
         assert [metrics[f"recall_{name}"] for name in names] == [1, 0.5, 1, 1]
+
+    def test_columns_and_classes_of_contributions_are_shown_as_they_are(self) -> None:
+        sizes = {"Price (k$) of $": np.array([0.1, 0.2]), "年龄": np.array([0.3, 0.1])}
+
+        figure = contribution_figure(sizes, ["_rest", "$1_to_$2"], "title")
+
+        assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == [r"Price (k\$) of \$", "column 2"]
+        legend = figure.axes[0].get_legend()
+        assert legend is not None
+        assert [text.get_text().strip() for text in legend.get_texts()] == ["_rest", r"\$1_to_\$2"]
+        assert png(figure).startswith(PNG)

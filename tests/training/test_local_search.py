@@ -132,3 +132,18 @@ class TestTuneAround:
         assert "min_weight_fraction_leaf +200% is left out" in caplog.text
         assert len(result.tuning.trials) > 1
         assert {trial.params["min_weight_fraction_leaf"] for trial in result.tuning.trials} == {0.3}
+
+    def test_an_error_of_a_library_leaves_its_variant_out_too(self, caplog: pytest.LogCaptureFixture) -> None:
+        """LightGBM has an error of its own for a single bin, which is no ValueError."""
+        given = {**FAMILIES["lightgbm"].defaults, "n_estimators": 10, "max_bin": 10}
+
+        result = local_search(EMPLOYEES, SPLIT.X_train, SPLIT.y_train, FAMILIES["lightgbm"], params=given, steps=1, factors=(0.1,), seed=1)
+
+        assert "max_bin -90% is left out (LightGBMError: " in caplog.text
+        assert {trial.params["max_bin"] for trial in result.tuning.trials} == {10}
+
+    def test_the_parameters_that_it_starts_from_must_be_good(self) -> None:
+        given = {**FAMILIES["lightgbm"].defaults, "max_bin": 1}
+
+        with pytest.raises(Exception, match="max_bin"):
+            local_search(EMPLOYEES, SPLIT.X_train, SPLIT.y_train, FAMILIES["lightgbm"], params=given, steps=1, factors=(0.1,), seed=1)

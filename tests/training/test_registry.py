@@ -268,7 +268,7 @@ class TestLoad:
     def test_a_model_that_does_not_say_what_made_it_is_refused(self, registry: Registry, dataset: str) -> None:
         version = registry.register(new_version(dataset))
 
-        with pytest.raises(IncompatibleModel, match="scikit-learn of an unknown version"):
+        with pytest.raises(RefusedModel, match="was not registered by a training of Hearth: it does not say which scikit-learn"):
             registry.load(replace(version, tags={}))
 
     def test_a_pickle_is_not_opened(self, registry: Registry, client: MlflowClient, dataset: str, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from hearth.contracts import Contract, list_contracts
 from hearth.contracts.record_parser import RecordParser
 from hearth_api.schemas.builders import dataset_info
 from streamlit_app.forms import _step
+from streamlit_app.literal_text import literal
+from tests.support.contracts import write_contract
 
 CONTRACTS = {contract.name: contract for contract in list_contracts(Path(__file__).parents[2] / "data")}
 
@@ -45,7 +47,7 @@ def test_what_is_not_known_is_sent_as_missing(name: str) -> None:
         box.check()
     form.run()
 
-    assert [box.label for box in form.checkbox] == [f"{column} is unknown" for column in nullable]
+    assert [box.label for box in form.checkbox] == [f"{literal(column)} is unknown" for column in nullable]
     record = form.session_state["record"]
     assert [column for column, value in record.items() if value is None] == nullable
     assert len(RecordParser(contract).parse([record])) == 1
@@ -58,3 +60,13 @@ def test_a_slider_has_round_steps(low: float, high: float, step: float, decimals
     found, shown = _step(low, high)
     assert found == pytest.approx(step)
     assert shown == decimals
+
+
+def test_signs_of_names_and_units_are_shown_as_they_are(tmp_path: Path) -> None:
+    form = form_of(write_contract(tmp_path))
+
+    assert not form.exception
+    assert [slider.label for slider in form.slider][-2:] == [r"Price (k\$) (0–200 k\$)", "a//b (0–9 u)"]  # noqa: RUF001 - a range
+    assert [box.label for box in form.selectbox] == ["?"]
+    assert form.selectbox[0].options == ["12:30", "$"]
+    assert [box.label for box in form.checkbox] == [r"Q1\_1 is unknown"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import hearth.contracts.records
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn, load_contract
+from hearth.contracts.examples import example_record
 from hearth.contracts.records import check_records, record_model, split_records
 from hearth.errors import InvalidRecords, Problem
 from hearth.fakes import FakeRecords
@@ -96,9 +97,9 @@ SLEEP = "a number from 0 to 24 (hours)"
 @pytest.mark.parametrize(
     ("column", "value", "expected"),
     [
-        ("Designation", True, DESIGNATION),
-        ("Designation", False, DESIGNATION),
-        ("Designation", "3", DESIGNATION),
+        ("Designation", True, DESIGNATION + "; it is a boolean"),
+        ("Designation", False, DESIGNATION + "; it is a boolean"),
+        ("Designation", "3", DESIGNATION + "; it is a text, not a number"),
         ("Designation", 2.5, DESIGNATION),
         ("Designation", -1, DESIGNATION),
         ("Designation", 6, DESIGNATION),
@@ -106,27 +107,27 @@ SLEEP = "a number from 0 to 24 (hours)"
         ("Designation", None, DESIGNATION),
         ("Designation", [2], DESIGNATION),
         ("Designation", {"value": 2}, DESIGNATION),
-        ("Designation", "", DESIGNATION),
-        ("Sleep Hours", True, SLEEP),
-        ("Sleep Hours", "7.1", SLEEP),
+        ("Designation", "", DESIGNATION + "; it is a text, not a number"),
+        ("Sleep Hours", True, SLEEP + "; it is a boolean"),
+        ("Sleep Hours", "7.1", SLEEP + "; it is a text, not a number"),
         ("Sleep Hours", float("inf"), SLEEP),
         ("Sleep Hours", float("-inf"), SLEEP),
         ("Sleep Hours", 24.000001, SLEEP),
         ("Sleep Hours", -0.1, SLEEP),
         ("Sleep Hours", None, SLEEP),
-        ("Mental Fatigue Score", "null", "a number from 0 to 10 (score) or null"),
+        ("Mental Fatigue Score", "null", "a number from 0 to 10 (score) or null; it is a text, not a number"),
         ("Gender", "female", "one of 'Female', 'Male'"),
         ("Gender", "Female ", "one of 'Female', 'Male'"),
         ("Gender", "", "one of 'Female', 'Male'"),
-        ("Gender", 1, "one of 'Female', 'Male'"),
+        ("Gender", 1, "one of 'Female', 'Male'; it is a number, not a text"),
         ("Gender", None, "one of 'Female', 'Male'"),
-        ("WFH Setup Available", False, "one of 'No', 'Yes'"),
+        ("WFH Setup Available", False, "one of 'No', 'Yes'; it is a boolean"),
         ("Date of Joining", "30.09.2008", "a date such as 2008-09-30"),
         ("Date of Joining", "2008-02-30", "a date such as 2008-09-30"),
         ("Date of Joining", "2008-09-30T00:00:00", "a date such as 2008-09-30"),
-        ("Date of Joining", 1222732800, "a date such as 2008-09-30"),
+        ("Date of Joining", 1222732800, "a date such as 2008-09-30; it is a number, not a text"),
         ("Employee ID", "", "a text that is not empty"),
-        ("Employee ID", 17, "a text that is not empty"),
+        ("Employee ID", 17, "a text that is not empty; it is a number, not a text"),
         ("Burn Rate", 1.01, "a number from 0 to 1 (ratio) or null"),
         ("Years in Company", 0.5, "a whole number from 0 to 60 (years)"),
     ],
@@ -262,3 +263,32 @@ def broken(contract: Contract, name: str) -> st.SearchStrategy[object]:
     if isinstance(column, IntegerColumn):
         never |= st.floats(column.minimum, column.maximum).filter(lambda value: not value.is_integer())
     return never
+
+
+@pytest.mark.parametrize(
+    ("dataset", "column", "value", "hint"),
+    [
+        ("employees", "Designation", "3", "; it is a text, not a number"),
+        ("employees", "Resource Allocation", "3.5", "; it is a text, not a number"),
+        ("employees", "Designation", 9, ""),
+        ("employees", "Designation", True, "; it is a boolean"),
+        ("employees", "Designation", None, ""),
+        ("employees", "Gender", 1, "; it is a number, not a text"),
+        ("employees", "Gender", "?", ""),
+        ("employees", "Gender", [1], ""),
+        ("employees", "Date of Joining", 20080930, "; it is a number, not a text"),
+        ("heart", "sex", "1", "; it is a text, not a number"),
+        ("heart", "sex", 7, ""),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_with_its_kind_which_its_text_does_not_show(
+    dataset: str, column: str, value: object, hint: str
+) -> None:
+    contract = load_contract(dataset, DATA)
+
+    with pytest.raises(InvalidRecords) as refused:
+        check_records(contract, [{**example_record(contract), column: value}])
+
+    [problem] = refused.value.problems
+    assert (problem.column, problem.value) == (column, value)
+    assert problem.expected == contract.columns[column].expected + (" or null" if contract.columns[column].nullable else "") + hint

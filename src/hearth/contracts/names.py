@@ -16,7 +16,7 @@ import posixpath
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from pydantic import BaseModel
@@ -109,6 +109,13 @@ def _graphql_names(columns: tuple[str, ...]) -> Mapping[str, str]:
             break  # the field names are equal: the contract that has such columns is refused
         names |= kept
     return names
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """Return a name for a column that is added to those of a table: with `_` behind it until no other one has it."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def type_name(dataset: str) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, create_model
 
-from hearth.contracts.column_types import HIDDEN, CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn
+from hearth.contracts.column_types import HIDDEN, CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, NumberColumn
 from hearth.contracts.model import Contract
 from hearth.contracts.names import field_name, type_name
 from hearth.contracts.rules import InvalidValue, Rule, rule_of, rules_of
@@ -80,7 +80,7 @@ def split_records(contract: Contract, records: Sequence[object], max_problems: i
         elif wrong := _count_mistakes(rules, record, names):
             count += wrong
             for name in islice(_mistakes(rules, record, names), max_problems - len(problems)):
-                expected = _expected(contract.columns[name], is_missing=name not in record) if name in rules else unknown
+                expected = _expected(contract.columns[name], record, name) if name in rules else unknown
                 # A column that the contract does not have may be a personal one under another name
                 is_hidden = name in personal or (personal and name not in rules)
                 problems.append(Problem(row, str(name), HIDDEN if is_hidden else record.get(name), expected))
@@ -117,8 +117,23 @@ def _count_mistakes(rules: Mapping[str, Rule], record: Record, required: Collect
     return sum(1 for _ in _mistakes(rules, record, required))
 
 
-def _expected(column: Column, *, is_missing: bool) -> str:
-    return f"{column.expected}{' or null' if column.nullable else ''}{'; it is missing' if is_missing else ''}"
+def _expected(column: Column, record: Record, name: str) -> str:
+    """Return what a value must be, and what it is where its kind is the mistake, which its text alone does not show."""
+    value = record.get(name)
+    hint = ""
+    if name not in record:
+        hint = "; it is missing"
+    elif isinstance(value, bool):
+        hint = "; it is a boolean"
+    elif isinstance(value, str) and _holds_numbers(column):
+        hint = "; it is a text, not a number"
+    elif isinstance(value, int | float) and not _holds_numbers(column):
+        hint = "; it is a number, not a text"
+    return f"{column.expected}{' or null' if column.nullable else ''}{hint}"
+
+
+def _holds_numbers(column: Column) -> bool:
+    return column.holds_numbers if isinstance(column, CategoryColumn) else isinstance(column, IntegerColumn | NumberColumn)
 
 
 class _Check:

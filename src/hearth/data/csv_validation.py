@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hearth.contracts.model import Contract
+from hearth.contracts.names import free_name
 from hearth.contracts.rules import CategoryRule, DateRule, IdentifierRule, Rule, TextReader, rules_of
 from hearth.contracts.texts import OTHER_FORMATS, fit_row, listed, wrong_width
 from hearth.errors import InvalidRawData
@@ -39,7 +40,8 @@ class Validated:
     Attributes:
         accepted: typed columns in contract order: texts for identifiers and categories, float64 for numbers and whole numbers,
             datetime64[us] for dates.
-        rejected: `line`, `reason` (all that is wrong, joined by "; ") and the raw texts.
+        rejected: in this order the line, the reason (all that is wrong, joined by "; ") and the raw texts. The first two are called `line`
+            and `reason`, with a `_` more where the contract has such a column.
     """
 
     accepted: pd.DataFrame
@@ -116,8 +118,9 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
     refusals = {**{row: "; ".join(wrong) for row, wrong in reasons.items()}, **raw.malformed}
     bad = np.zeros(len(raw), dtype=bool)
     bad[list(refusals)] = True
-    rejected = raw.cells[bad].reset_index()
-    rejected.insert(1, "reason", pd.Series([refusals[row] for row in sorted(refusals)], dtype="str"))
+    line, reason = (free_name(name, contract.columns) for name in ("line", "reason"))
+    rejected = raw.cells[bad].rename_axis(line).reset_index()
+    rejected.insert(1, reason, pd.Series([refusals[row] for row in sorted(refusals)], dtype="str"))
     return Validated(pd.DataFrame(typed)[~bad].reset_index(drop=True), rejected)
 
 

@@ -222,7 +222,7 @@ def publish(dataset: str, digest_: str, *, store: ObjectStore | None = None) -> 
 
 
 def _too_many_rejected(contract: Contract, source: str, rejected: pd.DataFrame, rows: int, where: str) -> str:
-    first = [f"line {line}: {reason}" for line, reason in zip(rejected["line"][:_REASONS_SHOWN], rejected["reason"], strict=False)]
+    first = [f"line {line}: {reason}" for line, reason in zip(rejected.iloc[:_REASONS_SHOWN, 0], rejected.iloc[:, 1], strict=False)]
     return (
         f"{source}: {len(rejected)} of {rows} rows ({len(rejected) / rows:.1%}) break the contract; "
         f"the limit is {contract.cleaning.max_rejected_share:.1%} (cleaning.max_rejected_share). All are in {where}. The first:\n"

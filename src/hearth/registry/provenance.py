@@ -8,6 +8,7 @@ from pathlib import Path
 LIBRARIES = ("scikit-learn", "lightgbm", "skops", "numpy", "pandas")
 # A model file holds internal state of these; another version of them may read it wrongly without an error.
 MUST_MATCH = ("scikit-learn", "lightgbm", "skops")
+LIBRARY = "hearth.library."  # the tag of a library's version begins with it
 
 _UNKNOWN = "unknown"
 _GIT_SECONDS = 10

@@ -14,13 +14,13 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 
 from hearth.registry.connection import Connection
 from hearth.registry.policy import ModelPolicy
-from hearth.registry.provenance import git_revision, library_versions
+from hearth.registry.provenance import LIBRARY, git_revision, library_versions
 from hearth.registry.study import PRUNED, TRIAL, Study
 from hearth.settings import ModelSettings, RegistrySettings
 
 DATASET, FAMILY, DIGEST, KEY = "hearth.dataset", "hearth.family", "hearth.digest", "hearth.training_key"
 DECISION, STANDING, ORIGIN = "hearth.decision", "hearth.standing", "hearth.origin"
-REVISION, LIBRARY = "hearth.git_revision", "hearth.library."
+REVISION = "hearth.git_revision"
 MLFLOW_EXPERIMENT_NOTE = "mlflow.note.content"  # what MLflow shows as the description
 
 

@@ -13,7 +13,8 @@ from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.modelling.gate import Decision
 from hearth.modelling.standing import Standing
 from hearth.registry import model_files
-from hearth.registry.tracking import DECISION, LIBRARY, ORIGIN, STANDING, InputData
+from hearth.registry.provenance import LIBRARY
+from hearth.registry.tracking import DECISION, ORIGIN, STANDING, InputData
 
 FINAL_EXPERIMENT = "optimized_models"  # where a final run goes that names no other
 

@@ -107,15 +107,20 @@ def reliability_diagram(evaluation: Evaluation, title: str) -> Figure:
 
 
 def class_labels(evaluation: Evaluation) -> Sequence[str]:
-    """Return the classes as figures show them: short, different, and without TeX.
+    """Return the classes as figures show them."""
+    return legible([scores.label for scores in evaluation.per_class], "class")
+
+
+def legible(names: Sequence[str], what: str) -> list[str]:
+    """Return names as figures show them: short, different, and without TeX.
 
     Where the font cannot write a name, or two names differ only in what is left out, it is `class 2` for the second class.
     """
-    short = [_shortened(scores.label) for scores in evaluation.per_class]
+    short = [_shortened(name) for name in names]
     counts = Counter(short)
-    legible = [counts[name] == 1 and all(ord(letter) in _letters() for letter in name) for name in short]
+    can_be_read = [counts[name] == 1 and all(ord(letter) in _letters() for letter in name) for name in short]
     # Between two dollars matplotlib expects a formula.
-    return [name.replace("$", r"\$") if legible[code] else f"class {code + 1}" for code, name in enumerate(short)]
+    return [name.replace("$", r"\$") if can_be_read[place] else f"{what} {place + 1}" for place, name in enumerate(short)]
 
 
 def _shortened(name: str) -> str:

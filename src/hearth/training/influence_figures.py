@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hearth.modelling.influence import Importance
-from hearth.training.figures import COLOURS, GRID_COLOUR, head, png
+from hearth.training.figures import COLOURS, GRID_COLOUR, head, legible, png
 
 _MOST_FEATURES = 20
 
@@ -27,7 +27,7 @@ def importance_figure(importances: Mapping[str, Importance], metric: str, title:
     figure = _figure(len(names))
     axes = figure.subplots()
     means, spreads = [importances[name].mean for name in names], [importances[name].spread for name in names]
-    axes.barh(names, means, xerr=spreads, color=COLOURS[0])
+    axes.barh(legible(names, "column"), means, xerr=spreads, color=COLOURS[0])
     axes.set_xlabel(f"drop of {metric} when the values of the column change places")
     _finish(figure, _heading("Importance of features", importances), title)
     return figure
@@ -39,9 +39,10 @@ def contribution_figure(contributions: Mapping[str, np.ndarray], classes: Sequen
     figure = _figure(len(names))
     axes = figure.subplots()
     left = np.zeros(len(names))
-    for code, label in enumerate(classes):
+    for code, label in enumerate(legible(classes, "class")):
         sizes = np.array([contributions[name][code] for name in names])
-        axes.barh(names, sizes, left=left, color=COLOURS[code % len(COLOURS)], label=label)
+        # A label that begins with an underscore would be left out of the legend.
+        axes.barh(legible(names, "column"), sizes, left=left, color=COLOURS[code % len(COLOURS)], label=f" {label}")
         left += sizes
     axes.set_xlabel("mean size of the contribution to the probability of each class (Shapley values)")
     axes.legend(title="class", loc="lower right", framealpha=1)

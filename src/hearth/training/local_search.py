@@ -80,17 +80,23 @@ def local_search(  # noqa: PLR0913 - all but the data are named
 ) -> SearchResult:
     """Vary the numbers among the parameters and keep the best; continue from there while it gets better, for at most `steps` rounds.
 
-    A variant whose values the estimator refuses is left out.
+    A variant that cannot be fitted is left out.
 
     Raises:
         UntrainableData: a class has fewer rows than there are folds.
+        Exception: the parameters that the search starts from cannot be fitted; this is the error of the library.
     """
     with threadpool_limits(limits=1):
         parts = make_folds(contract, X, y, family, folds=FOLDS, seed=seed)
         results: list[TrialResult] = []
 
         def evaluate(variant: Variant) -> TrialResult:
-            scores = _out_of_fold(parts, family, variant.params, seed).scores(contract)
+            try:
+                scores = _out_of_fold(parts, family, variant.params, seed).scores(contract)
+            except Exception as error:  # libraries raise anything for parameters that do not fit the data
+                if not results:
+                    raise
+                raise _VariantFailed(f"{type(error).__name__}: {error}") from error
             results.append(TrialResult(len(results), variant.params, scores, pruned=False))
             _LOGGER.info("%s: %s %.4f %s", variant.label, contract.metric, results[-1].score, dict(variant.params))
             on_trial(results[-1])
@@ -104,8 +110,8 @@ def local_search(  # noqa: PLR0913 - all but the data are named
                     continue
                 try:
                     result = evaluate(variant)
-                except ValueError as error:
-                    _LOGGER.warning("%s is left out: %s", variant.label, error)
+                except _VariantFailed as error:
+                    _LOGGER.warning("%s is left out (%s) %s", variant.label, error, dict(variant.params))
                     continue
                 if result.score > best.score:
                     best, improved = result, variant.label
@@ -113,6 +119,10 @@ def local_search(  # noqa: PLR0913 - all but the data are named
                 break
             label = improved if label == AS_TRAINED else f"{label}, then {improved}"
     return SearchResult(label, TuningResult(best.params, best.score, tuple(results)))
+
+
+class _VariantFailed(Exception):
+    """A variant cannot be fitted; the search goes on."""
 
 
 def neighbours(params: Params, bounds: Mapping[str, tuple[float, float]], factors: Sequence[float]) -> list[Variant]:

@@ -87,9 +87,9 @@ def typed_rows(contract: Contract, batch: Batch) -> list[Row]:
     raw = pd.DataFrame(list(batch.rows), columns=list(contract.columns), dtype="str")
     raw.index.name = "line"
     validated = csv_validation.validate(contract, csv_validation.RawTable(raw))
-    rejected = set(validated.rejected["line"])
+    rejected = set(validated.rejected.iloc[:, 0])
     if len(rejected) > contract.cleaning.max_rejected_share * len(raw):
-        pairs = zip(validated.rejected["line"], validated.rejected["reason"], strict=True)
+        pairs = zip(validated.rejected.iloc[:, 0], validated.rejected.iloc[:, 1], strict=True)
         reasons = "; ".join(f"row {line}: {reason}" for line, reason in list(pairs)[:_REASONS_SHOWN])
         raise InvalidBatch(
             f"{batch}: {len(rejected)} of {len(raw)} rows break the contract, which tolerates {contract.cleaning.max_rejected_share:.1%} "
