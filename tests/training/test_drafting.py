@@ -245,7 +245,8 @@ class TestKinds:
         assert draft.contract.columns["a"].nullable
         assert draft.contract.columns["b"].nullable
         assert (
-            "# missing values are written as '?' 10 times, which the ETL does not read: they are empty in the copy" in draft.contract_yaml
+            "# missing values are written as '?' 10 times, which the ETL reads only if `missing` names them: they are empty in the copy"
+            in draft.contract_yaml
         )
         assert "# missing values are written as 'NA' 10 times" in draft.contract_yaml
         assert not draft.is_as_read
@@ -387,7 +388,7 @@ class TestFiles:
         table = parse_csv(text.encode(), "x.csv")
 
         assert list(table.frame.columns) == ["a", "b", "y"]
-        assert "the ETL reads commas" in table.notes[0]
+        assert "the copy has commas" in table.notes[0]
 
     @pytest.mark.parametrize(("encoding", "note"), [("cp1252", "was read as Windows-1252"), ("utf-16", "is UTF-16"), ("utf-8-sig", "")])
     def test_an_encoding_is_recognised_and_said(self, encoding: str, note: str) -> None:

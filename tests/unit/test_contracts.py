@@ -10,9 +10,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.contracts import CategoryColumn, Contract, NumberColumn, list_contracts, load_contract
+from hearth.contracts import CategoryColumn, Contract, DateColumn, NumberColumn, list_contracts, load_contract
 from hearth.contracts.airflow_names import Dag, dag_id, variable_name
 from hearth.contracts.column_types import field_name
+from hearth.contracts.file_format import FileFormat
 from hearth.contracts.model import BatchSource, Cleaning, Features, FileSource, Split, Target
 from hearth.contracts.record_parser import RecordParser
 from hearth.contracts.records import check_records, record_model
@@ -366,7 +367,7 @@ def test_the_reference_has_every_word_of_a_contract_and_an_example_that_is_one(l
     derived = {"codes", "meanings"}  # what a mapping of classes or categories is read into
 
     assert load(example).class_codes == (0, 1)
-    parts = (Contract, FileSource, BatchSource, Target, Cleaning, Split, Features, CategoryColumn, NumberColumn)
+    parts = (Contract, FileSource, BatchSource, FileFormat, DateColumn, Target, Cleaning, Split, Features, CategoryColumn, NumberColumn)
     for word in {word for part in parts for word in part.model_fields} - derived:
         assert re.search(rf"`{word}[`:]|^ *{word}:|{{{word}:| {word}:", text, re.MULTILINE), word
     for choices in (*(Features.model_fields[word].annotation for word in ("imputer", "category_imputer", "scaler")), Dag):

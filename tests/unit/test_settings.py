@@ -17,6 +17,7 @@ from hearth.settings import (
     PageSettings,
     PredictionsSettings,
     ProducerSettings,
+    RawFileSettings,
     RegistrySettings,
     Settings,
     StorageSettings,
@@ -28,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 ALL = (
     Settings,
     StorageSettings,
+    RawFileSettings,
     RegistrySettings,
     PredictionsSettings,
     WorkerSettings,

@@ -1,7 +1,7 @@
 from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import ExitStack
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated, BinaryIO, TypeVar
 
 import numpy as np
 from anyio import CancelScope
@@ -76,7 +76,7 @@ def _add_route(  # noqa: PLR0913, PLR0917 - what differs between the routes
         settings = service.settings
         file = await receive_file(request, settings.api_max_file_bytes, settings.api_body_seconds, stack)
         opened: ScoredFile = await service.predictor.in_compute_thread(
-            partial(kind.open, file, contract, AddedColumns.of(contract, prefix))
+            partial(_open, kind, file, contract, AddedColumns.of(contract, prefix), settings.api_max_file_bytes)
         )
         async for _ in _steps(service, opened.check(), stack):
             pass
@@ -89,6 +89,11 @@ def _add_route(  # noqa: PLR0913, PLR0917 - what differs between the routes
         }
         parts = opened.scored(loaded, _Record(service, loaded, request.state.request_id))
         return StreamingResponse(_steps(service, parts, stack), media_type=kind.media_type, headers=headers)
+
+
+def _open(kind: FileKind, file: BinaryIO, contract: Contract, added: AddedColumns, max_bytes: int) -> ScoredFile:
+    """Open an uploaded file; one that is packed may not be larger than an upload once it is unpacked."""
+    return CsvFile.open(file, contract, added, max_bytes) if kind is CsvFile else ParquetFile.open(file, contract, added)
 
 
 class _Record:
