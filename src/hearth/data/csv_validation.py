@@ -102,7 +102,7 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
     for name, rule in rules_of(contract).items():
         texts = raw.cells[name].tolist()
         cells, good = TextReader(rule, raw.numbers).column(texts)
-        broken = np.flatnonzero(~good).tolist()
+        broken = [row for row in np.flatnonzero(~good).tolist() if row not in raw.malformed]  # which are rejected anyway
         if broken and name in contract.drop:
             cells = _without(cells, ~good)
             first = f"line {raw.cells.index[broken[0]]}: {rule.refusal(name, texts[broken[0]])}"
