@@ -92,6 +92,12 @@ class StorageSettings(StorageAddressSettings):
     processed_bucket: str = Field(description="bucket of processed data sets")
 
 
+class RawFileSettings(Settings):
+    """What the ETL reads."""
+
+    raw_max_bytes: int = Field(1 << 30, ge=1, description="bytes of a raw file once it is unpacked")
+
+
 class IngestSettings(Settings):
     """The source of batches of data, and the database that stores them."""
 

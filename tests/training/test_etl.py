@@ -69,11 +69,11 @@ class TestFindRaw:
 
 
 class TestValidate:
-    @pytest.mark.parametrize(("content", "message"), [(b"", "is empty"), (b"\x89PNG\r\n\x1a\n\0\0", "is a binary file")])
+    @pytest.mark.parametrize(("content", "message"), [(b"", "is empty"), (b"\x89PNG\r\n\x1a\n\0\0", "Line 1: not UTF-8 text .byte 0x89")])
     def test_an_empty_or_binary_file_is_refused_before_anything_else(self, store: ObjectStore, content: bytes, message: str) -> None:
         upload(store, content)
 
-        with pytest.raises(InvalidRawData, match=f"{RAW_KEY} {message}"):
+        with pytest.raises(InvalidRawData, match=f"{RAW_KEY}:? {message}"):
             etl.validate("employees", etl.find_raw("employees", store=store), store=store)
 
     def test_rejected_rows_are_set_aside_with_line_and_reason(self, store: ObjectStore) -> None:

@@ -85,7 +85,7 @@ def test_a_file_with_semicolons_is_copied_with_commas(file: Path) -> None:
     ended = draft(file)
 
     assert "a copy as the ETL reads it" in ended.output
-    assert "Note: The values are separated by semicolons; the ETL reads commas." in ended.output
+    assert "Note: The values are separated by semicolons; the copy has commas." in ended.output
     assert (file.parent / "data/lung_cancer/lung_cancer.csv").read_text("utf-8") == ROWS
 
 

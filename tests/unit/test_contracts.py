@@ -10,8 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.contracts import CategoryColumn, Contract, NumberColumn, list_contracts, load_contract
+from hearth.contracts import CategoryColumn, Contract, DateColumn, NumberColumn, list_contracts, load_contract
 from hearth.contracts.airflow_names import Dag, dag_id, variable_name
+from hearth.contracts.file_format import FileFormat
 from hearth.contracts.gate_words import Bounds, Gate
 from hearth.contracts.model import BatchSource, Cleaning, Features, FileSource, Split, Target
 from hearth.contracts.names import field_name
@@ -405,8 +406,11 @@ def test_the_reference_has_every_word_of_a_contract_and_an_example_that_is_one(l
     derived = {"codes", "meanings"}  # what a mapping of classes or categories is read into
 
     assert load(example).class_codes == (0, 1)
-    parts = (Contract, FileSource, BatchSource, Target, Cleaning, Split, Features, Gate, Bounds, CategoryColumn, NumberColumn)
-    for word in {word for part in parts for word in part.model_fields} - derived:
+    sources = (FileSource, BatchSource, FileFormat)
+    columns = (CategoryColumn, NumberColumn, DateColumn)
+    for word in {
+        word for part in (Contract, *sources, *columns, Target, Cleaning, Split, Features, Gate, Bounds) for word in part.model_fields
+    } - derived:
         assert re.search(rf"`{word}[`:]|^ *{word}:|{{{word}:| {word}:", text, re.MULTILINE), word
     closed: list[tuple[type[Part], str]] = [(Gate, "passes"), *((Features, word) for word in ("imputer", "category_imputer", "scaler"))]
     for choices in [*(part.model_fields[word].annotation for part, word in closed), Dag]:

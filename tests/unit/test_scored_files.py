@@ -1,7 +1,9 @@
 """Files in, scored files out: nothing of a file is lost, and what is wrong is named."""
 
 import csv
+import gzip
 import io
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +15,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearth.contracts import Contract
+from hearth.contracts import CategoryColumn, Contract, NumberColumn
+from hearth.contracts.record_parser import RecordParser
 from hearth.errors import InvalidFile
 from hearth.fakes import FakeRecords
 from hearth.modelling.scorer import Scores
 from hearth.serving.compiled.scorer import CompiledScorer
 from hearth.serving.files import AddedColumns, CsvFile, ParquetFile, csv_files
+from hearth.serving.files.limits import FileLimits
 from hearth.serving.files.row_batches import RowBatch
 from hearth.serving.model_follower import LoadedModel
 from tests.support.models import DATA, ByDesignation, FakeRegistry, employees
+from tests.support.workbooks import workbook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -212,9 +217,9 @@ class TestCsv:
             (csv_text(HEADER, []), "a header but no rows"),
             (csv_text(HEADER[1:], [HEADER[1:]]), "lacks columns that 'employees' needs: 'Gender'. It has: 'Company Type'"),
             (csv_text([*HEADER, "Gender"], [[*HEADER, ""]]), "names columns twice: 'Gender'"),
-            (b"PK\x03\x04", "a zip archive or a spreadsheet"),
-            (b"PAR1....", "a Parquet file"),
-            ("a,b".encode("utf-16"), "UTF-16"),
+            (b"PK\x03\x04", "The zip archive cannot be read"),
+            (b"PAR1....", "a Parquet file: send it to /predict/parquet"),
+            ("a,b".encode("utf-16-le"), "UTF-16 without a byte order mark"),
             (csv_text(HEADER, rows(3)) + b"\xff", "Line 5: not UTF-8 text (byte 0xff)"),
             (csv_text(HEADER, rows(3000)) + b"a,\xff,\n", "Line 3002: not UTF-8 text (byte 0xff)"),
             (csv_text(HEADER, rows(3)) + b'"a"b,', "Line 5: not CSV: ',' expected after '\"'"),
@@ -335,3 +340,67 @@ def test_a_path_can_be_opened_like_a_body(tmp_path: Path) -> None:
         opened = CsvFile.open(file, CONTRACT, ADDED)
         assert len(table(b"".join(opened.scored(MODEL, nobody)))) == 3
         assert not file.closed
+
+
+class TestForms:
+    """Uploads are read as the ETL reads raw files."""
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+    @pytest.mark.parametrize("first_line", ["", "sep=;\n"])
+    def test_numbers_with_a_decimal_comma_are_read_and_come_back_as_they_were(self, encoding: str, first_line: str) -> None:
+        cells = [[cell.replace(".", ",") for cell in row] for row in rows(20)]
+        content = first_line + csv_text(HEADER, cells, delimiter=";").decode()
+
+        opened, scored = score_csv(content.encode(encoding))
+
+        text = scored.decode("utf-8-sig")
+        assert text.startswith(first_line)
+        answered = table(text.removeprefix(first_line).encode(), ";")
+        assert opened.refused == 0
+        assert [[row[name] for name in HEADER] for row in answered] == cells
+        assert [row["label"] for row in answered] == [row["label"] for row in table(score_csv(csv_text(HEADER, rows(20)))[1])]
+
+    @pytest.mark.parametrize("pack", [gzip.compress, lambda content: workbook({"people": list(csv.reader(content.decode().splitlines()))})])
+    def test_a_packed_file_and_a_workbook_are_answered_as_csv(self, pack: Callable[[bytes], bytes]) -> None:
+        content = csv_text(HEADER, rows(5))
+
+        assert score_csv(pack(content))[1] == score_csv(content)[1]
+
+    def test_a_small_upload_that_unpacks_to_a_large_one_is_refused(self) -> None:
+        with pytest.raises(InvalidFile, match="larger than 1,000,000 bytes when it is unpacked"):
+            CsvFile.open(io.BytesIO(gzip.compress(bytes(20_000_000))), CONTRACT, ADDED, FileLimits(unpacked_bytes=1_000_000))
+
+    def test_an_upload_that_can_be_read_in_two_ways_is_refused_with_the_word_that_decides(self) -> None:
+        cells = [dict(zip(HEADER, row, strict=True)) | {"Sleep Hours": "6,500"} for row in rows(3)]
+        whole = [[cell if cell == "6,500" else cell.partition(".")[0] for cell in row.values()] for row in cells]
+
+        with pytest.raises(InvalidFile, match=r"'6,500' can be the number 6\.5 or 6500\.0.*source\.format\.decimal"):
+            score_csv(csv_text(HEADER, whole))
+
+    def test_a_category_in_another_normal_form_is_that_category(self) -> None:
+        city = {"kind": "category", "categories": ["São Paulo", "Lima"], "description": "Where"}
+        contract = CONTRACT.model_copy(update={"columns": {**CONTRACT.columns, "Gender": CategoryColumn.model_validate(city)}})
+        cells = [["Sa\u0303o Paulo" if name == "Gender" else cell for name, cell in zip(HEADER, row, strict=True)] for row in rows(2)]
+
+        opened = CsvFile.open(io.BytesIO(csv_text(HEADER, cells)), contract, AddedColumns.of(contract, ""))
+
+        assert list(opened.check())
+        assert opened.refused == 0
+        assert RecordParser(contract).parse([_record(contract, "Sa\u0303o Paulo"), _record(contract, "São Paulo")]).codes[
+            :, 0
+        ].tolist() == [0, 0]
+
+    def test_a_number_of_parquet_that_means_missing_is_missing(self) -> None:
+        fatigue = NumberColumn.model_validate({**CONTRACT.columns["Mental Fatigue Score"].model_dump(), "missing": [-9]})
+        contract = CONTRACT.model_copy(update={"columns": {**CONTRACT.columns, "Mental Fatigue Score": fatigue}})
+        columns = arrays(3) | {"Mental Fatigue Score": pa.array([-9.0, 5.0, -8.0])}
+
+        opened = ParquetFile.open(io.BytesIO(parquet(columns)), contract, AddedColumns.of(contract, ""))
+
+        assert list(opened.check())
+        assert opened.refused == 1
+
+
+def _record(contract: Contract, gender: str) -> dict[str, object]:
+    [record] = FAKES.records(1, 1)
+    return {name: record[name] for name in contract.feature_names} | {"Gender": gender}

@@ -18,6 +18,7 @@ from hearth.settings import (
     PageSettings,
     PredictionsSettings,
     ProducerSettings,
+    RawFileSettings,
     RegistrySettings,
     Settings,
     StorageSettings,
@@ -29,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 ALL = (
     Settings,
     StorageSettings,
+    RawFileSettings,
     RegistrySettings,
     ModelSettings,
     PredictionsSettings,

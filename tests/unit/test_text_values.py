@@ -1,7 +1,7 @@
 import pytest
 
 from hearth.contracts import CategoryColumn, load_contract
-from hearth.contracts.rules import CategoryRule, InvalidValue
+from hearth.contracts.rules import CategoryRule, InvalidValue, rule_of
 from hearth.serving.text_values import text_value
 from tests.support.contracts import DATA
 
@@ -13,7 +13,7 @@ def test_the_text_of_a_code_is_the_code_that_a_raw_file_has_for_it_or_is_refused
     assert isinstance(CODES, CategoryColumn)
     rule = CategoryRule(CODES)
     try:
-        position = rule.value(text_value(CODES, text))
+        position = rule.value(text_value(CODES, rule, text))
     except InvalidValue:
         position = -1
 
@@ -21,4 +21,4 @@ def test_the_text_of_a_code_is_the_code_that_a_raw_file_has_for_it_or_is_refused
 
 
 def test_a_text_that_only_begins_like_a_code_is_no_other_code() -> None:
-    assert text_value(CODES, "1.01") == "1.01"
+    assert text_value(CODES, rule_of(CODES), "1.01") == "1.01"

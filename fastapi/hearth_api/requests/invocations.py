@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
+from hearth.contracts.rules import rules_of
 from hearth.serving.text_values import text_value
 from hearth_api.errors import InvalidBody
 from hearth_api.requests.bodies import parse_body_json
@@ -156,14 +157,14 @@ def _table_records(lines: Iterator[list[str]], contract: Contract, limit: int) -
     if unknown := [name for name in names if name not in contract.columns]:
         first = ", ".join(map(repr, unknown[:3]))
         raise InvalidBody(f"The first line names {first}, which {contract.name!r} does not have; it has: {', '.join(contract.columns)}.")
-    columns = [contract.columns[name] for name in names]
+    columns = [(contract.columns[name], rules_of(contract)[name]) for name in names]
     rows: list[list[object]] = []
     for cells in lines:
         if not cells:
             continue
         if len(cells) != len(names):
             raise InvalidBody(f"Row {len(rows)} has {len(cells)} cells, the first line has {len(names)}.")
-        rows.append([text_value(column, cell) for column, cell in zip(columns, cells, strict=True)])
+        rows.append([text_value(column, rule, cell) for (column, rule), cell in zip(columns, cells, strict=True)])
         if len(rows) > limit:
             break
     _require_count(len(rows), limit)

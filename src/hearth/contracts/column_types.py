@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from hearth.contracts.texts import MISSING, NUMBER, normalized
+
 
 def _no_boolean(value: object) -> object:
     if isinstance(value, bool):
@@ -28,6 +30,16 @@ Code = Annotated[str | int, BeforeValidator(_text_or_whole)]
 """A value of a closed list, as records and files have it: a text, or a whole number that stands for something."""
 
 
+def _word(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or not str(value).strip():
+        raise ValueError("must be a word or a number; put -, . and ~ in quotes")
+    return normalized(str(value).strip())
+
+
+MissingWord = Annotated[str, BeforeValidator(_word)]
+"""What stands for a missing value in files, beside the words that always do."""
+
+
 class Part(BaseModel):
     """A part of a contract: nothing in it changes, nothing unknown is let in."""
 
@@ -44,6 +56,17 @@ class _Column(Part):
     description: str = Field(min_length=1)
     nullable: bool = False
     personal: bool = False
+    missing: tuple[MissingWord, ...] = Field((), description="what files hold where a value is missing, beside the usual words")
+
+    @cached_property
+    def missing_words(self) -> frozenset[str]:
+        """All texts of a cell that mean a missing value."""
+        return MISSING.union(self.missing)
+
+    @cached_property
+    def missing_numbers(self) -> tuple[float, ...]:
+        """The numbers that mean a missing value, however they are written."""
+        return tuple(float(word) for word in self.missing if NUMBER.fullmatch(word))
 
 
 class IdentifierColumn(_Column):
@@ -58,11 +81,31 @@ class IdentifierColumn(_Column):
 
 
 class DateColumn(_Column):
-    """A calendar day in ISO form, never a feature."""
+    """A calendar day, never a feature: in ISO form, in files also in a `format` of strptime. A time of day is left out."""
 
     kind: Literal["date"]
     minimum: date | None = None
     maximum: date | None = None
+    format: str = Field("", description="how files write it, such as %d/%m/%Y or %d.%m.%Y %H:%M; empty: as 2008-09-30")
+
+    @field_validator("format")
+    @classmethod
+    def _reads_days(cls, value: str) -> str:
+        if not value:
+            return value
+        day = datetime(2008, 9, 30)  # noqa: DTZ001 - a day
+        try:
+            back = datetime.strptime(day.strftime(value), value)  # noqa: DTZ007 - a day
+        except ValueError as error:
+            message = f"{value!r} is no format of a date: {error}"
+            raise ValueError(message) from error
+        if back.date() != day.date():
+            message = f"{value!r} does not hold day, month and year, such as %d/%m/%Y"
+            raise ValueError(message)
+        if value.startswith("%Y-%d"):
+            message = f"{value!r} would read 2008-03-09 as another day than ISO does"
+            raise ValueError(message)
+        return value
 
     @model_validator(mode="after")
     def _has_a_range(self) -> Self:
@@ -75,6 +118,11 @@ class DateColumn(_Column):
     def expected(self) -> str:
         """What a value must be, for error messages."""
         return "a date such as 2008-09-30"
+
+    @property
+    def expected_in_files(self) -> str:
+        """What a cell of a file must be, for error messages."""
+        return f"a date such as {date(2008, 9, 30).strftime(self.format)}" if self.format else self.expected
 
 
 class CategoryColumn(_Column):
@@ -107,6 +155,9 @@ class CategoryColumn(_Column):
             message = f"{len(self.categories)} categories have {len(self.meanings)} meanings"
             raise ValueError(message)
         require_distinct(self.meanings)
+        if words := [word for word in self.missing if word in {normalized(text) for text in self.texts}]:
+            message = f"{words[0]!r} is a category, so it cannot mean a missing value: take it out of categories or of missing"
+            raise ValueError(message)
         return self
 
     @property
@@ -137,6 +188,9 @@ class _Numeric(_Column):
     def _has_a_range(self) -> Self:
         if self.minimum >= self.maximum:
             message = f"minimum ({self.minimum:g}) must be below maximum ({self.maximum:g})"
+            raise ValueError(message)
+        if codes := [number for number in self.missing_numbers if self.minimum <= number <= self.maximum]:
+            message = f"{codes[0]:g} is a value between minimum and maximum, so it cannot mean a missing value"
             raise ValueError(message)
         return self
 
@@ -178,7 +232,7 @@ def require_codes(codes: tuple[str | int, ...], what: str) -> None:
     if len({type(code) for code in codes}) > 1:
         message = f"must be all texts or all whole numbers, got {', '.join(repr(code) for code in codes)}"
         raise ValueError(message)
-    require_distinct(str(code) for code in codes)
+    require_distinct(normalized(str(code)) for code in codes)
     for code in codes:
         if isinstance(code, str) and (code != code.strip() or not code):
             message = f"{what} {code!r} is empty or starts or ends with a space"

@@ -1,5 +1,6 @@
 """The words of a contract and the rules between them."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, Self
 
@@ -14,6 +15,7 @@ from hearth.contracts.column_types import (
     DateColumn,
     IdentifierColumn,
     IntegerColumn,
+    MissingWord,
     Number,
     NumberColumn,
     Part,
@@ -21,17 +23,20 @@ from hearth.contracts.column_types import (
     require_codes,
     require_distinct,
 )
+from hearth.contracts.file_format import FileFormat
 from hearth.contracts.gate_words import Gate
 from hearth.contracts.texts import abridge
 
 _FILE_NAME = r"^[A-Za-z0-9._-]+\.csv$"
+_RAW_FILE_NAME = r"^[A-Za-z0-9._-]+\.(csv|tsv|txt|gz|zip|parquet|pq|xlsx)$"
 
 
 class FileSource(Part):
     """The raw data are a file that somebody has."""
 
     kind: Literal["file"] = "file"
-    file: str = Field(pattern=_FILE_NAME, description="file name, dropped into the data set's folder and uploaded to the bucket")
+    format: FileFormat = FileFormat()
+    file: str = Field(pattern=_RAW_FILE_NAME, description="file name, dropped into the data set's folder and uploaded to the bucket")
 
 
 class BatchSource(Part):
@@ -149,6 +154,7 @@ class Contract(Part):
     )
     dags_without_prefix: tuple[airflow_names.Dag, ...] = Field((), description="DAGs whose ids go without the name of the data set")
     drop: tuple[str, ...] = ()
+    missing: tuple[MissingWord, ...] = Field((), description="what files hold where a value is missing, in all columns")
     cleaning: Cleaning = Cleaning()
     split: Split = Split()
     features: Features = Features()
@@ -170,6 +176,15 @@ class Contract(Part):
             return value
         require_distinct(tuple(value))
         return dict.fromkeys(value, ())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _columns_know_what_is_missing(cls, data: object) -> object:
+        if not isinstance(data, dict) or not isinstance(words := data.get("missing"), list | tuple):
+            return data
+        if not isinstance(columns := data.get("columns"), dict):
+            return data
+        return {**data, "columns": {name: _with_missing(column, words) for name, column in columns.items()}}
 
     @field_validator("columns")
     @classmethod
@@ -275,6 +290,11 @@ class Contract(Part):
         return self
 
     @property
+    def file_format(self) -> FileFormat:
+        """How its files are written."""
+        return self.source.format if isinstance(self.source, FileSource) else FileFormat()
+
+    @property
     def class_codes(self) -> tuple[str | int, ...]:
         """What the target column holds for each class, in the order of the classes; for a column that is cut, the positions."""
         target = self.columns[self.target.column]
@@ -307,6 +327,13 @@ class Contract(Part):
     def categorical_features(self) -> dict[str, tuple[str, ...]]:
         """The features that are categories, each with its categories as frames hold them, in contract order."""
         return {name: column.texts for name, column in self.feature_columns.items() if isinstance(column, CategoryColumn)}
+
+
+def _with_missing(column: object, words: Sequence[object]) -> object:
+    """Add words that mean missing in all columns to those of one."""
+    if not isinstance(column, dict) or not isinstance(own := column.get("missing", ()), list | tuple):
+        return column
+    return {**column, "missing": [*own, *(word for word in words if word not in own)]}
 
 
 def _mistake(key: str, reason: str) -> PydanticCustomError:

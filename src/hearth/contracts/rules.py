@@ -11,12 +11,12 @@ All ways into Hearth use these rules, so that a value is judged the same in a ra
 
 The typed form (`value`, `column`) is for JSON, GraphQL, Protobuf and Arrow, which have numbers, texts and null. The text form
 (`TextReader`) is for the cells of text files: blanks around a value do not count, numbers are texts, and some words mean a missing value
-(`MISSING`).
+(`MISSING`, and those of the contract). Texts are compared in the form NFC.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from itertools import cycle
 
@@ -24,11 +24,13 @@ import numpy as np
 
 from hearth.contracts.column_types import HIDDEN, CategoryColumn, Column, DateColumn, IdentifierColumn, IntegerColumn, NumberColumn
 from hearth.contracts.model import Contract
-from hearth.contracts.texts import ISO_DAY, MISSING, NUMBER, WHOLE_CODE, abridge
+from hearth.contracts.numbers import NumberFormat
+from hearth.contracts.texts import ISO_DAY, MIDNIGHT, NUMBER, WHOLE_CODE, abridge, normalized
 
 _NONE = type(None)
 _REMEMBERED = 50_000  # texts of a column
 _REFUSED = -1  # in place of the position of a category
+_BOOLEANS = {"true": "1", "false": "0"}  # what tables write for the codes 1 and 0
 _NO_DATE = np.datetime64("NaT", "D")
 
 
@@ -37,7 +39,15 @@ class InvalidValue(ValueError):
 
 
 class Rule(ABC):
-    """The rule of one column. Threads may share one."""
+    """The rule of one column. Threads may share one.
+
+    Attributes:
+        refused: in place of the cell of a text that `judge` refuses.
+        holds_numbers: whether its values are numbers, which files write in several ways.
+    """
+
+    refused: object = None
+    holds_numbers: bool = False
 
     def __init__(self, column: Column) -> None:
         self._column = column
@@ -60,7 +70,7 @@ class Rule(ABC):
 
     def means_missing(self, text: str) -> bool:
         """Return whether the text of a cell means a missing value."""
-        return text.strip() in MISSING
+        return text.strip() in self._column.missing_words
 
     def refusal(self, name: str, value: object) -> str:
         """Return why a cell of a file is refused; None is a missing value."""
@@ -68,7 +78,11 @@ class Rule(ABC):
             actual = "it is missing"
         else:
             actual = f"got {HIDDEN if self._column.personal else abridge(value)}"
-        return f"{name}: {actual}, expected {self._column.expected}{' or nothing' if self._column.nullable else ''}"
+        return f"{name}: {actual}, expected {self._expected}{' or nothing' if self._column.nullable else ''}"
+
+    @property
+    def _expected(self) -> str:
+        return self._column.expected
 
 
 class NumberRules:
@@ -133,9 +147,13 @@ class NumberRules:
 class NumberRule(NumberRules, Rule):
     """The rule of one column of numbers or whole numbers."""
 
+    refused = np.inf
+    holds_numbers = True
+
     def __init__(self, column: NumberColumn | IntegerColumn) -> None:
         NumberRules.__init__(self, [column])
         Rule.__init__(self, column)
+        self._booleans = _BOOLEANS if isinstance(column, IntegerColumn) and (column.minimum, column.maximum) == (0, 1) else {}
 
     def value(self, value: object) -> float:
         return self.values((value,))[0]
@@ -144,9 +162,18 @@ class NumberRule(NumberRules, Rule):
         return self.table(values)[:, 0]
 
     def read(self, text: str) -> float:
-        if text in MISSING:
+        if text in self._column.missing_words:
             return np.nan
-        return float(text) if NUMBER.fullmatch(text) else np.inf
+        text = self._booleans.get(text.lower(), text)
+        number = float(text) if NUMBER.fullmatch(text) else np.inf
+        return np.nan if number in self._column.missing_numbers else number
+
+    def read_numbers(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the cells of the numbers of a file, shape (n,): those that mean a missing value become NaN."""
+        return np.where(np.isin(numbers, self._column.missing_numbers), np.nan, numbers) if self._column.missing_numbers else numbers
+
+    def means_missing(self, text: str) -> bool:
+        return bool(np.isnan(self.read(text.strip())))
 
     def judge(self, cells: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
         numbers = np.array(cells, dtype=np.float64)
@@ -154,21 +181,25 @@ class NumberRule(NumberRules, Rule):
 
 
 class CategoryRule(Rule):
-    """The rule of a column of categories.
+    """The rule of a column of categories. Its texts are compared in the form NFC.
 
     Attributes:
         codes: the position of each category; of None too, where a value may be missing.
         texts: the category at each position as text, shape (categories + 1,), NaN as the last.
     """
 
+    refused = _REFUSED
+
     def __init__(self, column: CategoryColumn) -> None:
         super().__init__(column)
-        self.codes: dict[object, int] = {category: code for code, category in enumerate(column.categories)}
+        categories = [normalized(category) if isinstance(category, str) else category for category in column.categories]
+        self.codes: dict[object, int] = {category: code for code, category in enumerate(categories)}
         if column.nullable:
             self.codes[None] = len(column.categories)
         self.texts = np.array([*column.texts, np.nan], dtype=object)
-        self._holds_numbers = column.holds_numbers
-        self._text_codes = {text: code for code, text in enumerate(column.texts)}
+        self.holds_numbers = column.holds_numbers
+        self._text_codes = {normalized(text): code for code, text in enumerate(column.texts)}
+        self._booleans = _BOOLEANS if set(column.categories) == {0, 1} else {}
 
     def value(self, value: object) -> int:
         if type(value) is bool:  # which Python takes for 0 or 1
@@ -176,6 +207,8 @@ class CategoryRule(Rule):
         try:
             return self.codes[value]
         except (KeyError, TypeError):  # TypeError: a list or an object, which cannot be looked up
+            if isinstance(value, str) and (code := self.codes.get(normalized(value))) is not None:
+                return code
             raise InvalidValue from None
 
     def column(self, values: Sequence[object]) -> list[int]:
@@ -184,21 +217,28 @@ class CategoryRule(Rule):
         try:
             return [self.codes[value] for value in values]
         except (KeyError, TypeError):
-            raise InvalidValue from None
+            return [self.value(value) for value in values]
 
     def read(self, text: str) -> int:
-        if self._holds_numbers and (match := WHOLE_CODE.fullmatch(text)):
-            text = "0" if match[1] == "-0" else match[1]
-        if text in self._text_codes:
-            return self._text_codes[text]
-        return self.codes.get(None, _REFUSED) if text in MISSING else _REFUSED
+        text = normalized(text)
+        code = self._booleans.get(text.lower(), text)
+        if self.holds_numbers and (match := WHOLE_CODE.fullmatch(code)):
+            code = "0" if match[1] == "-0" else match[1]
+        if code in self._text_codes:
+            return self._text_codes[code]
+        return self.codes.get(None, _REFUSED) if self._is_missing(text) else _REFUSED
 
     def judge(self, cells: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
         codes = np.array(cells, dtype=np.intp)
         return codes, codes != _REFUSED
 
     def means_missing(self, text: str) -> bool:
-        return super().means_missing(text) and text.strip() not in self._text_codes
+        return self._is_missing(normalized(text.strip())) and normalized(text.strip()) not in self._text_codes
+
+    def _is_missing(self, text: str) -> bool:
+        if text in self._column.missing_words:
+            return True
+        return self.holds_numbers and bool(NUMBER.fullmatch(text)) and float(text) in self._column.missing_numbers
 
 
 class _ObjectRule(Rule):
@@ -206,9 +246,13 @@ class _ObjectRule(Rule):
 
     def read(self, text: str) -> object:
         try:
-            return self.value(None if text in MISSING else text)
+            return self.value(None if text in self._column.missing_words else self._text_value(text))
         except InvalidValue:
             return None
+
+    def _text_value(self, text: str) -> object:
+        """Return what the text of a cell says."""
+        return text
 
     def judge(self, cells: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
         return np.array(cells, dtype=object), np.array([cell is not None for cell in cells], dtype=bool)
@@ -225,6 +269,8 @@ class DateRule(_ObjectRule):
     def __init__(self, column: DateColumn) -> None:
         super().__init__(column)
         self._minimum, self._maximum = column.minimum or date.min, column.maximum or date.max
+        self._format = column.format
+        self._expected_in_files = column.expected_in_files
 
     def value(self, value: object) -> object:
         if value is None:
@@ -237,6 +283,18 @@ class DateRule(_ObjectRule):
         if type(value) is not date or not self._minimum <= value <= self._maximum:
             raise InvalidValue
         return value
+
+    @property
+    def _expected(self) -> str:
+        return self._expected_in_files
+
+    def _text_value(self, text: str) -> object:
+        if self._format and text.isascii():
+            try:
+                return datetime.strptime(text, self._format).date()  # noqa: DTZ007 - a day
+            except ValueError:
+                pass
+        return MIDNIGHT.sub("", text)
 
     def judge(self, cells: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
         days, good = super().judge(cells)
@@ -257,16 +315,19 @@ class IdentifierRule(_ObjectRule):
 class TextReader(dict[str, object]):
     """Reads the cells of one column of a text file. A column has few distinct texts, so each is read once and remembered."""
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, numbers: NumberFormat | None = None) -> None:
         super().__init__()
         self.rule = rule
+        self._numbers = numbers if numbers is not None and rule.holds_numbers and not numbers.is_plain else None
 
     def column(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return the cells of texts, shape (n,), and which of them keep the rule, bool, shape (n,)."""
         return self.rule.judge([self[text] for text in texts])
 
     def __missing__(self, text: str) -> object:
-        cell = self.rule.read(text.strip())
+        stripped = text.strip()
+        number = self._numbers.plain(stripped) if self._numbers is not None else stripped
+        cell = self.rule.refused if number is None else self.rule.read(number)
         if len(self) < _REMEMBERED:
             self[text] = cell
         return cell

@@ -1,6 +1,7 @@
 """How the texts of files are read, by the ETL and by the services alike."""
 
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from itertools import islice
 
@@ -13,20 +14,18 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 WHOLE_CODE = re.compile(r"(?:\+(?=[0-9]))?(-?[0-9]+)(?:\.0*)?")
 """What the code of a category looks like: a table often has 1.0 for it once a value is missing. The group is the code."""
 
+MIDNIGHT = re.compile(r"(?<=[0-9]{2})[T ]00:00(?::00(?:\.0+)?)?")
+"""The time of day that tables write behind a date that has none."""
+
 ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 """What a date looks like. Python reads other forms too, and some with letters behind them."""
 
-OTHER_FORMATS = {
-    b"PK": "a zip archive or a spreadsheet",
-    b"\x1f\x8b": "a gzip archive",
-    b"PAR1": "a Parquet file",
-    b"%PDF": "a PDF",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
-}
-"""First bytes of files that are not CSV in UTF-8, and what such a file is."""
-
 _LONGEST_SHOWN, _MOST_SHOWN = 60, 50
+
+
+def normalized(text: str) -> str:
+    """Return a text in the form NFC, in which texts are compared: one letter with an accent may be two characters."""
+    return unicodedata.normalize("NFC", text)
 
 
 def abridge(value: object) -> str:

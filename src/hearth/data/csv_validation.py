@@ -1,19 +1,24 @@
-"""Raw files against the contract: a CSV file becomes a table of texts, and that becomes typed rows and rejected rows."""
+"""Raw files against the contract: a file becomes a table of texts, and that becomes typed rows and rejected rows."""
 
-import csv
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 
 from hearth.contracts.model import Contract
 from hearth.contracts.names import free_name
+from hearth.contracts.numbers import PLAIN, AmbiguousNumbers, NumberFormat, find_number_format
 from hearth.contracts.rules import CategoryRule, DateRule, IdentifierRule, Rule, TextReader, rules_of
-from hearth.contracts.texts import OTHER_FORMATS, fit_row, listed, wrong_width
+from hearth.contracts.texts import fit_row, wrong_width
 from hearth.errors import InvalidRawData
+from hearth.tables import CsvForm, Row, UnreadableTable, find_columns, find_form, open_rows, unpack
+
+LARGEST_UNPACKED = 1 << 30
+"""Bytes of a raw file once it is unpacked."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +29,16 @@ class RawTable:
         cells: the texts, columns in contract order; the index, `line`, says where each row starts in the file, counted from 1 in lines of
             the file, so a quoted line break counts.
         malformed: the reason for each row, by position, that has more or fewer cells than the header.
+        numbers: how numbers are written.
+        understood: sentences about how the file was read.
+        warnings: those that a person should read.
     """
 
     cells: pd.DataFrame
     malformed: Mapping[int, str] = field(default_factory=dict)
+    numbers: NumberFormat = PLAIN
+    understood: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -39,104 +50,120 @@ class Validated:
 
     Attributes:
         accepted: typed columns in contract order: texts for identifiers and categories, float64 for numbers and whole numbers,
-            datetime64[us] for dates.
+            datetime64[us] for dates. A value of a dropped column that breaks its rule is missing.
         rejected: in this order the line, the reason (all that is wrong, joined by "; ") and the raw texts. The first two are called `line`
             and `reason`, with a `_` more where the contract has such a column.
+        understood: sentences about words that were read as missing values.
+        warnings: sentences about values of dropped columns that break their rules.
     """
 
     accepted: pd.DataFrame
     rejected: pd.DataFrame
+    understood: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
-def decode_raw(content: bytes, name: str) -> str:
-    """Return the text of a raw file.
+def read_raw(contract: Contract, content: bytes, name: str, max_bytes: int = LARGEST_UNPACKED) -> RawTable:
+    """Read a raw file into a table of texts, nothing converted; `name` is what errors call the file.
+
+    CSV of any delimiter, plain or packed by gzip or zip, Parquet and .xlsx are read. Columns may have any order in the file. Blank lines
+    are left out, and so is a column without a name that is empty or numbers the rows.
 
     Raises:
-        InvalidRawData: the file is empty, binary, or not UTF-8 (a byte order mark is allowed).
+        InvalidRawData: the file is not a table of the contract's columns, or larger than `max_bytes` once it is unpacked; the message says
+            what is wrong and where.
     """
     if not content.strip():
         raise InvalidRawData(f"{name} is empty ({len(content)} bytes): expected a CSV file.")
-    for mark, kind in OTHER_FORMATS.items():
-        if content.startswith(mark):
-            raise InvalidRawData(f"{name} is {kind}: expected a CSV file, as UTF-8 text.")
-    if (offset := content.find(b"\0")) >= 0:
-        raise InvalidRawData(f"{name} is a binary file (byte {offset} is zero): expected a CSV file, as UTF-8 text.")
     try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InvalidRawData(f"{name} is not UTF-8 text (line {line}, byte 0x{content[error.start]:02x}): save it as UTF-8.") from error
-
-
-def read_raw(contract: Contract, content: bytes, name: str) -> RawTable:
-    """Read a CSV file into a table of texts, nothing converted; `name` is what errors call the file.
-
-    Columns may have any order in the file. Blank lines are left out, and so are columns without name and values, which a comma at the end
-    of each line makes.
-
-    Raises:
-        InvalidRawData: the file is not a CSV table of the contract's columns; the message says what is wrong and where.
-    """
-    reader = csv.reader(io.StringIO(decode_raw(content, name), newline=""), strict=True)
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    malformed: dict[int, str] = {}
-    header: list[str] = []
-    start = 1
-    try:
-        for row in reader:
-            if row and not header:
-                header = _checked_header(contract, row, name)
-            elif row:
-                if len(row) != len(header):
-                    malformed[len(rows)] = wrong_width(row, len(header))
-                rows.append(fit_row(row, len(header)))
-                lines.append(start)
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise InvalidRawData(f"{name}, line {start}: not CSV: {error}.") from error
-    if not rows:
-        raise InvalidRawData(f"{name} has a header but no rows.")
-    unnamed = [place for place, cell in enumerate(header) if not cell]
-    for line, row in zip(lines, rows, strict=True):
-        if any(row[place].strip() for place in unnamed):
-            raise InvalidRawData(f"{name}: the header has a column without a name, but line {line} has a value in it: name the column.")
-    frame = pd.DataFrame(rows, columns=header, index=pd.Index(lines, name="line"), dtype="str")
-    return RawTable(frame[list(contract.columns)], malformed)
+        unpacked = unpack(io.BytesIO(content), contract.file_format, max_bytes)
+        with unpacked.file as file:
+            form, header = find_form(file, contract.columns, contract.file_format)
+            rows, lines, malformed = _rows(file, form)
+        table = pd.DataFrame(rows, columns=range(len(header)), index=pd.Index(lines, name="line"), dtype="str")
+        found = find_columns(contract, header, lambda place: table[place].tolist(), lines.__getitem__)
+        if not rows:
+            raise UnreadableTable("a header but no rows.")  # noqa: TRY301 - named below
+        cells = table[list(found.places)].set_axis(list(contract.columns), axis=1)
+        numbers = _number_format(contract, cells)
+    except (UnreadableTable, AmbiguousNumbers) as error:
+        raise InvalidRawData(f"{name}: {error}") from error
+    understood = (", ".join([*unpacked.notes, str(form), str(numbers)]), *found.notes)
+    return RawTable(cells, malformed, numbers, understood, found.warnings)
 
 
 def validate(contract: Contract, raw: RawTable) -> Validated:
-    """Convert and check every row; a row that breaks the contract is rejected with all its reasons."""
+    """Convert and check every row; a row that breaks the contract is rejected with all its reasons.
+
+    A dropped column rejects no row: no model sees it, so what breaks its rule becomes a missing value and is a warning.
+    """
     typed: dict[str, pd.Series] = {}
     reasons: defaultdict[int, list[str]] = defaultdict(list)
+    understood: list[str] = []
+    warnings: list[str] = []
     for name, rule in rules_of(contract).items():
         texts = raw.cells[name].tolist()
-        cells, good = TextReader(rule).column(texts)
+        cells, good = TextReader(rule, raw.numbers).column(texts)
+        broken = [row for row in np.flatnonzero(~good).tolist() if row not in raw.malformed]  # which are rejected anyway
+        if broken and name in contract.drop:
+            cells = _without(cells, ~good)
+            first = f"line {raw.cells.index[broken[0]]}: {rule.refusal(name, texts[broken[0]])}"
+            warnings.append(f"{len(broken)} of {len(raw)} rows break the rule of a dropped column and lost that value: {first}")
+            broken = []
         typed[name] = _series(rule, cells)
-        for row in np.flatnonzero(~good).tolist():
+        for row in broken:
             reasons[row].append(rule.refusal(name, texts[row]))
+        if own := contract.columns[name].missing:
+            understood += _missing_words(name, own, texts)
     refusals = {**{row: "; ".join(wrong) for row, wrong in reasons.items()}, **raw.malformed}
     bad = np.zeros(len(raw), dtype=bool)
     bad[list(refusals)] = True
     line, reason = (free_name(name, contract.columns) for name in ("line", "reason"))
     rejected = raw.cells[bad].rename_axis(line).reset_index()
     rejected.insert(1, reason, pd.Series([refusals[row] for row in sorted(refusals)], dtype="str"))
-    return Validated(pd.DataFrame(typed)[~bad].reset_index(drop=True), rejected)
+    return Validated(pd.DataFrame(typed)[~bad].reset_index(drop=True), rejected, tuple(understood), tuple(warnings))
 
 
-def _checked_header(contract: Contract, row: list[str], name: str) -> list[str]:
-    header = [cell.strip() for cell in row]
-    twice = sorted({cell for cell in header if cell and header.count(cell) > 1})
-    if twice:
-        raise InvalidRawData(f"{name}: the header names a column twice: {listed(twice)}.")
-    missing = [column for column in contract.columns if column not in header]
-    unknown = [cell for cell in header if cell and cell not in contract.columns]
-    if missing or unknown:
-        parts = [f"columns are missing: {listed(missing)}"] if missing else []
-        parts += [f"columns are not in the contract: {listed(unknown)}"] if unknown else []
-        hint = " Are the values separated by something other than commas?" if len(header) == 1 else ""
-        raise InvalidRawData(f"{name}: {'; '.join(parts)}.{hint}")
-    return header
+def _rows(file: BinaryIO, form: CsvForm) -> tuple[list[Row], list[int], dict[int, str]]:
+    """Return the rows that are not blank, each as wide as the header, the line of each, and what is wrong with those that were not."""
+    rows: list[Row] = []
+    lines: list[int] = []
+    malformed: dict[int, str] = {}
+    width = 0
+    with open_rows(file, form) as (source, reader):
+        start = source.count + 1
+        for row in reader:
+            source.row_start = source.characters
+            if not width:
+                width = len(row) if any(cell.strip() for cell in row) else 0
+            elif row:
+                if len(row) != width:
+                    malformed[len(rows)] = wrong_width(row, width)
+                    row = fit_row(row, width)  # noqa: PLW2901 - the same row
+                rows.append(row)
+                lines.append(start)
+            start = source.count + 1
+    return rows, lines, malformed
+
+
+def _number_format(contract: Contract, cells: pd.DataFrame) -> NumberFormat:
+    """Find out how the numbers of a file are written, from all columns of numbers."""
+    texts: set[str] = set()
+    for name, rule in rules_of(contract).items():
+        if rule.holds_numbers:
+            texts.update(cells[name].unique())
+    return find_number_format({text.strip() for text in texts}, contract.file_format)
+
+
+def _without(cells: np.ndarray, broken: np.ndarray) -> np.ndarray:
+    """Return the cells, with a missing value in place of numbers that break the rule; other kinds have one there already."""
+    return np.where(broken, np.nan, cells) if cells.dtype.kind == "f" else cells
+
+
+def _missing_words(name: str, words: tuple[str, ...], texts: list[str]) -> list[str]:
+    counts = Counter(text.strip() for text in texts)
+    found = [f"{word!r} {counts[word]} times" for word in words if counts[word]]
+    return [f"{name}: missing values are written as {', '.join(found)}"] if found else []
 
 
 def _series(rule: Rule, cells: np.ndarray) -> pd.Series:

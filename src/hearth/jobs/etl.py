@@ -27,6 +27,7 @@ from hearth.data.raw_origin import raw_origin
 from hearth.errors import InvalidRawData
 from hearth.jobs.shift_check import Comparison, compare
 from hearth.registry import InputData, Registry
+from hearth.settings import RawFileSettings
 from hearth.storage import ObjectStore
 from hearth.training.folds import FOLDS, require_rows
 
@@ -34,17 +35,23 @@ logger = logging.getLogger(__name__)
 
 _KEY_DIGITS = 16
 _REASONS_SHOWN = 5
+_LONGEST_PARAMETER = 1_000  # characters; MLflow takes 6,000
 
 
 @dataclass(frozen=True)
 class Validation:
-    """The result of the validation; lies beside the validated rows as `<key>.json`."""
+    """The result of the validation; lies beside the validated rows as `<key>.json`.
+
+    `understood` says how the file was read, `warnings` what a person should look at.
+    """
 
     source: str
     rows_in: int
     columns_in: int
     rejected: int
     origin: Origin = UNKNOWN
+    understood: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,8 +138,13 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     content = store.get(store.data_bucket, raw_key)
     source = f"s3://{store.data_bucket}/{raw_key}"
-    raw = csv_validation.read_raw(contract, content, source)
+    raw = csv_validation.read_raw(contract, content, source, RawFileSettings().raw_max_bytes)
     validated = csv_validation.validate(contract, raw)
+    understood, warnings = (*raw.understood, *validated.understood), (*raw.warnings, *validated.warnings)
+    for sentence in understood:
+        logger.info("%s: %s", source, sentence)
+    for sentence in warnings:
+        logger.warning("%s: %s", source, sentence)
 
     name = hashlib.sha256(content + contract.model_dump_json().encode()).hexdigest()[:_KEY_DIGITS]
     rejected_key = f"{dataset}/rejected/{name}.csv"
@@ -145,7 +157,7 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
 
     key = f"{dataset}/validated/{name}.parquet"
     origin = raw_origin(store, contract, content)
-    summary = Validation(source=source, rows_in=len(raw), columns_in=raw.cells.shape[1], rejected=rejected, origin=origin)
+    summary = Validation(source, len(raw), raw.cells.shape[1], rejected, origin, understood, warnings)
     store.put(store.data_bucket, f"{key}.json", _VALIDATION.dump_json(summary))
     store.put_frame(store.data_bucket, key, validated.accepted)
     return key
@@ -246,7 +258,7 @@ def _report(  # noqa: PLR0913, PLR0917 - the parts of the report
         stds={name: number.std for name, number in reference.numbers.items()},
         compared_with=comparison.reference,
         moved={shift.name: shift.moved for shift in comparison.shifts},
-        warnings=tuple(map(str, comparison.noteworthy)),
+        warnings=(*validation.warnings, *map(str, comparison.noteworthy)),
         parameters={
             "test_share": contract.split.test_share,
             "seed": contract.split.seed,
@@ -259,6 +271,7 @@ def _report(  # noqa: PLR0913, PLR0917 - the parts of the report
             "drop_duplicates": str(contract.cleaning.drop_duplicates),
             "compare_identifiers": str(contract.cleaning.compare_identifiers),
             "max_shift": contract.cleaning.max_shift,
+            "read_as": "; ".join(validation.understood)[:_LONGEST_PARAMETER],
             "compared_with": comparison.reference or "nothing",
             "max_rejected_share": contract.cleaning.max_rejected_share,
         },

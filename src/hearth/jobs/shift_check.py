@@ -46,9 +46,9 @@ def compare(contract: Contract, store: ObjectStore, parts: Split) -> Comparison:
     beyond = [shift for shift in comparison.shifts if shift.exceeds(limit)]
     if beyond:
         raise ShiftedData(
-            f"{contract.name}: the data differ strongly from {name}: {_listed(beyond)}. The limit is {limit:.0%} of "
-            "the rows (cleaning.max_shift); nothing was published. Has a column another coding, unit or order of its categories? Translate "
-            "the file then. If the data really changed, raise the limit for this run."
+            f"{contract.name}: the data differ strongly from {name}: {_listed(beyond)}. The limit is {limit:.0%} of the rows "
+            "(cleaning.max_shift); nothing was published. Has a column another coding, unit or order of its categories? Translate the file "
+            "then. If the data really changed, raise the limit for this run."
         )
     for shift in comparison.noteworthy:
         logger.warning("%s: compared with %s, %s", contract.name, name, shift)

@@ -1,24 +1,27 @@
 """Texts of tables as the values that records hold, by the rules by which raw files are read."""
 
-import re
+from datetime import date
 
-from hearth.contracts.column_types import CategoryColumn, Column, IntegerColumn, NumberColumn
-from hearth.contracts.texts import MISSING, NUMBER, WHOLE_CODE
-
-_CODE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")  # of 01 a raw file makes no 1
+from hearth.contracts.column_types import CategoryColumn, Column, DateColumn
+from hearth.contracts.rules import Rule
 
 
-def text_value(column: Column, text: str) -> object:
-    """Return the value of a cell, unchecked: a number, a code or a text, None where it is missing. What cannot be read stays a text."""
+def text_value(column: Column, rule: Rule, text: str) -> object:
+    """Return the value of a cell, unchecked: a number, a category or a text, None where it is missing; `rule` is that of the column.
+
+    What cannot be read stays a text.
+    """
     cell = text.strip()
-    if cell in MISSING and not (isinstance(column, CategoryColumn) and cell in column.texts):
+    if rule.means_missing(cell):
         return None
-    if isinstance(column, NumberColumn | IntegerColumn):
-        return whole_as_int(float(cell)) if NUMBER.fullmatch(cell) else cell
-    if isinstance(column, CategoryColumn) and column.holds_numbers:
-        match = WHOLE_CODE.fullmatch(cell)
-        return int(match[1]) if match and _CODE.fullmatch(match[1]) else cell
-    return cell
+    read = rule.read(cell)
+    if read is None or read == rule.refused:
+        return cell
+    if isinstance(column, CategoryColumn):
+        return column.categories[read] if isinstance(read, int) else cell
+    if isinstance(column, DateColumn):
+        return read.isoformat() if isinstance(read, date) else cell
+    return whole_as_int(read) if isinstance(read, float) else read
 
 
 def whole_as_int(number: float) -> float:

@@ -73,7 +73,7 @@ class ColumnDraft:
 
 def draft_column(name: str, cells: pd.Series, *, decimal_comma: bool = False) -> ColumnDraft:
     """Return the kind of a column of texts."""
-    texts = cells.astype("str").str.strip()
+    texts = cells.astype("str").str.strip().str.normalize("NFC")  # as texts are compared
     missing = texts.isin(MISSING)
     words = Counter(texts[missing & (texts != "")].tolist())
     texts = texts.mask(missing, "")
@@ -145,7 +145,9 @@ def _numeric(name: str, texts: pd.Series, decimal_comma: bool) -> ColumnDraft | 
     strays = values.drop(plain.index)
     if other := Counter(present[present.isin(_OTHER_MISSING)].tolist()):
         listed = ", ".join(f"{word!r} {count} times" for word, count in other.most_common())
-        notes.append(f"missing values are written as {listed}, which the ETL does not read: they are empty in the copy")
+        notes.append(
+            f"missing values are written as {listed}, which the ETL reads only if `missing` names them: they are empty in the copy"
+        )
     if len(strays):
         notes.append(f"{len(strays)} values are no number, such as {strays.iloc[0]!r}: the ETL rejects their rows")
     written = texts.mask(texts.isin(_OTHER_MISSING), "")
@@ -179,7 +181,7 @@ def _plain_numbers(values: pd.Series, notes: list[str], decimal_comma: bool) -> 
     if fits.all():
         return values
     if decimal_comma and values.str.fullmatch(_DECIMAL_COMMA).all():
-        notes.append("numbers have a decimal comma; the ETL reads a point, which the copy has")
+        notes.append("numbers have a decimal comma; the copy has a point")
         return values.str.replace(",", ".", regex=False)
     if not decimal_comma and values.str.fullmatch(_THOUSANDS).all():
         notes.append("numbers have a comma after the thousands, which the copy leaves out")
@@ -207,7 +209,7 @@ def _days(name: str, texts: pd.Series) -> ColumnDraft | None:
     if form != "%Y-%m-%d":
         days = {text: datetime.strptime(text, form).date().isoformat() for text in unique}  # noqa: DTZ007 - a day
         column.texts = texts.map(lambda text: days.get(text, "")).astype("str")
-        column.notes.append(f"days are written as {_DAY_FORMATS[form]}; the ETL reads {_DAY_FORMATS['%Y-%m-%d']}, which the copy has")
+        column.notes.append(f"days are written as {_DAY_FORMATS[form]}; the copy has {_DAY_FORMATS['%Y-%m-%d']}")
     if {"%d/%m/%Y", "%m/%d/%Y"} <= set(fitting):
         column.decisions.append("no value shows whether the day or the month comes first: the copy takes the day")
     return column

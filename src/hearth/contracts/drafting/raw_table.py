@@ -1,4 +1,4 @@
-"""Read a CSV or Parquet file that has no contract yet into a table of texts, and note where it is not as Hearth's ETL reads files."""
+"""Read a CSV or Parquet file that has no contract yet into a table of texts, and note where it is not plain CSV, as a draft's copy is."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 
 @dataclass(frozen=True)
 class RawTable:
-    """Texts under the names of a file, unchanged; `notes` say in sentences what differs from a CSV file that the ETL reads."""
+    """Texts under the names of a file, unchanged; `notes` say in sentences what differs from plain CSV."""
 
     frame: pd.DataFrame
     file: str = "a frame"
@@ -45,7 +45,7 @@ def parse_csv(content: bytes, name: str) -> RawTable:
     text, notes = _decode(content, name)
     delimiter = _delimiter(text)
     if delimiter != ",":
-        notes.append(f"The values are separated by {_DELIMITERS[delimiter]}; the ETL reads commas.")
+        notes.append(f"The values are separated by {_DELIMITERS[delimiter]}; the copy has commas.")
     rows = _rows(text, delimiter, name)
     header = [cell.strip() for cell in rows[0][1]]
     if all(cell in {"?", *MISSING} or pd.Series([cell]).str.fullmatch(NUMBER).all() for cell in header):
@@ -74,7 +74,7 @@ def _read_parquet(path: Path) -> RawTable:
         raise InvalidRawData(f"{path.name}: lists, structures and bytes cannot be columns of a data set: {', '.join(map(repr, nested))}.")
     if not table.num_rows:
         raise InvalidRawData(f"{path.name} has no rows.")
-    return RawTable(texts(table.to_pandas()), path.name, ("The file is Parquet; the ETL reads CSV.",))
+    return RawTable(texts(table.to_pandas()), path.name, ("The file is Parquet; the copy is CSV.",))
 
 
 def csv_content(rows: pd.DataFrame) -> bytes:
@@ -109,7 +109,7 @@ def _texts(column: pd.Series) -> pd.Series:
 def _decode(content: bytes, name: str) -> tuple[str, list[str]]:
     for mark, encoding in _MARKS.items():
         if content.startswith(mark):
-            notes = [] if encoding == "utf-8-sig" else ["The file is UTF-16; the ETL reads UTF-8."]
+            notes = [] if encoding == "utf-8-sig" else ["The file is UTF-16; the copy is UTF-8."]
             return _required(content.decode(encoding), name), notes
     if b"\0" in content:
         raise InvalidRawData(f"{name} is a binary file: expected CSV, or a name that ends with .parquet.")
@@ -117,7 +117,7 @@ def _decode(content: bytes, name: str) -> tuple[str, list[str]]:
         return _required(content.decode("utf-8"), name), []
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        note = f"The file is not UTF-8 (line {line}) and was read as Windows-1252: check letters with accents. The ETL reads UTF-8."
+        note = f"The file is not UTF-8 (line {line}) and was read as Windows-1252: check letters with accents. The copy is UTF-8."
         return content.decode("cp1252", errors="replace"), [note]
 
 

@@ -207,7 +207,7 @@ def _drain(sink: io.BytesIO) -> bytes:
 
 def _add_numbers(batch: RowBatchBuilder, name: str, rule: NumberRule, values: pa.Array) -> None:
     """Check numbers at once; NaN is missing, as null is."""
-    numbers = pc.cast(values, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    numbers = rule.read_numbers(pc.cast(values, pa.float64(), safe=False).to_numpy(zero_copy_only=False))
     for row in np.flatnonzero(~rule.admits(numbers)).tolist():
         batch.refuse(row, name, rule, None if np.isnan(numbers[row]) else values[row].as_py())
     batch.add(rule, numbers)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import cycle
 
 from hearth.contracts import CategoryColumn, Contract
+from hearth.contracts.rules import rules_of
 from hearth.serving.open_inference.tensors import BYTES, FLOATS, InvalidInference, TensorSpec, require_readable
 from hearth.serving.text_values import text_value, whole_as_int
 
@@ -43,8 +44,9 @@ class InputLayout:
         features = self.contract.feature_columns
         width = len(features)
         if spec.datatype == BYTES:  # as rows of a file are written, so numbers are texts too
-            cells = zip(cycle(features.values()), values, strict=False)
-            read = [text_value(column, value) if isinstance(value, str) else None for column, value in cells]
+            rules = rules_of(self.contract)
+            cells = zip(cycle([(column, rules[name]) for name, column in features.items()]), values, strict=False)
+            read = [text_value(column, rule, value) if isinstance(value, str) else None for (column, rule), value in cells]
         else:
             read = [
                 None if value != value else whole_as_int(value) if isinstance(value, float) else value  # noqa: PLR0124 - NaN

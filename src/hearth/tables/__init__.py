@@ -1,0 +1,27 @@
+"""Tables as people have them: text files of any delimiter and encoding, packed or not, workbooks, Parquet. The ETL and uploads read alike.
+
+unpacking   packed files, workbooks and Parquet become a text file
+csv_form    how a text file is written
+csv_rows    its rows
+raw_header  which column of a raw file is which column of the contract
+"""
+
+from hearth.tables.csv_form import CsvForm, find_form
+from hearth.tables.csv_rows import Row, RowLimit, open_rows
+from hearth.tables.raw_header import RawHeader, find_columns
+from hearth.tables.unpacking import PARQUET, Unpacked, unpack
+from hearth.tables.unreadable import UnreadableTable
+
+__all__ = [
+    "PARQUET",
+    "CsvForm",
+    "RawHeader",
+    "Row",
+    "RowLimit",
+    "Unpacked",
+    "UnreadableTable",
+    "find_columns",
+    "find_form",
+    "open_rows",
+    "unpack",
+]

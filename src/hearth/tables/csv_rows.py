@@ -1,0 +1,96 @@
+"""The rows of a text file, read by the standard library."""
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol, Self
+
+from hearth.tables.unreadable import UnreadableTable
+
+Row = list[str]
+
+_MARK = "\ufeff"
+
+
+@dataclass(frozen=True)
+class RowLimit:
+    """How long a row may be; `setting` is what it can be changed by."""
+
+    characters: int = 1_000_000
+    setting: str = ""
+
+
+class TextForm(Protocol):
+    """What has to be known of a file to read its rows."""
+
+    @property
+    def delimiter(self) -> str: ...
+    @property
+    def encoding(self) -> str: ...
+    @property
+    def first_line(self) -> str: ...
+
+
+class Lines:
+    """The lines of a text file, for csv. Counts their characters, so that a quote that is never closed reads no whole file."""
+
+    def __init__(self, text: io.TextIOWrapper, limit: RowLimit) -> None:
+        self._text, self._limit = text, limit
+        self.count = 0
+        self.last = ""
+        self.characters = 0
+        self.row_start = 0  # the reader of rows sets it to `characters` after each row
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(self._limit.characters)
+        if not line:
+            raise StopIteration
+        self.count += 1
+        if self.count == 1:
+            line = line.lstrip(_MARK) or "\n"  # a second mark, which a program has put before the first
+        if "\0" in line:
+            raise UnreadableTable(
+                f"Line {self.count}: a zero byte, so the file is binary, or UTF-16 without a byte order mark: save it as UTF-8."
+            )
+        self.last = line
+        self.characters += len(line)
+        if self.characters - self.row_start >= self._limit.characters:
+            setting = f" ({self._limit.setting})" if self._limit.setting else ""
+            raise UnreadableTable(
+                f"Line {self.count}: the row has {self._limit.characters} characters or more{setting}. Is it a CSV file, and is a quote "
+                "before it not closed?"
+            )
+        return line
+
+
+@contextmanager
+def open_rows(file: BinaryIO, form: TextForm, limit: RowLimit = RowLimit()) -> Iterator[tuple[Lines, Iterator[Row]]]:
+    """Read a file from its beginning, without a line that only names the delimiter; the file stays open.
+
+    Raises:
+        UnreadableTable: it is no CSV, or not in the encoding of the form.
+    """
+    file.seek(0)
+    text = io.TextIOWrapper(file, encoding=form.encoding, newline="")
+    lines = Lines(text, limit)
+    try:
+        if form.first_line:
+            next(lines)
+            lines.row_start = lines.characters
+        yield lines, csv.reader(lines, delimiter=form.delimiter, strict=True)
+    except csv.Error as error:
+        raise UnreadableTable(f"Line {lines.count}: not CSV: {error}.") from error
+    except UnicodeDecodeError as error:
+        line = lines.count + 1 + error.object.count(b"\n", 0, error.start)
+        name = form.encoding.removesuffix("-sig").upper()
+        raise UnreadableTable(
+            f"Line {line}: not {name} text (byte 0x{error.object[error.start]:02x}): save the file as UTF-8, or name its encoding in the "
+            "contract, such as windows-1252 (source.format.encoding)."
+        ) from error
+    finally:
+        text.detach()
