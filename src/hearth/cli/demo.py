@@ -66,9 +66,9 @@ def _url_table(environment: Mapping[str, str]) -> Table:
     table.add_row("API: try a prediction", f"{local(environment['HEARTH_API_PORT'])}/docs", "-")
     table.add_row("gRPC", f"127.0.0.1:{environment['HEARTH_GRPC_PORT']}", "-")
     table.add_row("Airflow", local(environment["HEARTH_AIRFLOW_PORT"]), airflow)
-    table.add_row("MLflow", local(environment["HEARTH_MLFLOW_PORT"]), "-")
-    table.add_row("SeaweedFS (S3)", environment["HEARTH_S3_ENDPOINT_URL"], s3)
-    table.add_row("SeaweedFS: the files, in a browser", local(environment["HEARTH_S3_FILER_PORT"]), "-")
+    table.add_row("MLflow", f"{local(environment['HEARTH_MLFLOW_PORT'])}/#/models?workflowType=machine_learning", "-")
+    table.add_row("SeaweedFS (S3, for programs)", environment["HEARTH_S3_ENDPOINT_URL"], s3)
+    table.add_row("SeaweedFS in a browser", local(environment["HEARTH_S3_FILER_PORT"]), "-")
     table.add_row("PostgreSQL", f"127.0.0.1:{environment['HEARTH_POSTGRES_PORT']}", postgres)
     table.add_row("Valkey (Redis)", f"127.0.0.1:{environment['HEARTH_REDIS_PORT']}", "-")
     return table

@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from hearth.errors import ModelUnavailable, RegistryError
 from hearth.registry import model_files
 from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND
-from hearth.registry.tracking import DATASET, DIGEST, FAMILY, KEY, LIBRARY, InputData, Tracking
+from hearth.registry.tracking import DATASET, DIGEST, FAMILY, KEY, LIBRARIES, InputData, Tracking
 
 _DECISION = "**Decision:** "  # what comes before it in a description is about the version itself
 _DUPLICATE_ROW = ("IntegrityError", "UniqueViolation")  # the errors of SQLite and MySQL, and of PostgreSQL
@@ -70,7 +70,8 @@ class RegisteredVersion:
     @property
     def libraries(self) -> dict[str, str]:
         """The versions of the libraries that it was made with."""
-        return {name.removeprefix(LIBRARY): value for name, value in self.tags.items() if name.startswith(LIBRARY)}
+        entries = (entry.partition(" ") for entry in self.tags.get(LIBRARIES, "").split(", "))
+        return {library: version for library, _, version in entries if version}
 
     def __str__(self) -> str:
         return f"models:/{self.dataset}/{self.version}"

@@ -18,7 +18,7 @@ from hearth.registry.study import PRUNED, TRIAL, Study
 from hearth.settings import RegistrySettings
 
 DATASET, FAMILY, DIGEST, KEY = "hearth.dataset", "hearth.family", "hearth.digest", "hearth.training_key"
-REVISION, LIBRARY = "hearth.git_revision", "hearth.library."
+REVISION, LIBRARIES = "hearth.git_revision", "hearth.libraries"
 MLFLOW_EXPERIMENT_NOTE = "mlflow.note.content"  # what MLflow shows as the description
 
 
@@ -183,8 +183,9 @@ class Tracking:
             yield run_id
 
     def _provenance(self) -> dict[str, str]:
-        libraries = {f"{LIBRARY}{library}": version for library, version in library_versions().items()}
-        return {**libraries, REVISION: self._revision or git_revision()}
+        # One tag for all: MLflow's tables show every tag of a row.
+        libraries = ", ".join(f"{library} {version}" for library, version in library_versions().items())
+        return {LIBRARIES: libraries, REVISION: self._revision or git_revision()}
 
 
 def _finished_trial(run: Run) -> FinishedTrial | None:
