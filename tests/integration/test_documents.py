@@ -30,7 +30,9 @@ PYTHON = [block for block in BLOCKS if block.language == "python" and block.page
 SQL = [block for block in BLOCKS if block.language == "sql" and not block.excuse]
 _HTTP_ERROR = 22  # curl's exit code for --fail
 # A status of 400 or more ends the script, with the body of the error.
-_PRELUDE = 'set -euo pipefail\ncurl() { command curl --fail-with-body "$@"; }\n'
+_PRELUDE = """set -euo pipefail
+curl() { case " $* " in *" -sf "*) command curl "$@" ;; *) command curl --fail-with-body "$@" ;; esac; }
+"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,13 @@ class Documents:
 
 
 @pytest.fixture(scope="module")
-def documents(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str, postgres_url: str, valkey_url: str) -> Iterator[Documents]:
+def documents(
+    tmp_path_factory: pytest.TempPathFactory,
+    mlflow_uri: str,
+    postgres_url: str,
+    valkey_url: str,
+    object_store: temporary_servers.ObjectStore,
+) -> Iterator[Documents]:
     copy = Copy(tmp_path_factory.mktemp("documents"))
     frame = FakeRecords.load(EMPLOYEES, ROOT / "data").frame(50, seed=5)
     frame.to_csv(copy.root / "staff.csv", index=False)
@@ -79,6 +87,7 @@ def documents(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str, postgre
         "HEARTH_WORKER_METRICS_PORT": str(worker_metrics),
         "HEARTH_BATCH_API_PORT": str(batches),
         "HEARTH_BATCH_API_URL": f"http://127.0.0.1:{batches}",
+        "HEARTH_S3_ENDPOINT_URL": object_store.endpoint_url,
     }
     register(copy, mlflow_uri)
     with stack_of(copy, "heart", Addresses(mlflow_uri, database_url, valkey_url), more=more) as stack:
