@@ -53,7 +53,12 @@ class Documents:
         return subprocess.run(
             ["/bin/bash", "-c", script],
             cwd=self.copy.root,
-            env={**inherited, **self.stack.settings, "PATH": path},
+            env={
+                **inherited,
+                **self.stack.settings,
+                "PATH": path,
+                "HEARTH_API_KEY": "changethis-admin-key",
+            },  # as of the stack at its own port
             capture_output=True,
             text=True,
             check=False,
@@ -107,10 +112,10 @@ def documents(
 
 
 def register(copy: Copy, mlflow_uri: str) -> None:
-    """Register nine versions of the employees, all of which passed the gate, with a previous champion and a challenger."""
+    """Register nine versions of the employees that passed the gate, with a previous champion and a challenger, and those of covertype."""
     settings = {"HEARTH_MLFLOW_TRACKING_URI": mlflow_uri, "HEARTH_DATA_DIR": str(ROOT / "data")}
-    for _ in range(3):
-        command = [str(ROOT / ".venvs/serve/bin/python"), str(ROOT / "tests/support/register_versions.py"), "employees"]
+    for dataset in ("employees", "employees", "employees", "covertype"):
+        command = [str(ROOT / ".venvs/serve/bin/python"), str(ROOT / "tests/support/register_versions.py"), dataset]
         subprocess.run(command, cwd=copy.root, env={**os.environ, **settings}, check=True, capture_output=True)
     registry = Registry(mlflow_uri)
     numbers = [version.version for version in registry.versions("employees")]
