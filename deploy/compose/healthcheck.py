@@ -47,9 +47,13 @@ def mlflow(url: str) -> None:
 
 
 def airflow(url: str, component: str) -> None:
-    """Check the status that Airflow gives of a component."""
+    """Check the status that Airflow gives of a component, and that the API server's interface for tasks answers.
+
+    That is built when it is first called, for 7 s: without this call the first task would wait for it.
+    """
     if (status := airflow_status(url, component)) != "healthy":
         raise Unhealthy(f"Airflow's {component} is {status}")
+    http(f"{url}/execution/health")
 
 
 def airflow_job(job_type: str) -> None:

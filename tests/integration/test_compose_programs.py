@@ -156,7 +156,7 @@ class TestStreamProducer:
 class _Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = b'{"metadatabase": {"status": "healthy"}, "scheduler": {"status": "unhealthy"}, "triggerer": null}'
-        self.send_response(403 if self.path == "/refused" else 200)
+        self.send_response(403 if self.path.startswith("/refused") and "monitor" not in self.path else 200)
         self.end_headers()
         self.wfile.write(body)
 
@@ -184,6 +184,8 @@ def test_an_answer_is_health_and_a_refusal_is_not(server: str) -> None:
 def test_airflow_is_judged_by_what_it_says_of_the_component(server: str) -> None:
     healthcheck.airflow(server, "metadatabase")
 
+    with pytest.raises(ConnectionError, match="refused/execution/health"):
+        healthcheck.airflow(f"{server}/refused", "metadatabase")
     for component in ("scheduler", "triggerer", "dag_processor"):
         with pytest.raises(healthcheck.Unhealthy, match=component):
             healthcheck.airflow(server, component)

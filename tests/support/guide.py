@@ -19,25 +19,32 @@ _NOT_COPIED = shutil.ignore_patterns(
 _FOREIGN = ("HEARTH_", "MAKE", "MFLAGS", "PYTHON")  # of the shell that the tests are run from
 
 
-class Guide:
-    """A page, and the copy in which it is followed; what is installed is shared with the checkout."""
+class Copy:
+    """A copy of the checkout; what is installed is shared with it."""
 
-    def __init__(self, page: str, folder: Path) -> None:
-        text = (ROOT / "docs" / page).read_text("utf-8")
-        self.blocks = {title: block for _, title, block in _BLOCK.findall(text)}
-        assert text.count("\n```") == 2 * len(self.blocks), "a code block of the page has no name, so no test follows it"
+    def __init__(self, folder: Path) -> None:
         self.root = folder / "checkout"
         shutil.copytree(ROOT, self.root, ignore=_NOT_COPIED)
         (self.root / ".venvs").symlink_to(ROOT / ".venvs")
 
     @property
-    def data(self) -> Path:
-        return self.root / "data"
-
-    @property
     def python_path(self) -> str:
         """The PYTHONPATH of processes that run the code of the copy; without it they run the checkout's."""
         return os.pathsep.join(map(str, (self.root / "src", self.root / "fastapi", self.root)))
+
+
+class Guide(Copy):
+    """A page, and the copy in which it is followed."""
+
+    def __init__(self, page: str, folder: Path) -> None:
+        text = (ROOT / "docs" / page).read_text("utf-8")
+        self.blocks = {title: block for _, title, block in _BLOCK.findall(text)}
+        assert text.count("\n```") == 2 * len(self.blocks), "a code block of the page has no name, so no test follows it"
+        super().__init__(folder)
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
 
     def write_files(self) -> None:
         """Write the blocks that are files."""

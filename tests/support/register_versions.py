@@ -30,6 +30,7 @@ def rows(contract: Contract, data_dir: Path) -> pd.DataFrame:
     texts = [name for name in contract.categorical_features if name in frame]
     if contract.target.column in contract.columns and contract.columns[contract.target.column].kind == "category":
         texts.append(contract.target.column)
+    frame = frame.dropna(subset=[contract.target.column])  # as the ETL does
     return frame.astype(dict.fromkeys(contract.numeric_features, np.float64) | dict.fromkeys(texts, "str"))
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from deploy.embedded import health, temporary_servers
 from hearth.predictions.migration import migrate
-from tests.support.guide import ROOT, Guide
+from tests.support.guide import ROOT, Copy
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 
@@ -39,7 +39,9 @@ class Stack:
 
 
 @contextmanager
-def stack_of(guide: Guide, dataset: str, addresses: Addresses, *, own_code: bool = False) -> Iterator[Stack]:
+def stack_of(
+    guide: Copy, dataset: str, addresses: Addresses, *, own_code: bool = False, more: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
     """Register versions of a data set and serve them; `own_code` runs the code of the copy instead of the checkout's."""
     migrate(addresses.database_url)
     api, grpc, page, away = temporary_servers.free_ports(4)
@@ -59,6 +61,7 @@ def stack_of(guide: Guide, dataset: str, addresses: Addresses, *, own_code: bool
         "HEARTH_PAGE_WORKER_METRICS_URL": f"http://127.0.0.1:{away}/metrics",
         "HEARTH_BATCH_API_URL": f"http://127.0.0.1:{away}",
         **({"PYTHONPATH": guide.python_path} if own_code else {}),
+        **(more or {}),
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HEARTH_", "STREAMLIT_", "PYTHON"))}
     environment = {**inherited, **settings}

@@ -25,6 +25,7 @@ from hearth.modelling.trials import TrialResult, TuningResult
 from hearth.registry import InputData, NewVersion, RegisteredVersion, Registry
 from hearth.training.tuning import fit
 from tests.support.samples import EMPLOYEES, sample_split
+from tests.support.versions import remake
 
 SPLIT = sample_split(EMPLOYEES)
 FITTED = {name: fit(EMPLOYEES, SPLIT.X_train, SPLIT.y_train, family, params=family.defaults, seed=1) for name, family in FAMILIES.items()}
@@ -252,7 +253,7 @@ class TestLoad:
         self, registry: Registry, client: MlflowClient, dataset: str, library: str
     ) -> None:
         registry.register(new_version(dataset))
-        client.set_model_version_tag(dataset, "1", f"hearth.library.{library}", "0.0.1")
+        remake(client, dataset, "1", library, "0.0.1")
 
         with pytest.raises(
             IncompatibleModel, match=f"models:/{dataset}/1 was made with {library} 0.0.1, but {library} [0-9.]+ is installed"
@@ -261,7 +262,7 @@ class TestLoad:
 
     def test_another_version_of_pandas_is_no_reason_to_refuse(self, registry: Registry, client: MlflowClient, dataset: str) -> None:
         registry.register(new_version(dataset))
-        client.set_model_version_tag(dataset, "1", "hearth.library.pandas", "0.0.1")
+        remake(client, dataset, "1", "pandas", "0.0.1")
 
         assert isinstance(registry.load(registry.version(dataset, "1")), Pipeline)
 

@@ -124,7 +124,7 @@ def test_a_version_that_cannot_be_loaded_stands_with_the_reason(shop: Shop) -> N
     split = sample_split(shop.contract)
     shop.publish(split)
     version = shop.registry.version(shop.contract.name, shop.register(split))
-    shop.registry.annotate(version, {"hearth.library.scikit-learn": "1.0"})
+    shop.registry.annotate(version, {"hearth.libraries": "scikit-learn 1.0"})
 
     assert shop.update() == ["1"]
     assert shop.standing("1").score is None

@@ -24,6 +24,7 @@ from hearth.settings import get_settings
 from hearth.storage import ObjectStore
 from hearth.training.tuning import fit
 from tests.support.samples import renamed_contract, sample_split
+from tests.support.versions import remake
 
 GOOD: Params = {"n_neighbors": 150, "weights": "uniform"}
 POOR: Params = {"n_neighbors": 5, "weights": "uniform"}
@@ -226,7 +227,7 @@ class TestPromote:
 
     def test_a_present_version_of_other_libraries_makes_room(self, shop: Shop, mlflow_uri: str) -> None:
         shop.promote(shop.register())
-        MlflowClient(mlflow_uri).set_model_version_tag(shop.contract.name, "1", "hearth.library.scikit-learn", "1.0")
+        remake(MlflowClient(mlflow_uri), shop.contract.name, "1", "scikit-learn", "1.0")
 
         decision = shop.promote(shop.register(params=WORST))
 
@@ -237,7 +238,7 @@ class TestPromote:
 
     def test_a_version_of_other_libraries_never_gets_an_alias(self, shop: Shop, mlflow_uri: str) -> None:
         version = shop.register()
-        MlflowClient(mlflow_uri).set_model_version_tag(shop.contract.name, version, "hearth.library.lightgbm", "1.0")
+        remake(MlflowClient(mlflow_uri), shop.contract.name, version, "lightgbm", "1.0")
 
         assert not shop.promote(version).passed
         assert shop.aliases() == {}

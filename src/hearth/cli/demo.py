@@ -69,8 +69,8 @@ def _url_table(environment: Mapping[str, str]) -> Table:
     mlflow = (
         f"{environment['HEARTH_MLFLOW_USER']} / {environment['HEARTH_MLFLOW_PASSWORD']}" if environment["HEARTH_MLFLOW_PASSWORD"] else "-"
     )
-    table.add_row("MLflow", local(environment["HEARTH_MLFLOW_PORT"]), mlflow)
-    table.add_row("SeaweedFS (S3)", environment["HEARTH_S3_ENDPOINT_URL"], s3)
+    table.add_row("MLflow", f"{local(environment['HEARTH_MLFLOW_PORT'])}/#/models?workflowType=machine_learning", mlflow)
+    table.add_row("SeaweedFS (S3, for programs)", environment["HEARTH_S3_ENDPOINT_URL"], s3)
     table.add_row("PostgreSQL", f"127.0.0.1:{environment['HEARTH_POSTGRES_PORT']}", postgres)
     table.add_row("Valkey (Redis)", f"127.0.0.1:{environment['HEARTH_REDIS_PORT']}", environment["HEARTH_REDIS_PASSWORD"] or "-")
     return table

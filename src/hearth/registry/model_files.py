@@ -27,7 +27,7 @@ from hearth.modelling.families import FAMILIES
 from hearth.modelling.features import TRUSTED_TYPES as FEATURES_TRUSTED_TYPES
 from hearth.registry.model_archive import require_sound
 from hearth.registry.model_structure import require_sound_estimator
-from hearth.registry.provenance import LIBRARIES, LIBRARY, MUST_MATCH, library_versions
+from hearth.registry.provenance import LIBRARIES, LIBRARIES_TAG, MUST_MATCH, library_versions
 
 # The types of our pipelines that skops does not trust by itself.
 TRUSTED_TYPES: tuple[str, ...] = (
@@ -85,7 +85,7 @@ def require_compatible(where: str, made_with: Mapping[str, str]) -> None:
         if stored is None:
             raise RefusedModel(
                 f"{where} was not registered by a training of Hearth: it does not say which {library} it was made with (tag "
-                f"{LIBRARY}{library}), so nobody knows whether {library} {installed[library]} reads it right. Train a version here."
+                f"{LIBRARIES_TAG}), so nobody knows whether {library} {installed[library]} reads it right. Train a version here."
             )
         if stored != installed[library]:
             raise IncompatibleModel(where, library, stored, installed[library])

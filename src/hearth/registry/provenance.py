@@ -2,13 +2,15 @@
 
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
 LIBRARIES = ("scikit-learn", "lightgbm", "skops", "numpy", "pandas")
 # A model file holds internal state of these; another version of them may read it wrongly without an error.
 MUST_MATCH = ("scikit-learn", "lightgbm", "skops")
-LIBRARY = "hearth.library."  # the tag of a library's version begins with it
+LIBRARIES_TAG = "hearth.libraries"  # one tag for all: MLflow's tables show every tag of a row
+_EARLIER_TAG = "hearth.library."  # began the tag of each library in versions of earlier releases
 
 _UNKNOWN = "unknown"
 _GIT_SECONDS = 10
@@ -17,6 +19,13 @@ _GIT_SECONDS = 10
 def library_versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that a model depends on, as they are installed here."""
     return {"python": platform.python_version(), **{library: metadata.version(library) for library in LIBRARIES}}
+
+
+def read_library_versions(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the versions of the libraries that a version was made with, from its tags."""
+    entries = (entry.partition(" ") for entry in tags.get(LIBRARIES_TAG, "").split(", "))
+    earlier = {name.removeprefix(_EARLIER_TAG): value for name, value in tags.items() if name.startswith(_EARLIER_TAG)}
+    return earlier | {library: version for library, _, version in entries if version}
 
 
 def git_revision() -> str:

@@ -14,7 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 
 from hearth.registry.connection import Connection
 from hearth.registry.policy import ModelPolicy
-from hearth.registry.provenance import LIBRARY, git_revision, library_versions
+from hearth.registry.provenance import LIBRARIES_TAG, git_revision, library_versions
 from hearth.registry.study import PRUNED, TRIAL, Study
 from hearth.settings import ModelSettings, RegistrySettings
 
@@ -195,8 +195,8 @@ class Tracking:
             yield run_id
 
     def _provenance(self) -> dict[str, str]:
-        libraries = {f"{LIBRARY}{library}": version for library, version in library_versions().items()}
-        return {**libraries, REVISION: self._revision or git_revision()}
+        libraries = ", ".join(f"{library} {version}" for library, version in library_versions().items())
+        return {LIBRARIES_TAG: libraries, REVISION: self._revision or git_revision()}
 
 
 def _finished_trial(run: Run) -> FinishedTrial | None:

@@ -13,7 +13,7 @@ from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.modelling.gate import Decision
 from hearth.modelling.standing import Standing
 from hearth.registry import model_files
-from hearth.registry.provenance import LIBRARY
+from hearth.registry.provenance import read_library_versions
 from hearth.registry.tracking import DECISION, ORIGIN, STANDING, InputData
 
 FINAL_EXPERIMENT = "optimized_models"  # where a final run goes that names no other
@@ -86,7 +86,7 @@ class RegisteredVersion:
     @property
     def libraries(self) -> dict[str, str]:
         """The versions of the libraries that it was made with."""
-        return {name.removeprefix(LIBRARY): value for name, value in self.tags.items() if name.startswith(LIBRARY)}
+        return read_library_versions(self.tags)
 
     @property
     def signed_part(self) -> dict[str, str]:
