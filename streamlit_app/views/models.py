@@ -99,7 +99,12 @@ def _decisions(versions: list[Json]) -> None:
             if version["why"]:
                 st.markdown(f"**{_description(version)}** — {version['gate']}")
                 st.text(version["why"])
-        rows = [{"version": version["version"], **bound} for version in versions for bound in (version["standing"] or {}).get("bounds", ())]
+        rows = [
+            {"version": version["version"], "at": at, **bound}
+            for version in versions
+            for at, entry in (("present test set", version["standing"]), ("decision", version["decision"]))
+            for bound in (entry or {}).get("bounds", ())
+        ]
         if rows:
             numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in ("limit", "figure", "low", "high")}
             st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=numbers)

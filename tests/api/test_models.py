@@ -8,8 +8,8 @@ import pytest
 
 from hearth.errors import RefusedModel
 from hearth.modelling.bounds import BoundResult
-from hearth.modelling.comparison import Interval
-from hearth.modelling.gate import Decision
+from hearth.modelling.comparison import Comparison, Interval
+from hearth.modelling.gate import Decision, Verdict
 from hearth.modelling.standing import Standing
 from hearth_api.app import create_app
 from tests.api.running import AS_ADMIN, AS_PAGE, refused, running, service_settings
@@ -51,6 +51,7 @@ class TestList:
             "origin": "unknown",
             "why": "",
             "standing": None,
+            "decision": None,
             "since": "",
             "problem": "",
             "signed": False,
@@ -111,6 +112,7 @@ class TestVersions:
             "origin": "unknown",
             "data_digest": "digest",
             "standing": None,
+            "decision": None,
             "created": "2026-11-21T00:00:00Z",
             "run_id": "run-10",
         }
@@ -118,7 +120,20 @@ class TestVersions:
     def test_each_has_its_score_on_one_split_what_it_was_made_from_and_why_it_is_where_it_is(self) -> None:
         result = BoundResult("recall_gap.High", 0.1, Interval(0.15, 0.12, 0.18), "broken", "Gender: Male against Female")
         standing = Standing("feed", "file", 3_400, "macro_f1", Interval(0.8, 0.79, 0.81), Interval(0.3, 0.28, 0.32), None, (result,))
-        decision = Decision("employees", "knn", "1", passed=False, score=0.8, champion=None, reasons=("it was refused", "champion stays"))
+        comparison = Comparison(3_400, Interval(-0.02, -0.03, -0.01), Interval(0.1, 0.05, 0.15), Interval(0.2, 0.19, 0.21), 1.0)
+        verdict = Verdict(passed=False, reason="it was refused", holder="7", comparison=comparison, bounds=(result,))
+        decision = Decision(
+            "employees",
+            "knn",
+            "1",
+            passed=False,
+            score=0.8,
+            champion=None,
+            reasons=("it was refused", "champion stays"),
+            digest="feed",
+            rows=3_400,
+            verdict=verdict,
+        )
         registry = FakeRegistry(champion="1")
         registry.tags["1"] = {
             "hearth.standing": standing.to_json().decode(),
@@ -153,6 +168,19 @@ class TestVersions:
                 }
             ],
             "problem": "",
+        }
+        assert version["decision"] == champion["decision"]
+        assert version["decision"] == {
+            "passed": False,
+            "data_digest": "feed",
+            "rows": 3_400,
+            "holder": "7",
+            "difference": -0.02,
+            "low": -0.03,
+            "high": -0.01,
+            "log_loss_difference": 0.1,
+            "bounds": version["standing"]["bounds"],
+            "reasons": ["it was refused", "champion stays"],
         }
         for entry in (version, champion):
             assert (entry["origin"], entry["why"]) == ("generated", "it was refused; champion stays")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hearth.contracts import Contract
 from hearth.contracts.gate_words import Bounds, Gate
 from hearth.contracts.origins import FILE, GENERATED
+from hearth.modelling.comparison import compare
 from hearth.modelling.gate import ComparedRows, Decision, Entrant, choose_champion, decide, unseen_rows
 from tests.support.samples import EMPLOYEES, sample_rows
 
@@ -200,6 +201,25 @@ class TestChooseChampion:
 
         assert chosen == "1"
         assert reason.endswith("equal within noise: it stays")
+
+    @settings(max_examples=20)
+    @given(seeds)
+    def test_no_family_is_better_than_the_champion_by_more_than_noise(self, seed: int) -> None:
+        """Also where the leader, close to the best and of a lower log loss, is itself no better than the champion."""
+        families = {
+            "knn": entrant("knn", 0.86, seed, confidence=0.97),
+            "svm": entrant("svm", 0.83, seed + 1, confidence=0.85),
+            "lightgbm": entrant("lightgbm", 0.82, seed + 2, confidence=0.85),
+        }
+
+        chosen, _ = choose_champion(PLAIN, TEST, families, entrant("old", 0.8, seed + 3, confidence=0.83))
+
+        entrants = {**families, "old": entrant("old", 0.8, seed + 3, confidence=0.83)}
+        champion = entrants[chosen or ""].probabilities
+        assert champion is not None
+        for each in families.values():
+            assert each.probabilities is not None
+            assert not compare("macro_f1", TEST.truth, each.probabilities, champion).is_better
 
     def test_a_champion_that_cannot_be_loaded_makes_room(self) -> None:
         chosen, reason = choose_champion(PLAIN, TEST, {"knn": entrant("2", 0.1)}, OTHER_LIBRARIES)

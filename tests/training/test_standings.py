@@ -120,6 +120,17 @@ def test_a_version_of_generated_data_has_a_score_and_no_claim_once_real_data_are
     assert shop.standing("1").problem == f"it was made from generated data, and real data are published ({name})"
 
 
+def test_a_tag_does_not_make_real_what_was_generated(shop: Shop) -> None:
+    demo, real = (sample_split(shop.contract, seed=seed) for seed in (1, 2))
+    shop.publish(demo, "generated")
+    shop.register(demo, "file")
+    shop.publish(real)
+
+    shop.update()
+
+    assert not shop.standing("1").has_claim
+
+
 def test_a_version_that_cannot_be_loaded_stands_with_the_reason(shop: Shop) -> None:
     split = sample_split(shop.contract)
     shop.publish(split)

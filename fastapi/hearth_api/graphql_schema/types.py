@@ -84,6 +84,11 @@ class Standing(rest_models.StandingInfo):
 
 
 @derived()
+class Decision(rest_models.DecisionInfo):
+    pass
+
+
+@derived()
 class Alias(rest_models.AliasInfo):
     dataset: str
 

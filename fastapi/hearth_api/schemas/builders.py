@@ -24,6 +24,7 @@ from hearth_api.schemas.models import (
     DatasetColumn,
     DatasetInfo,
     DatasetSummary,
+    DecisionInfo,
     ModelInfo,
     StandingInfo,
     VersionInfo,
@@ -51,6 +52,7 @@ def alias_info(service: ServiceState, status: AliasStatus) -> AliasInfo:
         origin=model.registered.origin if model else None,
         why=_why(model.registered) if model else "",
         standing=_standing_info(model.registered) if model else None,
+        decision=_decision_info(model.registered) if model else None,
         since=model.loaded_at.isoformat() if model else None,
         problem=status.problem,
         signed=model.registered.signed if model else None,
@@ -93,6 +95,25 @@ def _standing_info(registered: RegisteredVersion) -> StandingInfo | None:
     )
 
 
+def _decision_info(registered: RegisteredVersion) -> DecisionInfo | None:
+    decision = registered.decision
+    if decision is None:
+        return None
+    comparison = decision.verdict.comparison if decision.verdict else None
+    return DecisionInfo(
+        passed=decision.passed,
+        data_digest=decision.digest,
+        rows=decision.rows,
+        holder=decision.verdict.holder if decision.verdict and comparison else None,
+        difference=comparison.metric.figure if comparison else None,
+        low=comparison.metric.low if comparison else None,
+        high=comparison.metric.high if comparison else None,
+        log_loss_difference=comparison.log_loss.figure if comparison else None,
+        bounds=[_bound_info(result) for result in decision.verdict.bounds] if decision.verdict else [],
+        reasons=list(decision.reasons),
+    )
+
+
 def _bound_info(result: BoundResult) -> BoundInfo:
     interval = result.interval
     return BoundInfo(
@@ -119,6 +140,7 @@ def version_info(state: VersionState) -> VersionInfo:
         origin=registered.origin,
         data_digest=registered.digest,
         standing=_standing_info(registered),
+        decision=_decision_info(registered),
         created=registered.created,
         run_id=registered.run_id,
     )

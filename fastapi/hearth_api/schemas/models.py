@@ -46,6 +46,21 @@ class StandingInfo(BaseModel):
     problem: str = Field(description="why it has no score, or no claim to an alias; else empty")
 
 
+class DecisionInfo(BaseModel):
+    """What the gate decided about a version last."""
+
+    passed: bool
+    data_digest: str = Field(description="digest of the data on whose test set it was compared")
+    rows: int = Field(description="test rows that it was compared on")
+    holder: str | None = Field(description="the version that had the alias and that it was compared with")
+    difference: float | None = Field(description="of the metric, the version minus the holder; null without a comparison")
+    low: float | None = Field(description="lower end of the difference's interval")
+    high: float | None = Field(description="upper end of the difference's interval")
+    log_loss_difference: float | None = Field(description="of the log loss, of which less is better")
+    bounds: list[BoundInfo]
+    reasons: list[str] = Field(description="in words, the family's alias first, then the champion")
+
+
 class AliasInfo(BaseModel):
     """An alias: the version that is served, the version in the registry, and why they differ, if they do."""
 
@@ -58,6 +73,7 @@ class AliasInfo(BaseModel):
     origin: str | None = Field(None, description="where its training data came from: generated, file, batches or unknown")
     why: str = Field("", description="what the gate decided about the version, and why")
     standing: StandingInfo | None = Field(None, description="on the present test set; null before it is computed")
+    decision: DecisionInfo | None = Field(None, description="of the gate; null before it has decided")
     since: str | None = Field(description="time since which the version is served")
     problem: str = Field(description="empty if the registered version is served")
     signed: bool | None = Field(None, description="whether the served version has the signature of our trainings; null if none serves")
@@ -94,6 +110,7 @@ class VersionInfo(BaseModel):
     origin: str = Field("unknown", description="where its training data came from: generated, file, batches or unknown")
     data_digest: str = Field("", description="digest of its training data")
     standing: StandingInfo | None = Field(None, description="on the present test set; null before it is computed")
+    decision: DecisionInfo | None = Field(None, description="of the gate; null before it has decided")
     created: datetime
     run_id: str
 

@@ -160,6 +160,21 @@ class StandingInfo(Answer):
     problem: str
 
 
+class DecisionInfo(Answer):
+    """What the gate decided about a version last: the difference to the version `holder` that had the alias, and each bound."""
+
+    passed: bool
+    data_digest: str
+    rows: int
+    holder: str | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    log_loss_difference: float | None
+    bounds: Sequence[BoundInfo]
+    reasons: Sequence[str]
+
+
 class AliasInfo(Answer):
     """An alias: the version that is served, the one that the registry names, and the `problem` that keeps them apart."""
 
@@ -172,6 +187,7 @@ class AliasInfo(Answer):
     origin: str | None = None
     why: str = ""
     standing: StandingInfo | None = None
+    decision: DecisionInfo | None = None
     since: str | None
     problem: str
     signed: bool | None
@@ -206,6 +222,7 @@ class VersionInfo(Answer):
     origin: str = "unknown"
     data_digest: str = ""
     standing: StandingInfo | None = None
+    decision: DecisionInfo | None = None
     created: datetime
     run_id: str
 

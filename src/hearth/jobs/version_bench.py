@@ -84,10 +84,12 @@ class VersionBench:
 
 
 def origin_of(store: ObjectStore, version: RegisteredVersion) -> Origin:
-    """Return where the data of a version came from: what it says itself, else what the manifest of its data says."""
-    if version.origin != UNKNOWN:
-        return version.origin
+    """Return where the data of a version came from: what the manifest of its data says, and once that is gone, what the version says.
+
+    The manifest comes first because anyone who reaches MLflow may write a tag.
+    """
     try:
-        return read_manifest(store, version.dataset, version.digest).origin
+        origin = read_manifest(store, version.dataset, version.digest).origin
     except ObjectNotFound:
-        return UNKNOWN
+        return version.origin
+    return version.origin if origin == UNKNOWN else origin

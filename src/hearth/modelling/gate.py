@@ -137,7 +137,8 @@ def choose_champion(
     """Choose among the versions that carry the family aliases.
 
     The leader is the family of the lowest log loss among those that are within noise of the best by the metric. The present champion stays
-    unless the leader is better by more than noise: in a tie nothing moves. Equal families are taken in alphabetical order.
+    unless the leader, or else the best by the metric, is better by more than noise: in a tie nothing moves. Equal families are taken in
+    alphabetical order.
 
     Returns:
         The version for the alias `champion`, None if no family has a version that may have it; and why.
@@ -155,9 +156,17 @@ def choose_champion(
     if (problem := _unfit(contract, rows, champion)) is not None:
         return leader.version, f"{first}; champion version {champion.version} could not be compared: {problem}"
     rule = "better" if contract.gate.passes == "better" else "tie_break"
-    passed, why = _passes(contract, _compare(contract, rows, leader, champion), rule)
     against = f"champion version {champion.version} has {_score(contract, rows, champion):.4f}"
-    return (leader if passed else champion).version, f"{first}; {against}; {why}{'' if passed else ': it stays'}"
+    refusals: list[str] = []
+    for name in dict.fromkeys((family, _best(contract, rows, able))):  # the leader is close to the best, which alone may be better
+        if able[name].version == champion.version:
+            continue
+        passed, why = _passes(contract, _compare(contract, rows, able[name], champion), rule)
+        compared = f"{name} version {able[name].version} against champion: {why}"
+        if passed:
+            return able[name].version, "; ".join((first, against, *refusals, compared))
+        refusals.append(compared)
+    return champion.version, f"{'; '.join((first, against, *refusals))}: it stays"
 
 
 def choose_leader(contract: Contract, rows: ComparedRows, able: Mapping[str, Entrant]) -> tuple[str, str]:
@@ -166,7 +175,7 @@ def choose_leader(contract: Contract, rows: ComparedRows, able: Mapping[str, Ent
     If the contract breaks no ties by the log loss, it is the best by the metric.
     """
     scores = {name: _score(contract, rows, entrant) for name, entrant in able.items()}
-    best = max(scores, key=lambda name: scores[name])
+    best = _best(contract, rows, able)
     if "log_loss" not in contract.gate.ties or contract.gate.passes == "better":
         return best, f"is the best family with {contract.metric} {scores[best]:.4f}"
     compared = {name: _compare(contract, rows, entrant, able[best]) for name, entrant in able.items() if name != best}
@@ -227,6 +236,11 @@ def _passes(contract: Contract, comparison: Comparison, rule: str) -> tuple[bool
             )
             return favours > 0, f"{difference}, equal within noise, and {figure}"
     return False, f"{difference}, equal within noise"
+
+
+def _best(contract: Contract, rows: ComparedRows, able: Mapping[str, Entrant]) -> str:
+    """Return the family of the best metric; among equals the first."""
+    return max(able, key=lambda name: _score(contract, rows, able[name]))
 
 
 def _compare(contract: Contract, rows: ComparedRows, candidate: Entrant, holder: Entrant) -> Comparison:
