@@ -50,7 +50,7 @@ class Explainers:
         self._backgrounds: dict[str, Background] = {}
         # an explainer lives as long as the scorer of its version, and does not keep it alive
         self._methods: WeakKeyDictionary[CompiledScorer, Method] = WeakKeyDictionary()
-        self._waiting = 0
+        self._requests: set[Future[list[Explanation]]] = set()
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="explainer")
@@ -81,11 +81,11 @@ class Explainers:
             TooBusy: the maximum of requests waits already.
         """
         self.check_class(model.dataset, class_)
-        with self._lock:
-            if self._waiting >= self._max_waiting:
-                raise TooBusy(f"{self._max_waiting} requests for explanations wait already: try again when they are answered.")
-            self._waiting += 1
         future: Future[list[Explanation]] = Future()
+        with self._lock:
+            if len(self._requests) >= self._max_waiting:
+                raise TooBusy(f"{self._max_waiting} requests for explanations wait already: try again when they are answered.")
+            self._requests.add(future)
         future.add_done_callback(self._release)
         turns = self._explain(model, columns, class_, top, time.monotonic() + self._seconds)
         try:
@@ -104,9 +104,14 @@ class Explainers:
         self._thread.submit(self._warm, models, then)
 
     def close(self) -> None:
-        """Stop: a running explanation ends after its present record."""
+        """Stop: requests that are not answered get TooBusy; the thread ends after its present record."""
         self._closed.set()
         self._thread.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            unanswered = list(self._requests)
+        for future in unanswered:
+            with suppress(InvalidStateError):  # answered meanwhile
+                future.set_exception(TooBusy("The service is stopping."))
 
     def __enter__(self) -> Self:
         return self
@@ -128,9 +133,9 @@ class Explainers:
                 then()
                 return
 
-    def _release(self, _: object) -> None:
+    def _release(self, future: "Future[list[Explanation]]") -> None:
         with self._lock:
-            self._waiting -= 1
+            self._requests.discard(future)
 
     def _take_turn(self, future: "Future[list[Explanation]]", turns: Iterator[list[Explanation]], done: list[Explanation]) -> None:
         """Explain the next record of a request, and put the request behind the others."""
