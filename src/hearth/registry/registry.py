@@ -1,10 +1,11 @@
 """The registry: final runs, versions and aliases."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -170,7 +171,7 @@ class Registry(Tracking):
             tags = {**signed, **tags}
         with self._connection.errors():
             for name, value in tags.items():
-                self._client.set_model_version_tag(version.dataset, version.version, name, value)
+                _set_at_last(partial(self._client.set_model_version_tag, version.dataset, version.version, name, value))
             if decision is not None:
                 present = self._client.get_model_version(version.dataset, version.version).description or ""
                 about = present.partition(_DECISION)[0].rstrip()
@@ -220,18 +221,9 @@ class Registry(Tracking):
             return self._registered_model(dataset)
 
     def set_alias(self, dataset: str, alias: str, version: str) -> None:
-        """Move an alias to a version.
-
-        MLflow looks whether the alias exists and then inserts it, so of two clients that set a new alias at the same time one is refused by
-        the unique key of its table. That one asks again: now the alias exists, and the last one to move it wins, as always.
-        """
+        """Move an alias to a version."""
         with self._connection.errors():
-            try:
-                self._client.set_registered_model_alias(dataset, alias, version)
-            except MlflowException as error:
-                if not any(name in str(error) for name in _DUPLICATE_ROW):
-                    raise
-                self._client.set_registered_model_alias(dataset, alias, version)
+            _set_at_last(lambda: self._client.set_registered_model_alias(dataset, alias, version))
 
     def _aliases(self, dataset: str) -> dict[str, str]:
         return dict(self._registered_model(dataset).aliases)
@@ -319,3 +311,17 @@ class Registry(Tracking):
         except MlflowException as error:
             if error.error_code != ALREADY_EXISTS:
                 raise
+
+
+def _set_at_last(set_value: Callable[[], None]) -> None:
+    """Set an alias or a tag.
+
+    MLflow looks whether there is one and then inserts it, so of two clients that set a new one at the same time one is refused by the
+    unique key of the table. That one asks again: now it exists, and the last one to set it wins, as always.
+    """
+    try:
+        set_value()
+    except MlflowException as error:
+        if not any(name in str(error) for name in _DUPLICATE_ROW):
+            raise
+        set_value()
