@@ -223,7 +223,7 @@ def test_a_person_with_the_key_rolls_back_and_promotes_and_one_with_a_wrong_key_
     page.get_by_role("button", name="Make it champion").click()
     expect(page.get_by_text("champion is now version 1, knn; the gate: passed.")).to_be_visible()
     assert champion(site) == "1"
-    for name in ("Airflow", "MLflow", "Object store", "REST", "GraphQL"):
+    for name in ("Airflow", "MLflow", "REST", "GraphQL"):
         expect(page.get_by_role("link", name=name, exact=True)).to_have_attribute("href", re.compile("^http://localhost:"))
 
 

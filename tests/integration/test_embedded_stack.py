@@ -68,8 +68,8 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
 @contextlib.contextmanager
 def _checkout(root: Path, user: tuple[str, ...]) -> Iterator[Checkout]:
     shutil.copytree(ROOT / "deploy/embedded", root / "deploy/embedded")
-    for name in (".env", "supervisord.conf", "deploy/health.py", "deploy/mlflow_server.py", "deploy/secrets_check.py"):
-        shutil.copy(ROOT / name, root / name)
+    for path in (ROOT / ".env", ROOT / "supervisord.conf", *(ROOT / "deploy").glob("*.py")):
+        shutil.copy(path, root / path.relative_to(ROOT))
     (root / ".venvs").symlink_to(ROOT / ".venvs")
     (root / "airflow/dags").mkdir(parents=True)
     numbers = dict(zip(PORT_SETTINGS, free_ports(len(PORT_SETTINGS), with_grpc=True), strict=True))

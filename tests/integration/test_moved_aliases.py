@@ -89,7 +89,7 @@ def test_promoted_and_rolled_back_versions_serve_when_that_is_answered(
     assert (serving(), registry.aliases(contract.name)) == ("3", {"champion": "3", "previous": "1", "challenger": "3"})
 
     found = MlflowClient(mlflow_uri, mlflow_uri).get_model_version(contract.name, "3")
-    assert found.description == "why version 3 was judged so"
+    assert found.description == "**Decision:** why version 3 was judged so"
     written = [text for name, text in sorted(found.tags.items()) if name.startswith("hearth.moved.")]
     assert written == ["challenger by admin, before it version none", "champion by admin, over the gate (refused), before it version 1"]
 

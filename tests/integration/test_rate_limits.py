@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -70,7 +71,9 @@ def test_a_server_that_goes_is_counted_without_and_one_that_comes_back_with_agai
     me, what = uuid4().hex, f"requests {uuid4().hex}"
 
     async def work() -> None:
-        limit = RateLimit("2/year", what, f"redis://127.0.0.1:{gateway.port}/0")
+        limit = RateLimit(
+            "2/year", what, urlsplit(valkey_url)._replace(netloc=f":{urlsplit(valkey_url).password}@127.0.0.1:{gateway.port}").geturl()
+        )
         await limit.hit(me)
         await gateway.close()
         await limit.hit(me)
@@ -103,8 +106,8 @@ def test_a_server_that_goes_is_counted_without_and_one_that_comes_back_with_agai
             self._writers.clear()
 
         async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            host, port = valkey_url.removeprefix("redis://").removesuffix("/0").split(":")
-            far_reader, far_writer = await asyncio.open_connection(host, int(port))
+            server = urlsplit(valkey_url)
+            far_reader, far_writer = await asyncio.open_connection(server.hostname, server.port)
             self._writers += [writer, far_writer]
             await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
 

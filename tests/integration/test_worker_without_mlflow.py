@@ -96,5 +96,6 @@ def test_mlflow_stopped_while_a_worker_works_costs_nothing_and_a_moved_alias_is_
     versions = {found.message_id: found.version for found in bench.stored()}
     assert versions == {**{id_: "1" for ids in sent for id_ in ids}, last[0]: "2"}
     assert (len(lines(AWAY)), len(lines(BACK))) == (1, 1), log.read_text()
-    about = [line for line in log.read_text().splitlines() if re.search("WARNING|ERROR|CRITICAL", line) and AWAY not in line]
+    expected = f"{AWAY}|is being loaded"  # messages may come before the first model, which is loaded while they wait
+    about = [line for line in log.read_text().splitlines() if re.search("WARNING|ERROR|CRITICAL", line) and not re.search(expected, line)]
     assert about == []

@@ -51,6 +51,7 @@ def stack_of(
         "HEARTH_REDIS_URL": addresses.valkey_url,
         "HEARTH_STREAM_NAME": f"stream-{uuid4().hex}",
         "HEARTH_ALIAS_POLL_SECONDS": "0.2",
+        "HEARTH_EXPLAIN_SECONDS": "300",  # a busy machine takes long
         "HEARTH_API_URL": f"http://127.0.0.1:{api}",
         "HEARTH_GRPC_PORT": str(grpc),
         "HEARTH_GRPC_ADDRESS": f"127.0.0.1:{grpc}",
