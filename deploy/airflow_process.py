@@ -19,6 +19,7 @@ LIBRARIES = (
     "pandas",
     "pyarrow.parquet",
     "pydantic_settings",
+    "python_calamine",
     "skops.io",
     "sklearn.calibration",
     "sklearn.ensemble",

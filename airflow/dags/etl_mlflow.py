@@ -90,6 +90,7 @@ def etl_dag(contract: Contract) -> DAG:
             outlet_events[published].extra = {"digest": result.digest, "rows": result.rows, "trials": trials}
 
         @task
+        @reporting
         def compare_versions() -> list[str]:
             from hearth.jobs.standings import update_standings
 
