@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from task_defaults import reporting
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -20,6 +22,7 @@ class FetchBatches(BaseOperator):
         super().__init__(**kwargs)
         self.dataset = dataset
 
+    @reporting
     def execute(self, context: "Context") -> int:
         """Fetch one batch, then wait for the next; returns the number of batches that the run has stored."""
         from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
@@ -35,6 +36,18 @@ sys.addaudithook(refuse_network)
 from task_defaults import reporting as wrap  # noqa: E402 - a module of the folder
 
 reporting = wrap(lambda: None)  # what it returns has the same code for every function
+
+
+def reports(task: Any) -> bool:
+    """Tell whether what a task runs is wrapped by `reporting`; Airflow wraps the method of an operator once more."""
+    function = getattr(task, "python_callable", None) or type(task).execute
+    while function is not None:
+        if getattr(function, "__code__", None) is reporting.__code__:
+            return True
+        function = getattr(function, "__wrapped__", None)
+    return False
+
+
 files = []
 for path in sorted(folder.glob("*.py")):
     started = time.process_time()
@@ -49,9 +62,7 @@ for path in sorted(folder.glob("*.py")):
                     "tags": sorted(dag.tags),
                     "retries": [task.retries for task in dag.tasks],
                     "pre_execute": [getattr(getattr(task, "_pre_execute_hook", None), "__name__", "") for task in dag.tasks],
-                    "reports": [
-                        reporting.__code__ is getattr(getattr(task, "python_callable", None), "__code__", None) for task in dag.tasks
-                    ],
+                    "reports": [reports(task) for task in dag.tasks],
                     "retry_policies": [type(task.retry_policy).__name__ for task in dag.tasks],
                     "timeouts": [task.execution_timeout is not None for task in dag.tasks],
                     "catchup": dag.catchup,
