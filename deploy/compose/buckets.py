@@ -5,6 +5,7 @@ import sys
 import time
 
 from hearth.errors import HearthError, StorageUnavailable
+from hearth.settings import StorageSettings
 from hearth.storage import ObjectStore
 
 _LIMIT_SECONDS = 60
@@ -12,13 +13,15 @@ _LIMIT_SECONDS = 60
 
 def main() -> int:
     """Create them; 0 if all exist."""
-    buckets = [os.environ[f"HEARTH_{name}_BUCKET"] for name in ("DATA", "PROCESSED", "MLFLOW")]
     deadline = time.monotonic() + _LIMIT_SECONDS
     store = ObjectStore.from_settings()
+    mlflow_bucket = os.environ["HEARTH_MLFLOW_BUCKET"]
+    buckets = [store.data_bucket, store.processed_bucket, mlflow_bucket]
     while True:
         try:
-            for bucket in buckets:
-                store.ensure_bucket(bucket)
+            store.ensure_bucket(store.data_bucket)
+            store.ensure_bucket(store.processed_bucket)
+            _mlflow_store().ensure_bucket(mlflow_bucket)
         except StorageUnavailable as error:
             if time.monotonic() > deadline:
                 print(error, file=sys.stderr)
@@ -30,6 +33,17 @@ def main() -> int:
         else:
             print(f"The buckets {', '.join(buckets)} are at {store.endpoint_url}.")
             return 0
+
+
+def _mlflow_store() -> ObjectStore:
+    """Connect with MLflow's key: where each use has a key of its own, no other opens MLflow's bucket."""
+    settings = StorageSettings()
+    return ObjectStore(
+        settings.s3_endpoint_url,
+        region=settings.s3_region,
+        access_key=os.environ["HEARTH_MLFLOW_S3_ACCESS_KEY"],
+        secret_key=os.environ["HEARTH_MLFLOW_S3_SECRET_KEY"],
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import io
 import os
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -157,3 +159,28 @@ def test_two_keys_of_one_id_are_refused_by_name(monkeypatch: pytest.MonkeyPatch)
 
     with pytest.raises(SettingError, match=r"HEARTH_MLFLOW_S3_ACCESS_KEY and HEARTH_S3_ACCESS_KEY have the same value"):
         objectstore.identities()
+
+
+def test_the_buckets_of_compose_are_found_each_with_the_key_that_opens_it(store: temporary_servers.ObjectStore) -> None:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")},
+        "HEARTH_S3_ENDPOINT_URL": store.endpoint_url,
+        "HEARTH_S3_REGION": store.region,
+        "HEARTH_S3_ACCESS_KEY": "hearth",
+        "HEARTH_S3_SECRET_KEY": store.secrets["hearth"],
+        "HEARTH_MLFLOW_S3_ACCESS_KEY": "mlflow",
+        "HEARTH_MLFLOW_S3_SECRET_KEY": store.secrets["mlflow"],
+        **{f"HEARTH_{bucket.upper()}_BUCKET": bucket for bucket in BUCKETS},
+    }
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "deploy.compose.buckets"],
+        cwd=temporary_servers.ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == f"The buckets data, processed, mlflow are at {store.endpoint_url}.\n"
