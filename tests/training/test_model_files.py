@@ -28,3 +28,13 @@ def test_an_example_keeps_its_types_however_many_of_its_categories_are_missing(t
 
     pd.testing.assert_frame_equal(example, X.head(5), check_column_type=False)
     assert np.array_equal(loaded.predict_proba(X), pipeline.predict_proba(X))
+
+
+def test_a_neighbours_model_whose_rows_are_mentioned_by_two_objects_is_written_and_read(tmp_path: Path) -> None:
+    X, y = sample_rows(EMPLOYEES, 12_000)  # from there on the rows weigh more than all else in the file
+    pipeline = fit(EMPLOYEES, X, y, FAMILIES["knn"], params={"n_neighbors": 25, "weights": "distance", "algorithm": "kd_tree"}, seed=1)
+
+    model_files.save(tmp_path / "model", pipeline, X.head(5), "m-1", "run-1")
+
+    loaded, _ = model_files.load(tmp_path / "model", "the model")
+    assert np.array_equal(loaded.predict_proba(X.head(50)), pipeline.predict_proba(X.head(50)))

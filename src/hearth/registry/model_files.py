@@ -53,7 +53,7 @@ def save(folder: Path, pipeline: Pipeline, example: pd.DataFrame, model_id: str,
     probabilities = np.asarray(pipeline.predict_proba(example))
     content = skops.io.dumps(pipeline)
     with _broken_file_is_refused("this pipeline"):
-        require_sound(content, "this pipeline", len(content))
+        require_sound(content, "this pipeline", MOST_BYTES)
     _refuse_untrusted(content, "this pipeline")
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # it warns that pip, which nobody needs here, is not installed
     mlflow.sklearn.save_model(
