@@ -14,14 +14,14 @@ _LIMIT_SECONDS = 60
 def main() -> int:
     """Create them; 0 if all exist."""
     deadline = time.monotonic() + _LIMIT_SECONDS
-    store = ObjectStore.from_settings()
+    store, mlflow_store = ObjectStore.from_settings(), _mlflow_store()
     mlflow_bucket = os.environ["HEARTH_MLFLOW_BUCKET"]
     buckets = [store.data_bucket, store.processed_bucket, mlflow_bucket]
     while True:
         try:
             store.ensure_bucket(store.data_bucket)
             store.ensure_bucket(store.processed_bucket)
-            _mlflow_store().ensure_bucket(mlflow_bucket)
+            mlflow_store.ensure_bucket(mlflow_bucket)
         except StorageUnavailable as error:
             if time.monotonic() > deadline:
                 print(error, file=sys.stderr)

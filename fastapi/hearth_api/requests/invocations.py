@@ -157,7 +157,8 @@ def _table_records(lines: Iterator[list[str]], contract: Contract, limit: int) -
     if unknown := [name for name in names if name not in contract.columns]:
         first = ", ".join(map(repr, unknown[:3]))
         raise InvalidBody(f"The first line names {first}, which {contract.name!r} does not have; it has: {', '.join(contract.columns)}.")
-    columns = [(contract.columns[name], rules_of(contract)[name]) for name in names]
+    rules = rules_of(contract)
+    columns = [(contract.columns[name], rules[name]) for name in names]
     rows: list[list[object]] = []
     for cells in lines:
         if not cells:

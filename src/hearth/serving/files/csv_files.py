@@ -45,7 +45,8 @@ class CsvFile:
         self._places = [names.index(normalized(name)) for name in contract.feature_names]
         with _refusing():
             numbers = self._number_format()
-        self._readers = {name: TextReader(rules_of(contract)[name], numbers) for name in contract.feature_names}
+        rules = rules_of(contract)
+        self._readers = {name: TextReader(rules[name], numbers) for name in contract.feature_names}
         self.rows = 0
         self.refused = 0
 
