@@ -31,7 +31,7 @@ lock: $(UV) ## compile the requirement files again, from pyproject.toml; with th
 	$(COMPILE) --group embedded -c dockerfiles/serve/requirements.txt -o requirements/embedded.txt
 	for group in clients docs; do $(COMPILE) --group $$group -o requirements/$$group.txt || exit 1; done
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
-	for peer in $(BENCH_PEERS); do $(COMPILE) benchmarks/peers/requirements/$$peer.in -o benchmarks/peers/requirements/$$peer.txt || exit 1; done
+	for peer in $(BENCH_PEERS) etl; do $(COMPILE) benchmarks/peers/requirements/$$peer.in -o benchmarks/peers/requirements/$$peer.txt || exit 1; done
 
 # Each environment is installed anew when its requirement file changes; the stamp remembers which file it holds.
 $(ENVS)/%/.installed: dockerfiles/%/requirements.txt pyproject.toml | $(UV)
@@ -79,7 +79,7 @@ lint: setup-dev lint-compose ## ruff, and who may import whom
 	$(SERVE)/lint-imports
 
 types: setup-dev ## mypy --strict, in both environments
-	$(SERVE)/mypy --exclude "deploy/compose|benchmarks/peers/(bentoml|litserve)" src/hearth fastapi/hearth_api grpc_service streamlit_app utils deploy benchmarks tests/unit tests/api tests/grpc tests/integration tests/browser
+	$(SERVE)/mypy --exclude "deploy/compose|benchmarks/peers/(bentoml|litserve|etl)" src/hearth fastapi/hearth_api grpc_service streamlit_app utils deploy benchmarks tests/unit tests/api tests/grpc tests/integration tests/browser
 	$(AIRFLOW)/mypy src/hearth/data src/hearth/modelling src/hearth/training src/hearth/jobs airflow/dags deploy/compose tests/training tests/dags tests/e2e
 
 test: test-unit test-training test-servers test-dags ## all tests; starts the real servers that they need
@@ -139,7 +139,7 @@ chaos: setup ## kill workers and servers while 100,000 records go through the st
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs
+.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -164,6 +164,9 @@ bench-gate: setup-dev ## how often the gate errs, by simulation
 
 bench-bounds: setup-dev ## what the bounds of the gate say: make bench-bounds [BENCH_FLAGS="--dataset heart --file data/heart/heart.csv"]
 	$(SERVE)/python -m benchmarks.gate_bounds $(BENCH_FLAGS)
+
+bench-etl: setup-dev $(ENVS)/bench-etl/.installed ## compare the ETL with plain pandas, polars and DuckDB: make bench-etl [BENCH_FLAGS="--rows 1000000"]
+	$(SERVE)/python -m benchmarks.etl $(BENCH_FLAGS)
 
 bench-stream: setup-dev ## speed of the stream worker, on real servers
 	$(SERVE)/python -m benchmarks.stream $(BENCH_FLAGS)

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -29,6 +30,7 @@ _NO_BUCKET = {"NoSuchBucket"}
 _REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 _BUCKET_IS_THERE = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 _FIRST_SERVER_ERROR = 500
+_CHUNK = 1 << 20  # bytes
 
 
 class ObjectStore:
@@ -131,6 +133,20 @@ class ObjectStore:
         """
         with self._errors_of(bucket, key):
             return self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    @contextmanager
+    def copy(self, bucket: str, key: str) -> Iterator[BinaryIO]:
+        """Copy an object to a temporary file, for objects that memory may not hold; the file is deleted at the end.
+
+        Raises:
+            ObjectNotFound: the bucket holds no such key.
+        """
+        with TemporaryFile(prefix="hearth-") as file:
+            with self._errors_of(bucket, key):
+                for chunk in self._client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK):
+                    file.write(chunk)
+            file.seek(0)
+            yield cast("BinaryIO", file)
 
     def exists(self, bucket: str, key: str) -> bool:
         with self._errors_of(bucket, key):

@@ -114,7 +114,7 @@ class TestStoring:
 
         table.store(Batch(1, 1, tuple(tuple(row) for row in rows)), RUN)
 
-        frame = csv_validation.read_raw(contract, table.export().content, "export").cells
+        frame = csv_validation.read_raw(contract, table.export().content, "export").cells()
         assert [float(found) for found in frame["Mental Fatigue Score"]] == values
 
     def test_texts_come_back_as_they_were(self, table: BatchTable, contract: Contract) -> None:
@@ -126,7 +126,7 @@ class TestStoring:
 
         table.store(Batch(1, 1, tuple(tuple(row) for row in rows)), RUN)
 
-        assert csv_validation.read_raw(contract, table.export().content, "export").cells[first].tolist() == names
+        assert csv_validation.read_raw(contract, table.export().content, "export").cells()[first].tolist() == names
 
 
 def failing_rows(database: str) -> tuple[list[str], list[str]]:

@@ -138,9 +138,7 @@ def forms(column: Column) -> st.SearchStrategy[str]:
 
 
 def as_frames(rows: Sequence[Sequence[str]]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    raw = pd.DataFrame([list(row) for row in rows], columns=list(TOLERANT.columns), dtype="str")
-    raw.index.name = "line"
-    validated = csv_validation.validate(TOLERANT, csv_validation.RawTable(raw))
+    validated = csv_validation.validate(TOLERANT, csv_validation.RawTable.of(TOLERANT, rows))
     return validated.accepted, validated.rejected
 
 

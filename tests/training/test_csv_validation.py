@@ -50,9 +50,9 @@ class TestReadRaw:
     def test_every_row_comes_as_texts_with_its_line_in_the_file(self) -> None:
         raw = read_raw(EMPLOYEES, TEN_ROWS, "x.csv")
 
-        assert list(raw.cells.columns) == list(EMPLOYEES.columns)
-        assert raw.cells.index.tolist() == list(range(2, 12))
-        assert {str(dtype) for dtype in raw.cells.dtypes} == {"str"}
+        assert list(raw.columns) == list(EMPLOYEES.columns)
+        assert raw.lines.tolist() == list(range(2, 12))
+        assert {str(dtype) for dtype in raw.cells().dtypes} == {"str"}
         assert not raw.malformed
 
     def test_quoted_line_breaks_and_blank_lines_count_as_lines(self) -> None:
@@ -60,19 +60,21 @@ class TestReadRaw:
 
         raw = read_raw(contract, b'name,y\n"a\nb",0\n\nc,1\n', "x.csv")
 
-        assert raw.cells.index.tolist() == [2, 5]
-        assert raw.cells["name"].tolist() == ["a\nb", "c"]
+        assert raw.lines.tolist() == [2, 5]
+        assert raw.cells()["name"].tolist() == ["a\nb", "c"]
 
     @pytest.mark.parametrize(
         "change", [lambda text: b"\xef\xbb\xbf" + text, lambda text: text.replace(b"\n", b"\r\n"), lambda text: text[:-1]]
     )
     def test_a_byte_order_mark_and_other_line_ends_change_nothing(self, change: Callable[[bytes], bytes]) -> None:
-        pd.testing.assert_frame_equal(read_raw(EMPLOYEES, change(TEN_ROWS), "x.csv").cells, read_raw(EMPLOYEES, TEN_ROWS, "x.csv").cells)
+        pd.testing.assert_frame_equal(
+            read_raw(EMPLOYEES, change(TEN_ROWS), "x.csv").cells(), read_raw(EMPLOYEES, TEN_ROWS, "x.csv").cells()
+        )
 
     def test_columns_may_come_in_any_order(self) -> None:
         turned = raw_rows(EMPLOYEES, 10).iloc[:, ::-1].to_csv(index=False).encode()
 
-        pd.testing.assert_frame_equal(read_raw(EMPLOYEES, turned, "x.csv").cells, read_raw(EMPLOYEES, TEN_ROWS, "x.csv").cells)
+        pd.testing.assert_frame_equal(read_raw(EMPLOYEES, turned, "x.csv").cells(), read_raw(EMPLOYEES, TEN_ROWS, "x.csv").cells())
 
     @pytest.mark.parametrize(
         ("content", "message"),
@@ -102,7 +104,7 @@ class TestReadRaw:
     def test_a_comma_at_the_end_of_each_line_changes_nothing(self) -> None:
         commas = TEN_ROWS.replace(b"\n", b",\n")
 
-        pd.testing.assert_frame_equal(read_raw(EMPLOYEES, commas, "x.csv").cells, read_raw(EMPLOYEES, TEN_ROWS, "x.csv").cells)
+        pd.testing.assert_frame_equal(read_raw(EMPLOYEES, commas, "x.csv").cells(), read_raw(EMPLOYEES, TEN_ROWS, "x.csv").cells())
 
     @given(st.binary(max_size=200))
     @example(b'"')
@@ -121,7 +123,7 @@ class TestReadRaw:
 
         raw = read_raw(contract, buffer.getvalue().encode(), "x.csv")
 
-        assert list(raw.cells.itertuples(index=False, name=None)) == rows
+        assert list(raw.cells().itertuples(index=False, name=None)) == rows
 
 
 class TestValidate:
@@ -245,10 +247,9 @@ class TestValidate:
 
     def test_codes_are_read_as_tables_of_numbers_write_them(self) -> None:
         contract = small_contract(sex={"kind": "category", "categories": {0: "female", 1: "male", -1: "unknown"}, "nullable": True})
-        rows = pd.DataFrame({"sex": ["1", "1.0", " 0 ", "-1.", "+1.00", "", "1.5", "01", "male", "2"], "y": ["0"] * 10}, dtype="str")
-        rows.index.name = "line"
+        texts = ["1", "1.0", " 0 ", "-1.", "+1.00", "", "1.5", "01", "male", "2"]
 
-        validated = validate(contract, RawTable(rows))
+        validated = validate(contract, RawTable.of(contract, [(text, "0") for text in texts]))
 
         assert validated.accepted["sex"].fillna("-").tolist() == ["1", "1", "0", "-1", "1", "-"]
         assert validated.rejected["sex"].tolist() == ["1.5", "01", "male", "2"]
@@ -262,10 +263,7 @@ class TestValidate:
     )
     def test_a_row_is_either_accepted_or_rejected_and_what_is_accepted_keeps_the_schema(self, rows: list[tuple[str, str]]) -> None:
         contract = small_contract(x={**NUMBER, "nullable": True}, kind=CATEGORY)
-        raw = pd.DataFrame([(x, kind, "1") for x, kind in rows], columns=["x", "kind", "y"], dtype="str")
-        raw.index.name = "line"
-
-        result = validate(contract, RawTable(raw))
+        result = validate(contract, RawTable.of(contract, [(x, kind, "1") for x, kind in rows]))
 
         assert len(result.accepted) + len(result.rejected) == len(rows)
         assert result.rejected["reason"].str.len().gt(0).all()
@@ -281,11 +279,9 @@ class TestValidate:
     )
     def test_a_number_is_accepted_exactly_when_a_request_may_hold_it(self, value: float, kind: str) -> None:
         contract = small_contract(x={**NUMBER, "kind": kind})
-        raw = pd.DataFrame({"x": [repr(value)], "y": ["1"]}, dtype="str", index=pd.Index([2], name="line"))
-
         good = split_records(contract, [{"x": value}]).good
 
-        assert len(validate(contract, RawTable(raw)).accepted) == len(good)
+        assert len(validate(contract, RawTable.of(contract, [(repr(value), "1")])).accepted) == len(good)
 
 
 def test_the_real_extract_keeps_the_contract() -> None:

@@ -1,4 +1,5 @@
 import json
+from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
 
@@ -326,7 +327,7 @@ class TestOrigin:
         assert read_manifest(store, "employees", run(store)).origin == "file"
 
     def test_rows_of_a_source_of_batches_come_from_batches(self, store: ObjectStore) -> None:
-        assert raw_origin(store, load_contract("covertype"), b"a,b") == "batches"
+        assert raw_origin(store, load_contract("covertype"), BytesIO(b"a,b")) == "batches"
 
     def test_data_that_were_processed_before_origins_were_kept_learn_theirs(self, store: ObjectStore) -> None:
         upload(store, raw_csv(EMPLOYEES, 100))

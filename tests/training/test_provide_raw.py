@@ -1,6 +1,7 @@
 """What is put into the bucket as a raw file, and whether it is marked as generated."""
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
 
@@ -30,7 +31,7 @@ def test_without_a_file_rows_are_generated_and_marked(store: ObjectStore, contra
     assert key == f"{contract.name}/raw/rows.csv"
     content = store.get(store.data_bucket, key)
     assert content.count(b"\n") == 15_001
-    assert raw_origin(store, contract, content) == "generated"
+    assert raw_origin(store, contract, BytesIO(content)) == "generated"
 
 
 def test_the_real_file_replaces_what_is_there_and_is_not_marked(store: ObjectStore, contract: Contract, tmp_path: Path) -> None:
@@ -41,7 +42,7 @@ def test_the_real_file_replaces_what_is_there_and_is_not_marked(store: ObjectSto
     key = provide(contract.name, store=store)
 
     assert store.get(store.data_bucket, key) == real
-    assert raw_origin(store, contract, real) == "file"
+    assert raw_origin(store, contract, BytesIO(real)) == "file"
 
 
 def test_a_file_that_somebody_has_put_there_stays(store: ObjectStore, contract: Contract) -> None:
@@ -51,4 +52,4 @@ def test_a_file_that_somebody_has_put_there_stays(store: ObjectStore, contract: 
     key = provide(contract.name, store=store)
 
     assert store.get(store.data_bucket, key) == mine
-    assert raw_origin(store, contract, mine) == "file"
+    assert raw_origin(store, contract, BytesIO(mine)) == "file"

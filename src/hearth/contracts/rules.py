@@ -29,6 +29,8 @@ from hearth.contracts.texts import ISO_DAY, MIDNIGHT, NUMBER, WHOLE_CODE, abridg
 
 _NONE = type(None)
 _REMEMBERED = 50_000  # texts of a column
+_FEW = 1_000  # texts that are read one by one
+_PLAIN_NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"  # which pyarrow reads as Python does
 _REFUSED = -1  # in place of the position of a category
 _BOOLEANS = {"true": "1", "false": "0"}  # what tables write for the codes 1 and 0
 _NO_DATE = np.datetime64("NaT", "D")
@@ -64,8 +66,12 @@ class Rule(ABC):
     def read(self, text: str) -> object:
         """Return the cell of a stripped text, or what `judge` refuses."""
 
+    def read_all(self, texts: Sequence[str]) -> Sequence[object] | np.ndarray:
+        """Return what `read` returns for each of many stripped texts."""
+        return [self.read(text) for text in texts]
+
     @abstractmethod
-    def judge(self, cells: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
+    def judge(self, cells: Sequence[object] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return cells from `read` as an array, shape (n,), and which of them keep the rule, bool, shape (n,)."""
 
     def means_missing(self, text: str) -> bool:
@@ -168,6 +174,21 @@ class NumberRule(NumberRules, Rule):
         number = float(text) if NUMBER.fullmatch(text) else np.inf
         return np.nan if number in self._column.missing_numbers else number
 
+    def read_all(self, texts: Sequence[str]) -> np.ndarray:
+        if len(texts) < _FEW:
+            return np.array([self.read(text) for text in texts], dtype=np.float64)
+        import pyarrow as pa  # noqa: PLC0415 - services that read no files wait for neither
+        import pyarrow.compute as pc  # noqa: PLC0415
+
+        column = pa.array(texts, pa.string())
+        words = pa.array(sorted(self._column.missing_words), pa.string())
+        plain = pc.and_not(pc.match_substring_regex(column, _PLAIN_NUMBER), pc.is_in(column, value_set=words))
+        numbers = pc.if_else(plain, column, None).cast(pa.float64()).to_numpy(zero_copy_only=False)
+        cells = self.read_numbers(numbers)
+        for place in np.flatnonzero(~plain.to_numpy(zero_copy_only=False)).tolist():
+            cells[place] = self.read(texts[place])
+        return cells
+
     def read_numbers(self, numbers: np.ndarray) -> np.ndarray:
         """Return the cells of the numbers of a file, shape (n,): those that mean a missing value become NaN."""
         return np.where(np.isin(numbers, self._column.missing_numbers), np.nan, numbers) if self._column.missing_numbers else numbers
@@ -175,8 +196,8 @@ class NumberRule(NumberRules, Rule):
     def means_missing(self, text: str) -> bool:
         return bool(np.isnan(self.read(text.strip())))
 
-    def judge(self, cells: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
-        numbers = np.array(cells, dtype=np.float64)
+    def judge(self, cells: Sequence[object] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        numbers = np.asarray(cells, dtype=np.float64)
         return numbers, self.admits(numbers)
 
 
@@ -228,7 +249,7 @@ class CategoryRule(Rule):
             return self._text_codes[code]
         return self.codes.get(None, _REFUSED) if self._is_missing(text) else _REFUSED
 
-    def judge(self, cells: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
+    def judge(self, cells: Sequence[object] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         codes = np.array(cells, dtype=np.intp)
         return codes, codes != _REFUSED
 
@@ -254,7 +275,7 @@ class _ObjectRule(Rule):
         """Return what the text of a cell says."""
         return text
 
-    def judge(self, cells: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
+    def judge(self, cells: Sequence[object] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.array(cells, dtype=object), np.array([cell is not None for cell in cells], dtype=bool)
 
     def _missing(self, cell: object) -> object:
@@ -296,13 +317,17 @@ class DateRule(_ObjectRule):
                 pass
         return MIDNIGHT.sub("", text)
 
-    def judge(self, cells: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
+    def judge(self, cells: Sequence[object] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         days, good = super().judge(cells)
         return days.astype("datetime64[D]"), good  # None becomes NaT
 
 
 class IdentifierRule(_ObjectRule):
     """The rule of a column of keys: any text that is not empty."""
+
+    def read_all(self, texts: Sequence[str]) -> Sequence[object]:
+        special = {text: self.read(text) for text in {"", *self._column.missing_words}}
+        return [special.get(text, text) for text in texts]
 
     def value(self, value: object) -> object:
         if value is None:
@@ -324,13 +349,22 @@ class TextReader(dict[str, object]):
         """Return the cells of texts, shape (n,), and which of them keep the rule, bool, shape (n,)."""
         return self.rule.judge([self[text] for text in texts])
 
+    def distinct(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Do the same as `column` for texts that all differ; nothing is remembered."""
+        stripped = [text.strip() for text in texts]
+        if self._numbers is None:
+            return self.rule.judge(self.rule.read_all(stripped))
+        return self.rule.judge([self._cell(text) for text in stripped])
+
     def __missing__(self, text: str) -> object:
-        stripped = text.strip()
-        number = self._numbers.plain(stripped) if self._numbers is not None else stripped
-        cell = self.rule.refused if number is None else self.rule.read(number)
+        cell = self._cell(text.strip())
         if len(self) < _REMEMBERED:
             self[text] = cell
         return cell
+
+    def _cell(self, text: str) -> object:
+        number = self._numbers.plain(text) if self._numbers is not None else text
+        return self.rule.refused if number is None else self.rule.read(number)
 
 
 def rule_of(column: Column) -> Rule:

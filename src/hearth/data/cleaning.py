@@ -51,19 +51,22 @@ def clean(contract: Contract, accepted: pd.DataFrame) -> Cleaned:
     Duplicates are equal in features and target, and in the identifiers too if the contract compares them.
     """
     features, target = list(contract.feature_names), contract.target.column
-    kept = [*features, target]
-    with_target = accepted[accepted[target].notna()]
-    complete = with_target[with_target[features].isna().sum(axis=1) <= contract.cleaning.max_nulls]
-    distinct = complete[~_copies(contract, complete)] if contract.cleaning.drop_duplicates else complete
+    columns = accepted[[*features, target]]
+    has_target = accepted[target].notna().to_numpy()
+    keeps = has_target & (columns[features].isna().sum(axis=1).to_numpy() <= contract.cleaning.max_nulls)
+    complete = int(keeps.sum())
+    if contract.cleaning.drop_duplicates:
+        keeps[keeps] = ~_copies(contract, accepted, keeps)
+    frame = columns if keeps.all() else columns[keeps].reset_index(drop=True)
     return Cleaned(
-        frame=distinct[kept].reset_index(drop=True),
+        frame=frame,
         dropped={
-            NO_TARGET: len(accepted) - len(with_target),
-            TOO_MANY_MISSING: len(with_target) - len(complete),
-            DUPLICATE: len(complete) - len(distinct),
+            NO_TARGET: len(accepted) - int(has_target.sum()),
+            TOO_MANY_MISSING: int(has_target.sum()) - complete,
+            DUPLICATE: complete - len(frame),
         },
-        missing_before=_missing(accepted[kept]),
-        missing_after=_missing(distinct[kept]),
+        missing_before=_missing(columns),
+        missing_after=_missing(frame),
     )
 
 
@@ -141,12 +144,12 @@ def digest(split: Split) -> str:
     return sha.hexdigest()[:_DIGEST_LENGTH]
 
 
-def _copies(contract: Contract, rows: pd.DataFrame) -> pd.Series:
-    """Return which rows are copies of an earlier one."""
+def _copies(contract: Contract, rows: pd.DataFrame, among: np.ndarray) -> np.ndarray:
+    """Return which of the rows that a mask selects are copies of an earlier one of them."""
     compared = [*contract.feature_names, contract.target.column]
     if contract.cleaning.compare_identifiers:
         compared += [name for name, column in contract.columns.items() if isinstance(column, IdentifierColumn)]
-    return rows.duplicated(compared)
+    return (rows[compared] if among.all() else rows.loc[among, compared]).duplicated().to_numpy()
 
 
 def _missing(frame: pd.DataFrame) -> dict[str, int]:

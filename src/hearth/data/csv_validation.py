@@ -2,23 +2,25 @@
 
 import io
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from hearth.contracts.model import Contract
 from hearth.contracts.names import free_name
 from hearth.contracts.numbers import PLAIN, AmbiguousNumbers, NumberFormat, find_number_format
 from hearth.contracts.rules import CategoryRule, DateRule, IdentifierRule, Rule, TextReader, rules_of
-from hearth.contracts.texts import fit_row, wrong_width
 from hearth.errors import InvalidRawData
-from hearth.tables import CsvForm, Row, UnreadableTable, find_columns, find_form, open_rows, unpack
+from hearth.tables import TextColumn, UnreadableTable, find_columns, find_form, read_columns, unpack
 
 LARGEST_UNPACKED = 1 << 30
 """Bytes of a raw file once it is unpacked."""
+_MOST_BLANK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -26,22 +28,34 @@ class RawTable:
     """The rows of a raw file.
 
     Attributes:
-        cells: the texts, columns in contract order; the index, `line`, says where each row starts in the file, counted from 1 in lines of
-            the file, so a quoted line break counts.
+        columns: those of the contract in its order.
+        lines: where each row starts in the file, counted from 1 in lines of the file, so a quoted line break counts; shape (rows,).
         malformed: the reason for each row, by position, that has more or fewer cells than the header.
         numbers: how numbers are written.
         understood: sentences about how the file was read.
         warnings: those that a person should read.
     """
 
-    cells: pd.DataFrame
+    columns: Mapping[str, TextColumn]
+    lines: np.ndarray
     malformed: Mapping[int, str] = field(default_factory=dict)
     numbers: NumberFormat = PLAIN
     understood: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.cells)
+        return len(self.lines)
+
+    @classmethod
+    def of(cls, contract: Contract, rows: Sequence[Sequence[str]]) -> "RawTable":
+        """Make a table of rows in contract order that come from no file; they are counted from 0."""
+        columns = zip(*rows, strict=True) if rows else [()] * len(contract.columns)
+        return cls({name: TextColumn.of(cells) for name, cells in zip(contract.columns, columns, strict=True)}, np.arange(len(rows)))
+
+    def cells(self, rows: np.ndarray | slice = slice(None)) -> pd.DataFrame:
+        """Return the texts of rows, indexed by line."""
+        texts = {name: pd.Series(column.cells(rows), dtype="str") for name, column in self.columns.items()}
+        return pd.DataFrame(texts, copy=False).set_axis(pd.Index(self.lines[rows], name="line"))
 
 
 @dataclass(frozen=True)
@@ -63,8 +77,8 @@ class Validated:
     warnings: tuple[str, ...] = ()
 
 
-def read_raw(contract: Contract, content: bytes, name: str, max_bytes: int = LARGEST_UNPACKED) -> RawTable:
-    """Read a raw file into a table of texts, nothing converted; `name` is what errors call the file.
+def read_raw(contract: Contract, content: bytes | BinaryIO, name: str, max_bytes: int = LARGEST_UNPACKED) -> RawTable:
+    """Read a raw file, or its bytes, into a table of texts, nothing converted; `name` is what errors call the file.
 
     CSV of any delimiter, plain or packed by gzip or zip, Parquet and .xlsx are read. Columns may have any order in the file. Blank lines
     are left out, and so is a column without a name that is empty or numbers the rows.
@@ -73,23 +87,23 @@ def read_raw(contract: Contract, content: bytes, name: str, max_bytes: int = LAR
         InvalidRawData: the file is not a table of the contract's columns, or larger than `max_bytes` once it is unpacked; the message says
             what is wrong and where.
     """
-    if not content.strip():
-        raise InvalidRawData(f"{name} is empty ({len(content)} bytes): expected a CSV file.")
+    raw = io.BytesIO(content) if isinstance(content, bytes) else content
+    if (size := raw.seek(0, io.SEEK_END)) <= _MOST_BLANK and not _beginning(raw).strip():
+        raise InvalidRawData(f"{name} is empty ({size} bytes): expected a CSV file.")
     try:
-        unpacked = unpack(io.BytesIO(content), contract.file_format, max_bytes)
-        with unpacked.file as file:
+        unpacked = unpack(raw, contract.file_format, max_bytes)
+        with nullcontext(raw) if unpacked.file is raw else unpacked.file as file:
             form, header = find_form(file, contract.columns, contract.file_format)
-            rows, lines, malformed = _rows(file, form)
-        table = pd.DataFrame(rows, columns=range(len(header)), index=pd.Index(lines, name="line"), dtype="str")
-        found = find_columns(contract, header, lambda place: table[place].tolist(), lines.__getitem__)
-        if not rows:
+            table = read_columns(file, form)
+        found = find_columns(contract, header, lambda place: table.columns[place].cells().to_pylist(), table.lines.__getitem__)
+        if not len(table.lines):
             raise UnreadableTable("a header but no rows.")  # noqa: TRY301 - named below
-        cells = table[list(found.places)].set_axis(list(contract.columns), axis=1)
-        numbers = _number_format(contract, cells)
+        columns = {name: table.columns[place] for name, place in zip(contract.columns, found.places, strict=True)}
+        numbers = _number_format(contract, columns)
     except (UnreadableTable, AmbiguousNumbers) as error:
         raise InvalidRawData(f"{name}: {error}") from error
     understood = (", ".join([*unpacked.notes, str(form), str(numbers)]), *found.notes)
-    return RawTable(cells, malformed, numbers, understood, found.warnings)
+    return RawTable(columns, table.lines, table.malformed, numbers, understood, found.warnings)
 
 
 def validate(contract: Contract, raw: RawTable) -> Validated:
@@ -102,73 +116,78 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
     understood: list[str] = []
     warnings: list[str] = []
     for name, rule in rules_of(contract).items():
-        texts = raw.cells[name].tolist()
-        cells, good = TextReader(rule, raw.numbers).column(texts)
-        broken = [row for row in np.flatnonzero(~good).tolist() if row not in raw.malformed]  # which are rejected anyway
+        column = _Judged(rule, raw.columns[name], raw.numbers)
+        broken = [row for row in column.broken if row not in raw.malformed]  # which are rejected anyway
         if broken and name in contract.drop:
-            cells = _without(cells, ~good)
-            first = f"line {raw.cells.index[broken[0]]}: {rule.refusal(name, texts[broken[0]])}"
+            first = f"line {raw.lines[broken[0]]}: {rule.refusal(name, column.text(broken[0]))}"
             warnings.append(f"{len(broken)} of {len(raw)} rows break the rule of a dropped column and lost that value: {first}")
             broken = []
-        typed[name] = _series(rule, cells)
+        typed[name] = column.typed()
         for row in broken:
-            reasons[row].append(rule.refusal(name, texts[row]))
-        if own := contract.columns[name].missing:
-            understood += _missing_words(name, own, texts)
+            reasons[row].append(rule.refusal(name, column.text(row)))
+        understood += column.missing_words(name, contract.columns[name].missing)
     refusals = {**{row: "; ".join(wrong) for row, wrong in reasons.items()}, **raw.malformed}
     bad = np.zeros(len(raw), dtype=bool)
     bad[list(refusals)] = True
     line, reason = (free_name(name, contract.columns) for name in ("line", "reason"))
-    rejected = raw.cells[bad].rename_axis(line).reset_index()
+    rejected = raw.cells(bad).rename_axis(line).reset_index()
     rejected.insert(1, reason, pd.Series([refusals[row] for row in sorted(refusals)], dtype="str"))
-    return Validated(pd.DataFrame(typed)[~bad].reset_index(drop=True), rejected, tuple(understood), tuple(warnings))
+    accepted = pd.DataFrame(typed, copy=False)
+    return Validated(accepted[~bad].reset_index(drop=True) if refusals else accepted, rejected, tuple(understood), tuple(warnings))
 
 
-def _rows(file: BinaryIO, form: CsvForm) -> tuple[list[Row], list[int], dict[int, str]]:
-    """Return the rows that are not blank, each as wide as the header, the line of each, and what is wrong with those that were not."""
-    rows: list[Row] = []
-    lines: list[int] = []
-    malformed: dict[int, str] = {}
-    width = 0
-    with open_rows(file, form) as (source, reader):
-        start = source.count + 1
-        for row in reader:
-            source.row_start = source.characters
-            if not width:
-                width = len(row) if any(cell.strip() for cell in row) else 0
-            elif row:
-                if len(row) != width:
-                    malformed[len(rows)] = wrong_width(row, width)
-                    row = fit_row(row, width)  # noqa: PLW2901 - the same row
-                rows.append(row)
-                lines.append(start)
-            start = source.count + 1
-    return rows, lines, malformed
+def _beginning(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read(_MOST_BLANK)
 
 
-def _number_format(contract: Contract, cells: pd.DataFrame) -> NumberFormat:
+def _number_format(contract: Contract, columns: Mapping[str, TextColumn]) -> NumberFormat:
     """Find out how the numbers of a file are written, from all columns of numbers."""
     texts: set[str] = set()
     for name, rule in rules_of(contract).items():
         if rule.holds_numbers:
-            texts.update(cells[name].unique())
-    return find_number_format({text.strip() for text in texts}, contract.file_format)
+            texts.update(map(str.strip, columns[name].texts.to_pylist()))
+    return find_number_format(texts, contract.file_format)
 
 
-def _without(cells: np.ndarray, broken: np.ndarray) -> np.ndarray:
-    """Return the cells, with a missing value in place of numbers that break the rule; other kinds have one there already."""
-    return np.where(broken, np.nan, cells) if cells.dtype.kind == "f" else cells
+class _Judged:
+    """A column of texts against its rule. A column has few distinct texts: each is read once."""
+
+    def __init__(self, rule: Rule, column: TextColumn, numbers: NumberFormat) -> None:
+        self._rule, self._column = rule, column
+        self._cells, self._good = TextReader(rule, numbers).distinct(column.texts.to_pylist())
+
+    @property
+    def broken(self) -> list[int]:
+        """The rows that break the rule."""
+        return [] if self._good.all() else np.flatnonzero(~self._good[self._column.codes]).tolist()
+
+    def text(self, row: int) -> str:
+        return str(self._column.texts[self._column.codes[row]])
+
+    def typed(self) -> pd.Series:
+        """Return the cells of all rows; one that breaks the rule is missing."""
+        cells, codes = self._cells, self._column.codes
+        if isinstance(self._rule, CategoryRule):
+            return _texts(pa.array(self._rule.texts, pa.large_string(), from_pandas=True), cells[codes] % len(self._rule.texts))
+        if isinstance(self._rule, DateRule):
+            return pd.Series(cells.astype("datetime64[us]")[codes])
+        if isinstance(self._rule, IdentifierRule):
+            return _texts(pa.array(cells, pa.large_string(), from_pandas=True), codes)
+        return pd.Series(np.where(self._good, cells, np.nan)[codes])
+
+    def missing_words(self, name: str, words: tuple[str, ...]) -> list[str]:
+        """Return a sentence about the words of the contract that were read as missing values."""
+        if not words:
+            return []
+        counts = Counter[str]()
+        texts = self._column.texts.to_pylist()
+        for text, count in zip(texts, np.bincount(self._column.codes, minlength=len(texts)).tolist(), strict=True):
+            counts[text.strip()] += count
+        found = [f"{word!r} {counts[word]} times" for word in words if counts[word]]
+        return [f"{name}: missing values are written as {', '.join(found)}"] if found else []
 
 
-def _missing_words(name: str, words: tuple[str, ...], texts: list[str]) -> list[str]:
-    counts = Counter(text.strip() for text in texts)
-    found = [f"{word!r} {counts[word]} times" for word in words if counts[word]]
-    return [f"{name}: missing values are written as {', '.join(found)}"] if found else []
-
-
-def _series(rule: Rule, cells: np.ndarray) -> pd.Series:
-    if isinstance(rule, CategoryRule):
-        return pd.Series(rule.texts[cells], dtype="str")
-    if isinstance(rule, DateRule):
-        return pd.Series(cells.astype("datetime64[us]"))
-    return pd.Series(cells, dtype="str") if isinstance(rule, IdentifierRule) else pd.Series(cells)
+def _texts(texts: pa.LargeStringArray, codes: np.ndarray) -> pd.Series:
+    """Return the text at the position of each code; null is a missing value."""
+    return pd.Series(texts.take(pa.array(codes)), dtype="str")

@@ -4,10 +4,10 @@ Only keys and digests go from one to the next, and each may run again with the s
 connect to those of the environment.
 """
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 import pandas as pd
 from pydantic import TypeAdapter
@@ -23,7 +23,7 @@ from hearth.data import csv_validation, processed
 from hearth.data.cleaning import DUPLICATE, Cleaned, Split, clean, digest, split
 from hearth.data.processed import Manifest, Published
 from hearth.data.profile import Profile, description_table, profile
-from hearth.data.raw_origin import raw_origin
+from hearth.data.raw_origin import hash_file, raw_origin
 from hearth.errors import InvalidRawData
 from hearth.jobs.shift_check import Comparison, compare
 from hearth.registry import InputData, Registry
@@ -136,9 +136,11 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
             contract tolerates.
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
-    content = store.get(store.data_bucket, raw_key)
     source = f"s3://{store.data_bucket}/{raw_key}"
-    raw = csv_validation.read_raw(contract, content, source, RawFileSettings().raw_max_bytes)
+    with store.copy(store.data_bucket, raw_key) as file:
+        raw = csv_validation.read_raw(contract, file, source, RawFileSettings().raw_max_bytes)
+        origin = raw_origin(store, contract, file)
+        name = _validation_name(contract, file)
     validated = csv_validation.validate(contract, raw)
     understood, warnings = (*raw.understood, *validated.understood), (*raw.warnings, *validated.warnings)
     for sentence in understood:
@@ -146,7 +148,6 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
     for sentence in warnings:
         logger.warning("%s: %s", source, sentence)
 
-    name = hashlib.sha256(content + contract.model_dump_json().encode()).hexdigest()[:_KEY_DIGITS]
     rejected_key = f"{dataset}/rejected/{name}.csv"
     rejected = len(validated.rejected)
     if rejected:
@@ -156,8 +157,7 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
         raise InvalidRawData(_too_many_rejected(contract, source, validated.rejected, len(raw), f"s3://{store.data_bucket}/{rejected_key}"))
 
     key = f"{dataset}/validated/{name}.parquet"
-    origin = raw_origin(store, contract, content)
-    summary = Validation(source, len(raw), raw.cells.shape[1], rejected, origin, understood, warnings)
+    summary = Validation(source, len(raw), len(raw.columns), rejected, origin, understood, warnings)
     store.put(store.data_bucket, f"{key}.json", _VALIDATION.dump_json(summary))
     store.put_frame(store.data_bucket, key, validated.accepted)
     return key
@@ -231,6 +231,12 @@ def publish(dataset: str, digest_: str, *, store: ObjectStore | None = None) -> 
     """Make a processed data set the one that training takes; raises ObjectNotFound if it is not whole."""
     store = store or ObjectStore.from_settings()
     return processed.write_latest(store, processed.read_manifest(store, dataset, digest_))
+
+
+def _validation_name(contract: Contract, file: BinaryIO) -> str:
+    sha = hash_file(file)
+    sha.update(contract.model_dump_json().encode())
+    return sha.hexdigest()[:_KEY_DIGITS]
 
 
 def _too_many_rejected(contract: Contract, source: str, rejected: pd.DataFrame, rows: int, where: str) -> str:

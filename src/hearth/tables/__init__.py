@@ -3,12 +3,14 @@
 unpacking   packed files, workbooks and Parquet become a text file
 csv_form    how a text file is written
 csv_rows    its rows
+text_columns all of them, a column at a time
 raw_header  which column of a raw file is which column of the contract
 """
 
 from hearth.tables.csv_form import CsvForm, find_form
 from hearth.tables.csv_rows import Row, RowLimit, open_rows
 from hearth.tables.raw_header import RawHeader, find_columns
+from hearth.tables.text_columns import TextColumn, TextColumns, read_columns
 from hearth.tables.unpacking import PARQUET, Unpacked, unpack
 from hearth.tables.unreadable import UnreadableTable
 
@@ -18,10 +20,13 @@ __all__ = [
     "RawHeader",
     "Row",
     "RowLimit",
+    "TextColumn",
+    "TextColumns",
     "Unpacked",
     "UnreadableTable",
     "find_columns",
     "find_form",
     "open_rows",
+    "read_columns",
     "unpack",
 ]

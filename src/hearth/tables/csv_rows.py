@@ -36,9 +36,9 @@ class TextForm(Protocol):
 class Lines:
     """The lines of a text file, for csv. Counts their characters, so that a quote that is never closed reads no whole file."""
 
-    def __init__(self, text: io.TextIOWrapper, limit: RowLimit) -> None:
+    def __init__(self, text: io.TextIOWrapper, limit: RowLimit, count: int = 0) -> None:
         self._text, self._limit = text, limit
-        self.count = 0
+        self.count = count
         self.last = ""
         self.characters = 0
         self.row_start = 0  # the reader of rows sets it to `characters` after each row
@@ -69,17 +69,26 @@ class Lines:
 
 
 @contextmanager
-def open_rows(file: BinaryIO, form: TextForm, limit: RowLimit = RowLimit()) -> Iterator[tuple[Lines, Iterator[Row]]]:
-    """Read a file from its beginning, without a line that only names the delimiter; the file stays open.
+def open_rows(
+    file: BinaryIO,
+    form: TextForm,
+    limit: RowLimit = RowLimit(),
+    offset: int = 0,
+    line: int = 0,
+) -> Iterator[tuple[Lines, Iterator[Row]]]:
+    """Read a file from a place on that has this many lines before it; at its beginning, a line that only names the delimiter is left out.
+
+    The file stays open.
 
     Raises:
         UnreadableTable: it is no CSV, or not in the encoding of the form.
     """
-    file.seek(0)
-    text = io.TextIOWrapper(file, encoding=form.encoding, newline="")
-    lines = Lines(text, limit)
+    file.seek(offset)
+    encoding = form.encoding.removesuffix("-sig") if offset else form.encoding  # a mark is one at the beginning only
+    text = io.TextIOWrapper(file, encoding=encoding, newline="")
+    lines = Lines(text, limit, line)
     try:
-        if form.first_line:
+        if form.first_line and not offset:
             next(lines)
             lines.row_start = lines.characters
         yield lines, csv.reader(lines, delimiter=form.delimiter, strict=True)

@@ -84,9 +84,8 @@ def typed_rows(contract: Contract, batch: Batch) -> list[Row]:
     Raises:
         InvalidBatch: more of the rows break the contract than it tolerates (cleaning.max_rejected_share).
     """
-    raw = pd.DataFrame(list(batch.rows), columns=list(contract.columns), dtype="str")
-    raw.index.name = "line"
-    validated = csv_validation.validate(contract, csv_validation.RawTable(raw))
+    raw = csv_validation.RawTable.of(contract, batch.rows)
+    validated = csv_validation.validate(contract, raw)
     rejected = set(validated.rejected.iloc[:, 0])
     if len(rejected) > contract.cleaning.max_rejected_share * len(raw):
         pairs = zip(validated.rejected.iloc[:, 0], validated.rejected.iloc[:, 1], strict=True)
