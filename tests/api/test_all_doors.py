@@ -35,7 +35,7 @@ from hearth.contracts import Contract
 from hearth.contracts.loading import read_contract
 from hearth.contracts.texts import MISSING
 from hearth.data.csv_validation import read_raw, validate
-from hearth.registry import RegisteredVersion
+from hearth.registry import RegisteredVersion, StoredModel
 from hearth.serving.compiled.scorer import CompiledScorer
 from hearth.serving.model_follower import LoadedModel, ModelFollower
 from hearth.settings import GrpcSettings
@@ -43,6 +43,7 @@ from hearth.streaming.client import Entry
 from hearth.streaming.worker.scoring import score
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
+from tests.support.fake_registry import stored
 from tests.support.models import FakeRegistry, good_record
 
 NAME = "doors"
@@ -303,9 +304,10 @@ class DoorsShelf(FakeRegistry):
     def aliases(self, dataset: str) -> dict[str, str]:
         return dict(self.carried) if dataset == NAME else {}
 
-    def load_with_example(self, version: RegisteredVersion) -> tuple[object, pd.DataFrame]:
+    def load_with_example(self, version: RegisteredVersion) -> StoredModel:
         assert version.dataset == NAME
-        return self.model, pd.DataFrame([good_record(self._contract)]).astype({"sex": "str", "grade": "str"})
+        example = pd.DataFrame([good_record(self._contract)]).astype({"sex": "str", "grade": "str"})
+        return stored(self.model, example)
 
 
 def plain(value: Any) -> object:

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from hearth.errors import InvalidContract, UnknownDataset
-from hearth.registry import RegisteredVersion
+from hearth.registry import RegisteredVersion, StoredModel
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
 from tests.support.contracts import ODD_NAMES, ODD_RECORD, write_contract
-from tests.support.fake_registry import FakeRegistry
+from tests.support.fake_registry import FakeRegistry, stored
 
 FIELDS = {
     "Q1_1": "q1_1",
@@ -43,9 +43,9 @@ class ByQuestion:
 class OddRegistry(FakeRegistry):
     dataset = "in"
 
-    def load_with_example(self, version: RegisteredVersion) -> tuple[object, pd.DataFrame]:
+    def load_with_example(self, version: RegisteredVersion) -> StoredModel:
         assert version.dataset == self.dataset
-        return self.model, pd.DataFrame([ODD_RECORD])
+        return stored(self.model, pd.DataFrame([ODD_RECORD]))
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,13 @@ import asyncio
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, ClassVar
 
 import grpc
 import numpy as np
-import pandas as pd
 from google.rpc.status_pb2 import Status
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -23,7 +22,7 @@ from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
 from hearth.errors import ModelUnavailable
 from hearth.modelling.features import build_features
-from hearth.registry import RegisteredVersion
+from hearth.registry import RegisteredVersion, StoredModel
 from hearth.serving.model_follower import ModelFollower
 from hearth.settings import GrpcSettings
 from tests.support.fake_registry import FakeRegistry
@@ -99,10 +98,10 @@ class Shelf(FakeRegistry):
         self.tags = {version: {"hearth.family": self.family} for version in self.models}
         self.away = away
 
-    def load_with_example(self, version: RegisteredVersion) -> tuple[object, pd.DataFrame]:
+    def load_with_example(self, version: RegisteredVersion) -> StoredModel:
         if version.version not in self.models:
             raise ModelUnavailable(version.dataset, version.version, "no such version.")
-        return super().load_with_example(version)[0], sample_rows(EMPLOYEES, 4)[0]
+        return replace(super().load_with_example(version), example=sample_rows(EMPLOYEES, 4)[0])
 
 
 def settings(**changes: object) -> GrpcSettings:

@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from uuid import uuid4
 
-import pandas as pd
 import pytest
 from mlflow import MlflowClient
-from sklearn.pipeline import Pipeline
 
-from hearth.registry import ModelPolicy, NewVersion, RegisteredVersion, Registry
+from hearth.registry import ModelPolicy, NewVersion, RegisteredVersion, Registry, StoredModel
 from hearth.registry.signing import Signer
 from hearth.serving.model_follower import ModelFollower
 from hearth.serving.model_probe import ProbedRegistry
@@ -84,7 +82,7 @@ def test_spoiled_versions_are_refused_by_name_and_every_other_alias_and_data_set
     registry = ProbedRegistry.of(settings, contracts)
     load = registry.load_with_example
 
-    def counted(version: RegisteredVersion) -> tuple[Pipeline, pd.DataFrame]:
+    def counted(version: RegisteredVersion) -> StoredModel:
         started.append(version.version)
         return load(version)
 

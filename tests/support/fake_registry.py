@@ -2,15 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
 
 from hearth.contracts import load_contract
 from hearth.errors import ModelUnavailable, RegistryUnavailable
-from hearth.registry import RegisteredModel, RegisteredVersion
+from hearth.registry import RegisteredModel, RegisteredVersion, StoredModel
 from tests.support.contracts import DATA, good_record
+
+if TYPE_CHECKING:
+    from hearth.modelling.trust import Trust
+
+
+def stored(model: object, example: pd.DataFrame, trust: "Trust | None" = None) -> StoredModel:
+    """What the files of a version would hold; the model needs only `predict_proba`."""
+    return StoredModel(cast("Any", model), example, trust)
 
 
 class ByDesignation:
@@ -29,6 +37,7 @@ class FakeRegistry:
         carried: the version that each alias carries.
         models: the pipeline of a version; all others have `model`.
         tags: of a version.
+        trust: of all versions.
         broken: what loading a version raises.
         loads: the versions that were loaded, in order.
         made: when the registered model was created; a new one has other runs, whose ids start with another `run_prefix`.
@@ -46,6 +55,7 @@ class FakeRegistry:
         self.model = model or ByDesignation()
         self.models: dict[str, object] = {}
         self.tags: dict[str, dict[str, str]] = {}
+        self.trust: Trust | None = None
         self.away = False
         self.problem = "MLflow does not answer."
         self.broken: dict[str, Exception] = {}
@@ -75,12 +85,13 @@ class FakeRegistry:
         numbers = {*self.carried.values(), *self.tags} if dataset == self.dataset else set()
         return [self.version(dataset, number) for number in sorted(numbers, key=int, reverse=True)]
 
-    def load_with_example(self, version: RegisteredVersion) -> tuple[object, pd.DataFrame]:
+    def load_with_example(self, version: RegisteredVersion) -> StoredModel:
         self.loads.append(version.version)
         self.while_loading()
         if version.version in self.broken:
             raise self.broken[version.version]
-        return self.models.get(version.version, self.model), pd.DataFrame([good_record(load_contract(version.dataset, DATA))])
+        example = pd.DataFrame([good_record(load_contract(version.dataset, DATA))])
+        return stored(self.models.get(version.version, self.model), example, self.trust)
 
     def set_alias(self, dataset: str, alias: str, version: str) -> None:
         assert dataset == self.dataset

@@ -24,10 +24,10 @@ def test_an_example_keeps_its_types_however_many_of_its_categories_are_missing(t
     pipeline = fit(NULLABLE, X, y, family, params=family.defaults, seed=1)
     model_files.save(tmp_path / "model", pipeline, X.head(5), "m-1", "run-1")
 
-    loaded, example = model_files.load(tmp_path / "model", "the model")
+    stored = model_files.load(tmp_path / "model", "the model")
 
-    pd.testing.assert_frame_equal(example, X.head(5), check_column_type=False)
-    assert np.array_equal(loaded.predict_proba(X), pipeline.predict_proba(X))
+    pd.testing.assert_frame_equal(stored.example, X.head(5), check_column_type=False)
+    assert np.array_equal(stored.pipeline.predict_proba(X), pipeline.predict_proba(X))
 
 
 def test_a_neighbours_model_whose_rows_are_mentioned_by_two_objects_is_written_and_read(tmp_path: Path) -> None:
@@ -36,5 +36,5 @@ def test_a_neighbours_model_whose_rows_are_mentioned_by_two_objects_is_written_a
 
     model_files.save(tmp_path / "model", pipeline, X.head(5), "m-1", "run-1")
 
-    loaded, _ = model_files.load(tmp_path / "model", "the model")
+    loaded = model_files.load(tmp_path / "model", "the model").pipeline
     assert np.array_equal(loaded.predict_proba(X.head(50)), pipeline.predict_proba(X.head(50)))

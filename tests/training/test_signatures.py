@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,8 @@ from sklearn.pipeline import Pipeline
 
 from hearth.errors import InvalidSettings, RefusedModel, RegistryError
 from hearth.modelling.families import FAMILIES
+from hearth.modelling.prediction_sets import PredictionSets
+from hearth.modelling.trust import Trust
 from hearth.registry import ModelPolicy, NewVersion, RegisteredVersion, Registry
 from hearth.registry.model_download import download
 from hearth.registry.signing import Signed, Signer
@@ -127,6 +130,26 @@ class TestVersions:
         client.set_model_version_tag(dataset, "1", "hearth.family", "knn")
         with pytest.raises(RefusedModel, match="was changed after it was signed"):
             registry.load(registry.version(dataset, "1"))
+
+    @pytest.mark.parametrize("change", ["taken away", "changed", "added"])
+    def test_a_signature_covers_what_a_version_knows_of_its_limits(
+        self, registry: Registry, client: MlflowClient, dataset: str, tmp_path: Path, change: str
+    ) -> None:
+        trust = Trust(sets=PredictionSets(0.9, (0.1, 0.2, 0.3)))
+        given = None if change == "added" else trust
+        new = NewVersion(dataset, FAMILY, "0011", uuid4().hex, FITTED, SPLIT.X_test.head(3), {}, {}, {}, trust=given)
+        version = registry.version(dataset, registry.register(new).version)
+        assert registry.load_with_example(version).trust == given
+
+        def spoil(folder: Path) -> None:
+            path = folder / "trust.json"
+            if change == "taken away":
+                path.unlink()
+            else:
+                path.write_bytes(replace(trust, sets=PredictionSets(0.9, (0.0, 0.0, 0.0))).to_json())
+
+        with pytest.raises(RefusedModel, match="was changed after it was signed"):
+            registry.load(copied(registry, client, version, tmp_path, spoil))
 
     def test_an_old_version_is_loaded_after_a_person_has_signed_it(self, registry: Registry, stranger: Registry, dataset: str) -> None:
         version = registry.version(dataset, register(stranger, dataset).version)

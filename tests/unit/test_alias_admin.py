@@ -1,12 +1,11 @@
 """Moving aliases by hand: which moves are made, in which order, and which are refused."""
 
-import pandas as pd
 import pytest
 
 from hearth.errors import AliasNotMoved, RefusedModel, RegistryError, RegistryUnavailable, UnknownAlias, UnknownVersion
 from hearth.modelling.comparison import Interval
 from hearth.modelling.standing import Standing
-from hearth.registry import RegisteredVersion
+from hearth.registry import RegisteredVersion, StoredModel
 from hearth.serving.alias_admin import AliasAdmin, Move, PromotionRequest
 from tests.support.models import FakeRegistry, employees
 
@@ -92,7 +91,7 @@ class TestRollBack:
 
     def test_a_version_that_must_not_be_loaded_never_becomes_champion(self) -> None:
         class Broken(Ledger):
-            def load_with_example(self, _: RegisteredVersion) -> tuple[object, pd.DataFrame]:
+            def load_with_example(self, _: RegisteredVersion) -> StoredModel:
                 raise RefusedModel("it holds types that are not on the list")
 
         registry = Broken(champion="2", previous="1")
@@ -115,7 +114,7 @@ class TestRollBack:
 
     def test_what_another_moves_meanwhile_is_not_moved_back(self) -> None:
         class Busy(Ledger):
-            def load_with_example(self, version: RegisteredVersion) -> tuple[object, pd.DataFrame]:
+            def load_with_example(self, version: RegisteredVersion) -> StoredModel:
                 self.carried["champion"] = "3"
                 return super().load_with_example(version)
 

@@ -16,7 +16,7 @@ from tests.support.model_files import X, booster_text, fitted, nodes, rewrite, s
 
 
 def load(folder: Path, most: int = 10**9) -> Pipeline:
-    return model_files.load(folder, "models:/employees/9", most)[0]
+    return model_files.load(folder, "models:/employees/9", most).pipeline
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
@@ -125,7 +125,7 @@ class TestOtherTrees:
     def test_a_decision_tree_that_points_outside_itself_is_refused(self, tmp_path: Path, field: str, value: int, reason: str) -> None:
         from hearth.registry.model_structure import require_sound_estimator  # noqa: PLC0415 - what is tested, beside its door
 
-        pipeline = model_files.load(saved(tmp_path / "model", "random_forest"), "m")[0]
+        pipeline = model_files.load(saved(tmp_path / "model", "random_forest"), "m").pipeline
         tree = pipeline["model"].estimators_[0].tree_
         state = tree.__getstate__()
         state["nodes"][field][0] = value
@@ -137,7 +137,7 @@ class TestOtherTrees:
     def test_an_index_of_neighbours_that_points_outside_its_rows_is_refused(self, tmp_path: Path, part: str, position: int) -> None:
         from hearth.registry.model_structure import require_sound_estimator  # noqa: PLC0415 - what is tested, beside its door
 
-        pipeline = model_files.load(saved(tmp_path / "model", "knn"), "m")[0]
+        pipeline = model_files.load(saved(tmp_path / "model", "knn"), "m").pipeline
         index = pipeline["model"]._tree
         state = [np.array(value) if isinstance(value, np.ndarray) else value for value in index.__getstate__()]
         if part == "rows":

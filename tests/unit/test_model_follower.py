@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, UnknownAlias, UnknownDataset
-from hearth.registry import RegisteredVersion
+from hearth.registry import RegisteredVersion, StoredModel
 from hearth.serving.model_follower import ModelFollower
 from tests.support.fake_registry import FakeRegistry
 from tests.support.samples import EMPLOYEES, records, sample_rows
@@ -263,7 +263,7 @@ class TestLook:
                     raise self.broken["accounts"]
                 return dict(self.carried)
 
-            def load_with_example(self, version: RegisteredVersion) -> tuple[object, pd.DataFrame]:
+            def load_with_example(self, version: RegisteredVersion) -> StoredModel:
                 return super().load_with_example(replace(version, dataset="employees"))
 
         registry = Partly(knn="1")

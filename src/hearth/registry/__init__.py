@@ -1,7 +1,7 @@
 """MLflow: where runs are tracked and versions are registered. The only part of Hearth that knows MLflow."""
 
 from hearth.registry.alias_moves import move_aliases, promotion, rollback
-from hearth.registry.model_files import stored_size
+from hearth.registry.model_files import StoredModel, stored_size
 from hearth.registry.policy import ModelPolicy
 from hearth.registry.provenance import library_versions
 from hearth.registry.registry import Registry
@@ -19,6 +19,7 @@ __all__ = [
     "RegisteredModel",
     "RegisteredVersion",
     "Registry",
+    "StoredModel",
     "Study",
     "library_versions",
     "move_aliases",

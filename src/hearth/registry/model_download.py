@@ -1,7 +1,7 @@
 """Model files from MLflow's artifact server: only those that are read, only from that server, and not more bytes than allowed."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -16,8 +16,10 @@ _SCHEME = "mlflow-artifacts"
 _CHUNK = 2**20
 
 
-def download(tracking_uri: str, location: str, names: Iterable[str], folder: Path, where: str, most_bytes: int) -> Mapping[str, str]:  # noqa: PLR0913, PLR0917 - from where to where
-    """Download files into a folder; `where` names the model in errors.
+def download(  # noqa: PLR0913, PLR0917 - from where to where
+    tracking_uri: str, location: str, names: Iterable[str], folder: Path, where: str, most_bytes: int, optional: Collection[str] = ()
+) -> Mapping[str, str]:
+    """Download files into a folder; `where` names the model in errors. Those among `optional` are left out if they are not there.
 
     Returns:
         The SHA-256 of each file by its name.
@@ -31,6 +33,7 @@ def download(tracking_uri: str, location: str, names: Iterable[str], folder: Pat
         raise RefusedModel(f"{where} has its files at {location[:200]!r}; only files of the MLflow server itself are loaded. Train again.")
     path = parts.path.strip("/")
     sizes = _sizes(tracking_uri, path)
+    names = [name for name in names if name in sizes or name not in optional]
     for name in names:
         if name not in sizes:
             there = ", ".join(sorted(sizes)) or "nothing"

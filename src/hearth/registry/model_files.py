@@ -8,6 +8,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 with warnings.catch_warnings():
@@ -25,6 +26,9 @@ from sklearn.pipeline import Pipeline
 from hearth.errors import IncompatibleModel, RefusedModel, UntrustedModel
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.features import TRUSTED_TYPES as FEATURES_TRUSTED_TYPES
+from hearth.modelling.trust import FILE_NAME as TRUST_FILE
+from hearth.modelling.trust import MOST_BYTES as MOST_TRUST_BYTES
+from hearth.modelling.trust import Trust
 from hearth.registry.model_archive import require_sound
 from hearth.registry.model_structure import require_sound_estimator
 from hearth.registry.provenance import LIBRARIES, LIBRARIES_TAG, MUST_MATCH, library_versions
@@ -36,13 +40,25 @@ TRUSTED_TYPES: tuple[str, ...] = (
 )
 
 _FILE = "model.skops"
-FILES = ("MLmodel", _FILE, "input_example.json")  # all that is read of a model's folder
+REQUIRED_FILES = ("MLmodel", _FILE, "input_example.json")
+FILES = (*REQUIRED_FILES, TRUST_FILE)  # all that is read of a model's folder; versions of earlier releases lack the last
 _EXAMPLE_PROBABILITIES = "example_probabilities"
 _TOLERANCE = 1e-6
 MOST_BYTES = 1_000_000_000
 
 
-def save(folder: Path, pipeline: Pipeline, example: pd.DataFrame, model_id: str, run_id: str) -> None:
+@dataclass(frozen=True)
+class StoredModel:
+    """What the files of a version hold: its pipeline, the raw rows of its example, and what it knows of its limits, if it does."""
+
+    pipeline: Pipeline
+    example: pd.DataFrame
+    trust: Trust | None = None
+
+
+def save(  # noqa: PLR0913, PLR0917 - what is saved, where, and under which names
+    folder: Path, pipeline: Pipeline, example: pd.DataFrame, model_id: str, run_id: str, trust: Trust | None = None
+) -> None:
     """Write a pipeline in MLflow's model format, with an example and its probabilities, which `load` compares.
 
     Raises:
@@ -67,6 +83,8 @@ def save(folder: Path, pipeline: Pipeline, example: pd.DataFrame, model_id: str,
         serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
         skops_trusted_types=list(TRUSTED_TYPES),
     )
+    if trust is not None:
+        (folder / TRUST_FILE).write_bytes(trust.to_json())
 
 
 def stored_size(pipeline: Pipeline) -> int:
@@ -93,18 +111,23 @@ def require_compatible(where: str, made_with: Mapping[str, str]) -> None:
 
 def digests(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file that `load` reads, by name."""
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+    return {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        for name in FILES
+        if name in REQUIRED_FILES or (folder / name).exists()
+    }
 
 
-def load(folder: Path, where: str, most_unpacked_bytes: int = MOST_BYTES) -> tuple[Pipeline, pd.DataFrame]:
-    """Read the model and its example from a folder in MLflow's format; `where` names the model in errors.
+def load(folder: Path, where: str, most_unpacked_bytes: int = MOST_BYTES) -> StoredModel:
+    """Read what the files of a version hold from a folder in MLflow's format; `where` names the model in errors.
 
     Before any object is made, the sizes of all parts and the structure of LightGBM's trees are checked; scikit-learn's trees before they
     predict.
 
     Raises:
         UntrustedModel: it holds types outside our allow-list; no object of it was built.
-        RefusedModel: it is no skops file, no pipeline, or does not give the probabilities that it gave when it was saved.
+        RefusedModel: it is no skops file, no pipeline, or does not give the probabilities that it gave when it was saved; or what it says
+            of its limits cannot be read.
     """
     path = folder / _FILE
     if not path.is_file():
@@ -120,7 +143,16 @@ def load(folder: Path, where: str, most_unpacked_bytes: int = MOST_BYTES) -> tup
         raise RefusedModel(f"{where} is a {type(pipeline).__name__}, expected a scikit-learn Pipeline. Train again.")
     with _broken_file_is_refused(where):
         require_sound_estimator(pipeline, boosters)
-    return pipeline, _example(folder, pipeline, where)
+    example, classes = _example(folder, pipeline, where)
+    return StoredModel(pipeline, example, _trust(folder, classes, where))
+
+
+def _trust(folder: Path, classes: int, where: str) -> Trust | None:
+    path = folder / TRUST_FILE
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        return Trust.from_json(file.read(MOST_TRUST_BYTES + 1), classes, where)
 
 
 def _refuse_untrusted(content: bytes, where: str) -> None:
@@ -140,8 +172,8 @@ def _broken_file_is_refused(where: str) -> Iterator[None]:
         raise RefusedModel(f"{where} cannot be read as a skops file ({type(error).__name__}: {error}). Train again.") from error
 
 
-def _example(folder: Path, pipeline: Pipeline, where: str) -> pd.DataFrame:
-    """Return the example, for which the pipeline must predict the probabilities that were saved with it."""
+def _example(folder: Path, pipeline: Pipeline, where: str) -> tuple[pd.DataFrame, int]:
+    """Return the example, for which the pipeline must predict the probabilities that were saved with it, and the number of classes."""
     model = Model.load(str(folder))
     stored = (model.metadata or {}).get(_EXAMPLE_PROBABILITIES)
     saved = model.load_input_example(str(folder))
@@ -153,7 +185,7 @@ def _example(folder: Path, pipeline: Pipeline, where: str) -> pd.DataFrame:
     probabilities = np.asarray(pipeline.predict_proba(example))
     if probabilities.shape != np.shape(stored) or not np.allclose(probabilities, stored, rtol=0, atol=_TOLERANCE):
         raise RefusedModel(f"{where} does not give the probabilities for its example that it gave when it was saved. Train again.")
-    return example
+    return example, probabilities.shape[1]
 
 
 def _as_served(example: pd.DataFrame) -> pd.DataFrame:

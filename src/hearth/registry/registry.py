@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
 from mlflow.entities import LoggedModelOutput, Run, RunData
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -18,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from hearth.errors import ModelUnavailable, RegistryError
 from hearth.modelling.gate import Decision
 from hearth.modelling.standing import Standing
+from hearth.modelling.trust import FILE_NAME as TRUST_FILE
 from hearth.registry import model_files
 from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND
 from hearth.registry.model_download import download
@@ -61,7 +61,7 @@ class Registry(Tracking):
                 params = {name: str(value) for name, value in new.params.items()}
                 model = self._client.create_logged_model(experiment_id, f"{new.dataset}-{new.family}", run_id, tags, params)
                 with tempfile.TemporaryDirectory() as folder:
-                    model_files.save(Path(folder, "model"), new.pipeline, new.example, model.model_id, run_id)
+                    model_files.save(Path(folder, "model"), new.pipeline, new.example, model.model_id, run_id, new.trust)
                     files = model_files.digests(Path(folder, "model"))
                     self._client.log_model_artifacts(model.model_id, str(Path(folder, "model")))
                 self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
@@ -115,10 +115,10 @@ class Registry(Tracking):
 
     def load(self, version: RegisteredVersion) -> Pipeline:
         """Return a version's pipeline; raises what `load_with_example` raises."""
-        return self.load_with_example(version)[0]
+        return self.load_with_example(version).pipeline
 
-    def load_with_example(self, version: RegisteredVersion) -> tuple[Pipeline, pd.DataFrame]:
-        """Download a version's model and read it with our own allow-list; returns it with the raw records of its example.
+    def load_with_example(self, version: RegisteredVersion) -> model_files.StoredModel:
+        """Download a version's model and read it with our own allow-list; returns it with its example and its trust, if it has that.
 
         Raises:
             IncompatibleModel: it was trained with other library versions; nothing is downloaded.
@@ -143,7 +143,7 @@ class Registry(Tracking):
             with self._connection.errors():
                 location = self._files_of(version)
                 most = self._policy.most_file_bytes
-                digests = download(self._connection.uri, location, model_files.FILES, folder, where, most)
+                digests = download(self._connection.uri, location, model_files.FILES, folder, where, most, optional=(TRUST_FILE,))
             signed = self._policy.check_version(where, version.tags, **version.signed_part, files=digests)
             yield ModelFiles(folder, where, digests, signed, self._policy.most_unpacked_bytes)
 

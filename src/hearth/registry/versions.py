@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.modelling.gate import Decision
 from hearth.modelling.standing import Standing
+from hearth.modelling.trust import Trust
 from hearth.registry import model_files
 from hearth.registry.provenance import read_library_versions
 from hearth.registry.tracking import DECISION, ORIGIN, STANDING, InputData
@@ -24,7 +25,7 @@ class NewVersion:
     """The result of a training.
 
     `example` holds a few raw rows; `training_key` names the training, so that it is registered once; `data` is what it was trained and
-    evaluated on; `about` describes the data set where its registered model is described.
+    evaluated on; `about` describes the data set where its registered model is described; `trust` says what it knows of its limits.
     """
 
     dataset: str
@@ -41,6 +42,7 @@ class NewVersion:
     description: str = ""
     about: str = ""
     origin: Origin = UNKNOWN
+    trust: Trust | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,6 @@ class ModelFiles:
     signed: bool
     most_unpacked_bytes: int
 
-    def read(self) -> tuple[Pipeline, pd.DataFrame]:
-        """Return the pipeline and its example; raises UntrustedModel and RefusedModel."""
+    def read(self) -> model_files.StoredModel:
+        """Return what they hold; raises UntrustedModel and RefusedModel."""
         return model_files.load(self.folder, self.where, self.most_unpacked_bytes)

@@ -16,14 +16,12 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Protocol, Self
 
-import pandas as pd
-from sklearn.pipeline import Pipeline
-
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.contracts.aliases import aliases as possible_aliases
 from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, UnknownAlias, UnknownDataset
-from hearth.registry import RegisteredModel, RegisteredVersion
+from hearth.modelling.trust import Trust
+from hearth.registry import RegisteredModel, RegisteredVersion, StoredModel
 from hearth.serving.compiled.scorer import CompiledScorer
 
 _LOGGER = logging.getLogger(__name__)
@@ -46,7 +44,7 @@ class ModelSource(Protocol):
 
     def version(self, dataset: str, name: str) -> RegisteredVersion: ...
 
-    def load_with_example(self, version: RegisteredVersion) -> tuple[Pipeline, pd.DataFrame]: ...
+    def load_with_example(self, version: RegisteredVersion) -> StoredModel: ...
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,7 @@ class LoadedModel:
     scorer: CompiledScorer
     loaded_at: datetime
     records_in_place: int = 0  # up to this many are scored faster than a thread takes over
+    trust: Trust | None = None  # what the version knows of its limits; None for versions of earlier releases
 
     @property
     def dataset(self) -> str:
@@ -301,10 +300,11 @@ def load_version(registry: ModelSource, contract: Contract, alias: str, number: 
     where = f"models:/{contract.name}/{number}"
     try:
         version = registry.version(contract.name, number)
-        pipeline, example = registry.load_with_example(version)
-        scorer = CompiledScorer(pipeline, contract, example)
+        stored = registry.load_with_example(version)
+        scorer = CompiledScorer(stored.pipeline, contract, stored.example)
         scorer.require_contract(where)
-        return LoadedModel(alias, version, scorer, datetime.now(UTC), scorer.records_within(_IN_PLACE_SECONDS, _MOST_IN_PLACE))
+        in_place = scorer.records_within(_IN_PLACE_SECONDS, _MOST_IN_PLACE)
+        return LoadedModel(alias, version, scorer, datetime.now(UTC), in_place, stored.trust)
     except (ModelUnavailable, RefusedModel, RegistryError):
         raise
     except Exception as error:  # a registered model can make libraries raise anything

@@ -19,12 +19,9 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import IO, Self
 
-import pandas as pd
-from sklearn.pipeline import Pipeline
-
 from hearth.contracts import Contract
 from hearth.errors import RefusedModel, RegistryError
-from hearth.registry import ModelFiles, ModelPolicy, RegisteredVersion, Registry, library_versions
+from hearth.registry import ModelFiles, ModelPolicy, RegisteredVersion, Registry, StoredModel, library_versions
 from hearth.serving.probe_process import ProbeRequest, ProbeResult
 from hearth.settings import ServingSettings
 
@@ -118,7 +115,7 @@ class ProbedRegistry(Registry):
             registry._probe, registry._probes_all = ModelProbe.from_settings(settings), settings.model_probe == "all"
         return registry
 
-    def load_with_example(self, version: RegisteredVersion) -> tuple[Pipeline, pd.DataFrame]:
+    def load_with_example(self, version: RegisteredVersion) -> StoredModel:
         """Download a version, probe it unless our trainings and our gate have signed it, and read it.
 
         A version that our gate has judged was loaded and scored by its process.

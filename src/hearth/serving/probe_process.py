@@ -48,8 +48,8 @@ def probe(request: ProbeRequest) -> ProbeResult:
     """Load a version and score examples with it; whatever it raises is the reason why it is refused."""
     where = request.where
     try:
-        pipeline, example = model_files.load(request.folder, where, request.most_unpacked_bytes)
-        CompiledScorer(pipeline, request.contract, example).require_contract(where)
+        stored = model_files.load(request.folder, where, request.most_unpacked_bytes)
+        CompiledScorer(stored.pipeline, request.contract, stored.example).require_contract(where)
     except RefusedModel as error:
         return ProbeResult(refused=str(error))
     except MemoryError:
