@@ -15,6 +15,8 @@ from hearth.modelling.evaluation import evaluate
 from hearth.modelling.families import FAMILIES, Params
 from hearth.modelling.influence import mean_contributions, measure_importances
 from hearth.modelling.trials import TrialResult, TuningResult
+from hearth.modelling.trust import Trust
+from hearth.modelling.unusual_fit import fit_storable
 from hearth.registry import InputData, NewVersion, RegisteredVersion, Registry
 from hearth.storage import ObjectStore
 from hearth.training.figures import draw
@@ -175,6 +177,7 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
             ),
             about=f"{contract.title} {contract.description} Classes: {', '.join(contract.target.classes)}. Versions take raw records.",
             origin=selection.origin,
+            trust=Trust(unusual=fit_storable(contract, split.X_train, selection.seed)),
         )
     )
     _LOGGER.info("%s is version %s with %s %.4f", training_key, version.version, contract.metric, metrics[contract.metric])

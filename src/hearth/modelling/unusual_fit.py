@@ -1,10 +1,12 @@
 """Fit `Unusual` on a train set."""
 
+import logging
 from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter, ValidationError
 from sklearn.covariance import ledoit_wolf
 
 from hearth.contracts import Contract
@@ -22,6 +24,7 @@ from hearth.modelling.unusual import (
     number_bins,
 )
 
+_LOGGER = logging.getLogger(__name__)
 _MOST_ROWS = 50_000  # more say no more about shares, while a training waits
 _FOLDS = 5
 _INNER_BINS = 10
@@ -29,6 +32,8 @@ _OWN_BINS = 31  # the most frequent categories; the others share a bin
 _BELIEF = 5.0  # rows' worth of belief that two columns are independent, which the table of a pair starts from
 _HALF = 0.5  # a row in each bin that nothing was seen in (Jeffreys' prior)
 _DIGITS = 5
+_MOST_BYTES = 3_000_000  # as JSON; the file has room for more beside it
+_ADAPTER = TypeAdapter(Unusual)
 
 
 def fit_unusual(contract: Contract, frame: pd.DataFrame, seed: int = 0) -> Unusual:
@@ -58,6 +63,24 @@ def fit_unusual(contract: Contract, frame: pd.DataFrame, seed: int = 0) -> Unusu
         threshold=float(raw[-max(1, int((len(raw) + 1) * ALARM_SHARE))]),
         rows=len(columns),
     )
+
+
+def fit_storable(contract: Contract, frame: pd.DataFrame, seed: int = 0) -> Unusual | None:
+    """Fit as `fit_unusual` does; None, with a warning in the log, for data that are too few, or too wide for the file of a version."""
+    try:
+        unusual = fit_unusual(contract, frame, seed)
+        content = _ADAPTER.dump_json(unusual)
+        _ADAPTER.validate_json(content, strict=True)
+    except ValidationError as error:
+        _LOGGER.warning("%s: versions cannot tell what is unusual: %s", contract.name, error.errors()[0]["msg"])
+        return None
+    except ValueError as error:
+        _LOGGER.warning("%s: versions cannot tell what is unusual: %s", contract.name, error)
+        return None
+    if len(content) > _MOST_BYTES:
+        _LOGGER.warning("%s: versions cannot tell what is unusual: it takes %d bytes, at most %d", contract.name, len(content), _MOST_BYTES)
+        return None
+    return unusual
 
 
 def _describe(contract: Contract, sample: Columns, everything: Columns) -> Unusual:

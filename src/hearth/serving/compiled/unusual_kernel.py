@@ -43,7 +43,8 @@ class UnusualScorer:
     def raw_scores(self, columns: Columns) -> np.ndarray:
         """Return the negative log densities, (n,), in nats."""
         out = np.empty(len(columns))
-        _machine_code()(columns.numbers, columns.codes, *self._tables, out)
+        # Arrays of another layout would be compiled for anew
+        _machine_code()(np.ascontiguousarray(columns.numbers), np.ascontiguousarray(columns.codes), *self._tables, out)
         return out
 
     def scores(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
