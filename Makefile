@@ -139,7 +139,7 @@ chaos: setup ## kill workers and servers while 100,000 records go through the st
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration
+.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -170,6 +170,9 @@ bench-etl: setup-dev $(ENVS)/bench-etl/.installed ## compare the ETL with plain 
 
 bench-calibration: setup-dev ## what calibrations and sets of classes are worth: make bench-calibration [BENCH_FLAGS="--file data/employees/enriched_employee_dataset.csv"]
 	$(SERVE)/python -m benchmarks.calibration $(BENCH_FLAGS)
+
+bench-unusual: setup-dev ## how well unusual records are found, and what that costs: make bench-unusual [BENCH_FLAGS="--files folder"]
+	$(SERVE)/python -m benchmarks.unusual $(BENCH_FLAGS)
 
 bench-stream: setup-dev ## speed of the stream worker, on real servers
 	$(SERVE)/python -m benchmarks.stream $(BENCH_FLAGS)

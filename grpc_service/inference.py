@@ -13,9 +13,10 @@ from grpc_service.v2 import open_inference_pb2_grpc
 from hearth.contracts import Contract
 from hearth.errors import ModelUnavailable, UnknownDataset
 from hearth.serving.access import Access
+from hearth.serving.answer_parts import require_kept
 from hearth.serving.model_follower import LoadedModel, ModelFollower
 from hearth.serving.open_inference import models as inference_models
-from hearth.serving.open_inference.outputs import output_specs, output_tensors, require_outputs, response_parameters
+from hearth.serving.open_inference.outputs import included, output_specs, output_tensors, require_outputs, response_parameters
 from hearth.serving.open_inference.records import InputLayout, input_layout
 from hearth.serving.open_inference.tensors import TensorSpec
 from hearth.serving.predictor import Predictor
@@ -88,7 +89,9 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         model = inference_models.find_model(self._predictor, contract, request.model_version)
         require_few_parts(request, len(contract.columns))
         require_request_parameters(request)
-        outputs = require_outputs([output.name for output in request.outputs])
+        include = request.parameters["include"].string_param if "include" in request.parameters else ""
+        outputs = require_outputs([output.name for output in request.outputs], include)
+        require_kept(model, included(outputs))
         layout = input_layout(contract, input_specs(request), self._max_records)
         return await self._predictor.dispatch(
             model, layout.records, request.ByteSize(), lambda: self._score(model, layout, request, outputs)

@@ -2,15 +2,18 @@
 
 from grpc_service.v1 import prediction_pb2 as pb
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
+from hearth.modelling.unusual import UnusualRecord
 from hearth.registry import RegisteredVersion
+from hearth.serving.answer_parts import sets_of, unusual_of
+from hearth.serving.include import NOTHING, Include
 from hearth.serving.model_follower import AliasStatus, LoadedModel
 from hearth.serving.predictor import Predictions
 
 
-def prediction_message(prediction: Predictions) -> pb.PredictResponse:
+def prediction_message(prediction: Predictions, include: Include = NOTHING) -> pb.PredictResponse:
     """Return the predictions of one request."""
     model, scores = prediction.model, prediction.scores
-    return pb.PredictResponse(
+    message = pb.PredictResponse(
         dataset=model.dataset,
         alias=model.alias,
         version=model.version,
@@ -21,6 +24,23 @@ def prediction_message(prediction: Predictions) -> pb.PredictResponse:
         probabilities=scores.probabilities.ravel().tolist(),
         request_id=prediction.request_id,
     )
+    if include.set:
+        position = {name: code for code, name in enumerate(scores.classes)}
+        for labels in sets_of(model, scores):
+            message.sets.add(classes=[position[label] for label in labels])
+    if include.unusual:
+        message.unusual.extend(map(_unusual, unusual_of(model, prediction.columns)))
+    return message
+
+
+def _unusual(record: UnusualRecord) -> pb.Unusual:
+    message = pb.Unusual(score=record.score, unusual=record.unusual)
+    for column in record.columns:
+        value = pb.Value(text=column.value) if isinstance(column.value, str) else pb.Value(number=column.value)
+        message.columns.add(name=column.name, value=value, low=column.low, high=column.high, share=column.share)
+    for pair in record.combinations:
+        message.combinations.add(columns=pair)
+    return message
 
 
 def alias_message(status: AliasStatus, model: LoadedModel | None) -> pb.Alias:

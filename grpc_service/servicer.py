@@ -15,6 +15,8 @@ from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.errors import ModelUnavailable, UnknownDataset
 from hearth.serving.access import Access
+from hearth.serving.answer_parts import require_kept
+from hearth.serving.include import NOTHING, Include, read_include
 from hearth.serving.model_follower import AliasStatus, LoadedModel, ModelFollower
 from hearth.serving.predictor import Predictor
 from hearth.serving.recording.request_ids import unique_id
@@ -75,10 +77,12 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
             raise InvalidRequest(
                 f"The request has {records} records, more than the {self._max_records} that one message may have: send several."
             )
-        return await self._predictor.dispatch(model, records, request.ByteSize(), lambda: self._score(model, reader, request))
+        include = read_include(request.include) if request.include else NOTHING
+        require_kept(model, include)
+        return await self._predictor.dispatch(model, records, request.ByteSize(), lambda: self._score(model, reader, request, include))
 
-    def _score(self, model: LoadedModel, reader: RecordReader, request: pb.PredictRequest) -> pb.PredictResponse:
-        return prediction_message(self._predictor.score(model, reader.read(request), unique_id(request.request_id), "grpc"))
+    def _score(self, model: LoadedModel, reader: RecordReader, request: pb.PredictRequest, include: Include) -> pb.PredictResponse:
+        return prediction_message(self._predictor.score(model, reader.read(request), unique_id(request.request_id), "grpc"), include)
 
     async def _list_models(self, dataset: str) -> pb.ListModelsResponse:
         if dataset and dataset not in self._contracts:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from grpc_service.v2 import open_inference_pb2 as pb
+from hearth.serving.include import PARTS, TEXTS
 from hearth.serving.open_inference.outputs import OUTPUTS
 from hearth.serving.open_inference.records import InputLayout
 from hearth.serving.open_inference.tensors import (
@@ -36,7 +37,7 @@ def require_few_parts(request: pb.ModelInferRequest, columns: int) -> None:
     parts = {
         "inputs": (len(request.inputs), columns),
         "raw_input_contents": (len(request.raw_input_contents), columns),
-        "outputs": (len(request.outputs), len(OUTPUTS)),
+        "outputs": (len(request.outputs), len(OUTPUTS) + len(PARTS)),
         "parameters": (max(map(len, _all_parameters(request))), _MAX_PARAMETERS),
         "sizes in a shape": (max((len(tensor.shape) for tensor in request.inputs[:columns]), default=0), _MAX_DIMENSIONS),
     }
@@ -52,7 +53,7 @@ def _all_parameters(request: pb.ModelInferRequest) -> list[Parameters]:
 
 def require_request_parameters(request: pb.ModelInferRequest) -> None:
     """Raise InvalidInference if a parameter of the request, an input or an output is not read."""
-    require_parameters("The request", _plain(request.parameters), _CONTENT_TYPES)
+    require_parameters("The request", _plain(request.parameters), {**_CONTENT_TYPES, "include": TEXTS})
     sizes = [len(content) for content in request.raw_input_contents]
     for position, tensor in enumerate(request.inputs):
         options = {**_CONTENT_TYPES, "binary_data_size": sizes[position : position + 1]}  # KServe's client repeats it

@@ -60,21 +60,23 @@ class PackedRecords(_message.Message):
     def __init__(self, numbers: _Optional[_Iterable[_Union[NumberColumn, _Mapping]]] = ..., texts: _Optional[_Iterable[_Union[TextColumn, _Mapping]]] = ...) -> None: ...
 
 class PredictRequest(_message.Message):
-    __slots__ = ("dataset", "alias", "records", "packed", "request_id")
+    __slots__ = ("dataset", "alias", "records", "packed", "request_id", "include")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     PACKED_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     alias: str
     records: _containers.RepeatedCompositeFieldContainer[Record]
     packed: PackedRecords
     request_id: str
-    def __init__(self, dataset: _Optional[str] = ..., alias: _Optional[str] = ..., records: _Optional[_Iterable[_Union[Record, _Mapping]]] = ..., packed: _Optional[_Union[PackedRecords, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    include: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, dataset: _Optional[str] = ..., alias: _Optional[str] = ..., records: _Optional[_Iterable[_Union[Record, _Mapping]]] = ..., packed: _Optional[_Union[PackedRecords, _Mapping]] = ..., request_id: _Optional[str] = ..., include: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PredictResponse(_message.Message):
-    __slots__ = ("dataset", "alias", "version", "family", "classes", "predictions", "labels", "probabilities", "request_id")
+    __slots__ = ("dataset", "alias", "version", "family", "classes", "predictions", "labels", "probabilities", "request_id", "sets", "unusual")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -84,6 +86,8 @@ class PredictResponse(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SETS_FIELD_NUMBER: _ClassVar[int]
+    UNUSUAL_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     alias: str
     version: str
@@ -93,7 +97,47 @@ class PredictResponse(_message.Message):
     labels: _containers.RepeatedScalarFieldContainer[str]
     probabilities: _containers.RepeatedScalarFieldContainer[float]
     request_id: str
-    def __init__(self, dataset: _Optional[str] = ..., alias: _Optional[str] = ..., version: _Optional[str] = ..., family: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., predictions: _Optional[_Iterable[int]] = ..., labels: _Optional[_Iterable[str]] = ..., probabilities: _Optional[_Iterable[float]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    sets: _containers.RepeatedCompositeFieldContainer[ClassSet]
+    unusual: _containers.RepeatedCompositeFieldContainer[Unusual]
+    def __init__(self, dataset: _Optional[str] = ..., alias: _Optional[str] = ..., version: _Optional[str] = ..., family: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., predictions: _Optional[_Iterable[int]] = ..., labels: _Optional[_Iterable[str]] = ..., probabilities: _Optional[_Iterable[float]] = ..., request_id: _Optional[str] = ..., sets: _Optional[_Iterable[_Union[ClassSet, _Mapping]]] = ..., unusual: _Optional[_Iterable[_Union[Unusual, _Mapping]]] = ...) -> None: ...
+
+class ClassSet(_message.Message):
+    __slots__ = ("classes",)
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    classes: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, classes: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class Unusual(_message.Message):
+    __slots__ = ("score", "unusual", "columns", "combinations")
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    UNUSUAL_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    COMBINATIONS_FIELD_NUMBER: _ClassVar[int]
+    score: float
+    unusual: bool
+    columns: _containers.RepeatedCompositeFieldContainer[UnusualColumn]
+    combinations: _containers.RepeatedCompositeFieldContainer[Combination]
+    def __init__(self, score: _Optional[float] = ..., unusual: _Optional[bool] = ..., columns: _Optional[_Iterable[_Union[UnusualColumn, _Mapping]]] = ..., combinations: _Optional[_Iterable[_Union[Combination, _Mapping]]] = ...) -> None: ...
+
+class UnusualColumn(_message.Message):
+    __slots__ = ("name", "value", "low", "high", "share")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: Value
+    low: float
+    high: float
+    share: float
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[_Union[Value, _Mapping]] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., share: _Optional[float] = ...) -> None: ...
+
+class Combination(_message.Message):
+    __slots__ = ("columns",)
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    columns: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, columns: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PredictStreamResponse(_message.Message):
     __slots__ = ("request_id", "response", "error")

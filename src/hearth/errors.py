@@ -28,6 +28,7 @@
     ├── RefusedModel           a model file that must not be loaded
     │   ├── UntrustedModel     it holds types outside the allow-list
     │   └── IncompatibleModel  it was trained with other library versions
+    ├── NotKept                a version was trained before it kept what a request asks for
     ├── PredictionsUnavailable the predictions store does not answer
     ├── InvalidCursor          a cursor of the list of predictions cannot be read
     ├── StreamUnavailable      the Redis server does not answer
@@ -335,6 +336,16 @@ class IncompatibleModel(RefusedModel):
         super().__init__(
             f"{where} was made with {library} {stored}, but {library} {installed} is installed: train again, or install {stored}."
         )
+
+
+class NotKept(HearthError):
+    """A version was trained before it kept what a request asks for."""
+
+    code = "not_kept"
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, dataset: str, version: str, what: str) -> None:
+        super().__init__(f"Version {version} of {dataset!r} was trained before {what} kept with a version: train again.")
 
 
 class PredictionsUnavailable(HearthError):

@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from hearth.contracts import Contract
 from hearth.contracts.names import graphql_names
 from hearth.predictions import Cursor, Prediction
+from hearth.serving.answer_parts import sets_of, unusual_dict, unusual_of
+from hearth.serving.include import SET, UNUSUAL
 from hearth.serving.predictor import Predictions
 from hearth_api.graphql_schema import types
 from hearth_api.schemas import builders as rest
 from hearth_api.schemas.models import AliasInfo, ColumnInfo, ModelInfo
+from hearth_api.schemas.predictions import UnusualAnswer
 
 
 def alias_of(dataset: str, info: AliasInfo) -> types.Alias:
@@ -25,9 +28,11 @@ def model_of(info: ModelInfo, contract: Contract) -> types.ModelInfo:
 def predictions_of(predicted: Predictions, contract: Contract) -> types.Predictions:
     """Return the predictions for the records of one query."""
     model, scores = predicted.model, predicted.scores
+    parts = _Parts(predicted)
     rows = [
         types.RecordPrediction(
             row=row,
+            parts=parts,
             prediction=types.Code(contract.class_codes[code]),
             label=scores.classes[code],
             probability=probabilities[code],
@@ -45,6 +50,31 @@ def predictions_of(predicted: Predictions, contract: Contract) -> types.Predicti
         n_samples=len(rows),
         request_id=predicted.request_id,
     )
+
+
+class _Parts:
+    """The sets and the unusual values of a query, computed if a field is selected; one error for all records."""
+
+    def __init__(self, predicted: Predictions) -> None:
+        self._predicted = predicted
+        self._sets: list[list[str]] | None = None
+        self._unusual: list[types.Unusual] | None = None
+        self._refused: set[str] = set()
+
+    def set_of(self, row: int) -> list[str] | None:
+        """Return the set of a record; raises NotKept once."""
+        if self._sets is None and SET not in self._refused:
+            self._refused.add(SET)
+            self._sets = sets_of(self._predicted.model, self._predicted.scores)
+        return self._sets[row] if self._sets else None
+
+    def unusual_of(self, row: int) -> types.Unusual | None:
+        """Return how unusual a record is; raises NotKept once."""
+        if self._unusual is None and UNUSUAL not in self._refused:
+            self._refused.add(UNUSUAL)
+            records = unusual_of(self._predicted.model, self._predicted.columns)
+            self._unusual = [types.convert(types.Unusual, UnusualAnswer.model_validate(unusual_dict(record))) for record in records]
+        return self._unusual[row] if self._unusual else None
 
 
 def stored_of(prediction: Prediction, contracts: Mapping[str, Contract]) -> types.StoredPrediction:

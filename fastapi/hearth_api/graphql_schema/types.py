@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from types import UnionType
-from typing import Any, NewType, TypeVar, Union, get_args, get_origin
+from typing import Any, NewType, Protocol, TypeVar, Union, get_args, get_origin
 
 import strawberry
 from pydantic import BaseModel, Field, create_model
@@ -11,6 +11,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from hearth_api.schemas import explanations as rest_explanations
 from hearth_api.schemas import models as rest_models
+from hearth_api.schemas import predictions as rest_predictions
 from hearth_api.schemas import stream as rest_stream
 
 Code = NewType("Code", object)
@@ -116,13 +117,40 @@ class ClassProbability:
     probability: float
 
 
+@derived()
+class UnusualColumn(rest_predictions.UnusualColumnAnswer):
+    pass
+
+
+@derived()
+class Unusual(rest_predictions.UnusualAnswer):
+    pass
+
+
+class Parts(Protocol):
+    """What a prediction has beside, computed when it is first read, for all records of the query at once; None after an error."""
+
+    def set_of(self, row: int) -> list[str] | None: ...
+
+    def unusual_of(self, row: int) -> Unusual | None: ...
+
+
 @strawberry.type(description="The prediction for one record.")
 class RecordPrediction:
     row: int
+    parts: strawberry.Private[Parts]
     prediction: Code
     label: str
     probability: float = strawberry.field(description="of the predicted class")
     probabilities: list[ClassProbability]
+
+    @strawberry.field(description="the classes that the record may have, at the level of the version")  # type: ignore[untyped-decorator]
+    def set(self) -> list[str] | None:
+        return self.parts.set_of(self.row)
+
+    @strawberry.field(description="how unlike the train set of the version the record is")  # type: ignore[untyped-decorator]
+    def unusual(self) -> Unusual | None:
+        return self.parts.unusual_of(self.row)
 
 
 @strawberry.type(description="Predictions in the order of the records.")
@@ -149,6 +177,11 @@ class Explanation(rest_explanations.ExplanationAnswer):
 
 @derived(exclude={"model", "n_samples"})
 class Explanations(rest_explanations.ExplainAnswer):
+    pass
+
+
+@derived()
+class StoredUnusual(rest_stream.StoredUnusual):
     pass
 
 

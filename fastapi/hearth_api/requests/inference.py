@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from hearth.contracts import Contract
 from hearth.contracts.strict_json import InvalidJson, parse_json
+from hearth.serving.include import TEXTS
 from hearth.serving.open_inference.outputs import require_outputs
 from hearth.serving.open_inference.records import InputLayout, input_layout
 from hearth.serving.open_inference.tensors import BYTES, FLOATS, InvalidInference, TensorSpec, from_bytes, require_parameters
 
 _BOOLEANS = (False, True)
 _CONTENT_TYPES = ("np", "pd", "str")  # what the codecs of MLServer's client write; each of them is read as the datatype says
-_REQUEST_PARAMETERS = {"binary_data_output": _BOOLEANS, "content_type": _CONTENT_TYPES}
+_REQUEST_PARAMETERS = {"binary_data_output": _BOOLEANS, "content_type": _CONTENT_TYPES, "include": TEXTS}
 _BINARY_SIZE = "binary_data_size"
 
 
@@ -51,7 +52,8 @@ def parse_inference(content: bytes, json_length: str | None, contract: Contract,
     ]
     layout = input_layout(contract, [_spec(item) for item in inputs], max_records)
     values = _values(layout.inputs, inputs, memoryview(content)[length:])
-    outputs, binary = _outputs(body, everything=parameters.get("binary_data_output") is True)
+    include = str(parameters.get("include", ""))
+    outputs, binary = _outputs(body, include, everything=parameters.get("binary_data_output") is True)
     return InferenceRequest(request_id, layout, values, outputs, binary)
 
 
@@ -136,7 +138,7 @@ def _from_json(spec: TensorSpec, data: object) -> Sequence[object]:
     return values
 
 
-def _outputs(body: Mapping[str, object], *, everything: bool) -> tuple[tuple[str, ...], frozenset[str]]:
+def _outputs(body: Mapping[str, object], include: str, *, everything: bool) -> tuple[tuple[str, ...], frozenset[str]]:
     """Return the names of the requested outputs, and of those to be answered as bytes."""
     names: list[str] = []
     binary: dict[str, bool] = {}
@@ -149,7 +151,7 @@ def _outputs(body: Mapping[str, object], *, everything: bool) -> tuple[tuple[str
         require_parameters(f"The output {name!r}", parameters, {"binary_data": _BOOLEANS})
         names.append(name)
         binary[name] = parameters.get("binary_data", everything) is True
-    outputs = require_outputs(names)
+    outputs = require_outputs(names, include)
     return outputs, frozenset(name for name in outputs if binary.get(name, everything))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.contracts.rules import rules_of
+from hearth.serving.include import NOTHING, Include, parse_include
 from hearth.serving.text_values import text_value
 from hearth_api.errors import InvalidBody
 from hearth_api.requests.bodies import parse_body_json
@@ -15,18 +16,19 @@ from hearth_api.requests.bodies import parse_body_json
 PREDICT, PREDICT_PROBA = "predict", "predict_proba"
 
 _PARAMS = "params"
-_PARAM_NAMES = ("dataset", "model", "method")
+_PARAM_NAMES = ("dataset", "model", "method", "include")
 _SPLIT_KEYS = {"columns", "index", "data"}
 
 
 @dataclass(frozen=True)
 class Invocation:
-    """A request that was read but not checked: its records, and the model and method that `params` name."""
+    """A request that was read but not checked: its records, and the model, method and parts of the answer that `params` name."""
 
     contract: Contract
     alias: str
     method: str
     records: Sequence[object]
+    include: Include = NOTHING
 
 
 def parse_invocation(content: bytes, content_type: str, contract_of: Callable[[str | None], Contract], max_records: int) -> Invocation:
@@ -34,6 +36,7 @@ def parse_invocation(content: bytes, content_type: str, contract_of: Callable[[s
 
     Raises:
         InvalidBody: it is not of a form that is read, or has no records or more than the limit.
+        InvalidInclude: it asks to include what no answer has.
     """
     media_type, _, charset = (part.strip().lower() for part in content_type.partition(";"))
     if charset not in {"", "charset=utf-8"}:
@@ -51,7 +54,8 @@ def parse_invocation(content: bytes, content_type: str, contract_of: Callable[[s
     _require_count(len(records), max_records)
     if b"NaN" in content:
         records = [_without_nan(record) for record in records]
-    return Invocation(contract, params.get("model", CHAMPION), params.get("method", PREDICT), records)
+    include = parse_include(params.get("include", ""))
+    return Invocation(contract, params.get("model", CHAMPION), params.get("method", PREDICT), records, include)
 
 
 def _parse(content: bytes) -> Mapping[str, object]:

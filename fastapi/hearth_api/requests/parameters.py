@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 
 from hearth.contracts.aliases import CHAMPION
 from hearth.errors import ErrorKind, HearthError
+from hearth.serving.include import PARTS, Include, parse_include
 
 TEXT = r"^[^\x00]*$"  # what PostgreSQL can compare
 
@@ -68,17 +69,26 @@ async def alias_filter(
     return model if alias is None else _only_alias(model, alias)
 
 
+async def include_parameter(
+    include: Annotated[str, Query(description=f"What to answer beside, with commas between: {', '.join(PARTS)}.")] = "",
+) -> Include:
+    """Read the parameter `include`."""
+    return parse_include(include)
+
+
 @lru_cache(maxsize=256)
-def alias_of_query(query: bytes, route: str) -> str:
-    """Return the alias that a query string names, for a route that reads no other parameter.
+def alias_and_include(query: bytes, route: str) -> tuple[str, Include]:
+    """Return the alias that a query string names, and what it asks to include, for a route that reads no other parameter.
 
     Raises:
         InvalidParameters: it names another parameter, or more than one alias.
+        InvalidInclude: it asks to include what no answer has.
     """
     parameters = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-    _check(route, ("model", "alias"), [name for name, _ in parameters])
+    _check(route, ("model", "alias", "include"), [name for name, _ in parameters])
     values = dict(parameters)
-    return _only_alias(values.get("model"), values["alias"]) if "alias" in values else values.get("model", CHAMPION)
+    alias = _only_alias(values.get("model"), values["alias"]) if "alias" in values else values.get("model", CHAMPION)
+    return alias, parse_include(values.get("include", ""))
 
 
 def _only_alias(model: str | None, alias: str) -> str:

@@ -15,11 +15,13 @@ from starlette.types import Message, Receive, Scope, Send
 from hearth.contracts import Contract
 from hearth.contracts.aliases import aliases
 from hearth.modelling.scorer import Scores
+from hearth.serving.answer_parts import require_kept
 from hearth.serving.files import AddedColumns, CsvFile, FileLimits, ParquetFile, ScoredFile
 from hearth.serving.files.row_batches import RowBatch
+from hearth.serving.include import Include
 from hearth.serving.model_follower import LoadedModel
 from hearth_api.requests.disconnects import ClientGone, require_client
-from hearth_api.requests.parameters import alias_parameter
+from hearth_api.requests.parameters import alias_parameter, include_parameter
 from hearth_api.requests.uploads import Upload, UploadLimits, receive_file
 from hearth_api.routes.predict import RESPONSES
 from hearth_api.state import Service, ServiceState
@@ -32,8 +34,9 @@ _END = object()
 _KINDS: tuple[FileKind, ...] = (CsvFile, ParquetFile)
 _HELP = (
     "Send a file as the body, or as the part `file` of a form; the response is the same file with the columns prediction, label, a "
-    "probability per class, version, and error. Every row stays in its place: an invalid one has no prediction, and its error says why. "
-    "The headers X-Rows and X-Rows-Refused count the rows. If scoring fails after the response has begun, the connection is closed early."
+    "probability per class, version, and error, and what `include` names. Every row stays in its place: an invalid one has no prediction, "
+    "and its error says why. The headers X-Rows and X-Rows-Refused count the rows. If scoring fails after the response has begun, the "
+    "connection is closed early."
 )
 
 
@@ -95,14 +98,16 @@ def _add_route(  # noqa: PLR0913, PLR0917 - what differs between the routes
         responses={200: {"content": {media_type: scored}, "description": "The scored file"}},
         openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": binary, "multipart/form-data": form}}},
     )
-    async def predict_file(
+    async def predict_file(  # noqa: PLR0913, PLR0917 - its parameters
         request: Request,
         service: Service,
         slot: Annotated[_Slot, Depends(_file_slot)],
         model: Annotated[str, Depends(alias_parameter(aliases(contract)))],
+        include: Annotated[Include, Depends(include_parameter)],
         prefix: Annotated[str, Query(max_length=50, description="What the names of the added columns begin with.")] = "",
     ) -> StreamingResponse:
         loaded = service.models.get(contract.name, model)
+        require_kept(loaded, include)
         settings = service.settings
         file = await receive_file(
             request,
@@ -114,7 +119,7 @@ def _add_route(  # noqa: PLR0913, PLR0917 - what differs between the routes
             settings.api_max_file_columns, settings.api_max_file_cells, settings.api_max_row_bytes, settings.api_max_file_bytes
         )
         opened: ScoredFile = await service.predictor.in_compute_thread(
-            partial(kind.open, file, contract, AddedColumns.of(contract, prefix), limits)
+            partial(kind.open, file, contract, AddedColumns.of(contract, prefix, include), limits)
         )
         async for _ in _steps(request, service, opened.check(), slot.stack):
             pass

@@ -9,12 +9,14 @@ from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
 from hearth.contracts.aliases import CHAMPION
+from hearth.serving.answer_parts import require_kept, sets_of, unusual_dict, unusual_of
 from hearth.serving.model_follower import LoadedModel
 from hearth.serving.predictor import Predictor
 from hearth_api.requests.bodies import Limit, receive_body
 from hearth_api.requests.invocations import PREDICT_PROBA, Invocation, parse_invocation
 from hearth_api.requests.parsing import parse_body
 from hearth_api.routes.predict import RESPONSES
+from hearth_api.schemas.predictions import UnusualAnswer
 from hearth_api.state import Service
 
 router = APIRouter(tags=["mlflow scoring protocol"])
@@ -26,6 +28,8 @@ class InvocationAnswer(BaseModel):
     predictions: list[int | str | list[float]] = Field(
         description="classes as the data set's column holds them, or probabilities of the classes"
     )
+    sets: list[list[str]] | None = Field(None, description="if `params` include set: for each record the classes that it may have")
+    unusual_records: list[UnusualAnswer] | None = Field(None, description="if `params` include unusual: how unusual each record is")
 
 
 _BODY: dict[str, Any] = {
@@ -41,6 +45,7 @@ _BODY: dict[str, Any] = {
     summary="Score a table",
     operation_id="invocations",
     response_model=InvocationAnswer,
+    response_model_exclude_unset=True,
     responses=RESPONSES,
     openapi_extra=_BODY,
 )
@@ -49,7 +54,8 @@ async def invocations(
 ) -> Response:
     """Takes `dataframe_split`, `dataframe_records`, `instances` or `inputs`, or a CSV file.
 
-    `params` may name a `dataset`, a `model` (an alias) and a `method`: `predict` answers classes, `predict_proba` probabilities.
+    `params` may name a `dataset`, a `model` (an alias), a `method` (`predict` answers classes, `predict_proba` probabilities) and what to
+    `include` beside: `set`, `unusual`, or both with a comma between.
     """
     settings, predictor = service.settings, service.predictor
     content = await receive_body(request.scope, request.receive, Limit(settings.api_max_body_bytes), settings.api_body_seconds)
@@ -62,6 +68,7 @@ async def invocations(
     )
     invocation = await parse_body(predictor, content, parse)
     model = predictor.find(invocation.contract.name, invocation.alias)
+    require_kept(model, invocation.include)
     score = partial(_score, predictor, model, invocation, request.state.request_id)
     return await predictor.dispatch(model, len(invocation.records), len(content), score)
 
@@ -78,6 +85,11 @@ async def version() -> Response:
 
 
 def _score(predictor: Predictor, model: LoadedModel, invocation: Invocation, request_id: str) -> Response:
-    scores = predictor.predict(model, invocation.records, request_id, "rest").scores
-    predictions = scores.probabilities.tolist() if invocation.method == PREDICT_PROBA else scores.predictions
-    return Response(to_json({"predictions": predictions}), media_type="application/json")
+    predicted = predictor.predict(model, invocation.records, request_id, "rest")
+    scores, include = predicted.scores, invocation.include
+    answer: dict[str, object] = {"predictions": scores.probabilities.tolist() if invocation.method == PREDICT_PROBA else scores.predictions}
+    if include.set:
+        answer["sets"] = sets_of(model, scores)
+    if include.unusual:
+        answer["unusual_records"] = [unusual_dict(record) for record in unusual_of(model, predicted.columns)]
+    return Response(to_json(answer), media_type="application/json")

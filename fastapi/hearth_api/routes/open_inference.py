@@ -12,9 +12,10 @@ from fastapi.routing import APIRoute
 from pydantic_core import to_json
 
 from hearth.errors import ErrorKind, HearthError, ModelUnavailable
+from hearth.serving.answer_parts import require_kept
 from hearth.serving.model_follower import LoadedModel
 from hearth.serving.open_inference import models
-from hearth.serving.open_inference.outputs import output_specs, output_tensors, response_parameters
+from hearth.serving.open_inference.outputs import included, output_specs, output_tensors, response_parameters
 from hearth.serving.open_inference.tensors import TensorSpec, to_bytes
 from hearth.serving.predictor import Predictions, Predictor
 from hearth_api.errors import ERROR_CODE, error_response
@@ -61,6 +62,7 @@ class _InferenceRoute(APIRoute):
 _ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": InferenceError, "description": "The request or a record is not what the protocol or the contract says"},
     404: {"model": InferenceError, "description": "No such data set or alias, or no alias serves the version"},
+    409: {"model": InferenceError, "description": "The version was trained before it kept what the request asks to include"},
     503: {"model": InferenceError, "description": "The alias has no version yet, or the registry is away and nothing is loaded"},
 }
 _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": ServerReady, "description": "No alias of any data set serves"}}
@@ -191,6 +193,7 @@ async def _infer(request: Request, service: ServiceState, dataset: str, version:
     content = await receive_body(request.scope, request.receive, Limit(settings.api_max_body_bytes), settings.api_body_seconds)
     parse = partial(parse_inference, json_length=json_length, contract=contract, max_records=settings.api_max_records)
     parsed = await parse_body(service.predictor, content, parse)
+    require_kept(model, included(parsed.outputs))
     score = partial(_score, service.predictor, model, parsed, request.state.request_id)
     return await service.predictor.dispatch(model, parsed.layout.records, len(content), score)
 

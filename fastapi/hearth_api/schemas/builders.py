@@ -29,7 +29,7 @@ from hearth_api.schemas.models import (
     StandingInfo,
     VersionInfo,
 )
-from hearth_api.schemas.stream import StoredPrediction
+from hearth_api.schemas.stream import StoredPrediction, StoredUnusual
 from hearth_api.state import ServiceState
 
 
@@ -238,7 +238,15 @@ def stored_prediction(contracts: Mapping[str, Contract], prediction: Prediction)
         role=prediction.role,
         enqueued_at=prediction.enqueued_at,
         scored_at=prediction.scored_at,
+        set=None if prediction.label_set is None else list(prediction.label_set),
+        unusual=_stored_unusual(prediction),
     )
+
+
+def _stored_unusual(prediction: Prediction) -> StoredUnusual | None:
+    if prediction.unusual_score is None or prediction.is_unusual is None:
+        return None
+    return StoredUnusual(score=prediction.unusual_score, unusual=prediction.is_unusual)
 
 
 def dataset_summary(contract: Contract, *, default: bool, root_path: str) -> DatasetSummary:

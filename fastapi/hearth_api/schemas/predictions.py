@@ -3,6 +3,25 @@
 from pydantic import BaseModel, Field
 
 
+class UnusualColumnAnswer(BaseModel):
+    """A value that the train set does not have, or a category that it hardly has."""
+
+    name: str
+    value: float | str | None
+    low: float | None = Field(description="the lowest value of the train set; null for a category")
+    high: float | None = Field(description="the highest value of the train set; null for a category")
+    share: float | None = Field(description="share of the train set that has the category; null for a number")
+
+
+class UnusualAnswer(BaseModel):
+    """How unlike the train set of the version a record is."""
+
+    score: float = Field(description="share of the train set that is less unusual, 0 to 1")
+    unusual: bool = Field(description="whether the record is beyond nearly all of the train set: about 1 in 200 ordinary records is")
+    columns: list[UnusualColumnAnswer] = Field(description="values outside the range seen, and rare categories")
+    combinations: list[list[str]] = Field(description="pairs of columns whose values are rare together; only of an unusual record")
+
+
 class PredictionAnswer(BaseModel):
     """Predictions in the order of the records."""
 
@@ -20,3 +39,7 @@ class PredictionAnswer(BaseModel):
     family: str
     n_samples: int = Field(description="number of records")
     request_id: str = Field(description="also in the header X-Request-ID")
+    sets: list[list[str]] | None = Field(None, description="with include=set: for each record the classes that it may have")
+    set: list[str] | None = Field(None, description="with include=set: the same, if there is one record")
+    unusual_records: list[UnusualAnswer] | None = Field(None, description="with include=unusual: for each record how unusual it is")
+    unusual: UnusualAnswer | None = Field(None, description="with include=unusual: the same, if there is one record")

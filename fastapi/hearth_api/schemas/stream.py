@@ -15,6 +15,13 @@ class QueuedRecords(BaseModel):
     n_records: int
 
 
+class StoredUnusual(BaseModel):
+    """How unlike the train set of the version the record is."""
+
+    score: float = Field(description="share of the train set that is less unusual, 0 to 1")
+    unusual: bool = Field(description="whether the record is beyond nearly all of the train set")
+
+
 class StoredPrediction(BaseModel):
     """The prediction of one version for one record."""
 
@@ -32,6 +39,8 @@ class StoredPrediction(BaseModel):
     role: str = Field(description="answer, or challenger for a prediction in shadow")
     enqueued_at: datetime | None
     scored_at: datetime
+    set: list[str] | None = Field(None, description="the classes that the record may have; null if the version has no prediction sets")
+    unusual: StoredUnusual | None = Field(None, description="null if the version does not know what is unusual")
 
 
 class DeadRecords(BaseModel):

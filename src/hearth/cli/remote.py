@@ -15,7 +15,7 @@ from hearth.cli.application import MODELS, PREDICTIONS, Command, CommandError, e
 from hearth.cli.service import KEY, URL, open_client
 
 if TYPE_CHECKING:
-    from hearth.client.answers import Answer, MovedAliases, StandingInfo, StoredPrediction
+    from hearth.client.answers import Answer, MovedAliases, StandingInfo, StoredPrediction, Unusual
 
 Url = Annotated[str | None, typer.Option(envvar=URL, help="The REST service (default: that of the checkout's stack).", show_default=False)]
 ApiKey = Annotated[
@@ -26,12 +26,25 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 Dataset = Annotated[str | None, typer.Option(metavar="NAME", help="The data set (default: that of the service).", show_default=False)]
 NamedDataset = Annotated[str, typer.Argument(metavar="DATASET", help="The data set.")]
 Model = Annotated[str, typer.Option(metavar="ALIAS", help="A family, champion, challenger or previous.")]
+
+
+class Part(StrEnum):
+    """What an answer can have beside."""
+
+    SET = "set"
+    UNUSUAL = "unusual"
+
+
 Record = Annotated[
     str | None,
     typer.Argument(metavar="RECORD", help="A record or a list of records as JSON (default: standard input).", show_default=False),
 ]
 RecordFile = Annotated[
     Path | None, typer.Option("--file", metavar="PATH", help="A file of records: JSON, or one JSON object a line.", show_default=False)
+]
+Includes = Annotated[
+    list[Part] | None,
+    typer.Option("--include", help="Show the set of classes, or how unusual a record is; may be given twice.", show_default=False),
 ]
 _SECONDS = "60s"  # what explains compiles its code for the first request
 _LARGEST_PAGE = 1000
@@ -84,6 +97,7 @@ def predict(  # noqa: PLR0913, PLR0917 - options
     file: RecordFile = None,
     dataset: Dataset = None,
     model: Model = "champion",
+    include: Includes = None,
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
@@ -95,14 +109,24 @@ def predict(  # noqa: PLR0913, PLR0917 - options
     """
     records = _records(record, file)
     with open_client(url, api_key, timeout) as client:
-        answer = client.predict(records, dataset=dataset, model=model)
+        answer = client.predict(records, dataset=dataset, model=model, include=[part.value for part in include or ()])
     if as_json:
         return _print_json(answer)
     rows = [
         [row, label, f"{probabilities[label]:.4f}", answer.version]
         for row, (label, probabilities) in enumerate(zip(answer.labels, answer.probabilities, strict=True))
     ]
-    return _print_table(["row", "label", "probability", "version"], rows)
+    header = ["row", "label", "probability", "version"]
+    if answer.sets is not None:
+        header.append("set")
+        rows = [[*row, " | ".join(labels)] for row, labels in zip(rows, answer.sets, strict=True)]
+    if answer.unusual_records is not None:
+        header += ["unusual", "why"]
+        rows = [
+            [*row, f"{'yes' if item.unusual else 'no'} ({item.score:.4f})", _why_unusual(item)]
+            for row, item in zip(rows, answer.unusual_records, strict=True)
+        ]
+    return _print_table(header, rows)
 
 
 def explain(  # noqa: PLR0913, PLR0917 - options
@@ -144,6 +168,7 @@ def score(  # noqa: PLR0913, PLR0917 - options
     ] = None,
     dataset: Dataset = None,
     model: Model = "champion",
+    include: Includes = None,
     prefix: Annotated[str, typer.Option(help="What the names of the added columns begin with.")] = "",
     strict: Annotated[bool, typer.Option("--strict", help="End with code 1 if a row breaks the contract.")] = False,
     url: Url = None,
@@ -158,7 +183,9 @@ def score(  # noqa: PLR0913, PLR0917 - options
     if target.exists() and target.samefile(file):
         raise typer.BadParameter("the scored file would replace the file itself.", param_hint="--output")
     with open_client(url, api_key, timeout) as client:
-        scored = client.predict_file(file, target, dataset=dataset, model=model, prefix=prefix)
+        scored = client.predict_file(
+            file, target, dataset=dataset, model=model, include=[part.value for part in include or ()], prefix=prefix
+        )
     typer.echo(
         f"{scored.path}: {scored.rows - scored.rows_refused:,} of {scored.rows:,} rows scored by {scored.alias}, version {scored.version}."
     )
@@ -370,6 +397,16 @@ def _print_json(answer: "Answer") -> None:
     typer.echo(answer.model_dump_json(indent=2))
 
 
+def _why_unusual(item: "Unusual") -> str:
+    """Return the values that the train set does not have, and the columns whose values are rare together."""
+    parts = [
+        f"{column.name} {_cell(column.value)} "
+        + (f"({column.share or 0:.2%} of the train set)" if column.low is None else f"({column.low:g} to {column.high:g})")
+        for column in item.columns
+    ]
+    return "; ".join([*parts, *(" with ".join(pair) for pair in item.combinations)])
+
+
 def _print_predictions(stored: Iterable["StoredPrediction"]) -> None:
     rows = [
         [
@@ -381,10 +418,12 @@ def _print_predictions(stored: Iterable["StoredPrediction"]) -> None:
             item.source,
             item.label,
             f"{item.probabilities.get(item.label, 0):.4f}",
+            "-" if item.set is None else " | ".join(item.set),
+            "-" if item.unusual is None else "yes" if item.unusual.unusual else "no",
         ]
         for item in stored
     ]
-    _print_table(["scored at", "message", "row", "model", "version", "source", "label", "probability"], rows)
+    _print_table(["scored at", "message", "row", "model", "version", "source", "label", "probability", "set", "unusual"], rows)
 
 
 def _print_move(moved: "MovedAliases", *, as_json: bool) -> None:

@@ -263,8 +263,30 @@ class ModelInfo(Answer):
     class_codes: Sequence[str | int]
 
 
+class UnusualColumn(Answer):
+    """A value outside the range of the train set, `low` to `high`, or a category with this `share` of it."""
+
+    name: str
+    value: float | str | None
+    low: float | None
+    high: float | None
+    share: float | None
+
+
+class Unusual(Answer):
+    """How unlike the train set of the version a record is: `score` is the share of the train set that is less unusual."""
+
+    score: float
+    unusual: bool
+    columns: Sequence[UnusualColumn]
+    combinations: Sequence[Sequence[str]]
+
+
 class Predictions(Answer):
-    """Predictions in the order of the records; `prediction`, `label` and `probability` are None unless there is one record."""
+    """Predictions in the order of the records; `prediction`, `label` and `probability` are None unless there is one record.
+
+    `sets` and `unusual_records`, and for one record `set` and `unusual`, are there if the call has asked to include them.
+    """
 
     predictions: Sequence[int | str]
     labels: Sequence[str]
@@ -280,6 +302,10 @@ class Predictions(Answer):
     family: str
     n_samples: int
     request_id: str
+    sets: Sequence[Sequence[str]] | None = None
+    set: Sequence[str] | None = None
+    unusual_records: Sequence[Unusual] | None = None
+    unusual: Unusual | None = None
 
 
 class Contribution(Answer):
@@ -330,8 +356,15 @@ class QueuedRecords(Answer):
     n_records: int
 
 
+class StoredUnusual(Answer):
+    """How unlike the train set of the version a stored record is."""
+
+    score: float
+    unusual: bool
+
+
 class StoredPrediction(Answer):
-    """What one version predicted for one record."""
+    """What one version predicted for one record; `set` and `unusual` are None where the version does not know them."""
 
     message_id: str
     row: int
@@ -347,6 +380,8 @@ class StoredPrediction(Answer):
     role: str
     enqueued_at: datetime | None
     scored_at: datetime
+    set: Sequence[str] | None = None
+    unusual: StoredUnusual | None = None
 
 
 class PredictionPage(Answer):

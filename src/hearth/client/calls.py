@@ -23,6 +23,7 @@ T = TypeVar("T")
 A = TypeVar("A", bound=answers.Answer)
 Record = Mapping[str, object]
 Params = Mapping[str, str | int | bool | None]
+Part = Literal["set", "unusual"]
 _OK = (200, 202)
 
 
@@ -120,9 +121,16 @@ def challenge(dataset: str) -> Call[answers.ChallengeInfo | None]:
 
 
 def predict(
-    records: Record | Sequence[Record], *, dataset: str | None = None, model: str = "champion", request_id: str | None = None
+    records: Record | Sequence[Record],
+    *,
+    dataset: str | None = None,
+    model: str = "champion",
+    include: Sequence[Part] = (),
+    request_id: str | None = None,
 ) -> Call[answers.Predictions]:
     """Score one raw record or several; NaN counts as missing.
+
+    `include` asks for more: `set`, the classes that a record may have, and `unusual`, how unlike the train set it is.
 
     The answer's `request_id` begins with `request_id`. Every answer is stored under an id of its own, so a call that may have been
     processed is not sent again.
@@ -130,9 +138,11 @@ def predict(
     Raises:
         InvalidRequest: a record breaks the contract; `problems` has row, column, value and expectation.
         NotFound: there is no such data set or alias.
+        Conflict: the version was trained before it kept what is to be included.
         ServiceUnavailable: the alias has no version yet.
     """
-    call = _post(_of(dataset, "predict"), answers.Predictions, _body(records), Repeat.IF_REFUSED, {"model": model})
+    params: Params = {"model": model, "include": _listed(include)}
+    call = _post(_of(dataset, "predict"), answers.Predictions, _body(records), Repeat.IF_REFUSED, params)
     return replace(call, headers={**call.headers, "X-Request-ID": request_id}) if request_id else call
 
 
@@ -152,12 +162,19 @@ def explain(
     return _post(_of(dataset, "explain"), answers.Explanations, _body(records), Repeat.SAFE, params)
 
 
-def predict_file(
-    source: str | Path, target: str | Path, *, dataset: str | None = None, model: str = "champion", prefix: str = ""
+def predict_file(  # noqa: PLR0913 - all but the first two are named
+    source: str | Path,
+    target: str | Path,
+    *,
+    dataset: str | None = None,
+    model: str = "champion",
+    include: Sequence[Part] = (),
+    prefix: str = "",
 ) -> FileCall:
     """Score a CSV or Parquet file (by its suffix) and write the scored file to `target`, which is replaced only by a whole answer.
 
-    The names of the added columns begin with `prefix`. Neither file is held in memory.
+    The names of the added columns begin with `prefix`; `include` adds those of prediction sets and of what is unusual. Neither file is
+    held in memory.
     """
     source, target = Path(source), Path(target)
     kind = "parquet" if source.suffix.lower() in {".parquet", ".pq"} else "csv"
@@ -171,7 +188,7 @@ def predict_file(
         "POST",
         _of(dataset, f"predict/{kind}"),
         read,
-        params={"model": model, "prefix": prefix},
+        params={"model": model, "prefix": prefix, "include": _listed(include)},
         headers={"Content-Type": "application/octet-stream"},
         repeat=Repeat.IF_REFUSED,
         source=source,
@@ -180,14 +197,21 @@ def predict_file(
 
 
 def predict_stream(
-    records: Record | Sequence[Record], *, dataset: str | None = None, model: str = "champion", batch: int = 1
+    records: Record | Sequence[Record],
+    *,
+    dataset: str | None = None,
+    model: str = "champion",
+    include: Sequence[Part] = (),
+    batch: int = 1,
 ) -> Call[answers.QueuedRecords]:
     """Queue records for the workers of the stream, `batch` of them a message; `prediction` returns what became of a message.
+
+    `include` refuses versions that cannot tell a set of classes, or what is unusual; what a version can tell is always stored.
 
     Raises:
         TooManyRequests: the stream is full; nothing was queued.
     """
-    params: Params = {"model": model, "batch": batch}
+    params: Params = {"model": model, "batch": batch, "include": _listed(include)}
     return _post(_of(dataset, "predict_stream"), answers.QueuedRecords, _body(records), Repeat.IF_REFUSED, params)
 
 
@@ -276,6 +300,10 @@ def _read(type_: type[A], statuses: Sequence[int] = _OK) -> Callable[[httpx.Resp
             raise UnexpectedAnswer(response, f"{place} is not as expected ({first['msg']})") from error
 
     return read
+
+
+def _listed(include: Sequence[Part]) -> str | None:
+    return ",".join(include) or None
 
 
 def _of(dataset: str | None, action: str) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hearth.contracts import Contract, load_contract
@@ -17,6 +17,7 @@ from hearth.modelling.families import FAMILIES, Params
 from hearth.modelling.influence import mean_contributions, measure_importances
 from hearth.modelling.trials import TrialResult, TuningResult
 from hearth.modelling.trust import Trust
+from hearth.modelling.unusual_fit import fit_storable
 from hearth.registry import InputData, NewVersion, RegisteredVersion, Registry
 from hearth.storage import ObjectStore
 from hearth.training.calibrating import fit_calibrated
@@ -183,7 +184,7 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
             ),
             about=f"{contract.title} {contract.description} Classes: {', '.join(contract.target.classes)}. Versions take raw records.",
             origin=selection.origin,
-            trust=fitted.trust,
+            trust=replace(fitted.trust, unusual=fit_storable(contract, split.X_train, selection.seed)),
         )
     )
     _LOGGER.info("%s is version %s with %s %.4f", training_key, version.version, contract.metric, metrics[contract.metric])

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hearth.errors import RefusedModel
 from hearth.modelling.prediction_sets import PredictionSets
+from hearth.modelling.unusual import Unusual
 
 FILE_NAME = "trust.json"
 MOST_BYTES = 4_000_000
@@ -16,9 +17,10 @@ MOST_BYTES = 4_000_000
 
 @dataclass(frozen=True)
 class Trust:
-    """`sets`: thresholds by which a record gets a set of classes."""
+    """`sets`: thresholds by which a record gets a set of classes; `unusual`: what the train set looks like."""
 
     sets: PredictionSets | None = None
+    unusual: Unusual | None = None
 
     def to_json(self) -> bytes:
         """Write it as `from_json` reads it."""

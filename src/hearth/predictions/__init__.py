@@ -1,7 +1,7 @@
 """The predictions store: one PostgreSQL table of predictions, keyed by message, row and role."""
 
 from hearth.predictions.prediction import Cursor, Prediction, class_values
-from hearth.predictions.rows import PredictionBlock
+from hearth.predictions.rows import PredictionBlock, StoredParts
 from hearth.predictions.store import PredictionStore
 
-__all__ = ["Cursor", "Prediction", "PredictionBlock", "PredictionStore", "class_values"]
+__all__ = ["Cursor", "Prediction", "PredictionBlock", "PredictionStore", "StoredParts", "class_values"]

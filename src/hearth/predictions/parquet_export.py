@@ -44,6 +44,9 @@ _COMMON = (
     _Field("row", pa.int32(), lambda prediction: prediction.row),
     _Field("source", pa.string(), lambda prediction: prediction.source),
     _Field("enqueued_at", _MOMENT, lambda prediction: prediction.enqueued_at),
+    _Field("set", pa.list_(pa.string()), lambda prediction: prediction.label_set),
+    _Field("unusual_score", pa.float64(), lambda prediction: prediction.unusual_score),
+    _Field("unusual", pa.bool_(), lambda prediction: prediction.is_unusual),
 )
 _ANY_DATASET = (
     _Field("probabilities", pa.list_(pa.float64()), lambda prediction: prediction.probabilities),

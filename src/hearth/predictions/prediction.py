@@ -22,6 +22,9 @@ class Prediction:
         enqueued_at: when the message was added to the stream; None if unknown.
         source: protocol of the request: stream, rest, graphql, grpc or file.
         role: answer, or challenger for a prediction in shadow.
+        label_set: the classes that the record may have; None if the version has no prediction sets.
+        unusual_score: share of the train set that is less unusual, 0 to 1; None if the version does not know.
+        is_unusual: whether the score is above the threshold of the version; None if it does not know.
     """
 
     message_id: str
@@ -38,6 +41,9 @@ class Prediction:
     scored_at: datetime
     source: str = "stream"
     role: str = "answer"
+    label_set: tuple[str, ...] | None = None
+    unusual_score: float | None = None
+    is_unusual: bool | None = None
 
 
 # PostgreSQL stores no NUL in texts

@@ -275,5 +275,5 @@ def unavailable(place: str, error: Exception) -> PredictionsUnavailable:
     return PredictionsUnavailable(f"The predictions store {place} cannot be used: {reason}")
 
 
-def _prediction(probabilities: list[float], **columns: object) -> Prediction:
-    return Prediction(probabilities=tuple(probabilities), **columns)  # type: ignore[arg-type]  # the table has these types
+def _prediction(probabilities: list[float], label_set: list[str] | None, **columns: object) -> Prediction:
+    return Prediction(probabilities=tuple(probabilities), label_set=None if label_set is None else tuple(label_set), **columns)  # type: ignore[arg-type]  # the table has these types

@@ -26,6 +26,8 @@ from hearth.errors import InvalidSettings
 from hearth.serving.model_follower import FollowerStatus
 from hearth.serving.recording.recorder import RecorderCounts
 
+COMPARED_HELP = "Stored answers whose version knows what is unusual."
+UNUSUAL_HELP = "Stored answers to records that are unlike the train set of the version."
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
@@ -173,6 +175,13 @@ def _recorder(counts: RecorderCounts) -> Iterator[Metric]:
     for (reason, source, role), count in storing.not_stored.items():
         lost.add_metric([reason, source, role], count)
     yield lost
+    by_model = ["dataset", "alias", "version", "source"]
+    compared = CounterMetricFamily("hearth_records_compared", COMPARED_HELP, labels=by_model)
+    unusual = CounterMetricFamily("hearth_records_unusual", UNUSUAL_HELP, labels=by_model)
+    for model, (records, strange) in storing.unusual.items():
+        compared.add_metric(list(model), records)
+        unusual.add_metric(list(model), strange)
+    yield from (compared, unusual)
     waiting = GaugeMetricFamily("hearth_predictions_waiting", "Predictions that wait to be stored.")
     waiting.add_metric([], storing.waiting)
     yield waiting

@@ -19,10 +19,12 @@ from typing import Protocol, Self
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.contracts.aliases import aliases as possible_aliases
+from hearth.contracts.examples import random_columns
 from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, UnknownAlias, UnknownDataset
 from hearth.modelling.trust import Trust
 from hearth.registry import RegisteredModel, RegisteredVersion, StoredModel
 from hearth.serving.compiled.scorer import CompiledScorer
+from hearth.serving.compiled.unusual_kernel import UnusualScorer
 
 _LOGGER = logging.getLogger(__name__)
 _NOT_POLLED = "the registry has not been asked yet"
@@ -57,6 +59,7 @@ class LoadedModel:
     loaded_at: datetime
     records_in_place: int = 0  # up to this many are scored faster than a thread takes over
     trust: Trust | None = None  # what the version knows of its limits; None for versions of earlier releases
+    unusual: UnusualScorer | None = None  # the compiled form of what it knows to be unusual
 
     @property
     def dataset(self) -> str:
@@ -304,12 +307,22 @@ def load_version(registry: ModelSource, contract: Contract, alias: str, number: 
         scorer = CompiledScorer(stored.pipeline, contract, stored.example)
         scorer.require_contract(where)
         in_place = scorer.records_within(_IN_PLACE_SECONDS, _MOST_IN_PLACE)
-        return LoadedModel(alias, version, scorer, datetime.now(UTC), in_place, stored.trust)
+        unusual = _unusual_scorer(stored.trust, contract, where)
+        return LoadedModel(alias, version, scorer, datetime.now(UTC), in_place, stored.trust, unusual)
     except (ModelUnavailable, RefusedModel, RegistryError):
         raise
     except Exception as error:  # a registered model can make libraries raise anything
         _LOGGER.exception("%s cannot be loaded", where)
         raise RefusedModel(f"{where} cannot be served ({type(error).__name__}: {error}). Train again.") from error
+
+
+def _unusual_scorer(trust: Trust | None, contract: Contract, where: str) -> UnusualScorer | None:
+    if trust is None or trust.unusual is None:
+        return None
+    trust.unusual.require_contract(contract, where)
+    scorer = UnusualScorer(trust.unusual, contract.categorical_features)
+    scorer.raw_scores(random_columns(contract, 1))  # compiles, if no process has yet
+    return scorer
 
 
 def _names(model: LoadedModel) -> tuple[str, str]:

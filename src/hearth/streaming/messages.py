@@ -2,7 +2,8 @@
 
 Fields: `dataset`; `alias` or, as in REST, `model`, by default champion; and either `records`, a JSON list, or `record`, one JSON object. A
 message that was put back from the dead letters also has `replay_of`, the id of the original message, under which its predictions are
-stored. Any other field is an error.
+stored. `include` names what its predictions must have: `set`, `unusual`, or both with a comma between. Every prediction is stored with
+what its version knows of the two; a message that names what its version does not know is a dead letter. Any other field is an error.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,13 @@ from pydantic_core import to_json
 
 from hearth.contracts.strict_json import InvalidJson, parse_json
 from hearth.errors import InvalidMessage
+from hearth.serving.include import NOTHING, Include, InvalidInclude, parse_include
 from hearth.streaming.client import MESSAGE_ID, REPLAY_OF, Entry, Fields
 
 DEFAULT_ALIAS = "champion"
 ALIAS_FIELDS = (b"alias", b"model")
-_FIELDS = frozenset((b"dataset", *ALIAS_FIELDS, b"records", b"record", REPLAY_OF))
+INCLUDE = b"include"
+_FIELDS = frozenset((b"dataset", *ALIAS_FIELDS, b"records", b"record", INCLUDE, REPLAY_OF))
 _EXCERPT_LENGTH = 100
 
 
@@ -30,9 +33,10 @@ class Message:
     records: Sequence[object]
 
 
-def encode(dataset: str, alias: str, records: Sequence[Mapping[str, object]]) -> Fields:
+def encode(dataset: str, alias: str, records: Sequence[Mapping[str, object]], include: Include = NOTHING) -> Fields:
     """Return the fields of a message."""
-    return {b"dataset": dataset.encode(), b"alias": alias.encode(), b"records": to_json(records)}
+    fields = {b"dataset": dataset.encode(), b"alias": alias.encode(), b"records": to_json(records)}
+    return {**fields, INCLUDE: ",".join(include.names).encode()} if include else fields
 
 
 def read_address(entry: Entry) -> tuple[str, str]:
@@ -55,7 +59,7 @@ def read_address(entry: Entry) -> tuple[str, str]:
         raise InvalidMessage(f"{REPLAY_OF.decode()!r} must be the id of a message, got {fields[REPLAY_OF][:_EXCERPT_LENGTH]!r}")
     if unknown := {name: value for name, value in fields.items() if name not in _FIELDS}:
         raise InvalidMessage(
-            f"unknown fields: {_field_names(unknown)}; expected 'dataset', 'alias' (or 'model'), and 'records' or 'record'"
+            f"unknown fields: {_field_names(unknown)}; expected 'dataset', 'alias' (or 'model'), 'records' or 'record', and 'include'"
         )
     alias_fields = [name for name in ALIAS_FIELDS if name in fields]
     if len(alias_fields) > 1:
@@ -78,6 +82,20 @@ def read_records(entry: Entry) -> Sequence[object]:
     if not isinstance(records, list) or not records:
         raise InvalidMessage(f"'records' must be a list of at least one record, got {_described(records)}")
     return records
+
+
+def read_message_include(entry: Entry) -> Include:
+    """Return what the predictions of a message must have.
+
+    Raises:
+        InvalidMessage: the field cannot be read.
+    """
+    if INCLUDE not in entry.fields:
+        return NOTHING
+    try:
+        return parse_include(_text(entry.fields, INCLUDE))
+    except InvalidInclude as error:
+        raise InvalidMessage(str(error)) from error
 
 
 def decode(entry: Entry) -> Message:

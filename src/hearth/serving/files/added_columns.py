@@ -1,6 +1,6 @@
 """The columns that scoring adds to a file."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -10,10 +10,16 @@ from hearth.contracts import Contract
 from hearth.contracts.texts import listed
 from hearth.errors import InvalidFile
 from hearth.modelling.scorer import Scores
+from hearth.serving.answer_parts import sets_of, unusual_of, unusual_text
 from hearth.serving.files.row_batches import RowBatch
+from hearth.serving.include import NOTHING, Include
 from hearth.serving.model_follower import LoadedModel
 
 _Value = TypeVar("_Value")
+
+_SET_COLUMNS: Mapping[str, type] = {"set": str}
+_UNUSUAL_COLUMNS: Mapping[str, type] = {"unusual_score": float, "unusual": bool, "unusual_values": str}
+SET_SEPARATOR = " | "
 
 OnBatch = Callable[[RowBatch, Scores], None]
 """Called with each batch that was scored, also with one that has no good row."""
@@ -36,16 +42,28 @@ class ScoredFile(Protocol):
 
 @dataclass(frozen=True)
 class AddedColumns:
-    """The names of the added columns in their order: prediction, label, probabilities, version, error."""
+    """The names and types of the added columns in their order: prediction, label, probabilities, version, error, what is included."""
 
-    names: tuple[str, ...]
-    predictions_are_texts: bool
+    types: Mapping[str, type]
+    include: Include = NOTHING
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names."""
+        return tuple(self.types)
 
     @classmethod
-    def of(cls, contract: Contract, prefix: str) -> "AddedColumns":
-        probabilities = [f"probability_{class_}" for class_ in contract.target.classes]
-        names = tuple(f"{prefix}{name}" for name in ("prediction", "label", *probabilities, "version", "error"))
-        return cls(names, isinstance(contract.class_codes[0], str))
+    def of(cls, contract: Contract, prefix: str, include: Include = NOTHING) -> "AddedColumns":
+        types = {
+            "prediction": str if isinstance(contract.class_codes[0], str) else int,
+            "label": str,
+            **{f"probability_{class_}": float for class_ in contract.target.classes},
+            "version": str,
+            "error": str,
+            **(_SET_COLUMNS if include.set else {}),
+            **(_UNUSUAL_COLUMNS if include.unusual else {}),
+        }
+        return cls({f"{prefix}{name}": type_ for name, type_ in types.items()}, include)
 
     def check(self, header: Sequence[str]) -> None:
         """Raise InvalidFile if the file has a column with one of these names."""
@@ -64,13 +82,14 @@ class AddedValues:
     probabilities: list[list[float | None]]
     versions: list[str | None]
     errors: list[str | None]
+    included: Sequence[Sequence[float | str | None]] = ()
 
     @property
     def columns(self) -> list[Sequence[int | float | str | None]]:
-        return [self.predictions, self.labels, *self.probabilities, self.versions, self.errors]
+        return [self.predictions, self.labels, *self.probabilities, self.versions, self.errors, *self.included]
 
 
-def score_batch(model: LoadedModel, batch: RowBatch, on_batch: OnBatch) -> AddedValues:
+def score_batch(model: LoadedModel, batch: RowBatch, on_batch: OnBatch, include: Include = NOTHING) -> AddedValues:
     """Score the good rows of a batch."""
     scores = model.scorer.score_columns(batch.columns)
     on_batch(batch, scores)
@@ -82,10 +101,26 @@ def score_batch(model: LoadedModel, batch: RowBatch, on_batch: OnBatch) -> Added
         probabilities=[_spread(column, places, rows) for column in scores.probabilities.T.tolist()],
         versions=_spread([model.version] * len(places), places, rows),
         errors=[batch.refusals.get(row) for row in range(rows)],
+        included=[_spread(column, places, rows) for column in _included(model, batch, scores, include)],
     )
 
 
-def _spread(values: list[_Value], places: Sequence[int], rows: int) -> list[_Value | None]:
+def _included(model: LoadedModel, batch: RowBatch, scores: Scores, include: Include) -> list[list[float | str]]:
+    """Return the values of the included columns for the good rows."""
+    columns: list[list[float | str]] = []
+    if include.set:
+        columns.append([SET_SEPARATOR.join(labels) for labels in sets_of(model, scores)])
+    if include.unusual:
+        records = unusual_of(model, batch.columns)
+        columns += [
+            [record.score for record in records],
+            [record.unusual for record in records],
+            [unusual_text(record) for record in records],
+        ]
+    return columns
+
+
+def _spread(values: Sequence[_Value], places: Sequence[int], rows: int) -> list[_Value | None]:
     """Put the values of the good rows at their places among all rows."""
     if len(places) == rows:
         return [*values]

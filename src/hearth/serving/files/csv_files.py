@@ -104,7 +104,7 @@ class CsvFile:
             yield f"{self._form.first_line}{self._form.line_end}".encode()
         width = len(self._header)
         for rows in self._batches():
-            values = score_batch(model, self._parse(rows), on_batch)
+            values = score_batch(model, self._parse(rows), on_batch, self._added.include)
             for row, added in zip(rows, zip(*values.columns, strict=True), strict=True):
                 writer.writerow([*fit_row(row, width), *added])
             yield text.flush()

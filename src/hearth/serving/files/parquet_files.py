@@ -33,6 +33,7 @@ _BATCH_BYTES = 16_000_000  # of the rows that are read at once
 _CHUNK_BYTES = 128_000_000  # of a column in a row group when it is unpacked, which Arrow may do in one piece
 _TEXT_TYPES = frozenset({"STRING", "NONE", "JSON", "BSON", "ENUM"})
 _MAX_FOOTER_ITEMS, _MAX_FOOTER_TEXT = 200_000, 10_000_000
+_ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
 class ParquetFile:
@@ -101,7 +102,8 @@ class ParquetFile:
         with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema) as writer:
             waiting: list[pa.RecordBatch] = []
             for batch in self._batches():
-                waiting.append(_with_values(batch, score_batch(model, self._parse(batch), on_batch), schema))
+                values = score_batch(model, self._parse(batch), on_batch, self._added.include)
+                waiting.append(_with_values(batch, values, schema))
                 if sum(part.num_rows for part in waiting) >= _GROUP_ROWS or sum(part.nbytes for part in waiting) >= _GROUP_BYTES:
                     writer.write_table(pa.Table.from_batches(waiting))
                     waiting = []
@@ -237,15 +239,8 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _answer_schema(schema: pa.Schema, added: AddedColumns) -> pa.Schema:
-    types = [
-        pa.string() if added.predictions_are_texts else pa.int64(),
-        pa.string(),
-        *[pa.float64()] * (len(added.names) - 4),
-        pa.string(),
-        pa.string(),
-    ]
-    for name, kind in zip(added.names, types, strict=True):
-        schema = schema.append(pa.field(name, kind))
+    for name, type_ in added.types.items():
+        schema = schema.append(pa.field(name, _ARROW_TYPES[type_]))
     return schema
 
 

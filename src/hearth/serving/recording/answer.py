@@ -10,6 +10,7 @@ from hearth.contracts import CategoryColumn, Contract, IntegerColumn
 from hearth.contracts.record_parser import Columns
 from hearth.modelling.scorer import Scores
 from hearth.predictions.recorded_columns import recorded_columns
+from hearth.serving.answer_parts import parts_to_store
 from hearth.serving.model_follower import LoadedModel
 from hearth.serving.recording.messages import AnswerBatch, Feature, Role, Source
 
@@ -57,6 +58,9 @@ def group_answers(answers: Iterable[Answer]) -> list[list[Answer]]:
 def build_batch(answers: Sequence[Answer], features: Mapping[str, tuple[Feature, ...]]) -> AnswerBatch:
     """Return the records to store of a group of answers; `features` are the columns by data set."""
     first = answers[0]
+    numbers = _concatenate(answers, [answer.columns.numbers for answer in answers])
+    codes = _concatenate(answers, [answer.columns.codes for answer in answers])
+    probabilities = _concatenate(answers, [answer.scores.probabilities for answer in answers])
     return AnswerBatch(
         dataset=first.model.dataset,
         alias=first.model.alias,
@@ -70,10 +74,11 @@ def build_batch(answers: Sequence[Answer], features: Mapping[str, tuple[Feature,
         sizes=[answer.size for answer in answers],
         times=[answer.at for answer in answers],
         rows=np.fromiter(chain.from_iterable(map(_places, answers)), np.int32),
-        numbers=_concatenate(answers, [answer.columns.numbers for answer in answers]),
-        codes=_concatenate(answers, [answer.columns.codes for answer in answers]),
+        numbers=numbers,
+        codes=codes,
         label_codes=_concatenate(answers, [answer.scores.codes for answer in answers]),
-        probabilities=_concatenate(answers, [answer.scores.probabilities for answer in answers]),
+        probabilities=probabilities,
+        parts=parts_to_store(first.model, Columns(numbers, codes), probabilities),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from hearth.predictions.rows import PredictionBlock
+from hearth.predictions.rows import NO_PARTS, PredictionBlock, StoredParts
 
 Source = Literal["rest", "graphql", "grpc", "file", "stream"]
 Role = Literal["answer", "challenger"]
@@ -47,6 +47,7 @@ class AnswerBatch:
     codes: np.ndarray
     label_codes: np.ndarray
     probabilities: np.ndarray
+    parts: StoredParts = NO_PARTS
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def blocks(batch: AnswerBatch) -> Iterator[PredictionBlock]:
             probabilities=batch.probabilities[part],
             source=batch.source,
             role=batch.role,
+            parts=batch.parts.rows(part),
         )
 
 

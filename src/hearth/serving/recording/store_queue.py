@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from hearth.serving.recording.answer import Answer, build_batch, group_answers
@@ -46,13 +46,15 @@ class Writer(Protocol):
 class StoreCounts:
     """Records since the start: stored by source and role, not stored by reason, source and role; and the records that wait now.
 
-    `problem` tells why nothing is stored at present; else it is empty.
+    `problem` tells why nothing is stored at present; else it is empty. `unusual` counts stored answers by data set, alias, version and
+    source: all whose version knows what is unusual, and those that are.
     """
 
     stored: Mapping[tuple[Source, Role], int]
     not_stored: Mapping[tuple[str, Source, Role], int]
     waiting: int
     problem: str
+    unusual: Mapping[tuple[str, str, str, Source], tuple[int, int]] = field(default_factory=dict)
 
 
 class StoreQueue:
@@ -65,6 +67,7 @@ class StoreQueue:
         self._lock = threading.Lock()
         self._stored: Counter[tuple[Source, Role]] = Counter()
         self._not_stored: Counter[tuple[str, Source, Role]] = Counter()
+        self._unusual: dict[tuple[str, str, str, Source], tuple[int, int]] = {}
         self._problem, self._problem_since = "", 0.0
         self._losses = _Losses(queue_records)
         self._stop = threading.Event()
@@ -93,7 +96,7 @@ class StoreQueue:
 
     def counts(self) -> StoreCounts:
         with self._lock:
-            return StoreCounts(dict(self._stored), dict(self._not_stored), self._waiting, self._problem)
+            return StoreCounts(dict(self._stored), dict(self._not_stored), self._waiting, self._problem, dict(self._unusual))
 
     def close(self, seconds: float) -> None:
         """Store queued answers for up to `seconds`; the rest is counted as not stored."""
@@ -146,6 +149,7 @@ class StoreQueue:
             if isinstance(result, Stored):
                 # after a retry, existing keys are those of the first try
                 self._count(batch, result.new if tries == 1 else len(batch.rows), DUPLICATE)
+                self._count_unusual(batch)
                 self._set_problem("")
                 return
             if isinstance(result, Refused):
@@ -179,6 +183,14 @@ class StoreQueue:
                 self._stored[batch.source, batch.role] += stored
             if stored < size:
                 self._not_stored[reason, batch.source, batch.role] += size - stored
+
+    def _count_unusual(self, batch: AnswerBatch) -> None:
+        if batch.parts.unusual is None or batch.role != "answer":
+            return
+        key = (batch.dataset, batch.alias, batch.version, batch.source)
+        with self._lock:
+            compared, unusual = self._unusual.get(key, (0, 0))
+            self._unusual[key] = compared + len(batch.rows), unusual + int(batch.parts.unusual.sum())
 
     def _set_problem(self, problem: str) -> None:
         """Set or clear the problem; log once when it begins and once when it ends."""

@@ -7,6 +7,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from hearth.errors import PredictionsUnavailable, StreamUnavailable
+from hearth.serving.metrics import COMPARED_HELP, UNUSUAL_HELP
 from hearth.streaming.group import StreamState
 from hearth.streaming.messages import enqueued_at
 from hearth.streaming.retrying import Retrier
@@ -23,6 +24,8 @@ class WorkerMetrics:
         self._records = Counter("hearth_records_scored", "Records that were answered.", [*model, "source"], registry=registry)
         self._stored = Counter("hearth_predictions_stored", "Predictions that the store has.", ["source", "role"], registry=registry)
         self._answers = Counter("hearth_stream_answers", "Records by predicted class.", [*model, "label"], registry=registry)
+        self._compared = Counter("hearth_records_compared", COMPARED_HELP, [*model, "source"], registry=registry)
+        self._unusual = Counter("hearth_records_unusual", UNUSUAL_HELP, [*model, "source"], registry=registry)
         self._messages = Counter("hearth_stream_messages", "Messages that were settled.", registry=registry)
         self._dead = Counter("hearth_stream_dead_letters", "Messages with a dead letter.", ["error"], registry=registry)
         self._redelivered = Counter("hearth_stream_redelivered", "Messages that were delivered again.", registry=registry)
@@ -57,6 +60,9 @@ class WorkerMetrics:
             block = group.block
             model = block.dataset, block.alias, block.version
             self._records.labels(*model, block.source).inc(len(block))
+            if block.parts.unusual is not None:
+                self._compared.labels(*model, block.source).inc(len(block))
+                self._unusual.labels(*model, block.source).inc(int(block.parts.unusual.sum()))
             for label, count in zip(block.classes, np.bincount(block.codes, minlength=len(block.classes)).tolist(), strict=True):
                 self._answers.labels(*model, label).inc(count)
         self._stored.labels("stream", "answer").inc(committed.new)

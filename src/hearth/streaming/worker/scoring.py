@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 
 from hearth.contracts import Contract
 from hearth.contracts.records import CheckedRecords, split_records
-from hearth.errors import HearthError, InvalidMessage, InvalidRecords, UnknownDataset
+from hearth.errors import HearthError, InvalidMessage, InvalidRecords, NotKept, UnknownDataset
 from hearth.predictions import PredictionBlock
 from hearth.predictions.recorded_columns import recorded_columns
+from hearth.serving.answer_parts import parts_to_store, require_kept
 from hearth.serving.model_follower import LoadedModel
 from hearth.streaming.client import Entry
 from hearth.streaming.consumer import DeadLetter
-from hearth.streaming.messages import enqueued_at, max_records, read_address, read_records
+from hearth.streaming.messages import INCLUDE, enqueued_at, max_records, read_address, read_message_include, read_records
 
 _MAX_PROBLEMS = 10  # problems that a letter names
 _MAX_REASON_LENGTH = 2_000
@@ -58,7 +59,7 @@ def by_address(entries: Sequence[Entry], contracts: Mapping[str, Contract]) -> t
 
 def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry]) -> ScoredGroup:
     """Score the records of messages in one call. An invalid record does not affect the others of its message."""
-    messages, letters = _read(entries)
+    messages, letters = _read(entries, model)
     parser = model.scorer.parser
     records = [record for _, raw in messages for record in raw]
     keys = [(entry.key, row) for entry, raw in messages for row in range(len(raw))]
@@ -89,6 +90,7 @@ def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry]) -> S
         records=[{name: record.get(name) for name in names} for record in records if isinstance(record, dict)],
         codes=scores.codes,
         probabilities=scores.probabilities,
+        parts=parts_to_store(model, columns, scores.probabilities),
     )
     return ScoredGroup(block, letters)
 
@@ -98,14 +100,16 @@ def letter(entry: Entry, error: HearthError) -> DeadLetter:
     return _letter(entry, error.code, str(error))
 
 
-def _read(entries: Sequence[Entry]) -> tuple[list[tuple[Entry, Sequence[object]]], list[DeadLetter]]:
+def _read(entries: Sequence[Entry], model: LoadedModel) -> tuple[list[tuple[Entry, Sequence[object]]], list[DeadLetter]]:
     """Return the messages with their raw records, and the letters of messages that cannot be read."""
     messages: list[tuple[Entry, Sequence[object]]] = []
     letters: list[DeadLetter] = []
     for entry in entries:
         try:
+            if INCLUDE in entry.fields:
+                require_kept(model, read_message_include(entry))
             messages.append((entry, read_records(entry)))
-        except InvalidMessage as error:
+        except (InvalidMessage, NotKept) as error:
             letters.append(letter(entry, error))
     return messages, letters
 
