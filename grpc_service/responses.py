@@ -3,6 +3,7 @@
 from grpc_service.v1 import prediction_pb2 as pb
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
 from hearth.registry import RegisteredVersion
+from hearth.serving.model_cards import card_path
 from hearth.serving.model_follower import AliasStatus, LoadedModel
 from hearth.serving.predictor import Predictions
 
@@ -46,6 +47,7 @@ def info_message(alias: pb.Alias, contract: Contract, version: RegisteredVersion
         source=version.source,
         classes=contract.target.classes,
         features=features,
+        card=card_path(contract.name, version.version),
     )
     message.created.FromDatetime(version.created)
     return message

@@ -24,7 +24,8 @@ class NewVersion:
     """The result of a training.
 
     `example` holds a few raw rows; `training_key` names the training, so that it is registered once; `data` is what it was trained and
-    evaluated on; `about` describes the data set where its registered model is described.
+    evaluated on; `about` describes the data set where its registered model is described. `files` are further files of its run, by name, and
+    `tables` what MLflow shows as tables, by the names of their files.
     """
 
     dataset: str
@@ -41,6 +42,8 @@ class NewVersion:
     description: str = ""
     about: str = ""
     origin: Origin = UNKNOWN
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
