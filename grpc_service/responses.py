@@ -6,6 +6,7 @@ from hearth.modelling.unusual import UnusualRecord
 from hearth.registry import RegisteredVersion
 from hearth.serving.answer_parts import sets_of, unusual_of
 from hearth.serving.include import NOTHING, Include
+from hearth.serving.model_cards import card_path
 from hearth.serving.model_follower import AliasStatus, LoadedModel
 from hearth.serving.predictor import Predictions
 
@@ -66,6 +67,7 @@ def info_message(alias: pb.Alias, contract: Contract, version: RegisteredVersion
         source=version.source,
         classes=contract.target.classes,
         features=features,
+        card=card_path(contract.name, version.version),
     )
     message.created.FromDatetime(version.created)
     return message

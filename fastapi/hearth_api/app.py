@@ -12,7 +12,6 @@ from fastapi_offline import FastAPIOffline
 from hearth.contracts import Contract, usable_contracts
 from hearth.errors import UnknownDataset
 from hearth.serving.access import Access
-from hearth.serving.alias_admin import AliasRegistry
 from hearth.serving.model_probe import ProbedRegistry
 from hearth.settings import ApiSettings
 from hearth_api.documentation import describe, operation_id
@@ -26,14 +25,14 @@ from hearth_api.middleware.proxies import trust_proxies
 from hearth_api.middleware.request_ids import RequestIds
 from hearth_api.readiness import Check
 from hearth_api.requests.parameters import refuse_unread_parameters
-from hearth_api.routes import admin, metrics, mlflow_scoring, models, open_inference, predictions, service, stream
+from hearth_api.routes import admin, cards, metrics, mlflow_scoring, models, open_inference, predictions, service, stream
 from hearth_api.routes.explain import explain_routes
 from hearth_api.routes.files import file_routes
 from hearth_api.routes.models import model_info_routes
 from hearth_api.routes.predict import prediction_routes
 from hearth_api.routes.predict_stream import stream_routes
 from hearth_api.schemas.errors import ErrorBody
-from hearth_api.state import open_service
+from hearth_api.state import ServiceRegistry, open_service
 
 _DESCRIPTION = """Raw records in, predictions out. `model` names an alias of the registry; `alias` is a synonym. A moved alias is followed
 in seconds. Unknown and repeated query parameters are refused. GraphQL answers at `/graphql`, with a page for browsers."""
@@ -43,7 +42,7 @@ _RECORD_ROUTES = ("predict", "predict_stream", "explain", "predict/csv", "predic
 
 def create_app(
     settings: ApiSettings | None = None,
-    registry: AliasRegistry | None = None,
+    registry: ServiceRegistry | None = None,
     checks: Mapping[str, Check] | None = None,
     when_ready: Callable[[], object] = lambda: None,
 ) -> FastAPI:
@@ -101,7 +100,7 @@ def _add_middleware(app: FastAPI, settings: ApiSettings, access: Access) -> None
 
 def _add_routes(app: FastAPI, settings: ApiSettings, contracts: Mapping[str, Contract]) -> None:
     default = settings.api_default_dataset
-    for module in (service, metrics, models, predictions, stream, admin, open_inference, mlflow_scoring):
+    for module in (service, metrics, models, cards, predictions, stream, admin, open_inference, mlflow_scoring):
         app.include_router(module.router)
     app.include_router(model_info_routes(contracts))
     app.include_router(stream_routes(contracts, default))

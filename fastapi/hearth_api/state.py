@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from anyio import CapacityLimiter
 from fastapi import Depends
@@ -16,6 +16,7 @@ from hearth.errors import UnknownDataset
 from hearth.predictions import PredictionStore
 from hearth.serving.alias_admin import AliasAdmin, AliasRegistry
 from hearth.serving.explaining import Explainers
+from hearth.serving.model_cards import CardRegistry, ModelCards
 from hearth.serving.model_follower import ModelFollower
 from hearth.serving.predictor import Predictor
 from hearth.serving.recording.recorder import Recorder
@@ -31,6 +32,10 @@ from hearth_api.readiness import Check, Dependencies, default_checks, server_add
 from hearth_api.requests.uploads import FileSlots
 
 _STREAM_THREADS, _STORE_THREADS, _REGISTRY_THREADS, _ADMIN_THREADS = 8, 4, 4, 2
+
+
+class ServiceRegistry(AliasRegistry, CardRegistry, Protocol):
+    """All of a registry that the service uses."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class ServiceState:
     letters: DeadLetters
     messages: MessageStatuses
     alias_admin: AliasAdmin
+    cards: ModelCards
     dependencies: Dependencies
     stream_threads: CapacityLimiter
     store_threads: CapacityLimiter
@@ -75,7 +81,7 @@ class ServiceState:
 
 @contextmanager
 def open_service(
-    settings: ApiSettings, contracts: Mapping[str, Contract], registry: AliasRegistry, checks: Mapping[str, Check] | None
+    settings: ApiSettings, contracts: Mapping[str, Contract], registry: ServiceRegistry, checks: Mapping[str, Check] | None
 ) -> Iterator[ServiceState]:
     """Give the state of a service, and close it at the end; without `checks` it checks the servers that the settings name."""
     redis_url, stream_name = settings.redis_url.get_secret_value(), settings.stream_name
@@ -107,6 +113,7 @@ def open_service(
             letters=letters,
             messages=MessageStatuses(pending, letters, store),
             alias_admin=AliasAdmin(registry),
+            cards=ModelCards(registry),
             dependencies=Dependencies(checks, server_addresses(settings, store, stream)),
             stream_threads=CapacityLimiter(_STREAM_THREADS),
             store_threads=CapacityLimiter(_STORE_THREADS),

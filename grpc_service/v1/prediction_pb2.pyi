@@ -235,7 +235,7 @@ class ModelInfoRequest(_message.Message):
     def __init__(self, dataset: _Optional[str] = ..., alias: _Optional[str] = ...) -> None: ...
 
 class ModelInfoResponse(_message.Message):
-    __slots__ = ("dataset", "alias", "digest", "created", "tags", "params", "status", "source", "classes", "features")
+    __slots__ = ("dataset", "alias", "digest", "created", "tags", "params", "status", "source", "card", "classes", "features")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -258,6 +258,7 @@ class ModelInfoResponse(_message.Message):
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    CARD_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     dataset: str
@@ -268,9 +269,10 @@ class ModelInfoResponse(_message.Message):
     params: _containers.ScalarMap[str, str]
     status: str
     source: str
+    card: str
     classes: _containers.RepeatedScalarFieldContainer[str]
     features: _containers.RepeatedCompositeFieldContainer[Feature]
-    def __init__(self, dataset: _Optional[str] = ..., alias: _Optional[_Union[Alias, _Mapping]] = ..., digest: _Optional[str] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tags: _Optional[_Mapping[str, str]] = ..., params: _Optional[_Mapping[str, str]] = ..., status: _Optional[str] = ..., source: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., features: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ...) -> None: ...
+    def __init__(self, dataset: _Optional[str] = ..., alias: _Optional[_Union[Alias, _Mapping]] = ..., digest: _Optional[str] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tags: _Optional[_Mapping[str, str]] = ..., params: _Optional[_Mapping[str, str]] = ..., status: _Optional[str] = ..., source: _Optional[str] = ..., card: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., features: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ...) -> None: ...
 
 class Feature(_message.Message):
     __slots__ = ("name", "kind", "nullable", "description", "expected", "minimum", "maximum", "unit", "categories")

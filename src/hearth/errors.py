@@ -35,6 +35,7 @@
     ├── StreamFull             the stream holds as many messages as it may; nothing was queued
     ├── UnknownMessage         no prediction, waiting message or dead letter has this id
     ├── UnknownVersion         the registry has no such version
+    ├── NoCard                 a version has no model card
     ├── AliasNotMoved          an alias must not move as requested, or has moved meanwhile
     ├── InvalidKey             a request has no API key, or an unknown one
     ├── MissingScope           the API key lacks a scope
@@ -402,6 +403,13 @@ class UnknownVersion(HearthError):
     """The registry has no such version of a data set's model."""
 
     code = "unknown_version"
+    kind = ErrorKind.NOT_FOUND
+
+
+class NoCard(HearthError):
+    """A version of a data set's model has no model card."""
+
+    code = "no_card"
     kind = ErrorKind.NOT_FOUND
 
 

@@ -9,7 +9,7 @@ from matplotlib.image import imread
 from sklearn.pipeline import Pipeline
 
 from hearth.modelling.families import FAMILIES
-from hearth.modelling.influence import Importance, contributions, mean_contributions, measure_importances
+from hearth.modelling.influence import Importance, contributions, explain_sample, measure_importances
 from hearth.training.influence_figures import contribution_figure, draw_influence, importance_figure
 from hearth.training.tuning import fit
 from tests.support.samples import EMPLOYEES, sample_split
@@ -77,7 +77,7 @@ def test_a_column_that_no_model_reads_has_no_importance() -> None:
 
 
 def test_the_pictures_show_the_largest_on_top_and_say_how_many_were_left_out(pipeline: Pipeline) -> None:
-    sizes = mean_contributions(EMPLOYEES, pipeline, SPLIT.X_test, background=SPLIT.X_train, seed=1)
+    sizes = explain_sample(EMPLOYEES, pipeline, SPLIT.X_test, background=SPLIT.X_train, seed=1).mean_sizes()
     totals = [float(size.sum()) for size in sizes.values()]
     many = {f"column {number}": Importance((1 / (number + 1),)) for number in range(30)}
 

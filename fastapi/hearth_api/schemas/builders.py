@@ -13,6 +13,7 @@ from hearth.predictions import Prediction, class_values
 from hearth.registry import RegisteredVersion
 from hearth.serving.alias_admin import VersionState
 from hearth.serving.explaining import Explanation
+from hearth.serving.model_cards import card_path
 from hearth.serving.model_follower import AliasStatus, LoadedModel
 from hearth.serving.recording.agreement import ChallengeReport
 from hearth_api.schemas.explanations import ContributionAnswer, ExplainAnswer, ExplanationAnswer
@@ -179,6 +180,7 @@ def model_info(service: ServiceState, dataset: str | None, alias: str) -> ModelI
         data_digest=registered.digest,
         libraries=registered.libraries,
         compiled=model.scorer.is_compiled,
+        card=card_path(model.dataset, model.version),
         features=[_column_info(name, column) for name, column in contract.feature_columns.items()],
         classes=list(contract.target.classes),
         class_codes=list(contract.class_codes),

@@ -167,6 +167,7 @@ class ModelInfo(BaseModel):
     data_digest: str = Field(description="digest of the training data")
     libraries: dict[str, str] = Field(description="versions of the libraries of the training")
     compiled: bool = Field(description="whether compiled code scores; else scikit-learn does")
+    card: str = Field("", description="path of its model card")
     features: list[ColumnInfo] = Field(description="in contract order, as `features` of a request holds them")
     classes: list[str] = Field(description="names of the classes, by position")
     class_codes: list[str | int] = Field(

@@ -62,6 +62,14 @@ class Source(StrEnum):
     FILE = "file"
 
 
+class CardFormat(StrEnum):
+    """How a model card is written."""
+
+    HTML = "html"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
 class Role(StrEnum):
     """Who predicted: the version that answered, or a challenger in shadow."""
 
@@ -87,6 +95,7 @@ def register(app: typer.Typer) -> None:
         "hearth predictions 1795264225354-0",
     )
     add(models, MODELS, "hearth models", "hearth models employees --versions")
+    add(card, MODELS, "hearth card employees", "hearth card employees 7 --format html --output card.html")
     add(promote, MODELS, "hearth promote employees 7", "hearth promote employees --from challenger", "hearth promote heart 7 --to svm")
     add(rollback, MODELS, "hearth rollback employees")
     add(agreement, MODELS, "hearth agreement employees")
@@ -285,6 +294,27 @@ def models(  # noqa: PLR0913, PLR0917 - options
         for info in part.aliases
     ]
     return _print_table(["data set", "alias", "version", "family", *_STANDING, "made from", "problem or reason"], served)
+
+
+def card(  # noqa: PLR0913, PLR0917 - options
+    dataset: NamedDataset,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="The number of the version, or an alias that it carries.")] = "champion",
+    form: Annotated[CardFormat, typer.Option("--format", help="How it is written.")] = CardFormat.MARKDOWN,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file (default: standard output).", show_default=False)] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    timeout: Timeout = _SECONDS,  # type: ignore[assignment]  # Typer parses it
+) -> None:
+    """Show the model card of a version.
+
+    It says what the version is for, what it was made from, how good it is, also for groups, and what the gate has decided.
+    """
+    with open_client(url, api_key, timeout) as client:
+        text = client.card(dataset, version, format=form.value)
+    if output is None:
+        typer.echo(text.rstrip())
+    else:
+        output.write_text(text, "utf-8")
 
 
 def promote(  # noqa: PLR0913, PLR0917 - options

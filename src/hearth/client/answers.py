@@ -258,6 +258,7 @@ class ModelInfo(Answer):
     data_digest: str
     libraries: Mapping[str, str]
     compiled: bool
+    card: str = ""
     features: Sequence[ColumnInfo]
     classes: Sequence[str]
     class_codes: Sequence[str | int]

@@ -109,6 +109,21 @@ def versions(dataset: str) -> Call[answers.VersionList]:
     return _get(f"/models/{_quoted(dataset)}/versions", answers.VersionList)
 
 
+def card(dataset: str, version: str = "champion", *, format: Literal["html", "markdown", "json"] = "markdown") -> Call[str]:  # noqa: A002 - the parameter of the route
+    """Return the model card of a version, named by its number or an alias; asks the registry.
+
+    Raises:
+        NotFound: there is no such version, or it has no card.
+    """
+
+    def read(response: httpx.Response) -> str:
+        if response.status_code not in _OK:
+            raise api_error(response)
+        return response.text
+
+    return Call("GET", f"/models/{_quoted(dataset)}/{_quoted(version)}/card", read, {"format": format})
+
+
 def challenge(dataset: str) -> Call[answers.ChallengeInfo | None]:
     """Return how a data set's challenger compares with its champion; None if nothing was compared yet."""
     listed = _read(answers.ModelList)

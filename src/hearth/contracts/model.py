@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from hearth.contracts import airflow_names, names
+from hearth.contracts.card_words import CardWords
 from hearth.contracts.column_types import (
     CategoryColumn,
     Code,
@@ -165,6 +166,7 @@ class Contract(Part):
     sensitive: dict[str, tuple[Number, ...]] = Field(
         {}, description="columns whose groups are compared: categories, and numbers with the limits of their bands"
     )
+    card: CardWords = CardWords()
     columns: dict[str, Column] = Field(min_length=2)
 
     @field_validator("source", mode="before")
@@ -315,6 +317,11 @@ class Contract(Part):
     def personal_columns(self) -> frozenset[str]:
         """Names of the columns whose values stay out of errors, log lines, dead letters and stored predictions."""
         return frozenset(name for name, column in self.columns.items() if column.personal)
+
+    @property
+    def concerns_people(self) -> bool:
+        """Whether its rows are about people."""
+        return bool(self.sensitive or self.personal_columns) if self.card.people is None else self.card.people
 
     @property
     def feature_names(self) -> tuple[str, ...]:

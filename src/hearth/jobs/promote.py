@@ -16,6 +16,7 @@ from dataclasses import replace
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.errors import AliasNotMoved, RegistryError
+from hearth.jobs.report import update_card
 from hearth.jobs.standings import update_standings
 from hearth.jobs.version_bench import VersionBench
 from hearth.modelling.gate import Decision, choose_champion, decide, score
@@ -47,6 +48,7 @@ def promote(dataset: str, family: str, version: str, *, store: ObjectStore | Non
         _LOGGER.info("%s: %s", dataset, reason)
     registry.record_decision(candidate, decision)
     update_standings(dataset, store=store, registry=registry)
+    update_card(registry, dataset, version)
     return decision
 
 

@@ -12,17 +12,15 @@ from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.data.cleaning import Split
 from hearth.data.processed import load_processed, read_manifest, split_source
 from hearth.errors import UnknownFamily
+from hearth.jobs.report import write_report
 from hearth.modelling.evaluation import Evaluation, evaluate
 from hearth.modelling.families import FAMILIES, Params
-from hearth.modelling.influence import mean_contributions, measure_importances
 from hearth.modelling.trials import TrialResult, TuningResult
 from hearth.modelling.trust import Trust
 from hearth.modelling.unusual_fit import fit_storable
 from hearth.registry import InputData, NewVersion, RegisteredVersion, Registry
 from hearth.storage import ObjectStore
 from hearth.training.calibrating import fit_calibrated
-from hearth.training.figures import draw
-from hearth.training.influence_figures import draw_influence
 from hearth.training.tuning import tune
 
 _LOGGER = logging.getLogger(__name__)
@@ -151,9 +149,7 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
     pipeline, calibration = fitted.pipeline, fitted.calibration
     evaluation = evaluate(contract, pipeline, split.X_test, split.y_test)
     metrics, digest, source = evaluation.metrics, selection.digest, selection.source
-    importances = measure_importances(contract, pipeline, split.X_test, split.y_test.to_numpy(), seed=selection.seed)
-    contributions = mean_contributions(contract, pipeline, split.X_test, background=split.X_train, seed=selection.seed)
-    title = f"{contract.name}, {selection.family}, test set of data {digest}"
+    report = write_report(contract, split, pipeline, evaluation, selection, registry.revision)
     version = registry.register(
         NewVersion(
             dataset=contract.name,
@@ -172,10 +168,9 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
                 "train_rows": len(split.X_train),
                 "test_rows": len(split.X_test),
             },
-            pictures={
-                **draw(evaluation, title),
-                **draw_influence(importances, contributions, contract.metric, contract.target.classes, title),
-            },
+            pictures=report.pictures,
+            files=report.files,
+            tables=report.tables,
             experiment=final_experiment(contract),
             data=[input_data(contract, split, digest, source, context) for context in ("training", "testing")],
             description=(

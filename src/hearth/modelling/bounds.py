@@ -14,7 +14,7 @@ from sklearn.metrics import confusion_matrix
 
 from hearth.contracts import Contract
 from hearth.modelling.comparison import Comparison, Interval, metric_interval
-from hearth.modelling.evaluation import calibration_error, reliability
+from hearth.modelling.evaluation import ReliabilityBin, calibration_error, reliability
 from hearth.modelling.groups import FEWEST, Gap, group_masks, recall_gaps, selection_rate_gaps
 
 _RESAMPLES, _SEED = 2_000, 20_261_130
@@ -54,19 +54,23 @@ def judge_bounds(
 
 
 def calibration_interval(truth: np.ndarray, probabilities: np.ndarray, level: float) -> Interval:
-    """Return the expected calibration error, with bounds that the true one of these bins lies between at the level.
+    """Return the expected calibration error of the chosen classes with its interval, see `bins_interval`."""
+    return bins_interval(reliability(truth, probabilities), level)
+
+
+def bins_interval(bins: tuple[ReliabilityBin, ...], level: float) -> Interval:
+    """Return the calibration error of bins, with bounds that the true one of these bins lies between at the level.
 
     The figure and the true error differ by at most the mean distance of the measured from the true accuracies of the bins. Its
     distribution is drawn from binomials of the measured ones, so the interval is as wide as few rows make it; a bootstrap of the figure
     itself is not, because noise makes the error larger in every resample.
     """
-    bins = reliability(truth, probabilities)
     figure = calibration_error(bins)
     counts = np.array([bin_.count for bin_ in bins])
     right = np.array([bin_.accuracy for bin_ in bins]) * counts
     accuracy = (right + 0.5) / (counts + 1)  # a bin without a mistake is not known to have none
     drawn = np.random.default_rng(_SEED).binomial(counts, accuracy, size=(_RESAMPLES, len(bins)))
-    noise = np.quantile(np.abs(drawn - accuracy * counts).sum(axis=1) / len(truth), level)
+    noise = np.quantile(np.abs(drawn - accuracy * counts).sum(axis=1) / counts.sum(), level)
     return Interval(figure, max(0.0, float(figure - noise)), min(1.0, float(figure + noise)))
 
 

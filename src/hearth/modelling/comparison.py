@@ -92,7 +92,7 @@ def compare(  # noqa: PLR0913 - the two models and how they are compared
     return Comparison(
         rows=rows,
         metric=_percentiles(float(difference(counts)[0]), difference(drawn), level),
-        log_loss=_mean(losses, level),
+        log_loss=mean_interval(losses, level),
         changed=share(int((codes != holder_codes).sum()), rows, level),
         size=size,
     )
@@ -106,7 +106,7 @@ def metric_interval(metric: str, confusion: np.ndarray, *, level: float, resampl
 
 def log_loss_interval(truth: np.ndarray, probabilities: np.ndarray, *, level: float) -> Interval:
     """Return the log loss with the normal interval of its mean."""
-    return _mean(row_losses(truth, probabilities), level)
+    return mean_interval(row_losses(truth, probabilities), level)
 
 
 def resampled(counts: np.ndarray, resamples: int, seed: int) -> np.ndarray:
@@ -163,7 +163,8 @@ def _percentiles(figure: float, drawn: np.ndarray, level: float) -> Interval:
     return Interval(figure, float(low), float(high))
 
 
-def _mean(values: np.ndarray, level: float) -> Interval:
+def mean_interval(values: np.ndarray, level: float) -> Interval:
+    """Return the mean of rows with its normal interval."""
     mean = float(values.mean())
     half = _z(level) * float(values.std(ddof=1)) / np.sqrt(len(values)) if len(values) > 1 else float("inf")
     return Interval(mean, mean - half, mean + half)

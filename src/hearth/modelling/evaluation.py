@@ -103,8 +103,11 @@ def evaluate_probabilities(contract: Contract, truth: np.ndarray, probabilities:
 
 def reliability(truth: np.ndarray, probabilities: np.ndarray, bins: int = CALIBRATION_BINS) -> tuple[ReliabilityBin, ...]:
     """Group predictions by the probability of the class they chose, in bins of equal width; empty bins are left out."""
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == truth
+    return reliability_bins(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth, bins)
+
+
+def reliability_bins(confidence: np.ndarray, right: np.ndarray, bins: int = CALIBRATION_BINS) -> tuple[ReliabilityBin, ...]:
+    """Group probabilities, shape (rows,), of what is true in the rows `right`, in bins of equal width; empty bins are left out."""
     bin_of_row = np.minimum((confidence * bins).astype(int), bins - 1)
     reliabilities = []
     for bin_ in range(bins):

@@ -38,6 +38,16 @@ def selection_rate_gaps(groups: Mapping[str, np.ndarray], codes: np.ndarray, cod
     return _gaps(groups, codes == code, np.ones(len(codes), dtype=bool), level)
 
 
+def precision_gaps(groups: Mapping[str, np.ndarray], truth: np.ndarray, codes: np.ndarray, code: int, level: float) -> list[Gap]:
+    """Return the differences of the share of right rows among those that a class is predicted for, for each pair of groups."""
+    return _gaps(groups, truth == code, codes == code, level)
+
+
+def base_rate_gaps(groups: Mapping[str, np.ndarray], truth: np.ndarray, code: int, level: float) -> list[Gap]:
+    """Return the differences of the share of rows that have a class, for each pair of groups: what a selection rate has to be seen with."""
+    return _gaps(groups, truth == code, np.ones(len(truth), dtype=bool), level)
+
+
 def _gaps(groups: Mapping[str, np.ndarray], hit: np.ndarray, among: np.ndarray, level: float) -> list[Gap]:
     pairs = list(combinations(groups, 2))
     corrected = 1 - (1 - level) / max(1, len(pairs))  # Bonferroni: of many pairs one would stick out by chance

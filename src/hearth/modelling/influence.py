@@ -12,7 +12,7 @@ from hearth.modelling.evaluation import metric
 
 _REPEATS = 3
 _IMPORTANCE_ROWS = 250  # an SVM scores a few hundred rows a second
-_EXPLAINED_ROWS = 30
+_EXPLAINED_ROWS = 60
 _ORDERS = 6
 
 
@@ -31,6 +31,19 @@ class Importance:
     def spread(self) -> float:
         """The standard deviation of the drops."""
         return float(np.std(self.drops))
+
+
+@dataclass(frozen=True)
+class ExplainedSample:
+    """Some records, and what each of their features adds to the probability of each class: shape (rows, features, classes)."""
+
+    records: pd.DataFrame
+    contributions: np.ndarray
+
+    def mean_sizes(self) -> Mapping[str, np.ndarray]:
+        """Return the mean size of each feature's contribution to the probability of each class, the largest first."""
+        sizes = np.abs(self.contributions).mean(axis=0)
+        return {str(self.records.columns[at]): sizes[at] for at in np.argsort(-sizes.sum(axis=1), kind="stable")}
 
 
 def measure_importances(contract: Contract, pipeline: Pipeline, X: pd.DataFrame, y: np.ndarray, *, seed: int) -> dict[str, Importance]:
@@ -76,14 +89,11 @@ def contributions(pipeline: Pipeline, X: pd.DataFrame, background: pd.DataFrame,
     return values
 
 
-def mean_contributions(
-    contract: Contract, pipeline: Pipeline, X: pd.DataFrame, *, background: pd.DataFrame, seed: int
-) -> Mapping[str, np.ndarray]:
-    """Return the mean size of each feature's contribution to the probability of each class, the largest first, over 30 records."""
+def explain_sample(contract: Contract, pipeline: Pipeline, X: pd.DataFrame, *, background: pd.DataFrame, seed: int) -> ExplainedSample:
+    """Return the contributions of at most 60 records of `X`."""
     rows = np.random.default_rng(seed).permutation(len(X))[:_EXPLAINED_ROWS]
-    some = X.iloc[rows][list(contract.feature_names)]
-    sizes = np.abs(contributions(pipeline, some, background, orders=_ORDERS, seed=seed)).mean(axis=0)
-    return {str(some.columns[at]): sizes[at] for at in np.argsort(-sizes.sum(axis=1), kind="stable")}
+    some = X.iloc[rows][list(contract.feature_names)].reset_index(drop=True)
+    return ExplainedSample(some, contributions(pipeline, some, background, orders=_ORDERS, seed=seed))
 
 
 def _codes(pipeline: Pipeline, frame: pd.DataFrame) -> np.ndarray:

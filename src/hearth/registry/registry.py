@@ -1,7 +1,7 @@
 """The registry: final runs, versions and aliases."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,12 +22,15 @@ from hearth.registry import model_files
 from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND
 from hearth.registry.model_download import download
 from hearth.registry.policy import GATE, SIGNATURE
+from hearth.registry.run_files import read_files, table_files, table_tags
 from hearth.registry.tracking import DATASET, DECISION, DIGEST, FAMILY, KEY, ORIGIN, STANDING, Tracking
 from hearth.registry.versions import ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
 
 _DECISION = "**Decision:** "  # what comes before it in a description is about the version itself
 _DUPLICATE_ROW = ("IntegrityError", "UniqueViolation")  # the errors of SQLite and MySQL, and of PostgreSQL
 _LOGGED_MODEL = "models:/"
+CARD = "card.html"
+_CARD_LINK = f"\n\n[Model card](#/experiments/{{}}/runs/{{}}/artifacts/{CARD})"  # of MLflow's own page
 
 
 class Registry(Tracking):
@@ -57,7 +60,8 @@ class Registry(Tracking):
         with self._connection.errors():
             experiment_id = self._experiment(new.experiment, new.dataset, "The final runs: one for each registered version.")
             self._discard(experiment_id, new.training_key)
-            with self._connection.run(experiment_id, f"{new.dataset} {new.family}", {**tags, MLFLOW_RUN_NOTE: new.description}) as run_id:
+            run_tags = {**tags, **table_tags(new.tables), MLFLOW_RUN_NOTE: new.description}
+            with self._connection.run(experiment_id, f"{new.dataset} {new.family}", run_tags) as run_id:
                 params = {name: str(value) for name, value in new.params.items()}
                 model = self._client.create_logged_model(experiment_id, f"{new.dataset}-{new.family}", run_id, tags, params)
                 with tempfile.TemporaryDirectory() as folder:
@@ -67,13 +71,15 @@ class Registry(Tracking):
                 self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
                 self._log_inputs(run_id, new.data)
                 self._connection.log(run_id, new.params, new.metrics, model_id=model.model_id)
-                self._connection.log_files(run_id, {f"figures/{name}": content for name, content in new.pictures.items()})
+                pictures = {f"figures/{name}": content for name, content in new.pictures.items()}
+                self._connection.log_files(run_id, {**pictures, **new.files, **table_files(new.tables)})
                 self._client.finalize_logged_model(model.model_id, "READY")
             self._ensure_registered_model(new.dataset, new.about)
             signed = {"dataset": new.dataset, "family": new.family, "run_id": run_id, "digest": new.digest}
             tags |= self._policy.version_tags(**signed, files=files)
+            description = new.description + (_CARD_LINK.format(experiment_id, run_id) if CARD in new.files else "")
             created = self._client.create_model_version(
-                new.dataset, model.model_uri, run_id, tags=tags, description=new.description or None, model_id=model.model_id
+                new.dataset, model.model_uri, run_id, tags=tags, description=description or None, model_id=model.model_id
             )
         return self._version(created, params, new.metrics)
 
@@ -182,16 +188,27 @@ class Registry(Tracking):
         """Write what the gate decided about a version onto it, as tags and description, and as `gate.json` into its run."""
         tags = {GATE: "passed" if decision.passed else "refused", DECISION: decision.to_json().decode()}
         self.annotate(version, tags, "\n\n".join(decision.reasons))
-        with self._connection.errors():
-            try:
-                self._connection.log_files(version.run_id, {"gate.json": decision.to_json()})
-            except MlflowException as error:
-                if error.error_code != NOT_FOUND:  # a version outlives a run that was deleted for good
-                    raise
+        self.write_run_files(version, {"gate.json": decision.to_json()})
 
     def record_standing(self, version: RegisteredVersion, standing: Standing) -> None:
         """Write how a version does on the present test set onto it."""
         self.annotate(version, {STANDING: standing.to_json().decode()})
+
+    def run_files(self, version: RegisteredVersion, names: Iterable[str], most_bytes: int) -> dict[str, bytes]:
+        """Return files of a version's run by name; those that are not there, or have more than `most_bytes`, are left out."""
+        with self._connection.errors():
+            run = self._run(version.run_id) if version.run_id else None
+            location = str(run.info.artifact_uri) if run else ""
+            return read_files(self._connection.uri, location, names, most_bytes)
+
+    def write_run_files(self, version: RegisteredVersion, files: Mapping[str, bytes]) -> None:
+        """Write files of a version's run, over those that have the same names; a run that was deleted for good gets none."""
+        with self._connection.errors():
+            try:
+                self._connection.log_files(version.run_id, files)
+            except MlflowException as error:
+                if error.error_code != NOT_FOUND:
+                    raise
 
     def remove(self, version: RegisteredVersion) -> None:
         """Delete a version and its model; its run stays, with parameters, metrics and pictures.

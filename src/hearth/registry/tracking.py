@@ -87,6 +87,11 @@ class Tracking:
             password=settings.mlflow_password.get_secret_value(),
         )
 
+    @property
+    def revision(self) -> str:
+        """The commit that runs name."""
+        return self._revision or git_revision()
+
     def ping(self, seconds: float) -> None:
         """Return if MLflow answers within `seconds`."""
         self._connection.ping(seconds)
@@ -196,7 +201,7 @@ class Tracking:
 
     def _provenance(self) -> dict[str, str]:
         libraries = ", ".join(f"{library} {version}" for library, version in library_versions().items())
-        return {LIBRARIES_TAG: libraries, REVISION: self._revision or git_revision()}
+        return {LIBRARIES_TAG: libraries, REVISION: self.revision}
 
 
 def _finished_trial(run: Run) -> FinishedTrial | None:

@@ -25,7 +25,8 @@ class NewVersion:
     """The result of a training.
 
     `example` holds a few raw rows; `training_key` names the training, so that it is registered once; `data` is what it was trained and
-    evaluated on; `about` describes the data set where its registered model is described; `trust` says what it knows of its limits.
+    evaluated on; `about` describes the data set where its registered model is described; `trust` says what it knows of its limits. `files`
+    are further files of its run, by name, and `tables` what MLflow shows as tables, by the names of their files.
     """
 
     dataset: str
@@ -43,6 +44,8 @@ class NewVersion:
     about: str = ""
     origin: Origin = UNKNOWN
     trust: Trust | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

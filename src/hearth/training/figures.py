@@ -111,21 +111,21 @@ def class_labels(evaluation: Evaluation) -> Sequence[str]:
     return legible([scores.label for scores in evaluation.per_class], "class")
 
 
-def legible(names: Sequence[str], what: str) -> list[str]:
+def legible(names: Sequence[str], what: str, longest: int = _LONGEST_LABEL) -> list[str]:
     """Return names as figures show them: short, different, and without TeX.
 
     Where the font cannot write a name, or two names differ only in what is left out, it is `class 2` for the second class.
     """
-    short = [_shortened(name) for name in names]
+    short = [_shortened(name, longest) for name in names]
     counts = Counter(short)
     can_be_read = [counts[name] == 1 and all(ord(letter) in _letters() for letter in name) for name in short]
     # Between two dollars matplotlib expects a formula.
     return [name.replace("$", r"\$") if can_be_read[place] else f"{what} {place + 1}" for place, name in enumerate(short)]
 
 
-def _shortened(name: str) -> str:
-    end = _LONGEST_LABEL // 2
-    return name if len(name) <= _LONGEST_LABEL else f"{name[: end - 1]}…{name[-end:]}"
+def _shortened(name: str, longest: int) -> str:
+    end = longest // 2
+    return name if len(name) <= longest else f"{name[: end - 1]}…{name[-end:]}"
 
 
 @cache
