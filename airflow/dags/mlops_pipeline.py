@@ -41,8 +41,9 @@ def extract_data(dataset: str) -> str:
 @reporting
 def preprocess_data(dataset: str, raw_key: str) -> str:
     from hearth.jobs import etl
+    from hearth.jobs.check_data import check
 
-    digest = etl.process(dataset, etl.validate(dataset, raw_key))
+    digest = etl.process(dataset, check(dataset, etl.validate(dataset, raw_key)))
     etl.log(dataset, digest)
     return digest
 

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from hearth.contracts import airflow_names, names
+from hearth.contracts.check_words import Checks
 from hearth.contracts.column_types import (
     CategoryColumn,
     Code,
@@ -155,6 +156,7 @@ class Contract(Part):
     dags_without_prefix: tuple[airflow_names.Dag, ...] = Field((), description="DAGs whose ids go without the name of the data set")
     drop: tuple[str, ...] = ()
     missing: tuple[MissingWord, ...] = Field((), description="what files hold where a value is missing, in all columns")
+    checks: Checks = Checks()
     cleaning: Cleaning = Cleaning()
     split: Split = Split()
     features: Features = Features()

@@ -55,12 +55,14 @@ class Validated:
             and `reason`, with a `_` more where the contract has such a column.
         understood: sentences about words that were read as missing values.
         warnings: sentences about values of dropped columns that break their rules.
+        lines: where each accepted row starts in the file, counted from 1, int64 of shape (accepted rows,).
     """
 
     accepted: pd.DataFrame
     rejected: pd.DataFrame
     understood: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    lines: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 def read_raw(contract: Contract, content: bytes, name: str, max_bytes: int = LARGEST_UNPACKED) -> RawTable:
@@ -121,7 +123,8 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
     line, reason = (free_name(name, contract.columns) for name in ("line", "reason"))
     rejected = raw.cells[bad].rename_axis(line).reset_index()
     rejected.insert(1, reason, pd.Series([refusals[row] for row in sorted(refusals)], dtype="str"))
-    return Validated(pd.DataFrame(typed)[~bad].reset_index(drop=True), rejected, tuple(understood), tuple(warnings))
+    lines = raw.cells.index.to_numpy(dtype=np.int64)[~bad]
+    return Validated(pd.DataFrame(typed)[~bad].reset_index(drop=True), rejected, tuple(understood), tuple(warnings), lines)
 
 
 def _rows(file: BinaryIO, form: CsvForm) -> tuple[list[Row], list[int], dict[int, str]]:

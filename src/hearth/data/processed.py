@@ -4,6 +4,7 @@
 |---|---|
 | `<dataset>/<digest>/{X,y}_{train,test}.parquet` | the split, raw values |
 | `<dataset>/<digest>/{profile.json,report.json,contract.yaml}` | how the train set looks, and how all came about |
+| `<dataset>/<digest>/{check.json,check.html}` | what is suspicious in the raw file, if it was checked |
 | `<dataset>/<digest>/manifest.json` | written last: a digest that has it is whole |
 | `<dataset>/latest.json` | the digest that was published last |
 """
@@ -24,6 +25,9 @@ PROFILE = "profile.json"
 REPORT = "report.json"
 CONTRACT = "contract.yaml"
 MANIFEST = "manifest.json"
+CHECK, CHECK_PAGE = "check.json", "check.html"
+LINES = ".lines.parquet"
+"""What the key of validated rows is followed by in that of their lines in the raw file."""
 
 
 @dataclass(frozen=True)
