@@ -97,7 +97,7 @@ def read_raw(contract: Contract, content: bytes, name: str, max_bytes: int = LAR
 def validate(contract: Contract, raw: RawTable) -> Validated:
     """Convert and check every row; a row that breaks the contract is rejected with all its reasons.
 
-    A dropped column rejects no row: no model sees it, so what breaks its rule becomes a missing value and is a warning.
+    A column that no model sees, dropped or kept for groups, rejects no row: what breaks its rule becomes a missing value and is a warning.
     """
     typed: dict[str, pd.Series] = {}
     reasons: defaultdict[int, list[str]] = defaultdict(list)
@@ -107,10 +107,11 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
         texts = raw.cells[name].tolist()
         cells, good = TextReader(rule, raw.numbers).column(texts)
         broken = [row for row in np.flatnonzero(~good).tolist() if row not in raw.malformed]  # which are rejected anyway
-        if broken and name in contract.drop:
+        if broken and (name in contract.drop or name in contract.group_columns):
             cells = _without(cells, ~good)
+            kind = "dropped" if name in contract.drop else "group"
             first = f"line {raw.cells.index[broken[0]]}: {rule.refusal(name, texts[broken[0]])}"
-            warnings.append(f"{len(broken)} of {len(raw)} rows break the rule of a dropped column and lost that value: {first}")
+            warnings.append(f"{len(broken)} of {len(raw)} rows break the rule of a {kind} column and lost that value: {first}")
             broken = []
         typed[name] = _series(rule, cells)
         for row in broken:
