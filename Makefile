@@ -139,7 +139,7 @@ chaos: setup ## kill workers and servers while 100,000 records go through the st
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual
+.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual bench-data-check bench-sensitive
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -173,6 +173,12 @@ bench-calibration: setup-dev ## what calibrations and sets of classes are worth:
 
 bench-unusual: setup-dev ## how well unusual records are found, and what that costs: make bench-unusual [BENCH_FLAGS="--files folder"]
 	$(SERVE)/python -m benchmarks.unusual $(BENCH_FLAGS)
+
+bench-data-check: setup-dev ## what the data check finds, and what it finds where nothing is
+	$(SERVE)/python -m benchmarks.data_check $(BENCH_FLAGS)
+
+bench-sensitive: setup-dev ## what a model loses without a sensitive column, and what that does to gaps between groups
+	$(SERVE)/python -m benchmarks.sensitive_feature $(BENCH_FLAGS)
 
 bench-stream: setup-dev ## speed of the stream worker, on real servers
 	$(SERVE)/python -m benchmarks.stream $(BENCH_FLAGS)

@@ -1,9 +1,10 @@
 """From the raw file in the bucket `data` to a processed data set for training.
 
-**extract** finds the raw file, **validate** reads it and sets aside rows that break the contract, **process** cleans, splits and writes the
-data set under the digest of its contents, **log** logs it in MLflow, **publish** makes it the data of the trainings and updates the asset
-`<data set>/processed`, **compare_versions** scores every registered version on the new test set, for the lists of versions. Keys and
-digests go between the tasks; a rerun on the same raw bytes gives the same digest and writes nothing new.
+**extract** finds the raw file, **validate** reads it and sets aside rows that break the contract, **check** looks for what is suspicious
+in the others, **process** cleans, splits and writes the data set under the digest of its contents, **log** logs it in MLflow, **publish**
+makes it the data of the trainings and updates the asset `<data set>/processed`, **compare_versions** scores every registered version on
+the new test set, for the lists of versions. Keys and digests go between the tasks; a rerun on the same raw bytes gives the same digest
+and writes nothing new.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,13 @@ def etl_dag(contract: Contract) -> DAG:
 
         @task
         @reporting
+        def check(validated_key: str) -> str:
+            from hearth.jobs.check_data import check as check_rows
+
+            return check_rows(dataset, validated_key)
+
+        @task
+        @reporting
         def process(validated_key: str) -> str:
             from hearth.jobs import etl
 
@@ -96,7 +104,7 @@ def etl_dag(contract: Contract) -> DAG:
 
             return update_standings(dataset)
 
-        digest = process(validate(extract()))
+        digest = process(check(validate(extract())))
         log(digest) >> publish(digest) >> compare_versions()
     return dag
 

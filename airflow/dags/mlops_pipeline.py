@@ -18,6 +18,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, Variable, task
 from pendulum import datetime
 
+from approval import TASK, approval_task, as_approval, judge_version, promote_answered, runs_at_once
 from assets import model_asset
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.airflow_names import PIPELINE, dag_id, variable_name
@@ -41,8 +42,9 @@ def extract_data(dataset: str) -> str:
 @reporting
 def preprocess_data(dataset: str, raw_key: str) -> str:
     from hearth.jobs import etl
+    from hearth.jobs.check_data import check
 
-    digest = etl.process(dataset, etl.validate(dataset, raw_key))
+    digest = etl.process(dataset, check(dataset, etl.validate(dataset, raw_key)))
     etl.log(dataset, digest)
     return digest
 
@@ -113,6 +115,28 @@ def promote_model(dataset: str, version: str, tuned: str) -> dict[str, str]:
     return {"alias": family, "version": version}
 
 
+@task
+@reporting
+def judge_model(dataset: str, version: str, tuned: str, run_id: str) -> dict[str, str]:
+    from hearth.jobs import compare_families
+
+    return judge_version(dataset, compare_families.read_candidate(tuned).family, version, _approval_task(dataset, run_id))
+
+
+@task(task_id="promote_model")
+@reporting
+def promote_approved(dataset: str, version: str, tuned: str, answer: dict[str, Any], run_id: str) -> dict[str, str]:
+    from hearth.jobs import compare_families
+
+    family = compare_families.read_candidate(tuned).family
+    promote_answered(dataset, family, version, as_approval(answer, _approval_task(dataset, run_id)))
+    return {"alias": family, "version": version}
+
+
+def _approval_task(dataset: str, run_id: str) -> str:
+    return f"{dag_id(load_contract(dataset), PIPELINE)}/{run_id}/{TASK}"
+
+
 @task.sensor(poke_interval=2, timeout=300, mode="poke")
 @reporting
 def deploy_model(dataset: str, promoted: dict[str, str]) -> bool:
@@ -147,7 +171,7 @@ def pipeline_dag(contract: Contract) -> DAG:
         schedule=None,
         start_date=datetime(2026, 1, 1, tz="UTC"),
         catchup=False,
-        max_active_runs=1,
+        max_active_runs=runs_at_once(contract),
         default_args=task_defaults(minutes=30),
         params={
             "steps": Param(2, type="integer", minimum=0, maximum=20, title="Steps", description="Rounds of variation, at most."),
@@ -174,7 +198,12 @@ def pipeline_dag(contract: Contract) -> DAG:
             judged.append(evaluate.override(task_id=f"evaluate_{family}")(dataset, trained))
         tuned = tune_best_model(dataset, select_best_model(dataset, judged))
         version = register_model(dataset, tuned)
-        promoted = promote_model.override(outlets=[model_asset(dataset)])(dataset, version, tuned)
+        if contract.gate.approval == "required":
+            approve = approval_task(contract, "judge_model")
+            judge_model(dataset, version, tuned) >> approve
+            promoted = promote_approved.override(outlets=[model_asset(dataset)])(dataset, version, tuned, approve.output)
+        else:
+            promoted = promote_model.override(outlets=[model_asset(dataset)])(dataset, version, tuned)
         deploy_model(dataset, promoted) >> cleanup_old_models(dataset)
     return dag
 

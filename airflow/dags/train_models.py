@@ -2,7 +2,9 @@
 
 **train** tunes the family by cross-validation on the train set, fits the best parameters, evaluates the model once on the test set and
 registers it as a version. **promote** gives it the family's alias if it is no worse than the version that has it, and makes the best family
-champion. Runs when the ETL publishes data, and by hand. Both tasks may run again: a training whose version is registered is not repeated.
+champion. Where the contract requires the approval of a person, **judge** decides first without moving anything, **approve** waits for the
+person, and **promote** decides again with the answer. Runs when the ETL publishes data, and by hand. All tasks may run again: a training
+whose version is registered is not repeated.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Param, task
 from pendulum import datetime
 
+from approval import TASK, approval_task, as_approval, judge_version, promote_answered, runs_at_once
 from assets import MOST_TRIALS, model_asset, processed_asset, requested_trials
 from hearth.contracts import Contract
 from hearth.contracts.airflow_names import TRAIN, dag_id
@@ -29,7 +32,7 @@ def training_dag(contract: Contract, family: str) -> DAG:
         schedule=[processed],
         start_date=datetime(2026, 1, 1, tz="UTC"),
         catchup=False,
-        max_active_runs=1,
+        max_active_runs=runs_at_once(contract),
         default_args=task_defaults(minutes=30),
         params={
             "trials": Param(10, type="integer", minimum=1, maximum=MOST_TRIALS, title="Trials", description="Sets of parameters to try."),
@@ -69,7 +72,23 @@ def training_dag(contract: Contract, family: str) -> DAG:
 
             promote_version(dataset, family, version)
 
-        promote(train())
+        @task
+        @reporting
+        def judge(version: str, run_id: str) -> dict[str, str]:
+            return judge_version(dataset, family, version, f"{dag_id(contract, TRAIN, family)}/{run_id}/{TASK}")
+
+        @task(task_id="promote", outlets=[model_asset(dataset)])
+        @reporting
+        def promote_approved(version: str, answer: dict[str, Any], run_id: str) -> None:
+            promote_answered(dataset, family, version, as_approval(answer, f"{dag_id(contract, TRAIN, family)}/{run_id}/{TASK}"))
+
+        if contract.gate.approval == "required":
+            trained = train()
+            approve = approval_task(contract, "judge")
+            judge(trained) >> approve
+            promote_approved(trained, approve.output)
+        else:
+            promote(train())
     return dag
 
 

@@ -11,6 +11,7 @@
     ├── InvalidRawData         a raw file cannot be read, or too many of its rows break the contract
     ├── UntrainableData        a class of the data set has too few rows to train on
     ├── ShiftedData            new data differ too much from the data that were published last
+    ├── SuspiciousData         findings of a raw file that the contract does not let pass
     ├── IngestError            batches cannot be loaded from their source into the data database
     │   ├── SourceUnavailable  the source does not answer
     │   ├── SourceRefused      the source answers, but has no batch for us
@@ -203,6 +204,13 @@ class ShiftedData(HearthError):
     """New data differ so much from the data that were published last that a coding must have changed."""
 
     code = "shifted_data"
+    kind = ErrorKind.CALLER
+
+
+class SuspiciousData(HearthError):
+    """A raw file has findings of a level that the contract does not let pass."""
+
+    code = "suspicious_data"
     kind = ErrorKind.CALLER
 
 

@@ -90,6 +90,11 @@ class Decision(rest_models.DecisionInfo):
 
 
 @derived()
+class Approval(rest_models.ApprovalInfo):
+    pass
+
+
+@derived()
 class Alias(rest_models.AliasInfo):
     dataset: str
 

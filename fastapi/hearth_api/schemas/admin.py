@@ -29,7 +29,7 @@ class MovedAliases(BaseModel):
     alias: str
     version: str = Field(description="the version that carries the alias now")
     family: str
-    gate: str = Field(description="result of the gate: passed, refused, not judged or not signed")
+    gate: str = Field(description="result of the gate: passed, refused, waiting, not judged or not signed")
     moved: bool = Field(description="false if the aliases were so before")
     before: dict[str, str] = Field(description="by alias, the version before the move")
     after: dict[str, str] = Field(description="by alias, the version after the move")

@@ -19,6 +19,7 @@ from hearth.serving.recording.agreement import ChallengeReport
 from hearth_api.schemas.explanations import ContributionAnswer, ExplainAnswer, ExplanationAnswer
 from hearth_api.schemas.models import (
     AliasInfo,
+    ApprovalInfo,
     BoundInfo,
     ChallengeInfo,
     ColumnInfo,
@@ -115,6 +116,13 @@ def _decision_info(registered: RegisteredVersion) -> DecisionInfo | None:
     )
 
 
+def _approval_info(registered: RegisteredVersion) -> ApprovalInfo | None:
+    approval = registered.approval
+    if approval is None:
+        return None
+    return ApprovalInfo(state=approval.state, by=approval.by, at=approval.at, comment=approval.comment, task=approval.task)
+
+
 def _bound_info(result: BoundResult) -> BoundInfo:
     interval = result.interval
     return BoundInfo(
@@ -142,6 +150,7 @@ def version_info(state: VersionState) -> VersionInfo:
         data_digest=registered.digest,
         standing=_standing_info(registered),
         decision=_decision_info(registered),
+        approval=_approval_info(registered),
         created=registered.created,
         run_id=registered.run_id,
     )
@@ -278,11 +287,13 @@ def dataset_info(contract: Contract, *, default: bool, root_path: str) -> Datase
 
 
 def _dataset_column(name: str, column: Column, contract: Contract) -> DatasetColumn:
-    role: Literal["feature", "target", "dropped"] = "dropped"
+    role: Literal["feature", "target", "group", "dropped"] = "dropped"
     if name == contract.target.column:
         role = "target"
     elif name in contract.feature_columns:
         role = "feature"
+    elif name in contract.group_columns:
+        role = "group"
     return DatasetColumn(**_column_info(name, column).model_dump(), role=role)
 
 

@@ -61,6 +61,16 @@ class DecisionInfo(BaseModel):
     reasons: list[str] = Field(description="in words, the family's alias first, then the champion")
 
 
+class ApprovalInfo(BaseModel):
+    """The answer of a person whom the contract asks before an alias moves to a version."""
+
+    state: str = Field(description="waiting, approved or refused")
+    by: str = Field(description="who answered; empty while it waits, nobody where the time to answer was over")
+    at: str = Field(description="when, in ISO form")
+    comment: str
+    task: str = Field(description="the task of Airflow that waits: DAG/run/task")
+
+
 class AliasInfo(BaseModel):
     """An alias: the version that is served, the version in the registry, and why they differ, if they do."""
 
@@ -104,13 +114,15 @@ class VersionInfo(BaseModel):
     aliases: list[str] = Field(description="aliases of the version")
     metrics: dict[str, float] = Field(description="on the test split of its own training; `standing` compares versions")
     gate: str = Field(
-        description="result of the gate: passed, refused, not judged, or not signed: what MLflow says was not written by our gate"
+        description="result of the gate: passed, refused, waiting for the approval of a person, not judged, "
+        "or not signed: what MLflow says was not written by our gate"
     )
     why: str = Field("", description="what the gate decided about it, and why")
     origin: str = Field("unknown", description="where its training data came from: generated, file, batches or unknown")
     data_digest: str = Field("", description="digest of its training data")
     standing: StandingInfo | None = Field(None, description="on the present test set; null before it is computed")
     decision: DecisionInfo | None = Field(None, description="of the gate; null before it has decided")
+    approval: ApprovalInfo | None = Field(None, description="the answer of a person; null where none is asked")
     created: datetime
     run_id: str
 
@@ -140,7 +152,7 @@ class ColumnInfo(BaseModel):
 class DatasetColumn(ColumnInfo):
     """A column of the raw file."""
 
-    role: Literal["feature", "target", "dropped"]
+    role: Literal["feature", "target", "group", "dropped"] = Field(description="group: kept for the report of groups; no model sees it")
 
 
 class ModelInfo(BaseModel):

@@ -4,11 +4,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hearth.cli import contract_draft, data, doctor, remote, replay, sign, stack, store, tune
+from hearth.cli import approval, contract_draft, data, data_check, doctor, remote, replay, sign, stack, store, tune
 from hearth.cli.application import DATA, examples, make_app, run
 
 app = make_app("Hearth takes a tabular data set from raw file to live predictions.")
-data_app = make_app("Make, upload and describe data.")
+data_app = make_app("Make, upload, describe and check data.")
 
 
 def _print_version(requested: bool) -> None:
@@ -33,8 +33,10 @@ doctor.register(app)
 app.add_typer(data_app, name="data", rich_help_panel=DATA)
 data.register(data_app)
 contract_draft.register(data_app)
+data_check.register(data_app)
 tune.register(app)
 remote.register(app)
+approval.register(app)
 sign.register(app)
 store.register(app)
 replay.register(app)

@@ -15,7 +15,7 @@ from hearth.cli.application import MODELS, PREDICTIONS, Command, CommandError, e
 from hearth.cli.service import KEY, URL, open_client
 
 if TYPE_CHECKING:
-    from hearth.client.answers import Answer, MovedAliases, StandingInfo, StoredPrediction, Unusual
+    from hearth.client.answers import Answer, ApprovalInfo, MovedAliases, StandingInfo, StoredPrediction, Unusual
 
 Url = Annotated[str | None, typer.Option(envvar=URL, help="The REST service (default: that of the checkout's stack).", show_default=False)]
 ApiKey = Annotated[
@@ -264,7 +264,7 @@ def models(  # noqa: PLR0913, PLR0917 - options
                     info.version,
                     info.family,
                     ", ".join(info.aliases),
-                    info.gate,
+                    _gate(info.gate, info.approval),
                     *_standing(info.standing),
                     info.origin,
                     f"{info.created:%Y-%m-%d %H:%M}",
@@ -475,6 +475,11 @@ def _print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 def _cell(value: object) -> str:
     return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _gate(gate: str, approval: "ApprovalInfo | None") -> str:
+    """Return the gate's result, with the answer of a person where one was asked."""
+    return f"{gate} ({approval.state} by {approval.by})" if approval and approval.by else gate
 
 
 def _standing(standing: "StandingInfo | None") -> list[str]:

@@ -32,7 +32,7 @@ def find_service(url: str | None, api_key: str | None) -> Service:
     Raises:
         CommandError: no address, and no checkout whose settings name one.
     """
-    settings = _checkout_settings()
+    settings = checkout_settings()
     local = settings.get(URL)
     if url is None and not local:
         raise CommandError(f"Which service? Give --url, or set {URL}.")
@@ -62,7 +62,7 @@ def open_client(url: str | None, api_key: str | None, timeout: float) -> Iterato
         raise CommandError(str(error)) from error
 
 
-def _checkout_settings() -> Mapping[str, str]:
+def checkout_settings() -> Mapping[str, str]:
     """Return the settings of the checkout's files: `.env.local` wins over `.env`, and the environment over both inside `${VARIABLE}`."""
     checkout = find_checkout()
     if checkout is None:

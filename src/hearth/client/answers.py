@@ -97,7 +97,7 @@ class ColumnInfo(Answer):
 
 
 class DatasetColumn(ColumnInfo):
-    """A column of the raw file; `role` is feature, target or dropped."""
+    """A column of the raw file; `role` is feature, target, group or dropped."""
 
     role: str
 
@@ -175,6 +175,16 @@ class DecisionInfo(Answer):
     reasons: Sequence[str]
 
 
+class ApprovalInfo(Answer):
+    """The answer of a person before an alias moves; `state` is waiting, approved or refused, `task` the task of Airflow that waits."""
+
+    state: str
+    by: str
+    at: str
+    comment: str
+    task: str
+
+
 class AliasInfo(Answer):
     """An alias: the version that is served, the one that the registry names, and the `problem` that keeps them apart."""
 
@@ -211,7 +221,7 @@ class ModelList(Answer):
 
 
 class VersionInfo(Answer):
-    """A version as the registry has it; `gate` is passed, refused, not judged or not signed."""
+    """A version as the registry has it; `gate` is passed, refused, waiting, not judged or not signed."""
 
     version: str
     family: str
@@ -223,6 +233,7 @@ class VersionInfo(Answer):
     data_digest: str = ""
     standing: StandingInfo | None = None
     decision: DecisionInfo | None = None
+    approval: ApprovalInfo | None = None
     created: datetime
     run_id: str
 

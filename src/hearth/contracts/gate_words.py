@@ -50,6 +50,8 @@ class Gate(Part):
     )
     level: Number = Field(0.95, ge=0.5, lt=1, description="confidence level of all intervals")
     bounds: Bounds = Bounds()
+    approval: Literal["none", "required"] = Field("none", description="required: a person approves before an alias moves to a version")
+    approval_hours: Number = Field(72, gt=0, le=8760, description="how long the person has; then the version is refused")
 
     @model_validator(mode="after")
     def _ties_are_distinct(self) -> Self:

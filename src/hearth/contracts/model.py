@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from hearth.contracts import airflow_names, names
 from hearth.contracts.card_words import CardWords
+from hearth.contracts.check_words import Checks
 from hearth.contracts.column_types import (
     CategoryColumn,
     Code,
@@ -157,6 +158,7 @@ class Contract(Part):
     dags_without_prefix: tuple[airflow_names.Dag, ...] = Field((), description="DAGs whose ids go without the name of the data set")
     drop: tuple[str, ...] = ()
     missing: tuple[MissingWord, ...] = Field((), description="what files hold where a value is missing, in all columns")
+    checks: Checks = Checks()
     cleaning: Cleaning = Cleaning()
     split: Split = Split()
     features: Features = Features()
@@ -224,6 +226,18 @@ class Contract(Part):
         return self
 
     @model_validator(mode="after")
+    def _group_columns_agree(self) -> Self:
+        for name, column in self.columns.items():
+            if column.feature:
+                continue
+            if name == self.target.column or name in self.drop:
+                what = "the target" if name == self.target.column else "named under drop"
+                raise _mistake(f"columns.{name}.feature", f"the column is {what} and no feature anyway: leave the word out")
+            if name not in self.sensitive:
+                raise _mistake(f"columns.{name}.feature", "false is for groups: name the column under sensitive, or under drop instead")
+        return self
+
+    @model_validator(mode="after")
     def _target_agrees(self) -> Self:
         target = self.columns.get(self.target.column)
         if not isinstance(target, IntegerColumn | NumberColumn | CategoryColumn):
@@ -278,11 +292,13 @@ class Contract(Part):
     @model_validator(mode="after")
     def _sensitive_agrees(self) -> Self:
         for name, cuts in self.sensitive.items():
-            column = self.feature_columns.get(name)
+            column = self.feature_columns.get(name) or self.group_columns.get(name)
             if isinstance(column, CategoryColumn) == bool(cuts) or column is None:
                 raise _mistake(
                     f"sensitive.{name}", "must be a category without limits, or a number with the limits of its bands: {age: [45, 60]}"
                 )
+            if not isinstance(column, CategoryColumn | IntegerColumn | NumberColumn):
+                raise _mistake(f"sensitive.{name}", f"a column of kind {column.kind} has no groups")
             if any(low >= high for low, high in pairwise(cuts)):
                 raise _mistake(f"sensitive.{name}", f"the limits of the bands must rise, got {list(cuts)}")
         bounds = self.gate.bounds
@@ -311,7 +327,12 @@ class Contract(Part):
     def feature_columns(self) -> dict[str, Column]:
         """The columns that a model sees, in contract order."""
         left_out = {*self.drop, self.target.column}
-        return {name: column for name, column in self.columns.items() if name not in left_out}
+        return {name: column for name, column in self.columns.items() if name not in left_out and column.feature}
+
+    @property
+    def group_columns(self) -> dict[str, Column]:
+        """The columns that no model sees and whose groups are reported, in contract order."""
+        return {name: column for name, column in self.columns.items() if not column.feature}
 
     @property
     def personal_columns(self) -> frozenset[str]:

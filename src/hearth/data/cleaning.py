@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -25,8 +25,8 @@ _LIKELY_DEVIATIONS = 4.0  # standard deviations of a share: one class in 16,000 
 class Cleaned:
     """The rows that are kept, and what was left out.
 
-    `frame` holds the features in contract order and then the target, as the file gives it. `dropped` counts rows by reason. The missing
-    values are counted for each of these columns, before any row was dropped and after.
+    `frame` holds the features in contract order, the columns that are kept for groups, and then the target, as the file gives it.
+    `dropped` counts rows by reason. The missing values are counted for each of these columns, before any row was dropped and after.
     """
 
     frame: pd.DataFrame
@@ -37,21 +37,30 @@ class Cleaned:
 
 @dataclass(frozen=True)
 class Split:
-    """Raw features in contract order, and positions of classes (int64, named like the target); row i of X belongs to row i of y."""
+    """Raw features in contract order, and positions of classes (int64, named like the target); row i of X belongs to row i of y.
+
+    `groups_test` holds the columns of the test rows that no model sees and whose groups are reported; mostly there are none.
+    """
 
     X_train: pd.DataFrame
     X_test: pd.DataFrame
     y_train: pd.Series
     y_test: pd.Series
+    groups_test: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def described_test(self) -> pd.DataFrame:
+        """The test rows with the columns of their groups: what groups are told apart by. Models take the features and ignore the others."""
+        return self.X_test.join(self.groups_test) if len(self.groups_test.columns) else self.X_test
 
 
 def clean(contract: Contract, accepted: pd.DataFrame) -> Cleaned:
     """Drop, in this order: the columns under `drop`, rows without target, rows with too many missing features, exact duplicates.
 
-    Duplicates are equal in features and target, and in the identifiers too if the contract compares them.
+    Duplicates are equal in features, columns of groups and target, and in the identifiers too if the contract compares them.
     """
     features, target = list(contract.feature_names), contract.target.column
-    columns = accepted[[*features, target]]
+    columns = accepted[[*features, *contract.group_columns, target]]
     has_target = accepted[target].notna().to_numpy()
     keeps = has_target & (columns[features].isna().sum(axis=1).to_numpy() <= contract.cleaning.max_nulls)
     complete = int(keeps.sum())
@@ -126,6 +135,7 @@ def split(contract: Contract, frame: pd.DataFrame) -> Split:
         X_test=X[in_test].reset_index(drop=True),
         y_train=y[~in_test].reset_index(drop=True),
         y_test=y[in_test].reset_index(drop=True),
+        groups_test=frame.loc[in_test, list(contract.group_columns)].reset_index(drop=True) if contract.group_columns else pd.DataFrame(),
     )
 
 
@@ -141,12 +151,16 @@ def digest(split: Split) -> str:
             kind, content = _canonical(column)
             sha.update(json.dumps([name, kind, len(column), len(content)]).encode())
             sha.update(content)
+    for name, column in split.groups_test.items():
+        kind, content = _canonical(column)
+        sha.update(json.dumps(["group", name, kind, len(column), len(content)]).encode())
+        sha.update(content)
     return sha.hexdigest()[:_DIGEST_LENGTH]
 
 
 def _copies(contract: Contract, rows: pd.DataFrame, among: np.ndarray) -> np.ndarray:
     """Return which of the rows that a mask selects are copies of an earlier one of them."""
-    compared = [*contract.feature_names, contract.target.column]
+    compared = [*contract.feature_names, *contract.group_columns, contract.target.column]
     if contract.cleaning.compare_identifiers:
         compared += [name for name, column in contract.columns.items() if isinstance(column, IdentifierColumn)]
     return (rows[compared] if among.all() else rows.loc[among, compared]).duplicated().to_numpy()

@@ -69,12 +69,14 @@ class Validated:
             and `reason`, with a `_` more where the contract has such a column.
         understood: sentences about words that were read as missing values.
         warnings: sentences about values of dropped columns that break their rules.
+        lines: where each accepted row starts in the file, counted from 1, int64 of shape (accepted rows,).
     """
 
     accepted: pd.DataFrame
     rejected: pd.DataFrame
     understood: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    lines: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 def read_raw(contract: Contract, content: bytes | BinaryIO, name: str, max_bytes: int = LARGEST_UNPACKED) -> RawTable:
@@ -109,7 +111,7 @@ def read_raw(contract: Contract, content: bytes | BinaryIO, name: str, max_bytes
 def validate(contract: Contract, raw: RawTable) -> Validated:
     """Convert and check every row; a row that breaks the contract is rejected with all its reasons.
 
-    A dropped column rejects no row: no model sees it, so what breaks its rule becomes a missing value and is a warning.
+    A column that no model sees, dropped or kept for groups, rejects no row: what breaks its rule becomes a missing value and is a warning.
     """
     typed: dict[str, pd.Series] = {}
     reasons: defaultdict[int, list[str]] = defaultdict(list)
@@ -118,9 +120,10 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
     for name, rule in rules_of(contract).items():
         column = _Judged(rule, raw.columns[name], raw.numbers)
         broken = [row for row in column.broken if row not in raw.malformed]  # which are rejected anyway
-        if broken and name in contract.drop:
+        if broken and (name in contract.drop or name in contract.group_columns):
+            kind = "dropped" if name in contract.drop else "group"
             first = f"line {raw.lines[broken[0]]}: {rule.refusal(name, column.text(broken[0]))}"
-            warnings.append(f"{len(broken)} of {len(raw)} rows break the rule of a dropped column and lost that value: {first}")
+            warnings.append(f"{len(broken)} of {len(raw)} rows break the rule of a {kind} column and lost that value: {first}")
             broken = []
         typed[name] = column.typed()
         for row in broken:
@@ -133,7 +136,9 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
     rejected = raw.cells(bad).rename_axis(line).reset_index()
     rejected.insert(1, reason, pd.Series([refusals[row] for row in sorted(refusals)], dtype="str"))
     accepted = pd.DataFrame(typed, copy=False)
-    return Validated(accepted[~bad].reset_index(drop=True) if refusals else accepted, rejected, tuple(understood), tuple(warnings))
+    if refusals:
+        accepted = accepted[~bad].reset_index(drop=True)
+    return Validated(accepted, rejected, tuple(understood), tuple(warnings), raw.lines[~bad])
 
 
 def _beginning(file: BinaryIO) -> bytes:

@@ -3,13 +3,16 @@
 | key | holds |
 |---|---|
 | `<dataset>/<digest>/{X,y}_{train,test}.parquet` | the split, raw values |
+| `<dataset>/<digest>/groups_test.parquet` | columns of the test rows that are kept for groups only, if there are any |
 | `<dataset>/<digest>/{profile.json,report.json,contract.yaml}` | how the train set looks, and how all came about |
+| `<dataset>/<digest>/{check.json,check.html}` | what is suspicious in the raw file, if it was checked |
 | `<dataset>/<digest>/manifest.json` | written last: a digest that has it is whole |
 | `<dataset>/latest.json` | the digest that was published last |
 """
 
 from dataclasses import dataclass, replace
 
+import pandas as pd
 from pydantic import TypeAdapter
 
 from hearth.contracts import load_contract
@@ -24,6 +27,9 @@ PROFILE = "profile.json"
 REPORT = "report.json"
 CONTRACT = "contract.yaml"
 MANIFEST = "manifest.json"
+CHECK, CHECK_PAGE = "check.json", "check.html"
+LINES = ".lines.parquet"
+"""What the key of validated rows is followed by in that of their lines in the raw file."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,8 @@ def is_whole(store: ObjectStore, dataset: str, digest: str) -> bool:
 
 def write_split(store: ObjectStore, dataset: str, digest: str, split: Split) -> None:
     frames = {"X_train": split.X_train, "X_test": split.X_test, "y_train": split.y_train.to_frame(), "y_test": split.y_test.to_frame()}
+    if len(split.groups_test.columns):
+        frames["groups_test"] = split.groups_test
     for name, frame in frames.items():
         store.put_frame(store.processed_bucket, processed_key(dataset, digest, f"{name}.parquet"), frame)
 
@@ -138,7 +146,10 @@ def load_processed(store: ObjectStore, dataset: str, digest_: str) -> Split:
         name: store.get_frame(store.processed_bucket, processed_key(dataset, digest_, f"{name}.parquet"))
         for name in ("X_train", "X_test", "y_train", "y_test")
     }
-    split = Split(frames["X_train"], frames["X_test"], frames["y_train"][target], frames["y_test"][target])
+    groups_key = processed_key(dataset, digest_, "groups_test.parquet")
+    has_groups = store.exists(store.processed_bucket, groups_key)
+    groups = store.get_frame(store.processed_bucket, groups_key) if has_groups else pd.DataFrame()
+    split = Split(frames["X_train"], frames["X_test"], frames["y_train"][target], frames["y_test"][target], groups)
     if digest(split) != digest_:
         where = f"s3://{store.processed_bucket}/{dataset}/{digest_}/"
         raise StorageError(f"{where} holds other data than its digest names: delete that folder and run {dag_id(contract, ETL)} again.")

@@ -9,7 +9,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def remove_old_versions(dataset: str, keep: int, *, registry: Registry | None = None) -> list[str]:
-    """Delete all versions of a data set except the latest `keep` and those with an alias.
+    """Delete all versions of a data set except the latest `keep`, those with an alias, and those that wait for a person.
 
     The aliases are read again before each version, so an alias that was moved meanwhile protects its version. Runs, with parameters,
     metrics and pictures, stay.
@@ -20,7 +20,8 @@ def remove_old_versions(dataset: str, keep: int, *, registry: Registry | None = 
     registry = registry or Registry.from_settings()
     removed = []
     for version in registry.versions(dataset)[keep:]:
-        if version.version in registry.aliases(dataset).values():
+        waits = version.approval is not None and version.approval.state == "waiting"
+        if waits or version.version in registry.aliases(dataset).values():
             continue
         try:
             registry.remove(version)

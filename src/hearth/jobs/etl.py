@@ -20,6 +20,8 @@ from hearth.contracts.model import BatchSource
 from hearth.contracts.names import metric_name
 from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.data import csv_validation, processed
+from hearth.data.checks import CheckReport
+from hearth.data.checks.report import LEVELS
 from hearth.data.cleaning import DUPLICATE, Cleaned, Split, clean, digest, split
 from hearth.data.processed import Manifest, Published
 from hearth.data.profile import Profile, description_table, profile
@@ -33,6 +35,7 @@ from hearth.training.folds import FOLDS, require_rows
 
 logger = logging.getLogger(__name__)
 
+_CHECK_FILES = (processed.CHECK, processed.CHECK_PAGE)
 _KEY_DIGITS = 16
 _REASONS_SHOWN = 5
 _LONGEST_PARAMETER = 1_000  # characters; MLflow takes 6,000
@@ -159,6 +162,7 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
     key = f"{dataset}/validated/{name}.parquet"
     summary = Validation(source, len(raw), len(raw.columns), rejected, origin, understood, warnings)
     store.put(store.data_bucket, f"{key}.json", _VALIDATION.dump_json(summary))
+    store.put_frame(store.data_bucket, f"{key}{processed.LINES}", pd.DataFrame({"line": validated.lines}))
     store.put_frame(store.data_bucket, key, validated.accepted)
     return key
 
@@ -179,6 +183,11 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
     parts = split(contract, cleaned.frame)
     require_rows(contract, parts.y_train, at_least=FOLDS)
     name = digest(parts)
+    checked = [file for file in _CHECK_FILES if store.exists(store.data_bucket, f"{validated_key}.{file}")]
+    for file in checked:  # also beside data that are there already: the last raw file that gave them
+        store.put(
+            store.processed_bucket, processed.processed_key(dataset, name, file), store.get(store.data_bucket, f"{validated_key}.{file}")
+        )
     if processed.is_whole(store, dataset, name):
         logger.info("s3://%s/%s/%s is there already", store.processed_bucket, dataset, name)
         processed.note_origin(store, dataset, name, validation.origin)
@@ -213,7 +222,8 @@ def log(dataset: str, digest_: str, *, store: ObjectStore | None = None, registr
     parts = processed.load_processed(store, dataset, digest_)
     files = {
         name: store.get(store.processed_bucket, processed.processed_key(dataset, digest_, name))
-        for name in (processed.PROFILE, processed.REPORT, processed.CONTRACT)
+        for name in (processed.PROFILE, processed.REPORT, processed.CONTRACT, *_CHECK_FILES)
+        if name not in _CHECK_FILES or store.exists(store.processed_bucket, processed.processed_key(dataset, digest_, name))
     }
     report = _REPORT.validate_json(files[processed.REPORT])
     X, y = pd.concat([parts.X_train, parts.X_test], ignore_index=True), pd.concat([parts.y_train, parts.y_test], ignore_index=True)
@@ -221,10 +231,18 @@ def log(dataset: str, digest_: str, *, store: ObjectStore | None = None, registr
     return registry.log_etl(
         etl_experiment(load_contract(dataset)),
         params={**report.parameters, "origin": processed.read_manifest(store, dataset, digest_).origin},
-        metrics=report.metrics(),
+        metrics={**report.metrics(), **_check_metrics(files)},
         artifacts={**files, "description.csv": description_table(frame).to_csv(index=False).encode()},
         data=InputData(dataset, digest_, frame, processed.split_source(store, dataset, digest_), "etl"),
     )
+
+
+def _check_metrics(files: Mapping[str, bytes]) -> dict[str, float]:
+    """Return how many findings of each level there are."""
+    if processed.CHECK not in files:
+        return {}
+    report = CheckReport.from_json(files[processed.CHECK])
+    return {f"findings/{level}": len(report.at(level)) for level in LEVELS}
 
 
 def publish(dataset: str, digest_: str, *, store: ObjectStore | None = None) -> Published:

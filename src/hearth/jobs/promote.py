@@ -19,6 +19,7 @@ from hearth.errors import AliasNotMoved, RegistryError
 from hearth.jobs.report import update_card
 from hearth.jobs.standings import update_standings
 from hearth.jobs.version_bench import VersionBench
+from hearth.modelling.approval import Approval
 from hearth.modelling.gate import Decision, choose_champion, decide, score
 from hearth.registry import RegisteredVersion, Registry, move_aliases, promotion
 from hearth.storage import ObjectStore
@@ -27,11 +28,20 @@ _LOGGER = logging.getLogger(__name__)
 _ATTEMPTS = 10
 
 
-def promote(dataset: str, family: str, version: str, *, store: ObjectStore | None = None, registry: Registry | None = None) -> Decision:
-    """Give a version its family's alias if the gate lets it pass, and make the best family champion.
+def judge(  # noqa: PLR0913 - all but four are named
+    dataset: str, family: str, version: str, task: str, *, store: ObjectStore | None = None, registry: Registry | None = None
+) -> Decision:
+    """Decide about a version without moving an alias; one that passes waits for a person, and says so in the registry.
 
-    All are scored on the test set of the data that this version was trained on. The decision and its reasons are written onto the version,
-    and the standing of every version that has none on the present test set.
+    A version that has the alias already waits for nobody. May run again with the same result as long as no alias moves.
+
+    Args:
+        dataset: Of the version.
+        family: Whose alias it would get.
+        version: Its number.
+        task: Which task of Airflow waits for the person, as `DAG/RUN/TASK`.
+        store: Where the data are.
+        registry: Where the version is.
 
     Raises:
         ModelUnavailable: there is no such version.
@@ -41,9 +51,53 @@ def promote(dataset: str, family: str, version: str, *, store: ObjectStore | Non
     store, registry = store or ObjectStore.from_settings(), registry or Registry.from_settings()
     candidate = registry.version(dataset, version)
     bench = VersionBench(contract, store, registry, candidate.digest)
+    aliases = registry.aliases(dataset)
+    decision = _decide(contract, bench, family, candidate, aliases)
+    if decision.passed and aliases.get(family) != candidate.version:
+        waiting = Approval("waiting", task=task)
+        decision = replace(decision, passed=False, approval=waiting, reasons=(*decision.reasons, str(waiting)))
+    for reason in decision.reasons:
+        _LOGGER.info("%s: %s", dataset, reason)
+    registry.record_decision(candidate, decision)
+    update_standings(dataset, store=store, registry=registry)
+    return decision
+
+
+def promote(  # noqa: PLR0913 - all but three are named
+    dataset: str,
+    family: str,
+    version: str,
+    *,
+    approval: Approval | None = None,
+    store: ObjectStore | None = None,
+    registry: Registry | None = None,
+) -> Decision:
+    """Give a version its family's alias if the gate lets it pass, and make the best family champion.
+
+    Where the contract requires the approval of a person, `approval` is the answer. Everything is decided again with it, since aliases may
+    have moved while the version waited: one that is approved but has become worse than its rival does not pass.
+
+    All are scored on the test set of the data that this version was trained on. The decision and its reasons are written onto the version,
+    and the standing of every version that has none on the present test set.
+
+    Raises:
+        AliasNotMoved: the contract requires an approval, and there is none.
+        ModelUnavailable: there is no such version.
+        ObjectNotFound: the data that it was trained on are gone.
+    """
+    contract = load_contract(dataset)
+    store, registry = store or ObjectStore.from_settings(), registry or Registry.from_settings()
+    candidate = registry.version(dataset, version)
+    bench = VersionBench(contract, store, registry, candidate.digest)
+    if contract.gate.approval == "required":
+        if approval is None or approval.state == "waiting":
+            raise AliasNotMoved(f"{candidate} needs the approval of a person (gate.approval: required), and there is none.")
+        if approval.state == "refused":
+            return _refuse(contract, registry, bench, family, candidate, approval)
     decision = _pass_gate(contract, registry, bench, family, candidate)
     champion, why = _settle_champion(contract, registry, bench)
-    decision = replace(decision, champion=champion, reasons=(*decision.reasons, why))
+    answered = (str(approval),) if approval else ()
+    decision = replace(decision, champion=champion, approval=approval, reasons=(*answered, *decision.reasons, why))
     for reason in decision.reasons:
         _LOGGER.info("%s: %s", dataset, reason)
     registry.record_decision(candidate, decision)
@@ -56,30 +110,48 @@ def _pass_gate(contract: Contract, registry: Registry, bench: VersionBench, fami
     """Move the family's alias if the gate lets the candidate pass; the decision names no champion yet."""
     for _ in range(_ATTEMPTS):
         aliases = registry.aliases(contract.name)
-        holder = aliases.get(family)
-        rows, entrants = bench.entrants(version for version in (candidate.version, holder) if version is not None)
-        entrant = entrants[candidate.version]
-        verdict = decide(contract, rows, family, entrant, entrants[holder] if holder else None)
+        decision = _decide(contract, bench, family, candidate, aliases)
         try:
-            if verdict.passed:
+            if decision.passed:
                 move_aliases(registry, contract.name, promotion(family, candidate.version, aliases), aliases)
         except AliasNotMoved:
             continue
-        return Decision(
-            dataset=contract.name,
-            family=family,
-            version=candidate.version,
-            passed=verdict.passed,
-            score=score(contract, rows, entrant),
-            champion=None,
-            reasons=(verdict.reason,),
-            metric=contract.metric,
-            digest=candidate.digest,
-            rows=len(rows.truth),
-            origin=entrant.origin,
-            verdict=verdict,
-        )
+        return decision
     raise RegistryError(f"The aliases of {contract.name!r} moved {_ATTEMPTS} times while {family!r} was decided about. Run this again.")
+
+
+def _decide(contract: Contract, bench: VersionBench, family: str, candidate: RegisteredVersion, aliases: Mapping[str, str]) -> Decision:
+    """Compare the candidate with the version that has the family's alias; nothing moves, and the decision names no champion."""
+    holder = aliases.get(family)
+    rows, entrants = bench.entrants(version for version in (candidate.version, holder) if version is not None)
+    entrant = entrants[candidate.version]
+    verdict = decide(contract, rows, family, entrant, entrants[holder] if holder else None)
+    return Decision(
+        dataset=contract.name,
+        family=family,
+        version=candidate.version,
+        passed=verdict.passed,
+        score=score(contract, rows, entrant),
+        champion=None,
+        reasons=(verdict.reason,),
+        metric=contract.metric,
+        digest=candidate.digest,
+        rows=len(rows.truth),
+        origin=entrant.origin,
+        verdict=verdict,
+    )
+
+
+def _refuse(  # noqa: PLR0913, PLR0917 - what is decided about, by whom
+    contract: Contract, registry: Registry, bench: VersionBench, family: str, candidate: RegisteredVersion, approval: Approval
+) -> Decision:
+    """Write down that a person refuses the version; no alias moves."""
+    decision = _decide(contract, bench, family, candidate, registry.aliases(contract.name))
+    champion = registry.aliases(contract.name).get(CHAMPION)
+    decision = replace(decision, passed=False, champion=champion, approval=approval, reasons=(str(approval), *decision.reasons))
+    _LOGGER.info("%s: %s: %s", contract.name, candidate, approval)
+    registry.record_decision(candidate, decision)
+    return decision
 
 
 def _settle_champion(contract: Contract, registry: Registry, bench: VersionBench) -> tuple[str | None, str]:

@@ -38,7 +38,7 @@ def compare(contract: Contract, store: ObjectStore, parts: Split) -> Comparison:
     Raises:
         ShiftedData: a column has moved farther than the contract's `cleaning.max_shift`.
     """
-    name, reference = _reference(contract, store)
+    name, reference = find_reference(contract, store)
     if reference is None:
         logger.info("%s: nothing was published before and there are no statistics, so the data are compared with nothing", contract.name)
         return Comparison("")
@@ -60,12 +60,14 @@ def _listed(found: list[Shift]) -> str:
     return "; ".join(map(str, found[:_SHOWN])) + more
 
 
-def _reference(contract: Contract, store: ObjectStore) -> tuple[str, Profile | None]:
-    try:
-        digest = latest_digest(store, contract.name)
-        return f"the data published last ({digest})", load_profile(store, contract.name, digest)
-    except ObjectNotFound:  # nothing was published, or it was removed
-        pass
+def find_reference(contract: Contract, store: ObjectStore | None) -> tuple[str, Profile | None]:
+    """Return what new data are compared with, and its name: the data published last, else the committed statistics, else nothing."""
+    if store is not None:
+        try:
+            digest = latest_digest(store, contract.name)
+            return f"the data published last ({digest})", load_profile(store, contract.name, digest)
+        except ObjectNotFound:  # nothing was published, or it was removed
+            pass
     if not has_statistics(contract):
         return "", None
     return "the committed statistics (statistics.json)", _profile_of_statistics(contract, FakeRecords.load(contract))

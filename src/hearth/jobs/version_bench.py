@@ -25,7 +25,8 @@ class VersionBench:
     def __init__(self, contract: Contract, store: ObjectStore, registry: Registry, digest: str) -> None:
         self._contract, self._store, self._registry, self._digest = contract, store, registry, digest
         split = load_processed(store, contract.name, digest)
-        self._X, self._y = split.X_test, split.y_test.to_numpy()
+        self._X, self._y = split.described_test, split.y_test.to_numpy()
+        self._features = list(split.X_test.columns)
         self._real = last_real_digest(store, contract.name)
         self._versions: dict[str, RegisteredVersion] = {}
         self._entrants: dict[str, Entrant] = {}
@@ -39,7 +40,7 @@ class VersionBench:
         entrants = {name: self._entrants[name] for name in names}
         able = [name for name, entrant in entrants.items() if entrant.probabilities is not None]
         train_sets = [train for train in (self._train_set(self._versions[name].digest) for name in able) if train is not None]
-        rows = unseen_rows(self._X, train_sets)
+        rows = unseen_rows(self._X[self._features], train_sets)
         if len(np.unique(self._y[rows])) < len(np.unique(self._y)):
             rows[:] = True
             for name in able:

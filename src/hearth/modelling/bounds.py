@@ -95,6 +95,9 @@ def _groups(contract: Contract, X: pd.DataFrame, truth: np.ndarray, probabilitie
     if not bounds.compares_groups:
         return
     codes = probabilities.argmax(axis=1)
+    for column in contract.sensitive:
+        if column not in X:  # data that were processed before the column was kept for groups
+            yield BoundResult("groups", 0, None, "cannot tell", f"{column}: the rows do not have the column, run the ETL again")
     for column, groups in group_masks(contract, X).items():
         for label, limit in bounds.recall_gap.items():
             gaps = recall_gaps(groups, truth, codes, labels.index(label), level)

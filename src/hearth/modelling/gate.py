@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hearth.contracts import Contract
 from hearth.contracts.origins import GENERATED, UNKNOWN, Origin
+from hearth.modelling.approval import Approval
 from hearth.modelling.bounds import BoundResult, judge_bounds
 from hearth.modelling.comparison import Comparison, compare
 from hearth.modelling.evaluation import metric as score_codes
@@ -61,6 +62,7 @@ class Decision:
     """The result of promoting a version: whether it has its family's alias, which version is champion, and why.
 
     `digest` and `rows` say what it was compared on, `origin` what it was made from; `score` is the contract's `metric` on these rows.
+    `approval` is the answer of a person, where the contract asks for one; a version that waits for it has not passed yet.
     """
 
     dataset: str
@@ -75,6 +77,12 @@ class Decision:
     rows: int = 0
     origin: Origin = UNKNOWN
     verdict: Verdict | None = None
+    approval: Approval | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the version has passed the gate and waits for a person."""
+        return self.approval is not None and self.approval.state == "waiting"
 
     def to_json(self) -> bytes:
         """Write the decision as `gate.json` holds it."""

@@ -24,8 +24,11 @@ class Gap:
 
 
 def group_masks(contract: Contract, X: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
-    """Return by sensitive column, by group, which rows belong to it, shape (rows,). Groups without a row are left out."""
-    return {name: dict(_masks(contract, name, cuts, X[name])) for name, cuts in contract.sensitive.items()}
+    """Return by sensitive column, by group, which rows belong to it, shape (rows,).
+
+    Groups without a row are left out, and columns that X does not have: `Split.described_test` has all.
+    """
+    return {name: dict(_masks(contract, name, cuts, X[name])) for name, cuts in contract.sensitive.items() if name in X}
 
 
 def recall_gaps(groups: Mapping[str, np.ndarray], truth: np.ndarray, codes: np.ndarray, code: int, level: float) -> list[Gap]:

@@ -15,6 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from sklearn.pipeline import Pipeline
 
 from hearth.errors import ModelUnavailable, RegistryError
+from hearth.modelling.approval import Approval
 from hearth.modelling.gate import Decision
 from hearth.modelling.standing import Standing
 from hearth.modelling.trust import FILE_NAME as TRUST_FILE
@@ -23,7 +24,21 @@ from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND
 from hearth.registry.model_download import download
 from hearth.registry.policy import GATE, SIGNATURE
 from hearth.registry.run_files import read_files, table_files, table_tags
-from hearth.registry.tracking import DATASET, DECISION, DIGEST, FAMILY, KEY, ORIGIN, STANDING, Tracking
+from hearth.registry.tracking import (
+    APPROVAL,
+    APPROVAL_COMMENT,
+    APPROVAL_TASK,
+    APPROVED_AT,
+    APPROVED_BY,
+    DATASET,
+    DECISION,
+    DIGEST,
+    FAMILY,
+    KEY,
+    ORIGIN,
+    STANDING,
+    Tracking,
+)
 from hearth.registry.versions import ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
 
 _DECISION = "**Decision:** "  # what comes before it in a description is about the version itself
@@ -186,7 +201,8 @@ class Registry(Tracking):
 
     def record_decision(self, version: RegisteredVersion, decision: Decision) -> None:
         """Write what the gate decided about a version onto it, as tags and description, and as `gate.json` into its run."""
-        tags = {GATE: "passed" if decision.passed else "refused", DECISION: decision.to_json().decode()}
+        gate = "waiting" if decision.waits else "passed" if decision.passed else "refused"
+        tags = {GATE: gate, DECISION: decision.to_json().decode(), **_approval_tags(decision.approval)}
         self.annotate(version, tags, "\n\n".join(decision.reasons))
         self.write_run_files(version, {"gate.json": decision.to_json()})
 
@@ -328,6 +344,17 @@ class Registry(Tracking):
         except MlflowException as error:
             if error.error_code != ALREADY_EXISTS:
                 raise
+
+
+def _approval_tags(approval: Approval | None) -> dict[str, str]:
+    """Return the answer of a person as tags, its state last: who reads that finds the rest.
+
+    What counts is the gate's decision, which is signed, and not these.
+    """
+    if approval is None:
+        return {}
+    tags = {APPROVED_BY: approval.by, APPROVED_AT: approval.at, APPROVAL_COMMENT: approval.comment, APPROVAL_TASK: approval.task}
+    return {**tags, APPROVAL: approval.state}
 
 
 def _set_at_last(set_value: Callable[[], None]) -> None:

@@ -20,6 +20,8 @@ from hearth.settings import ModelSettings, RegistrySettings
 
 DATASET, FAMILY, DIGEST, KEY = "hearth.dataset", "hearth.family", "hearth.digest", "hearth.training_key"
 DECISION, STANDING, ORIGIN = "hearth.decision", "hearth.standing", "hearth.origin"
+APPROVAL, APPROVED_BY, APPROVED_AT = "hearth.approval", "hearth.approved_by", "hearth.approved_at"
+APPROVAL_COMMENT, APPROVAL_TASK = "hearth.approval_comment", "hearth.approval_task"
 REVISION = "hearth.git_revision"
 MLFLOW_EXPERIMENT_NOTE = "mlflow.note.content"  # what MLflow shows as the description
 

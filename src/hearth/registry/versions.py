@@ -10,12 +10,23 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from hearth.contracts.origins import UNKNOWN, Origin
+from hearth.modelling.approval import Approval, ApprovalState
 from hearth.modelling.gate import Decision
 from hearth.modelling.standing import Standing
 from hearth.modelling.trust import Trust
 from hearth.registry import model_files
 from hearth.registry.provenance import read_library_versions
-from hearth.registry.tracking import DECISION, ORIGIN, STANDING, InputData
+from hearth.registry.tracking import (
+    APPROVAL,
+    APPROVAL_COMMENT,
+    APPROVAL_TASK,
+    APPROVED_AT,
+    APPROVED_BY,
+    DECISION,
+    ORIGIN,
+    STANDING,
+    InputData,
+)
 
 FINAL_EXPERIMENT = "optimized_models"  # where a final run goes that names no other
 
@@ -87,6 +98,15 @@ class RegisteredVersion:
     def decision(self) -> Decision | None:
         """What the gate decided about it last; None if it never did."""
         return Decision.from_json(self.tags[DECISION]) if DECISION in self.tags else None
+
+    @property
+    def approval(self) -> Approval | None:
+        """The answer of a person whom its contract asks; None if nobody is asked. Anyone may write a tag: what counts is `gate`."""
+        state = next((state for state in get_args(ApprovalState) if state == self.tags.get(APPROVAL)), None)
+        if state is None:
+            return None
+        by, at, comment, task = (self.tags.get(tag, "") for tag in (APPROVED_BY, APPROVED_AT, APPROVAL_COMMENT, APPROVAL_TASK))
+        return Approval(state, by, at, comment, task)
 
     @property
     def libraries(self) -> dict[str, str]:

@@ -21,6 +21,7 @@ from hearth.serving.model_follower import ModelSource, load_version
 
 _LOGGER = logging.getLogger(__name__)
 _GATE, _PASSED, _REFUSED, _NOT_JUDGED = "hearth.gate", "passed", "refused", "not judged"
+_WAITING = "waiting"
 
 
 class AliasRegistry(ModelSource, Protocol):
@@ -121,8 +122,7 @@ class AliasAdmin:
         gate = _gate(version)
         passed = gate == _PASSED or alias == CHALLENGER
         if not passed and not request.force:
-            why = f": {version.standing.problem}" if version.standing and not version.standing.has_claim else ""
-            raise AliasNotMoved(f"{version} is {gate} by the gate{why}. To give it {alias!r} nevertheless, ask with over_gate.")
+            raise AliasNotMoved(f"{_why_not(version, gate)} To give it {alias!r} nevertheless, ask with over_gate.")
         over = "" if passed else f", over the gate ({gate})"
         record = f"{alias} by {by}{over}, before it version {aliases.get(alias, 'none')}"
         return self._move(alias, version, promotion(alias, version.version, aliases), aliases, record)
@@ -165,6 +165,14 @@ def _require_fit(contract: Contract, version: RegisteredVersion, alias: str) -> 
         raise AliasNotMoved(f"{PREVIOUS!r} follows the champion and is not moved by itself.")
     if alias in contract.families and alias != version.family:
         raise AliasNotMoved(f"The alias {alias!r} is for versions of that family; {version} is of {version.family!r}.")
+
+
+def _why_not(version: RegisteredVersion, gate: str) -> str:
+    if gate == _WAITING:
+        name = f"{version.dataset} {version.version}"
+        return f"{version} has passed the gate and waits for the approval of a person: `hearth approve {name}`, or `hearth refuse {name}`."
+    why = f": {version.standing.problem}" if version.standing and not version.standing.has_claim else ""
+    return f"{version} is {gate} by the gate{why}."
 
 
 def _gate(version: RegisteredVersion) -> str:

@@ -1,0 +1,79 @@
+"""The step of the ETL that looks for what is suspicious in a raw file, and the same for a file of a person."""
+
+import logging
+
+import numpy as np
+
+from hearth.contracts import Contract, load_contract
+from hearth.data import processed
+from hearth.data.checks import CheckedRows, CheckReport, Finding, check_rows
+from hearth.data.csv_validation import LARGEST_UNPACKED, read_raw, validate
+from hearth.data.profile import Profile
+from hearth.errors import SuspiciousData
+from hearth.jobs.shift_check import find_reference
+from hearth.storage import ObjectStore
+from hearth.training.check_page import render_page
+from hearth.training.check_pictures import draw_findings
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def check_file(contract: Contract, content: bytes, source: str, max_bytes: int = LARGEST_UNPACKED) -> tuple[CheckReport, bytes]:
+    """Check a raw file; missing values are compared with the committed statistics.
+
+    Args:
+        contract: Of the data set that the file is of.
+        content: The file.
+        source: What the report calls it.
+        max_bytes: How large it may be once it is unpacked.
+
+    Returns:
+        The report, and the same as an HTML page.
+
+    Raises:
+        InvalidRawData: the file is no table of the contract's columns.
+    """
+    validated = validate(contract, read_raw(contract, content, source, max_bytes))
+    return _check(CheckedRows.of(contract, validated.accepted, validated.lines), source, find_reference(contract, None)[1])
+
+
+def check(dataset: str, validated_key: str, *, store: ObjectStore | None = None) -> str:
+    """Check validated rows before they are processed, and write the report beside them; with `checks: {run: false}` nothing is done.
+
+    Returns:
+        The key of the validated rows.
+
+    Raises:
+        SuspiciousData: there are findings of a level that the contract does not let pass (`checks.fail_on`).
+    """
+    contract, store = load_contract(dataset), store or ObjectStore.from_settings()
+    if not contract.checks.run:
+        return validated_key
+    lines = store.get_frame(store.data_bucket, f"{validated_key}{processed.LINES}")["line"].to_numpy(dtype=np.int64)
+    rows = CheckedRows.of(contract, store.get_frame(store.data_bucket, validated_key), lines)
+    report, page = _check(rows, validated_key, find_reference(contract, store)[1])
+    store.put(store.data_bucket, f"{validated_key}.{processed.CHECK}", report.to_json())
+    store.put(store.data_bucket, f"{validated_key}.{processed.CHECK_PAGE}", page)
+    for finding in report.findings:
+        _LOGGER.log(logging.INFO if finding.level == "info" else logging.WARNING, "%s: %s", dataset, finding)
+    if refused := _refused(contract, report):
+        raise SuspiciousData(
+            f"{dataset}: {len(refused)} findings that the contract does not let pass (checks.fail_on: {contract.checks.fail_on}): "
+            f"{'; '.join(map(str, refused))} The report is s3://{store.data_bucket}/{validated_key}.{processed.CHECK_PAGE}."
+        )
+    return validated_key
+
+
+def _check(rows: CheckedRows, source: str, reference: Profile | None) -> tuple[CheckReport, bytes]:
+    report = check_rows(rows, source, reference, rows.contract.checks.skip)
+    try:
+        pictures = draw_findings(rows, report)
+    except Exception:  # odd values must not cost the ETL a picture; the findings are in the table
+        _LOGGER.exception("%s: the findings could not be drawn", source)
+        pictures = {}
+    return report, render_page(report, pictures)
+
+
+def _refused(contract: Contract, report: CheckReport) -> tuple[Finding, ...]:
+    fail_on = contract.checks.fail_on
+    return () if fail_on == "nothing" else report.at("stop") if fail_on == "stop" else report.at("stop", "warn")
