@@ -4,7 +4,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hearth.cli import contract_draft, data, doctor, remote, replay, sign, stack, store, tune
+from hearth.cli import contract_draft, data, doctor, drift, monitor, remote, replay, sign, stack, store, tune
 from hearth.cli.application import DATA, examples, make_app, run
 
 app = make_app("Hearth takes a tabular data set from raw file to live predictions.")
@@ -34,7 +34,9 @@ app.add_typer(data_app, name="data", rich_help_panel=DATA)
 data.register(data_app)
 contract_draft.register(data_app)
 tune.register(app)
+monitor.register(app)
 remote.register(app)
+drift.register(app)
 sign.register(app)
 store.register(app)
 replay.register(app)
