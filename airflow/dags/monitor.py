@@ -17,8 +17,8 @@ from hearth.settings import MonitorScheduleSettings
 from task_defaults import reporting, task_defaults
 
 if TYPE_CHECKING:
-    from airflow.sdk import DagRun
     from airflow.sdk.execution_time.context import OutletEventAccessors
+    from airflow.sdk.types import DagRunProtocol
 
 
 def monitor_dag(contract: Contract, settings: MonitorScheduleSettings) -> DAG:
@@ -38,7 +38,7 @@ def monitor_dag(contract: Contract, settings: MonitorScheduleSettings) -> DAG:
 
         @task(outlets=[changes])
         @reporting
-        def check(dag_run: "DagRun", outlet_events: "OutletEventAccessors") -> str:
+        def check(dag_run: "DagRunProtocol", outlet_events: "OutletEventAccessors") -> str:
             from airflow.sdk.exceptions import AirflowSkipException
 
             from hearth.jobs.monitor import monitor

@@ -12,7 +12,7 @@ _CHECKS = 60
 _RECORDS = 1_000
 _ROWS = 50
 _MOST_BINS = 30
-_ROW_PIXELS, _AXIS_PIXELS = 22, 70
+_ROW_PIXELS, _AXIS_PIXELS = 22, 150
 _MEANINGS = {
     "not_enough": "too few records for an answer",
     "ok": "no difference beyond chance",
@@ -58,6 +58,7 @@ def _level(found: Json) -> None:
     boxes = st.container(horizontal=True)
     boxes.metric("Version", found["version"], border=True)
     boxes.metric("Records", f"{found['records']:,}", border=True)
+    boxes.metric("Out of contract", f"{found['refused_share']:.1%}", help=f"{found['refused']:,} records of the stream", border=True)
     boxes.metric("Alarm since", _minute(found["since"]) if found["since"] else "no alarm", border=True)
     if quality := found["quality"]:
         before = quality["measured"] if quality["measured"] is not None else quality["reference"]
@@ -89,7 +90,7 @@ def heat_map(history: Sequence[Json]) -> alt.Chart:
         .mark_rect(stroke="white", strokeWidth=1)
         .encode(
             x=alt.X("check:N", sort=None, title=None, axis=alt.Axis(labelAngle=-40, labelOverlap=True)),
-            y=alt.Y("column:N", sort=order, title=None, axis=alt.Axis(labelLimit=190)),
+            y=alt.Y("column:N", sort=order, title=None, axis=alt.Axis(labelLimit=190, labelOverlap=False)),
             color=alt.Color("level:N", scale=colours, legend=alt.Legend(orient="bottom", title=None)),
             opacity=alt.condition(alt.datum.level == "ok", alt.value(0.35), alt.value(1)),
             tooltip=["column:N", "check:N", "level:N", alt.Tooltip("psi:Q", title="PSI", format=".3f")],
@@ -191,4 +192,4 @@ def in_bin(value: object, name: str) -> bool:
 
 
 def _minute(text: str, *, seconds: bool = False) -> str:
-    return f"{pd.Timestamp(text).tz_convert('UTC'):%Y-%m-%d %H:%M:%S}" if seconds else f"{pd.Timestamp(text).tz_convert('UTC'):%m-%d %H:%M}"
+    return f"{pd.Timestamp(text).tz_convert('UTC'):{'%m-%d %H:%M:%S' if seconds else '%m-%d %H:%M'}}"

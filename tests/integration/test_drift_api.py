@@ -11,17 +11,15 @@ import pytest
 
 from hearth.client import ApiError, Client
 from hearth.contracts import load_contract
-from hearth.data.profile import profile
-from hearth.monitoring.check import DriftCheck, Level, check
-from hearth.monitoring.reference import Incomplete, Reference, describe_outputs
-from hearth.monitoring.window import Position, Window
+from hearth.monitoring.check import DriftCheck, Level
+from hearth.monitoring.window import Position
 from hearth.predictions.drift_store import DriftStore
 from hearth.predictions.migration import migrate
 from hearth_api.app import create_app
 from tests.api.running import READER_KEY, SCORER_KEY, refused, running, service_settings
 from tests.support.command_line import run_command
+from tests.support.drift_checks import made_check
 from tests.support.models import FakeRegistry
-from tests.support.samples import sample_rows
 from tests.support.served_records import store_answers
 from tests.support.waiting import wait_until
 
@@ -29,19 +27,8 @@ CONTRACT = load_contract("employees", Path(__file__).parents[2] / "data")
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 
-def reference() -> Reference:
-    X, y = sample_rows(CONTRACT, 4_000, seed=1)
-    X = X[X.isna().sum(axis=1) <= 1]
-    own = np.random.default_rng(1).dirichlet([4, 2, 1], 1_000)
-    return Reference(profile(CONTRACT, X, y[X.index], "d"), describe_outputs(CONTRACT, own.argmax(axis=1), own, 0.8), Incomplete(10, 4_000))
-
-
-def make_check(moment: datetime, moved: float = 0.0, last: DriftCheck | None = None) -> DriftCheck:
-    X, _ = sample_rows(CONTRACT, 1_000, seed=2)
-    X = X.assign(**{"Sleep Hours": X["Sleep Hours"] + moved * X["Sleep Hours"].std()})
-    own = np.random.default_rng(2).dirichlet([4, 2, 1], 1_000)
-    window = Window(X, own.argmax(axis=1), own, Position(moment - timedelta(minutes=1), "a", 0), Position(moment, "b", 7))
-    return check(CONTRACT, "2", reference(), window, None, now=moment, last=last)
+def make_check(moment: datetime, moved: float = 0.0) -> DriftCheck:
+    return made_check(CONTRACT, moment, "Sleep Hours", moved)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The check for drift from stored answers to a report, on a real PostgreSQL, MLflow and object store."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -108,6 +108,20 @@ def test_an_alarm_holds_until_a_window_without_old_records_is_lower(site: Site) 
     assert resolved
     assert resolved.level is Level.OK
     assert resolved.since is None
+
+
+def test_records_that_break_the_contract_are_counted_beside_the_window(site: Site) -> None:
+    site.train()
+    site.now = datetime.now(UTC) - timedelta(seconds=0.3)  # the store counts by its own clock
+    site.serve(600)
+    site.drift.count_refused({site.contract.name: 100, "other": 7})
+    site.drift.count_refused({site.contract.name: 50})
+    site.now += timedelta(seconds=5)
+    site.serve(1)
+    found = site.monitor.check(site.contract.name, now=site.now).check
+    assert found
+    assert (found.level, found.refused) == (Level.OK, 150)
+    assert found.refused_share == pytest.approx(150 / 751)
 
 
 def test_what_a_challenger_says_in_shadow_and_what_other_versions_answered_is_not_checked(site: Site) -> None:

@@ -37,12 +37,11 @@ def make_reference(contract: Contract = CONTRACT, rows: int = 8_000) -> Referenc
 REFERENCE = make_reference()
 
 
-def window(rows: int = 1_000, seed: int = 3, start: int = 0, contract: Contract = CONTRACT, sure: float = 1.0, **changed: object) -> Window:
-    X, _ = sample_rows(contract, rows, seed)
-    X = X.assign(**changed)
+def window(rows: int = 1_000, seed: int = 3, start: int = 0, sure: float = 1.0, changed: Mapping[str, pd.Series] | None = None) -> Window:
+    X, _ = sample_rows(CONTRACT, rows, seed)
     own = probabilities(rows, seed + 1, sure)
     first, last = (Position(NOON + timedelta(seconds=at), "m", 0) for at in (start, start + rows - 1))
-    return Window(X, own.argmax(axis=1), own, first, last)
+    return Window(X.assign(**(changed or {})), own.argmax(axis=1), own, first, last)
 
 
 def shifted(rows: int, seed: int, amount: float, name: str = "Sleep Hours") -> Mapping[str, pd.Series]:
@@ -64,24 +63,24 @@ def test_a_window_as_the_reference_is_ok_with_every_feature_and_output_compared(
 
 @pytest.mark.parametrize("rows", [0, 1, 499])
 def test_below_the_minimum_there_is_no_alarm_however_different_records_are(rows: int) -> None:
-    found = judge(window(rows, **shifted(rows, 3, 3.0)) if rows else None)
+    found = judge(window(rows, changed=shifted(rows, 3, 3.0)) if rows else None)
     assert found.level is Level.NOT_ENOUGH
     assert "not enough, 500 are needed" in found.summary
     assert not found.columns
 
 
 def test_a_large_shift_drifts_and_in_two_windows_that_share_no_record_it_acts() -> None:
-    moved = window(**shifted(1_000, 3, 0.7))
+    moved = window(changed=shifted(1_000, 3, 0.7))
     one = judge(moved, window(seed=9))
-    two = judge(moved, window(seed=9, **shifted(1_000, 9, 0.7)))
-    other = judge(moved, window(seed=9, **shifted(1_000, 9, 0.7, "Team Size")))
+    two = judge(moved, window(seed=9, changed=shifted(1_000, 9, 0.7)))
+    other = judge(moved, window(seed=9, changed=shifted(1_000, 9, 0.7, "Team Size")))
     assert (one.level, two.level, other.level) == (Level.DRIFT, Level.ACT, Level.DRIFT)
     assert [column.name for column in two.alarming] == ["Sleep Hours"]
     assert "+0.7" in two.summary
 
 
 def test_a_small_sure_shift_warns() -> None:
-    found = judge(window(10_000, **shifted(10_000, 3, 0.15)))
+    found = judge(window(10_000, changed=shifted(10_000, 3, 0.15)))
     assert found.level is Level.WARN
 
 
@@ -89,7 +88,7 @@ def test_missing_values_and_a_new_share_of_a_category_are_seen() -> None:
     X, _ = sample_rows(CONTRACT, 1_000, 3)
     holes = X["Mental Fatigue Score"].where(np.arange(1_000) % 4 > 0)
     women = X["Gender"].where(np.arange(1_000) % 3 > 0, "Female")
-    found = {column.name: column for column in judge(window(**{"Mental Fatigue Score": holes, "Gender": women})).alarming}
+    found = {column.name: column for column in judge(window(changed={"Mental Fatigue Score": holes, "Gender": women})).alarming}
     assert set(found) >= {"Mental Fatigue Score", "Gender"}
     assert "missing in" in found["Mental Fatigue Score"].difference.detail
     assert found["Gender"].difference.detail.startswith("Male: 4") or found["Gender"].difference.detail.startswith("Female: ")
@@ -99,7 +98,7 @@ def test_records_with_too_many_missing_features_are_compared_by_their_share_alon
     X, _ = sample_rows(CONTRACT, 1_000, 3)
     empty = np.arange(1_000) % 5 > 0
     holes = {name: X[name].where(empty) for name in ("Mental Fatigue Score", "Resource Allocation")}
-    found = judge(window(**holes))
+    found = judge(window(changed=holes))
     assert found.alarming[0].name == INCOMPLETE
     assert {column.name for column in found.alarming} == {INCOMPLETE}
 
@@ -119,7 +118,7 @@ def test_an_ignored_column_never_alarms_and_personal_ones_are_not_compared() -> 
     frame = features_of(contract, records)
     assert "Gender" not in frame
     assert frame["Team Size"].isna().all()
-    moved = replace(window(**shifted(1_000, 3, 3.0)))
+    moved = replace(window(changed=shifted(1_000, 3, 3.0)))
     found = check(contract, "1", REFERENCE, moved, None, now=NOON)
     assert found.level is Level.OK
     assert "Sleep Hours" not in {column.name for column in found.columns}
@@ -132,7 +131,7 @@ def test_values_of_another_type_are_missing_and_raise_nothing() -> None:
 
 
 def test_a_level_falls_only_with_a_window_that_shares_no_record_with_the_last_one_at_that_level() -> None:
-    alarm = judge(window(**shifted(1_000, 3, 0.7)))
+    alarm = judge(window(changed=shifted(1_000, 3, 0.7)))
     overlapping = judge(window(seed=9, start=500), last=alarm)
     assert (overlapping.found, overlapping.level, overlapping.since) == (Level.OK, Level.DRIFT, NOON)
     assert "holds" in overlapping.summary
@@ -143,7 +142,7 @@ def test_a_level_falls_only_with_a_window_that_shares_no_record_with_the_last_on
 
 
 def test_a_new_version_starts_anew() -> None:
-    alarm = judge(window(**shifted(1_000, 3, 0.7)))
+    alarm = judge(window(changed=shifted(1_000, 3, 0.7)))
     assert judge(window(300, start=500), last=alarm, version="2").level is Level.NOT_ENOUGH
     assert judge(window(seed=9, start=500), last=alarm, version="2").level is Level.OK
 
@@ -174,7 +173,7 @@ def test_quality_is_estimated_as_labels_that_follow_the_probabilities_have_it() 
 
 def test_a_classifier_tells_drifted_records_and_only_those() -> None:
     train, _ = sample_rows(CONTRACT, 2_000, 1)
-    same, moved = (second_opinion(train, window(**change).features) for change in ({}, shifted(1_000, 3, 0.7)))
+    same, moved = (second_opinion(train, window(changed=change).features) for change in ({}, shifted(1_000, 3, 0.7)))
     assert same
     assert moved
     assert not same.sees_drift
@@ -184,7 +183,7 @@ def test_a_classifier_tells_drifted_records_and_only_those() -> None:
 
 
 def test_the_report_shows_names_as_they_are_and_runs_nothing_of_them() -> None:
-    found = judge(window(**shifted(1_000, 3, 0.7)))
+    found = judge(window(changed=shifted(1_000, 3, 0.7)))
     column = found.columns[0]
     named = replace(column, difference=replace(column.difference, name="<script>alert(1)</script>"))
     page = html_report(replace(found, columns=(named,)), "T & T", {"<b>": b"png"}).decode()

@@ -70,6 +70,8 @@ class DriftInfo(BaseModel):
     version: str = Field(description="the champion whose answers were compared")
     checked_at: datetime
     records: int = Field(description="in the window")
+    refused: int = Field(description="records of the stream that broke the contract meanwhile; they are in no window")
+    refused_share: float = Field(description="their share of what came in, 0 to 1")
     minimum: int = Field(description="records below which the level is not_enough")
     tests: int = Field(description="number of tests that the p-values are corrected for")
     first: datetime | None = Field(description="when the oldest record of the window was scored")

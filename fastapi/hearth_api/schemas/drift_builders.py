@@ -21,6 +21,8 @@ def drift_info(check: DriftCheck) -> drift.DriftInfo:
         version=check.version,
         checked_at=check.checked_at,
         records=check.records,
+        refused=check.refused,
+        refused_share=check.refused_share,
         minimum=check.minimum,
         tests=check.tests,
         first=first.scored_at if first else None,
@@ -40,7 +42,7 @@ def drift_history(dataset: str, checks: Sequence[PastCheck]) -> drift.DriftHisto
             drift.PastDrift(
                 checked_at=check.checked_at,
                 version=check.version,
-                level=check.level,  # type: ignore[arg-type]  # checked by the model
+                level=check.level,
                 records=check.records,
                 estimate=check.estimate,
                 auc=check.auc,

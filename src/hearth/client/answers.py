@@ -325,6 +325,8 @@ class Drift(Answer):
     version: str
     checked_at: datetime
     records: int
+    refused: int
+    refused_share: float
     minimum: int
     tests: int
     first: datetime | None

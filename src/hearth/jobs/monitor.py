@@ -82,6 +82,8 @@ class Monitor:
         if window and judged.columns and (by_hand or (last and last.checked_at.date() < now.date())):
             train = self._store.get_frame(self._store.processed_bucket, processed_key(dataset, version.digest, "X_train.parquet"))
             judged = replace(judged, second_opinion=second_opinion(train, window.features))
+        if judged.first and judged.last:
+            judged = replace(judged, refused=self._drift.refused(dataset, judged.first.scored_at, judged.last.scored_at))
         self._drift.write_check(judged)
         _LOGGER.log(logging.WARNING if judged.level.alarms else logging.INFO, "%s: %s", dataset, judged.summary)
         previous = last if last and last.version == version.version else None
@@ -122,7 +124,7 @@ class Monitor:
     def _report(self, contract: Contract, judged: DriftCheck) -> str:
         past = [check for check in self._drift.checks(contract.name, _HISTORY) if check.version == judged.version]
         pictures = draw_check(judged, [check for check in past if check.checked_at < judged.checked_at])
-        page = html_report(judged, f"{contract.title} Drift of {contract.name}", pictures)
+        page = html_report(judged, f"Drift of {contract.name}: {contract.title}", pictures)
         figures = {f"figures/{metric_name('drift', name)}.png": content for name, content in pictures.items()}
         metrics = {metric_name("psi", column.name): column.difference.psi for column in judged.columns}
         if judged.quality:

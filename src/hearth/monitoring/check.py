@@ -1,6 +1,6 @@
 """A check: the newest window of a version's answers against its reference, with a level of alarm. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -71,6 +71,7 @@ class DriftCheck:
         since: when the level that is shown, or a higher one, was reached; None below warn.
         tests: how many p-values the correction counts.
         columns: the most different first.
+        refused: records of the stream that broke the contract while those of the window were answered; they are in no window.
         held_from: place of the newest record of the last window that had the level that is shown.
     """
 
@@ -89,6 +90,12 @@ class DriftCheck:
     quality: Quality | None = None
     second_opinion: SecondOpinion | None = None
     held_from: Position | None = None
+    refused: int = 0
+
+    @property
+    def refused_share(self) -> float:
+        """The share of refused records among those that came in, 0 to 1; where not all answers are stored, it is too high."""
+        return self.refused / (self.refused + self.records) if self.refused else 0.0
 
     @property
     def alarming(self) -> tuple[ColumnLevel, ...]:
@@ -138,13 +145,12 @@ def check(  # noqa: PLR0913 - what a check is made of
     """
     words, records = contract.drift, len(window) if window else 0
     if window is None or records < words.minimum:
-        places = (window.first, window.last) if window else (None, None)
-        empty = DriftCheck(contract.name, version, now, records, words.minimum, *places, Level.NOT_ENOUGH, Level.NOT_ENOUGH, None, 0, ())
-        return _held(empty, last)
+        return _held(_not_enough(contract, version, window, now), last)
     found = differences(contract, reference, window)
     tests = sum(len(difference.p_values) for difference in found)
     columns = _levels(words, found, tests)
-    if before is not None and len(before) >= words.minimum:
+    drifts = any(column.level is Level.DRIFT for column in columns)
+    if drifts and before is not None and len(before) >= words.minimum:
         columns = _confirmed(columns, _levels(words, differences(contract, reference, before), tests))
     ordered = sorted(columns, key=lambda column: (-column.level.rank, -column.difference.psi, column.p_value))
     level = max((column.level for column in columns), key=lambda level: level.rank, default=Level.OK)
@@ -168,6 +174,23 @@ def check(  # noqa: PLR0913 - what a check is made of
         held_from=window.last if level.alarms else None,
     )
     return _held(judged, last)
+
+
+def _not_enough(contract: Contract, version: str, window: Window | None, now: datetime) -> DriftCheck:
+    return DriftCheck(
+        dataset=contract.name,
+        version=version,
+        checked_at=now,
+        records=len(window) if window else 0,
+        minimum=contract.drift.minimum,
+        first=window.first if window else None,
+        last=window.last if window else None,
+        found=Level.NOT_ENOUGH,
+        level=Level.NOT_ENOUGH,
+        since=None,
+        tests=0,
+        columns=(),
+    )
 
 
 def _levels(words: Drift, found: Sequence[Difference], tests: int) -> list[ColumnLevel]:
@@ -197,8 +220,3 @@ def _held(judged: DriftCheck, last: DriftCheck | None) -> DriftCheck:
     if is_disjoint and judged.found is not Level.NOT_ENOUGH:
         return replace(judged, since=since)
     return replace(judged, level=last.level, since=last.since, held_from=last.held_from)
-
-
-def levels_by_column(check: DriftCheck) -> Mapping[str, Level]:
-    """Return the level of each variable of a check."""
-    return {column.name: column.level for column in check.columns}

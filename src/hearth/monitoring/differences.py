@@ -71,13 +71,14 @@ def differences(contract: Contract, reference: Reference, window: Window) -> lis
     """Compare each feature that is stored and not ignored, and each output; what the reference does not have is left out.
 
     Records with more missing features than the ETL keeps are not compared, since the profile has none; their share is, as a variable of
-    its own.
+    its own. Where the reference does not know that share, they are compared as all others.
     """
-    complete = complete_rows(contract, window.features)
+    knows_incomplete = bool(reference.incomplete and reference.incomplete.of)
+    complete = complete_rows(contract, window.features) if knows_incomplete else np.ones(len(window), dtype=bool)
     features = window.features[complete]
     compared = [name for name in features.columns if name not in contract.drift.ignore]
     found = _of_frame(features[compared], reference.profile.numbers, reference.profile.categories, "input")
-    if reference.incomplete and reference.incomplete.of:
+    if reference.incomplete and knows_incomplete:
         found.append(_incomplete(reference.incomplete, int((~complete).sum()), len(complete)))
     outputs = reference.outputs
     if outputs and window.probabilities.ndim == 2 and window.probabilities.shape[1] == len(contract.target.classes):  # noqa: PLR2004 - rows and classes

@@ -39,11 +39,12 @@ def estimate_quality(metric: str, probabilities: np.ndarray, seed: int = 0) -> E
     np.add.at(expected.T, codes, probabilities)  # true class by predicted class
     bounds = np.cumsum(probabilities, axis=1)[:, :-1]
     uniform = np.random.default_rng(seed).random((_DRAWS, rows))
-    drawn = []
-    for draw in uniform:
-        truth = (draw[:, None] > bounds).sum(axis=1)
-        drawn.append(compute(np.bincount(truth * classes + codes, minlength=classes**2).reshape(classes, classes)))
-    low, high = np.quantile(drawn, _INTERVAL)
+    truth = np.zeros(uniform.shape, dtype=np.intp)
+    for bound in bounds.T:
+        truth += uniform > bound
+    cells = truth * classes + codes + np.arange(_DRAWS)[:, None] * classes**2
+    confusions = np.bincount(cells.ravel(), minlength=_DRAWS * classes**2).reshape(_DRAWS, classes, classes)
+    low, high = np.quantile([compute(confusion) for confusion in confusions], _INTERVAL)
     return EstimatedQuality(metric, compute(expected), float(low), float(high))
 
 

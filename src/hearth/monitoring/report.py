@@ -41,9 +41,11 @@ def _about(check: DriftCheck) -> str:
     span = ""
     if check.first and check.last:
         span = f", scored from {check.first.scored_at:%Y-%m-%d %H:%M:%S} to {check.last.scored_at:%Y-%m-%d %H:%M:%S} UTC"
+    refused = f" {check.refused:,} more of the stream broke the contract ({check.refused_share:.1%})." if check.refused else ""
     return (
         f"Checked {check.checked_at:%Y-%m-%d %H:%M:%S} UTC: {check.records:,} records that version {escape(check.version)} has answered"
-        f"{span}, against what it was trained on and how it answers on its test set. {check.tests} tests, corrected together (Bonferroni)."
+        f"{span}, against what it was trained on and how it answers on its test set.{refused} "
+        f"{check.tests} tests, corrected together (Bonferroni)."
     )
 
 
@@ -55,9 +57,13 @@ def _quality(check: DriftCheck) -> str:
     before = f"; on the test set {reference.value:.3f} by the same estimate" if reference else ""
     real = f", {quality.metric:.3f} in truth" if quality.metric is not None else ""
     return (
-        f"<p>Estimated {escape(now.metric)} without labels: {now.value:.3f} ({now.low:.3f} to {now.high:.3f}){before}{real}. "
+        f"<p>Estimated {_words(now.metric)} without labels: {now.value:.3f} ({now.low:.3f} to {now.high:.3f}){before}{real}. "
         "It holds while labels keep their meaning and inputs are measured as they were; it cancels no alarm.</p>"
     )
+
+
+def _words(metric: str) -> str:
+    return escape(metric.replace("_", "-"))
 
 
 def _opinion(check: DriftCheck) -> str:

@@ -106,5 +106,5 @@ def share_difference(hits_before: int, rows_before: int, hits_now: int, rows_now
     hits, rows = hits_before + hits_now, rows_before + rows_now
     if hits in {0, rows} or not rows_before or not rows_now:
         return 1.0
-    drawn = hypergeom(rows, hits, rows_now)
-    return float(min(1.0, 2 * min(drawn.cdf(hits_now), drawn.sf(hits_now - 1))))
+    parameters = rows, hits, rows_now
+    return float(min(1.0, 2 * min(hypergeom.cdf(hits_now, *parameters), hypergeom.sf(hits_now - 1, *parameters))))

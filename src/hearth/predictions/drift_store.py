@@ -90,6 +90,16 @@ class DriftStore(PredictionStore):
         with self._reading(class_row(ServedAnswer)) as cursor:
             return cursor.execute(_ANSWERS, values).fetchall()[::-1]
 
+    def refused(self, dataset: str, first: datetime, last: datetime) -> int:
+        """Return how many records of the stream were refused between two moments, to a second."""
+        query = (
+            "SELECT COALESCE(sum(records), 0)::bigint FROM refused_records WHERE dataset = %s "
+            "AND at BETWEEN date_trunc('second', %s::timestamptz) AND %s"
+        )
+        with self._reading(tuple_row) as cursor:
+            (records,) = cursor.execute(query, (dataset, first, last)).fetchone() or (0,)
+        return int(records)
+
     def write_check(self, check: DriftCheck) -> None:
         """Store a check, once for each moment, and delete those that are older than `KEEP_DAYS`."""
         key = {"dataset": check.dataset, "checked_at": check.checked_at}
@@ -111,6 +121,7 @@ class DriftStore(PredictionStore):
                 cursor.executemany(_INSERT_COLUMN, columns)
             oldest = check.checked_at - timedelta(days=KEEP_DAYS)
             cursor.execute("DELETE FROM drift_checks WHERE dataset = %s AND checked_at < %s", (check.dataset, oldest))
+            cursor.execute("DELETE FROM refused_records WHERE dataset = %s AND at < %s", (check.dataset, oldest))
 
     def check_at(self, dataset: str, at: datetime | None = None) -> DriftCheck | None:
         """Return the newest check of a data set, or the newest that was made by a moment; None without one."""

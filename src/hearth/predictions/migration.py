@@ -19,6 +19,7 @@ _GRANT_MONITOR = """
             GRANT USAGE ON SCHEMA public TO monitor;
             GRANT SELECT ON predictions TO monitor;
             GRANT SELECT, INSERT, DELETE ON drift_checks, drift_columns, version_outputs TO monitor;
+            GRANT SELECT, DELETE ON refused_records TO monitor;
         END IF;
     END $$
 """

@@ -137,6 +137,7 @@ def _drift(checks: Sequence[DriftCheck]) -> Iterator[Metric]:
     version, column = ["dataset", "version"], ["dataset", "version", "column"]
     level = GaugeMetricFamily("hearth_drift_level", "Level of drift: -1 not enough, 0 ok, 1 warn, 2 drift, 3 act.", labels=version)
     records = GaugeMetricFamily("hearth_drift_records", "Records of the window that was compared.", labels=version)
+    refused = GaugeMetricFamily("hearth_drift_refused_share", "Share of the stream's records that broke the contract.", labels=version)
     checked = GaugeMetricFamily("hearth_drift_check_timestamp_seconds", "Time of the check, in seconds since 1970.", labels=version)
     estimate = GaugeMetricFamily("hearth_estimated_quality", "The metric, estimated without labels.", labels=[*version, "metric"])
     psi = GaugeMetricFamily("hearth_drift_psi", "Population stability index beyond chance.", labels=column)
@@ -145,13 +146,14 @@ def _drift(checks: Sequence[DriftCheck]) -> Iterator[Metric]:
         labels = [check.dataset, check.version]
         level.add_metric(labels, check.level.rank)
         records.add_metric(labels, check.records)
+        refused.add_metric(labels, check.refused_share)
         checked.add_metric(labels, check.checked_at.timestamp())
         if check.quality:
             estimate.add_metric([*labels, check.quality.now.metric], check.quality.now.value)
         for found in check.columns:
             psi.add_metric([*labels, found.name], found.difference.psi)
             by_column.add_metric([*labels, found.name], found.level.rank)
-    yield from (level, records, checked, estimate, psi, by_column)
+    yield from (level, records, refused, checked, estimate, psi, by_column)
 
 
 def _models(status: FollowerStatus) -> Iterator[Metric]:

@@ -42,7 +42,7 @@ def distributions(column: ColumnLevel, title: str) -> Figure:
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.grid(axis="y", color=GRID_COLOUR)
     axes.set_axisbelow(True)
-    axes.legend(loc="upper right", frameon=False)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     [name] = legible([difference.name], "column")
     head(figure, f"{name}: {column.level}, PSI {difference.psi:.3f}", title)
     return figure
@@ -50,20 +50,20 @@ def distributions(column: ColumnLevel, title: str) -> Figure:
 
 def psi_history(checks: Sequence[DriftCheck], title: str) -> Figure:
     """Return the index of the most different columns over the checks, and the level of each check."""
-    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+    figure = Figure(figsize=(8.4, 4.8), layout="constrained")
     axes = figure.subplots()
     names = [column.name for column in checks[-1].columns[: len(COLOURS)]]
     series = [{column.name: column.difference.psi for column in check.columns} for check in checks]
     for name, label, colour in zip(names, legible(names, "column"), COLOURS, strict=False):
         axes.plot(range(len(checks)), [values.get(name, np.nan) for values in series], color=colour, label=label, marker=".")
     for place, check in enumerate(checks):
-        if colour := _LEVEL_COLOURS.get(check.level):
-            axes.axvspan(place - 0.5, place + 0.5, ymax=0.03, color=colour)
+        if check.level in _LEVEL_COLOURS:
+            axes.axvspan(place - 0.5, place + 0.5, ymax=0.03, color=_LEVEL_COLOURS[check.level])
     labels = [f"{check.checked_at:%m-%d %H:%M}" for check in checks]
     step = max(1, len(checks) // 8)
     axes.set_xticks(range(0, len(checks), step), labels[::step], rotation=30, ha="right", rotation_mode="anchor")
     axes.set_ylabel("PSI beyond chance")
     axes.grid(axis="y", color=GRID_COLOUR)
-    axes.legend(loc="upper left", frameon=False, fontsize="small")
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")
     head(figure, "Most different columns over time; the foot shows the level", title)
     return figure

@@ -1,4 +1,4 @@
-"""Checks for drift, the levels of their columns, and how each version answers on its test set."""
+"""Checks for drift, the levels of their columns, how each version answers on its test set, and how many records were refused."""
 
 from alembic import op
 
@@ -45,8 +45,18 @@ def upgrade() -> None:
         )
         """
     )
+    op.execute(
+        """
+        CREATE TABLE refused_records (
+            dataset text        NOT NULL,
+            at      timestamptz NOT NULL,
+            records bigint      NOT NULL,
+            PRIMARY KEY (dataset, at)
+        )
+        """
+    )
 
 
 def downgrade() -> None:
-    for table in ("version_outputs", "drift_columns", "drift_checks"):
+    for table in ("refused_records", "version_outputs", "drift_columns", "drift_checks"):
         op.execute(f"DROP TABLE {table}")
