@@ -139,7 +139,7 @@ chaos: setup ## kill workers and servers while 100,000 records go through the st
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual bench-data-check bench-sensitive
+.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -179,6 +179,9 @@ bench-data-check: setup-dev ## what the data check finds, and what it finds wher
 
 bench-sensitive: setup-dev ## what a model loses without a sensitive column, and what that does to gaps between groups
 	$(SERVE)/python -m benchmarks.sensitive_feature $(BENCH_FLAGS)
+
+bench-drift: setup-dev ## false alarms and delays of the check for drift, by simulation: make bench-drift [BENCH_FLAGS="--dataset heart"]
+	$(SERVE)/python -m benchmarks.drift_detection $(BENCH_FLAGS)
 
 bench-stream: setup-dev ## speed of the stream worker, on real servers
 	$(SERVE)/python -m benchmarks.stream $(BENCH_FLAGS)

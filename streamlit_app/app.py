@@ -4,6 +4,7 @@ import streamlit as st
 
 from hearth.host_names import HostNames
 from streamlit_app.shared import settings, style
+from streamlit_app.views.drift import drift
 from streamlit_app.views.file import score_file
 from streamlit_app.views.health import health
 from streamlit_app.views.live import live
@@ -22,6 +23,7 @@ st.navigation(
         st.Page(score_file, title="Score a file", icon=":material/upload_file:", url_path="file"),
         st.Page(live, title="Live", icon=":material/monitoring:", url_path="live"),
         st.Page(models, title="Models", icon=":material/deployed_code:", url_path="models"),
+        st.Page(drift, title="Drift", icon=":material/ssid_chart:", url_path="drift"),
         st.Page(health, title="Health", icon=":material/vital_signs:", url_path="health"),
     ]
 ).run()

@@ -34,6 +34,11 @@ def model_asset(dataset: str) -> Asset:
     return Asset(f"{dataset}/model")
 
 
+def drift_asset(dataset: str) -> Asset:
+    """Return the asset that the monitor updates when the level changes, and while it is `act`; events carry `level` and `version`."""
+    return Asset(f"{dataset}/drift")
+
+
 def later_trials() -> Param:
     """Return the Param `trials` of a DAG that starts trainings."""
     return Param(

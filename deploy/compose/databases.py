@@ -1,5 +1,7 @@
 """Create the databases of Airflow, MLflow, the predictions and the data, each with a user of its own: `python -m deploy.compose.databases`.
 
+The monitor's user has no database: the migration of the predictions store grants what it may read and write there.
+
 It may run any number of times: databases stay, and every user gets the password of the environment.
 """
 
@@ -10,17 +12,24 @@ import psycopg
 from psycopg import sql
 
 SERVICES = ("airflow", "mlflow", "predictions", "data")
+READERS = ("monitor",)
 
 
 def prepare(connection: "psycopg.Connection[tuple[object, ...]]", name: str, password: str) -> None:
     """Create a user and a database of the same name that only this user may use."""
+    user = prepare_user(connection, name, password)
+    if connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).rowcount == 0:
+        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(user, user))
+    connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(user))
+
+
+def prepare_user(connection: "psycopg.Connection[tuple[object, ...]]", name: str, password: str) -> sql.Identifier:
+    """Create a user, or give it this password, and return its name for statements."""
     user = sql.Identifier(name)
     if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (name,)).rowcount == 0:
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(user))
     connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(user, sql.Literal(password)))
-    if connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).rowcount == 0:
-        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(user, user))
-    connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(user))
+    return user
 
 
 def main() -> int:
@@ -29,6 +38,8 @@ def main() -> int:
         with psycopg.connect(os.environ["HEARTH_POSTGRES_URL"], autocommit=True, connect_timeout=10) as connection:
             for name in SERVICES:
                 prepare(connection, name, os.environ[f"HEARTH_POSTGRES_{name.upper()}_PASSWORD"])
+            for name in READERS:
+                prepare_user(connection, name, os.environ[f"HEARTH_POSTGRES_{name.upper()}_PASSWORD"])
     except psycopg.OperationalError as error:
         print(
             f"PostgreSQL refused: {error}\nIts superuser keeps the password that it had when the volume was made: "

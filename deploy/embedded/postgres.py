@@ -46,6 +46,13 @@ FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE t.typtype = 'e' AND n.nspname !~ '^(pg_|information_schema)'
     AND t.typowner <> (SELECT oid FROM pg_roles WHERE rolname = current_database()) \gexec
 """
+# A user without a database, who may do what the migration of the predictions store grants.
+_CREATE_READER = r"""
+\getenv password HEARTH_OWNER_PASSWORD
+SELECT format('CREATE ROLE %I LOGIN', :'name') WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'name') \gexec
+SELECT format('ALTER ROLE %I NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD %L', :'name', :'password') \gexec
+"""
+_READERS = ("monitor",)
 
 
 def binaries() -> Path:
@@ -94,7 +101,8 @@ def initialise(data: Path) -> None:
 def create_databases(names: list[str]) -> None:
     """Create the missing databases in the running server.
 
-    Where HEARTH_POSTGRES_<NAME>_PASSWORD is set, a user of the database's name and with this password is made its owner.
+    Where HEARTH_POSTGRES_<NAME>_PASSWORD is set, a user of the database's name and with this password is made its owner. So is the user
+    of the monitor, who owns nothing.
     """
     port = str(port_setting("HEARTH_POSTGRES_PORT"))
     address = ["-h", "127.0.0.1", "-p", port, "-U", setting("HEARTH_POSTGRES_USER"), "-d", "postgres"]
@@ -106,6 +114,11 @@ def create_databases(names: list[str]) -> None:
             environment["HEARTH_OWNER_PASSWORD"] = password
             script += _CREATE_OWNER
         subprocess.run([binaries() / "psql", *address, *options], input=script, text=True, env=environment, check=True)
+    for name in _READERS:
+        if password := os.environ.get(f"HEARTH_POSTGRES_{name.upper()}_PASSWORD"):
+            options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--set=name={name}"]
+            environment["HEARTH_OWNER_PASSWORD"] = password
+            subprocess.run([binaries() / "psql", *address, *options], input=_CREATE_READER, text=True, env=environment, check=True)
 
 
 def main() -> None:

@@ -14,7 +14,9 @@ from starlette.types import Scope
 from hearth.contracts import Contract
 from hearth.errors import UnknownDataset
 from hearth.predictions import PredictionStore
+from hearth.predictions.drift_store import DriftStore
 from hearth.serving.alias_admin import AliasAdmin, AliasRegistry
+from hearth.serving.drift_follower import DriftFollower
 from hearth.serving.explaining import Explainers
 from hearth.serving.model_cards import CardRegistry, ModelCards
 from hearth.serving.model_follower import ModelFollower
@@ -54,6 +56,8 @@ class ServiceState:
     explainers: Explainers
     files: FileSlots
     store: PredictionStore
+    drift: DriftStore
+    drift_follower: DriftFollower
     live: LivePredictions
     stream: StreamWriter
     workers_stream: ConsumerGroup
@@ -88,6 +92,10 @@ def open_service(
     with (
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
         PredictionStore(settings.predictions_url.get_secret_value(), statement_seconds=settings.predictions_read_seconds) as store,
+        DriftStore(
+            settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
+        ) as drift,
+        DriftFollower(drift) as drift_follower,
         StreamWriter(redis_url, stream_name, settings.stream_keep_messages) as stream,
         ModelFollower(registry, contracts, settings.alias_poll_seconds) as models,
         Recorder(settings, contracts, models) as recorder,
@@ -107,6 +115,8 @@ def open_service(
             explainers=explainers,
             files=FileSlots(settings.api_max_files),
             store=store,
+            drift=drift,
+            drift_follower=drift_follower,
             live=LivePredictions(store),
             stream=stream,
             workers_stream=workers_stream,

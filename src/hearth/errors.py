@@ -31,6 +31,7 @@
     │   └── IncompatibleModel  it was trained with other library versions
     ├── NotKept                a version was trained before it kept what a request asks for
     ├── PredictionsUnavailable the predictions store does not answer
+    ├── NoDriftCheck           a data set was never checked for drift
     ├── InvalidCursor          a cursor of the list of predictions cannot be read
     ├── StreamUnavailable      the Redis server does not answer
     ├── StreamFull             the stream holds as many messages as it may; nothing was queued
@@ -362,6 +363,18 @@ class PredictionsUnavailable(HearthError):
 
     code = "predictions_unavailable"
     kind = ErrorKind.UNAVAILABLE
+
+
+class NoDriftCheck(HearthError):
+    """A data set was never checked for drift."""
+
+    code = "no_drift_check"
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, dataset: str) -> None:
+        super().__init__(
+            f"There is no check for drift of {dataset!r} yet: the DAG monitor makes one while a champion answers, `hearth monitor` at once."
+        )
 
 
 class InvalidCursor(HearthError):

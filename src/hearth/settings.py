@@ -188,6 +188,18 @@ class PredictionsSettings(Settings):
     predictions_read_seconds: float = Field(10, gt=0, description="seconds in which REST and GraphQL must have read stored predictions")
 
 
+class MonitorSettings(Settings):
+    """The way of the check for drift into the predictions store."""
+
+    monitor_url: SecretStr = Field(description="PostgreSQL URL of the predictions store, for a user who reads it and writes checks")
+
+
+class MonitorScheduleSettings(Settings):
+    """When served records are checked for drift."""
+
+    monitor_schedule: str = Field(min_length=1, description="when monitor runs: a cron expression, a word such as @hourly, or 'none'")
+
+
 class RedisSettings(Settings):
     """Where the Redis-protocol server is."""
 

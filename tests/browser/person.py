@@ -4,13 +4,14 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.site import Site
 
-VIEWS = {"": "Predict", "file": "Score a file", "live": "Live", "models": "Models", "health": "Health"}
+VIEWS = {"": "Predict", "file": "Score a file", "live": "Live", "models": "Models", "drift": "Drift", "health": "Health"}
 # What each view ends with
 LAST = {
     "": "Recognition Frequency",
     "file": "CSV or Parquet file",
     "live": "As of",
     "models": "GraphQL",
+    "drift": "checked",
     "health": "Aliases",
 }
 

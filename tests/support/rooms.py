@@ -4,9 +4,22 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 
-EVERYWHERE = ("contracts", "errors", "fakes", "host_names", "logs", "modelling", "registry", "settings", "storage", "tables")
+EVERYWHERE = (
+    "contracts",
+    "errors",
+    "fakes",
+    "host_names",
+    "logs",
+    "modelling",
+    "monitoring",
+    "predictions",
+    "registry",
+    "settings",
+    "storage",
+    "tables",
+)
 AIRFLOW = ("data", "training", "jobs")
-SERVE = ("client", "cli", "predictions", "serving", "streaming")
+SERVE = ("client", "cli", "serving", "streaming")
 
 
 def modules_of(room: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from hearth.contracts import load_contract
 from hearth.data.cleaning import clean, split
 from hearth.data.csv_validation import read_raw, validate
-from hearth.data.profile import Profile, _number, bin_shares, category_shares, description_table, profile
+from hearth.data.profile import Profile, bin_shares, category_shares, description_table, number_profile, profile
 from tests.training.raw_rows import raw_csv
 
 EMPLOYEES = load_contract("employees")
@@ -47,7 +47,7 @@ def test_something_else_is_not_read_as_a_profile() -> None:
 
 @given(VALUES)
 def test_bins_of_the_train_values_are_never_empty_and_share_all_of_them(values: list[float]) -> None:
-    described = _number(pd.Series(values, dtype="float64"))
+    described = number_profile(pd.Series(values, dtype="float64"))
 
     assert len(described.shares) == len(described.edges) + 1
     assert list(described.edges) == sorted(set(described.edges))
@@ -61,7 +61,7 @@ def test_bins_of_the_train_values_are_never_empty_and_share_all_of_them(values: 
 
 @given(VALUES)
 def test_a_number_goes_through_json_unchanged(values: list[float]) -> None:
-    described = Profile("small", "d", len(values), {"x": _number(pd.Series(values, dtype="float64"))}, {}, {})
+    described = Profile("small", "d", len(values), {"x": number_profile(pd.Series(values, dtype="float64"))}, {}, {})
 
     assert Profile.from_json(described.to_json()) == described
 
@@ -70,7 +70,7 @@ def test_a_number_goes_through_json_unchanged(values: list[float]) -> None:
 def test_the_statistics_are_those_of_pandas(values: list[float]) -> None:
     series = pd.Series(values, dtype="float64")
 
-    described = _number(series)
+    described = number_profile(series)
 
     assert described.count == series.count()
     if described.count:
@@ -84,7 +84,7 @@ def test_a_value_at_an_edge_counts_above_it_and_values_beyond_the_edges_count_to
 
 
 def test_a_uniform_number_has_ten_equal_bins() -> None:
-    described = _number(pd.Series(np.arange(1, 101, dtype="float64")))
+    described = number_profile(pd.Series(np.arange(1, 101, dtype="float64")))
 
     assert list(described.edges) == [10, 20, 30, 40, 50, 60, 70, 80, 90]
     assert described.shares == pytest.approx([0.09, *[0.1] * 8, 0.11])

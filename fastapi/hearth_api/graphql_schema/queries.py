@@ -24,9 +24,11 @@ from hearth_api.graphql_schema.errors import InvalidQuery
 from hearth_api.graphql_schema.inputs import RecordInputs
 from hearth_api.middleware.api_keys import FieldGuard
 from hearth_api.schemas import builders as rest
+from hearth_api.schemas import drift_builders
 from hearth_api.state import ServiceState
 
 _MAX_PAGE = 1_000
+_MOST_CHECKS = 500
 _CLASS_DESCRIPTION = "the class to explain, or `all`; by default the predicted class of each record"
 _TOP_DESCRIPTION = "return only the largest contributions of each record, this many; all by default"
 
@@ -135,6 +137,25 @@ async def live_predictions(info: Info, dataset: str | None = None, model: str | 
             yield builders.stored_of(prediction, service.contracts)
 
 
+async def drift(info: Info, dataset: str | None = None) -> types.Drift | None:
+    await info.context.guard.admit(READ)
+    service = info.context.service
+    contract = service.contract(dataset or service.settings.api_default_dataset)
+    check = await to_thread.run_sync(service.drift.check_at, contract.name, limiter=service.graphql.threads)
+    return types.convert(types.Drift, drift_builders.drift_info(check)) if check else None
+
+
+async def drift_history(info: Info, dataset: str | None = None, last: int = 100) -> list[types.PastDrift]:
+    await info.context.guard.admit(READ)
+    if not 1 <= last <= _MOST_CHECKS:
+        raise InvalidQuery(f"'last' must be 1 to {_MOST_CHECKS}, got {last}.")
+    service = info.context.service
+    contract = service.contract(dataset or service.settings.api_default_dataset)
+    info.context.count_rows(last)
+    checks = await to_thread.run_sync(service.drift.history, contract.name, last, limiter=service.graphql.threads)
+    return [types.convert(types.PastDrift, check) for check in drift_builders.drift_history(contract.name, checks).checks]
+
+
 def make_query(inputs: RecordInputs) -> type:
     """Make the type `Query`, whose `predict` and `explain` take records of these data sets."""
 
@@ -178,6 +199,8 @@ def make_query(inputs: RecordInputs) -> type:
         "registered_versions": (registered_versions, "Every version of a data set, the latest first; asks the registry."),
         "model_info": (model_info, "The version that an alias serves."),
         "predictions": (predictions, "Stored predictions, newest first; `after` takes the end cursor of the page before."),
+        "drift": (drift, "The newest check for drift of a data set; null before the first."),
+        "drift_history": (drift_history, "Checks for drift, the oldest first; `last` says how many of the newest."),
         "predict": (predict, "Score records."),
         "explain": (explain, "What each column of a record adds to the score of a class."),
     }

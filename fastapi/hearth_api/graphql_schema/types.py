@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, create_model
 from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 
+from hearth_api.schemas import drift as rest_drift
 from hearth_api.schemas import explanations as rest_explanations
 from hearth_api.schemas import models as rest_models
 from hearth_api.schemas import predictions as rest_predictions
@@ -113,6 +114,46 @@ class Column(rest_models.ColumnInfo):
 
 @derived(exclude={"model_version"})
 class ModelInfo(rest_models.ModelInfo):
+    pass
+
+
+@derived()
+class DriftBin(rest_drift.DriftBin):
+    pass
+
+
+@derived()
+class DriftColumn(rest_drift.DriftColumn):
+    pass
+
+
+@derived()
+class EstimatedMetric(rest_drift.EstimatedMetric):
+    pass
+
+
+@derived()
+class ClassifierUse(rest_drift.ClassifierUse):
+    pass
+
+
+@derived()
+class SecondOpinion(rest_drift.SecondOpinionInfo):
+    pass
+
+
+@derived()
+class Drift(rest_drift.DriftInfo):
+    pass
+
+
+@derived()
+class PastColumn(rest_drift.PastColumn):
+    pass
+
+
+@derived()
+class PastDrift(rest_drift.PastDrift):
     pass
 
 

@@ -33,7 +33,7 @@ _OPEN_PATTERN = re.compile(
 
 
 # What was stored of everybody's records is read with a scope of its own. GraphQL serves both: its fields check which of the two they need.
-_READ_PATTERN = re.compile(r"/predictions(/.*)?|/stream")
+_READ_PATTERN = re.compile(r"/predictions(/.*)?|/drift/.*|/stream")
 _GRAPHQL_PATTERN = re.compile(r"/graphql(/.*)?")
 _CALLER = "caller"
 

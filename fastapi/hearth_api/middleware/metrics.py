@@ -7,7 +7,14 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hearth.serving.metrics import Errors, Requests, new_registry, register_model_metrics, register_recorder_metrics
+from hearth.serving.metrics import (
+    Errors,
+    Requests,
+    new_registry,
+    register_drift_metrics,
+    register_model_metrics,
+    register_recorder_metrics,
+)
 from hearth_api.errors import ERROR_CODE
 
 _METHODS = frozenset(HTTPMethod)
@@ -21,6 +28,7 @@ def measure(app: FastAPI) -> None:
     app.add_middleware(RequestMetrics, registry=registry)
     register_model_metrics(registry, lambda: app.state.service.models.status())  # noqa: PLW0108 - the service is made when the application starts
     register_recorder_metrics(registry, lambda: app.state.service.recorder.counts())  # noqa: PLW0108 - the same
+    register_drift_metrics(registry, lambda: app.state.service.drift_follower.checks())  # noqa: PLW0108 - the same
 
 
 class RequestMetrics:

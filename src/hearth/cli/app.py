@@ -4,7 +4,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hearth.cli import approval, contract_draft, data, data_check, doctor, remote, replay, sign, stack, store, tune
+from hearth.cli import approval, contract_draft, data, data_check, doctor, drift, monitor, remote, replay, sign, stack, store, tune
 from hearth.cli.application import DATA, examples, make_app, run
 
 app = make_app("Hearth takes a tabular data set from raw file to live predictions.")
@@ -35,8 +35,10 @@ data.register(data_app)
 contract_draft.register(data_app)
 data_check.register(data_app)
 tune.register(app)
+monitor.register(app)
 remote.register(app)
 approval.register(app)
+drift.register(app)
 sign.register(app)
 store.register(app)
 replay.register(app)

@@ -120,7 +120,7 @@ def predict(  # noqa: PLR0913, PLR0917 - options
     with open_client(url, api_key, timeout) as client:
         answer = client.predict(records, dataset=dataset, model=model, include=[part.value for part in include or ()])
     if as_json:
-        return _print_json(answer)
+        return print_json(answer)
     rows = [
         [row, label, f"{probabilities[label]:.4f}", answer.version]
         for row, (label, probabilities) in enumerate(zip(answer.labels, answer.probabilities, strict=True))
@@ -135,7 +135,7 @@ def predict(  # noqa: PLR0913, PLR0917 - options
             [*row, f"{'yes' if item.unusual else 'no'} ({item.score:.4f})", _why_unusual(item)]
             for row, item in zip(rows, answer.unusual_records, strict=True)
         ]
-    return _print_table(header, rows)
+    return print_table(header, rows)
 
 
 def explain(  # noqa: PLR0913, PLR0917 - options
@@ -158,7 +158,7 @@ def explain(  # noqa: PLR0913, PLR0917 - options
     with open_client(url, api_key, timeout) as client:
         answer = client.explain(records, dataset=dataset, model=model, explained_class=explained_class, top=top)
     if as_json:
-        return _print_json(answer)
+        return print_json(answer)
     rows: list[Sequence[object]] = []
     for part in answer.explanations:
         place = [part.row, part.explained_class]
@@ -167,7 +167,7 @@ def explain(  # noqa: PLR0913, PLR0917 - options
         if top is not None:
             rows.append([*place, "(other columns)", "", f"{part.rest:+.4f}"])
         rows.append([*place, f"(score, {part.unit})", "", f"{part.score:+.4f}"])
-    return _print_table(["row", "class", "column", "value", "contribution"], rows)
+    return print_table(["row", "class", "column", "value", "contribution"], rows)
 
 
 def score(  # noqa: PLR0913, PLR0917 - options
@@ -222,7 +222,7 @@ def predictions(  # noqa: PLR0913, PLR0917 - options
         if message_id is not None:
             outcome = client.prediction(message_id)
             if as_json:
-                return _print_json(outcome)
+                return print_json(outcome)
             typer.echo(f"{outcome.message_id}: {outcome.status}" + (f", {outcome.problem}" if outcome.problem else ""))
             if outcome.dead:
                 typer.echo(f"{outcome.dead.error}: {outcome.dead.reason}")
@@ -258,7 +258,7 @@ def models(  # noqa: PLR0913, PLR0917 - options
         if versions and dataset is not None:
             registered = client.versions(dataset)
             if as_json:
-                return _print_json(registered)
+                return print_json(registered)
             rows = [
                 [
                     info.version,
@@ -272,14 +272,14 @@ def models(  # noqa: PLR0913, PLR0917 - options
                 ]
                 for info in registered.versions
             ]
-            return _print_table(["version", "family", "aliases", "gate", *_STANDING, "made from", "created", "why"], rows)
+            return print_table(["version", "family", "aliases", "gate", *_STANDING, "made from", "created", "why"], rows)
         answer = client.models()
     chosen = [part for part in answer.datasets if dataset in {None, part.dataset}]
     if not chosen:
         names = ", ".join(part.dataset for part in answer.datasets)
         raise CommandError(f"unknown_dataset: There is no data set {dataset!r}; there are: {names}.")
     if as_json:
-        return _print_json(answer.model_copy(update={"datasets": chosen}))
+        return print_json(answer.model_copy(update={"datasets": chosen}))
     served = [
         [
             part.dataset,
@@ -293,7 +293,7 @@ def models(  # noqa: PLR0913, PLR0917 - options
         for part in chosen
         for info in part.aliases
     ]
-    return _print_table(["data set", "alias", "version", "family", *_STANDING, "made from", "problem or reason"], served)
+    return print_table(["data set", "alias", "version", "family", *_STANDING, "made from", "problem or reason"], served)
 
 
 def card(  # noqa: PLR0913, PLR0917 - options
@@ -373,13 +373,13 @@ def agreement(
     if report is None:
         raise CommandError(f"{dataset}: nothing was compared yet. Give a version the alias challenger, and send the champion records.")
     if as_json:
-        return _print_json(report)
+        return print_json(report)
     share = "nothing compared" if report.agreement is None else f"agreement {report.agreement:.1%}"
     typer.echo(
         f"{dataset}: champion {report.champion_version}, challenger {report.challenger_version}, {report.compared:,} records, {share}"
     )
     classes = [[name, count, report.challenger_classes.get(name, 0)] for name, count in report.champion_classes.items()]
-    _print_table(["class", "champion", "challenger"], classes)
+    print_table(["class", "champion", "challenger"], classes)
     for reason, count in report.skipped.items():
         typer.echo(f"{count:,} records were not compared: {reason}")
     return None
@@ -423,7 +423,8 @@ def _parse(text: str, place: str) -> object:
         raise typer.BadParameter(f"{place} {error}.") from error
 
 
-def _print_json(answer: "Answer") -> None:
+def print_json(answer: "Answer") -> None:
+    """Print an answer as JSON."""
     typer.echo(answer.model_dump_json(indent=2))
 
 
@@ -453,19 +454,19 @@ def _print_predictions(stored: Iterable["StoredPrediction"]) -> None:
         ]
         for item in stored
     ]
-    _print_table(["scored at", "message", "row", "model", "version", "source", "label", "probability", "set", "unusual"], rows)
+    print_table(["scored at", "message", "row", "model", "version", "source", "label", "probability", "set", "unusual"], rows)
 
 
 def _print_move(moved: "MovedAliases", *, as_json: bool) -> None:
     if as_json:
-        return _print_json(moved)
+        return print_json(moved)
     what = f"{moved.dataset}@{moved.alias}: version {moved.version} ({moved.family}, gate: {moved.gate})"
     before = moved.before.get(moved.alias)
     how = "carried it before" if not moved.moved else f"before it version {before}" if before else "the alias is new"
     return typer.echo(f"{what}, {how}; served now: {moved.serving or 'no version'}")
 
 
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print columns that stand below each other, without lines, so that other programs can read them."""
     table = [list(header), *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(line[at]) for line in table) for at in range(len(header))]

@@ -135,6 +135,16 @@ def challenge(dataset: str) -> Call[answers.ChallengeInfo | None]:
     return Call("GET", "/models", read)
 
 
+def drift(dataset: str, *, at: datetime | None = None) -> Call[answers.Drift]:
+    """Return the newest check for drift of a data set, or the newest that was made by a moment; it has to name its zone."""
+    return _get(f"/drift/{_quoted(dataset)}", answers.Drift, {"at": at.isoformat() if at else None})
+
+
+def drift_history(dataset: str, *, limit: int = 100, since: datetime | None = None) -> Call[answers.DriftHistory]:
+    """Return the newest checks for drift of a data set, oldest first, without distributions."""
+    return _get(f"/drift/{_quoted(dataset)}/history", answers.DriftHistory, {"limit": limit, "since": since.isoformat() if since else None})
+
+
 def predict(
     records: Record | Sequence[Record],
     *,

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from hearth.contracts.model import Contract
 
-Dag = Literal["etl_mlflow", "train", "mlops_pipeline", "load_data", "clear_data"]
+Dag = Literal["etl_mlflow", "train", "mlops_pipeline", "load_data", "clear_data", "monitor"]
 
 ETL: Dag = "etl_mlflow"
 TRAIN: Dag = "train"
 PIPELINE: Dag = "mlops_pipeline"
 LOAD: Dag = "load_data"
 CLEAR: Dag = "clear_data"
+MONITOR: Dag = "monitor"
 
 
 def dag_id(contract: "Contract", dag: Dag, family: str = "") -> str:

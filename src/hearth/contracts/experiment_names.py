@@ -31,5 +31,10 @@ def pipeline_experiment(contract: "Contract") -> str:
     return f"{contract.name}_mlops_pipeline"
 
 
+def monitor_experiment(contract: "Contract") -> str:
+    """Return where checks that found drift are logged."""
+    return f"{contract.name}_monitor"
+
+
 def _prefixed(contract: "Contract", name: str) -> str:
     return name if TRAIN in contract.dags_without_prefix else f"{contract.name}_{name}"

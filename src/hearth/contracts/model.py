@@ -25,6 +25,7 @@ from hearth.contracts.column_types import (
     require_codes,
     require_distinct,
 )
+from hearth.contracts.drift_words import Drift
 from hearth.contracts.file_format import FileFormat
 from hearth.contracts.gate_words import Gate
 from hearth.contracts.probability_words import CalibrationWord, Sets
@@ -165,6 +166,7 @@ class Contract(Part):
     gate: Gate = Gate()
     calibration: CalibrationWord = Field("auto", description="how probabilities are calibrated; auto: as held-out rows say it helps")
     sets: Sets = Sets()
+    drift: Drift = Drift()
     sensitive: dict[str, tuple[Number, ...]] = Field(
         {}, description="columns whose groups are compared: categories, and numbers with the limits of their bands"
     )
@@ -308,6 +310,13 @@ class Contract(Part):
             for label in limits:
                 if label not in self.target.classes:
                     raise _mistake(f"gate.bounds.{word}", f"names {label!r}, which is no class: {', '.join(self.target.classes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _drift_agrees(self) -> Self:
+        for name in self.drift.ignore:
+            if name not in self.feature_columns:
+                raise _mistake("drift.ignore", f"names {name!r}, which is no feature")
         return self
 
     @property

@@ -22,7 +22,22 @@ from functools import lru_cache
 from pydantic import BaseModel
 
 RESERVED_DATASETS = frozenset(
-    {"all", "datasets", "docs", "graphql", "health", "metrics", "model", "models", "predict", "predictions", "ready", "stream", "v2"}
+    {
+        "all",
+        "datasets",
+        "docs",
+        "drift",
+        "graphql",
+        "health",
+        "metrics",
+        "model",
+        "models",
+        "predict",
+        "predictions",
+        "ready",
+        "stream",
+        "v2",
+    }
 )
 """Names that no data set can have: they are parts of the paths of REST, or mean something to the command line."""
 

@@ -71,8 +71,8 @@ def profile(contract: Contract, X: pd.DataFrame, y: pd.Series, digest: str) -> P
         dataset=contract.name,
         digest=digest,
         rows=len(X),
-        numbers={name: _number(X[name]) for name in contract.numeric_features},
-        categories={name: _category(X[name], categories) for name, categories in contract.categorical_features.items()},
+        numbers={name: number_profile(X[name]) for name in contract.numeric_features},
+        categories={name: category_profile(X[name], categories) for name, categories in contract.categorical_features.items()},
         classes=dict(zip(labels, _shares(counts), strict=True)),
     )
 
@@ -106,7 +106,8 @@ def _described(column: pd.Series) -> dict[str, object]:
     return {"kind": "number", **counts, "mean": column.mean(), "std": column.std(ddof=0), **quartiles, **extremes}
 
 
-def _number(column: pd.Series) -> NumericProfile:
+def number_profile(column: pd.Series) -> NumericProfile:
+    """Describe the numbers of one column."""
     values = column.to_numpy(dtype=np.float64)
     present = values[~np.isnan(values)]
     edges = _edges(present) if len(present) else ()
@@ -131,7 +132,8 @@ def _edges(present: np.ndarray) -> tuple[float, ...]:
     return tuple(deciles[deciles > present.min()].tolist())
 
 
-def _category(column: pd.Series, categories: tuple[str, ...]) -> CategoryProfile:
+def category_profile(column: pd.Series, categories: tuple[str, ...]) -> CategoryProfile:
+    """Describe the texts of one column."""
     present = int(column.count())
     return CategoryProfile(
         count=present,

@@ -1,7 +1,7 @@
 import os
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Self, TypeVar
@@ -29,6 +29,10 @@ _NAMES = ", ".join(COLUMNS)
 _COPY = f"COPY predictions ({_NAMES}) FROM STDIN"
 _COPY_INCOMING = f"COPY incoming ({_NAMES}) FROM STDIN"
 _INSERT_NEW = f"INSERT INTO predictions ({_NAMES}) SELECT {_NAMES} FROM incoming ON CONFLICT (message_id, row, role) DO NOTHING"  # noqa: S608 - constants
+_COUNT_REFUSED = """
+    INSERT INTO refused_records AS known (dataset, at, records) VALUES (%s, date_trunc('second', clock_timestamp()), %s)
+    ON CONFLICT (dataset, at) DO UPDATE SET records = known.records + EXCLUDED.records
+"""
 _DELETE_OLDEST = (
     "DELETE FROM predictions WHERE ctid = ANY (ARRAY("
     "SELECT ctid FROM predictions WHERE scored_at < %(moment)s ORDER BY scored_at LIMIT %(rows)s))"
@@ -105,6 +109,15 @@ class PredictionStore:
                 return _copy(connection, data)
             except psycopg.errors.UniqueViolation:
                 return _copy_new(connection, data)
+
+    def count_refused(self, records: Mapping[str, int]) -> None:
+        """Add to the numbers of records that were refused in this second, by data set; retrying may count them twice.
+
+        Raises:
+            PredictionsUnavailable: they may or may not be counted.
+        """
+        with self._connection() as connection, connection.cursor() as cursor:
+            cursor.executemany(_COUNT_REFUSED, sorted(records.items()))
 
     def recent(self, limit: int = 20, dataset: str | None = None) -> list[Prediction]:
         """Return the latest answers, newest first.

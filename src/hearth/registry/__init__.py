@@ -6,7 +6,7 @@ from hearth.registry.policy import ModelPolicy
 from hearth.registry.provenance import library_versions
 from hearth.registry.registry import Registry
 from hearth.registry.study import Study
-from hearth.registry.tracking import CandidateRun, FinishedTrial, InputData
+from hearth.registry.tracking import CandidateRun, FinishedTrial, InputData, MonitorRun
 from hearth.registry.versions import ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "InputData",
     "ModelFiles",
     "ModelPolicy",
+    "MonitorRun",
     "NewVersion",
     "RegisteredModel",
     "RegisteredVersion",

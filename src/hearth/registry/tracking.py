@@ -23,6 +23,7 @@ DECISION, STANDING, ORIGIN = "hearth.decision", "hearth.standing", "hearth.origi
 APPROVAL, APPROVED_BY, APPROVED_AT = "hearth.approval", "hearth.approved_by", "hearth.approved_at"
 APPROVAL_COMMENT, APPROVAL_TASK = "hearth.approval_comment", "hearth.approval_task"
 REVISION = "hearth.git_revision"
+LEVEL, MONITORED = "hearth.drift_level", "hearth.monitored_version"
 MLFLOW_EXPERIMENT_NOTE = "mlflow.note.content"  # what MLflow shows as the description
 
 
@@ -48,6 +49,18 @@ class InputData:
     frame: pd.DataFrame
     source: str
     context: Literal["etl", "training", "testing"]
+
+
+@dataclass(frozen=True)
+class MonitorRun:
+    """A check of what a version serves, with its report: `files` by name, which may have folders."""
+
+    dataset: str
+    version: str
+    level: str
+    summary: str
+    metrics: Mapping[str, float]
+    files: Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -167,6 +180,16 @@ class Tracking:
             with self._new_run(experiment_id, f"{candidate.dataset} {candidate.family}", tags) as run_id:
                 self._connection.log(run_id, candidate.params, candidate.metrics)
                 self._connection.log_files(run_id, {f"figures/{name}": content for name, content in candidate.pictures.items()})
+            return run_id
+
+    def log_monitoring(self, experiment: str, run: MonitorRun) -> str:
+        """Log a check of what a version serves, and return the id of the run."""
+        with self._connection.errors():
+            experiment_id = self._experiment(experiment, run.dataset, "Checks for drift: one run when the level changes, and by hand.")
+            tags = {DATASET: run.dataset, LEVEL: run.level, MONITORED: run.version, MLFLOW_RUN_NOTE: run.summary, **self._provenance()}
+            with self._connection.run(experiment_id, f"{run.dataset} {run.version} {run.level}", tags) as run_id:
+                self._connection.log(run_id, {"version": run.version, "level": run.level}, run.metrics)
+                self._connection.log_files(run_id, run.files)
             return run_id
 
     def finished_trials(self, dataset: str, since: datetime) -> list[FinishedTrial]:

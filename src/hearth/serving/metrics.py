@@ -5,7 +5,7 @@ their own. Label values are names of ours, never input of a caller. docs/metrics
 """
 
 from collections import Counter as Counts
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from prometheus_client import (
@@ -23,6 +23,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from hearth.errors import InvalidSettings
+from hearth.monitoring.check import DriftCheck
 from hearth.serving.model_follower import FollowerStatus
 from hearth.serving.recording.recorder import RecorderCounts
 
@@ -127,6 +128,34 @@ def register_model_metrics(registry: CollectorRegistry, status: Callable[[], Fol
 def register_recorder_metrics(registry: CollectorRegistry, counts: Callable[[], RecorderCounts]) -> None:
     """Register metrics of scored and stored records, and of challengers."""
     registry.register(_Collected(lambda: _recorder(counts())))
+
+
+def register_drift_metrics(registry: CollectorRegistry, checks: Callable[[], Sequence[DriftCheck]]) -> None:
+    """Register metrics of the newest check for drift of each data set."""
+    registry.register(_Collected(lambda: _drift(checks())))
+
+
+def _drift(checks: Sequence[DriftCheck]) -> Iterator[Metric]:
+    version, column = ["dataset", "version"], ["dataset", "version", "column"]
+    level = GaugeMetricFamily("hearth_drift_level", "Level of drift: -1 not enough, 0 ok, 1 warn, 2 drift, 3 act.", labels=version)
+    records = GaugeMetricFamily("hearth_drift_records", "Records of the window that was compared.", labels=version)
+    refused = GaugeMetricFamily("hearth_drift_refused_share", "Share of the stream's records that broke the contract.", labels=version)
+    checked = GaugeMetricFamily("hearth_drift_check_timestamp_seconds", "Time of the check, in seconds since 1970.", labels=version)
+    estimate = GaugeMetricFamily("hearth_estimated_quality", "The metric, estimated without labels.", labels=[*version, "metric"])
+    psi = GaugeMetricFamily("hearth_drift_psi", "Population stability index beyond chance.", labels=column)
+    by_column = GaugeMetricFamily("hearth_drift_column_level", "Level of one column: 0 ok, 1 warn, 2 drift, 3 act.", labels=column)
+    for check in checks:
+        labels = [check.dataset, check.version]
+        level.add_metric(labels, check.level.rank)
+        records.add_metric(labels, check.records)
+        refused.add_metric(labels, check.refused_share)
+        checked.add_metric(labels, check.checked_at.timestamp())
+        if check.quality:
+            estimate.add_metric([*labels, check.quality.now.metric], check.quality.now.value)
+        for found in check.columns:
+            psi.add_metric([*labels, found.name], found.difference.psi)
+            by_column.add_metric([*labels, found.name], found.level.rank)
+    yield from (level, records, refused, checked, estimate, psi, by_column)
 
 
 def _models(status: FollowerStatus) -> Iterator[Metric]:

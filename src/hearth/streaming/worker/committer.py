@@ -125,6 +125,17 @@ class Committer:
     def _commit(self, batch: ScoredBatch) -> CommittedBatch:
         began = time.monotonic()
         new = self._retrier.call(lambda: self._store.put_lines(batch.lines))
+        if refused := _refused(batch):
+            self._retrier.call(lambda: self._store.count_refused(refused))
         stored, stored_at = time.monotonic(), datetime.now(UTC)
         self._retrier.call(lambda: self._stream.acknowledge([entry.id for entry in batch.entries], batch.letters))
         return CommittedBatch(batch, new, stored_at, stored - began, time.monotonic() - stored)
+
+
+def _refused(batch: ScoredBatch) -> dict[str, int]:
+    """Return the numbers of records that break their contract, by data set."""
+    counts: dict[str, int] = {}
+    for group in batch.groups:
+        if group.refused:
+            counts[group.block.dataset] = counts.get(group.block.dataset, 0) + group.refused
+    return counts

@@ -21,10 +21,14 @@ _MAX_REASON_LENGTH = 2_000
 
 @dataclass(frozen=True)
 class ScoredGroup:
-    """The predictions of one version for the records of some messages, and the letters of messages that it cannot score."""
+    """The predictions of one version for the records of some messages, and the letters of messages that it cannot score.
+
+    `refused` counts the records of readable messages that break the contract.
+    """
 
     block: PredictionBlock
     letters: Sequence[DeadLetter]
+    refused: int = 0
 
 
 def chunks(entries: Sequence[Entry], records: int) -> list[list[Entry]]:
@@ -63,6 +67,7 @@ def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry]) -> S
     parser = model.scorer.parser
     records = [record for _, raw in messages for record in raw]
     keys = [(entry.key, row) for entry, raw in messages for row in range(len(raw))]
+    received = len(records)
     try:
         columns = parser.parse(records, max_problems=1)
     except InvalidRecords:
@@ -92,7 +97,7 @@ def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry]) -> S
         probabilities=scores.probabilities,
         parts=parts_to_store(model, columns, scores.probabilities),
     )
-    return ScoredGroup(block, letters)
+    return ScoredGroup(block, letters, received - len(keys))
 
 
 def letter(entry: Entry, error: HearthError) -> DeadLetter:

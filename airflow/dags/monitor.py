@@ -1,0 +1,61 @@
+"""Compare what is served with what the champion was trained on.
+
+**check** compares the newest answers of the champion with the profile of its train set and with its answers on the test set, and stores the
+result; docs/drift.md has the levels. An MLflow run with a report is logged when the level changes, and by hand. The asset
+`<data set>/drift` is updated when the level changes and while it is `act`. With no new answer, and without a champion, the task is skipped.
+"""
+
+from typing import TYPE_CHECKING
+
+from airflow.sdk import DAG, AssetAlias, task
+from pendulum import datetime
+
+from assets import drift_asset
+from hearth.contracts import Contract, usable_contracts
+from hearth.contracts.airflow_names import MONITOR, dag_id
+from hearth.settings import MonitorScheduleSettings
+from task_defaults import reporting, task_defaults
+
+if TYPE_CHECKING:
+    from airflow.sdk.execution_time.context import OutletEventAccessors
+    from airflow.sdk.types import DagRunProtocol
+
+
+def monitor_dag(contract: Contract, settings: MonitorScheduleSettings) -> DAG:
+    dataset = contract.name
+    changes = AssetAlias(f"{dataset}/drift changes")  # an alias updates its assets only when the task says so
+    with DAG(
+        dag_id=dag_id(contract, MONITOR),
+        description=f"{contract.title}: look for drift in what is served",
+        schedule=None if settings.monitor_schedule == "none" else settings.monitor_schedule,
+        start_date=datetime(2026, 1, 1, tz="UTC"),
+        catchup=False,
+        max_active_runs=1,
+        default_args=task_defaults(minutes=5, retries=1),
+        tags=["monitoring", dataset],
+        doc_md=__doc__,
+    ) as dag:
+
+        @task(outlets=[changes])
+        @reporting
+        def check(dag_run: "DagRunProtocol", outlet_events: "OutletEventAccessors") -> str:
+            from airflow.sdk.exceptions import AirflowSkipException
+
+            from hearth.jobs.monitor import monitor
+
+            result = monitor(dataset, by_hand=dag_run.run_type == "manual")
+            if result.check is None or not result.is_new:
+                raise AirflowSkipException(f"{dataset}: there is no champion, or no answer is new since the last check.")
+            found = result.check
+            if result.changed or found.level == "act":
+                columns = [column.name for column in found.alarming]
+                extra = {"level": str(found.level), "version": found.version, "columns": columns, "run_id": result.run_id}
+                outlet_events[changes].add(drift_asset(dataset), extra=extra)
+            return found.summary
+
+        check()
+    return dag
+
+
+for _contract in usable_contracts():
+    globals()[f"{_contract.name}_monitor"] = monitor_dag(_contract, MonitorScheduleSettings())

@@ -1,0 +1,174 @@
+"""The part of the predictions store that the monitor reads and writes: newest answers of a version, checks, outputs of versions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from psycopg.rows import class_row, tuple_row
+
+from hearth.monitoring.check import DriftCheck
+from hearth.monitoring.reference import Outputs
+from hearth.predictions.store import PredictionStore
+
+KEEP_DAYS = 90
+"""How long checks are kept."""
+
+_ANSWERS = """
+    SELECT record, code, probabilities, scored_at, message_id, row FROM predictions
+    WHERE dataset = %(dataset)s AND version = %(version)s AND role = 'answer' AND scored_at >= %(since)s
+    ORDER BY scored_at DESC, message_id DESC, row DESC LIMIT %(limit)s
+"""
+_INSERT_CHECK = """
+    INSERT INTO drift_checks (dataset, checked_at, version, level, detail)
+    VALUES (%(dataset)s, %(checked_at)s, %(version)s, %(level)s, %(detail)s) ON CONFLICT DO NOTHING
+"""
+_INSERT_COLUMN = """
+    INSERT INTO drift_columns (dataset, checked_at, name, role, level, psi, p_value)
+    VALUES (%(dataset)s, %(checked_at)s, %(name)s, %(role)s, %(level)s, %(psi)s, %(p_value)s) ON CONFLICT DO NOTHING
+"""
+_CHECK_AT = """
+    SELECT detail::text FROM drift_checks WHERE dataset = %(dataset)s AND checked_at <= COALESCE(%(at)s, 'infinity'::timestamptz)
+    ORDER BY checked_at DESC LIMIT 1
+"""
+_NEWEST = "SELECT detail::text FROM drift_checks WHERE dataset = %(dataset)s ORDER BY checked_at DESC LIMIT %(limit)s"
+_NEWEST_OF_ALL = "SELECT DISTINCT ON (dataset) detail::text FROM drift_checks ORDER BY dataset, checked_at DESC"
+_HISTORY = """
+    SELECT checked_at, version, level, detail->>'records' AS records, detail->'quality'->'now'->>'value' AS estimate,
+           detail->'second_opinion'->>'auc' AS auc
+    FROM drift_checks WHERE dataset = %(dataset)s AND checked_at >= COALESCE(%(since)s, '-infinity'::timestamptz)
+    ORDER BY checked_at DESC LIMIT %(limit)s
+"""
+_HISTORY_COLUMNS = """
+    SELECT checked_at, name, role, level, psi, p_value FROM drift_columns
+    WHERE dataset = %(dataset)s AND checked_at BETWEEN %(first)s AND %(last)s ORDER BY checked_at, name
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedAnswer:
+    """An answer with its record, as the store has it."""
+
+    record: Mapping[str, object]
+    code: int
+    probabilities: Sequence[float]
+    scored_at: datetime
+    message_id: str
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnHistory:
+    """A variable at one check."""
+
+    checked_at: datetime
+    name: str
+    role: str
+    level: str
+    psi: float
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class PastCheck:
+    """A check without its details; `estimate` is of the metric, `auc` of the second opinion, where there were any."""
+
+    checked_at: datetime
+    version: str
+    level: str
+    records: int
+    estimate: float | None
+    auc: float | None
+    columns: tuple[ColumnHistory, ...] = ()
+
+
+class DriftStore(PredictionStore):
+    """Answers for the monitor, and its results. Every method raises PredictionsUnavailable if the store does not answer."""
+
+    def newest_answers(self, dataset: str, version: str, limit: int, since: datetime) -> list[ServedAnswer]:
+        """Return the newest answers of a version since a moment, oldest first; what a challenger predicted in shadow is not among them."""
+        values = {"dataset": dataset, "version": version, "limit": limit, "since": since}
+        with self._reading(class_row(ServedAnswer)) as cursor:
+            return cursor.execute(_ANSWERS, values).fetchall()[::-1]
+
+    def refused(self, dataset: str, first: datetime, last: datetime) -> int:
+        """Return how many records of the stream were refused between two moments, to a second."""
+        query = (
+            "SELECT COALESCE(sum(records), 0)::bigint FROM refused_records WHERE dataset = %s "
+            "AND at BETWEEN date_trunc('second', %s::timestamptz) AND %s"
+        )
+        with self._reading(tuple_row) as cursor:
+            (records,) = cursor.execute(query, (dataset, first, last)).fetchone() or (0,)
+        return int(records)
+
+    def write_check(self, check: DriftCheck) -> None:
+        """Store a check, once for each moment, and delete those that are older than `KEEP_DAYS`."""
+        key = {"dataset": check.dataset, "checked_at": check.checked_at}
+        columns = [
+            {
+                **key,
+                "name": column.name,
+                "role": column.difference.role,
+                "level": column.level,
+                "psi": column.difference.psi,
+                "p_value": column.p_value,
+            }
+            for column in check.columns
+        ]
+        row = {**key, "version": check.version, "level": check.level, "detail": check.to_json().decode()}
+        with self._connection() as connection, connection.transaction(), connection.cursor() as cursor:
+            cursor.execute(_INSERT_CHECK, row)
+            if columns:
+                cursor.executemany(_INSERT_COLUMN, columns)
+            oldest = check.checked_at - timedelta(days=KEEP_DAYS)
+            cursor.execute("DELETE FROM drift_checks WHERE dataset = %s AND checked_at < %s", (check.dataset, oldest))
+            cursor.execute("DELETE FROM refused_records WHERE dataset = %s AND at < %s", (check.dataset, oldest))
+
+    def check_at(self, dataset: str, at: datetime | None = None) -> DriftCheck | None:
+        """Return the newest check of a data set, or the newest that was made by a moment; None without one."""
+        with self._reading(tuple_row) as cursor:
+            found = cursor.execute(_CHECK_AT, {"dataset": dataset, "at": at}).fetchone()
+        return DriftCheck.from_json(found[0]) if found else None
+
+    def checks(self, dataset: str, limit: int) -> list[DriftCheck]:
+        """Return the newest checks of a data set with all details, oldest first."""
+        with self._reading(tuple_row) as cursor:
+            found = cursor.execute(_NEWEST, {"dataset": dataset, "limit": limit}).fetchall()[::-1]
+        return [DriftCheck.from_json(detail) for (detail,) in found]
+
+    def newest_checks(self) -> list[DriftCheck]:
+        """Return the newest check of each data set."""
+        with self._reading(tuple_row) as cursor:
+            return [DriftCheck.from_json(detail) for (detail,) in cursor.execute(_NEWEST_OF_ALL).fetchall()]
+
+    def history(self, dataset: str, limit: int, since: datetime | None = None) -> list[PastCheck]:
+        """Return the newest checks of a data set, oldest first, with the levels of their columns."""
+        with self._reading(tuple_row) as cursor:
+            checks = cursor.execute(_HISTORY, {"dataset": dataset, "since": since, "limit": limit}).fetchall()[::-1]
+            if not checks:
+                return []
+            span = {"dataset": dataset, "first": checks[0][0], "last": checks[-1][0]}
+            columns: dict[datetime, list[ColumnHistory]] = {}
+            for values in cursor.execute(_HISTORY_COLUMNS, span).fetchall():
+                column = ColumnHistory(*values)
+                columns.setdefault(column.checked_at, []).append(column)
+        return [
+            PastCheck(at, version, level, int(records), _float(estimate), _float(auc), tuple(columns.get(at, ())))
+            for at, version, level, records, estimate, auc in checks
+        ]
+
+    def outputs(self, dataset: str, run_id: str) -> Outputs | None:
+        """Return how the version of a run answers on its test set; None if that was not stored yet."""
+        query = "SELECT outputs::text FROM version_outputs WHERE dataset = %s AND run_id = %s"
+        with self._reading(tuple_row) as cursor:
+            found = cursor.execute(query, (dataset, run_id)).fetchone()
+        return Outputs.from_json(found[0]) if found else None
+
+    def write_outputs(self, dataset: str, run_id: str, version: str, outputs: Outputs) -> None:
+        """Store how a version answers on its test set, once."""
+        query = "INSERT INTO version_outputs (dataset, run_id, version, outputs) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
+        with self._connection() as connection:
+            connection.execute(query, (dataset, run_id, version, outputs.to_json().decode()))
+
+
+def _float(value: str | None) -> float | None:
+    return None if value is None else float(value)
