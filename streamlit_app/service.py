@@ -59,6 +59,15 @@ class Service:
         """
         return _body(self._request("GET", path, query))
 
+    def get_or_none(self, path: str, **query: str | int | None) -> Json | None:
+        """Return the body of a GET, None if there is no such thing.
+
+        Raises:
+            ServiceError: if the service does not answer, or refuses for another reason.
+        """
+        answer = self._request("GET", path, query)
+        return None if answer.status_code == httpx.codes.NOT_FOUND else _body(answer)
+
     def post(self, path: str, body: Json | None = None, **query: str | int | None) -> Json:
         """Return the body of a POST.
 

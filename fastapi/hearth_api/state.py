@@ -18,6 +18,7 @@ from hearth.serving.alias_admin import AliasAdmin, AliasRegistry
 from hearth.serving.explaining import Explainers
 from hearth.serving.model_follower import ModelFollower
 from hearth.serving.predictor import Predictor
+from hearth.serving.published_data import PublishedData
 from hearth.serving.recording.recorder import Recorder
 from hearth.settings import ApiSettings
 from hearth.streaming.client import StreamWriter
@@ -30,7 +31,7 @@ from hearth_api.live_predictions import LivePredictions
 from hearth_api.readiness import Check, Dependencies, default_checks, server_addresses
 from hearth_api.requests.uploads import FileSlots
 
-_STREAM_THREADS, _STORE_THREADS, _REGISTRY_THREADS, _ADMIN_THREADS = 8, 4, 4, 2
+_STREAM_THREADS, _STORE_THREADS, _REGISTRY_THREADS, _ADMIN_THREADS, _DATA_THREADS = 8, 4, 4, 2, 4
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,13 @@ class ServiceState:
     letters: DeadLetters
     messages: MessageStatuses
     alias_admin: AliasAdmin
+    published: PublishedData
     dependencies: Dependencies
     stream_threads: CapacityLimiter
     store_threads: CapacityLimiter
     registry_threads: CapacityLimiter
     admin_threads: CapacityLimiter
+    data_threads: CapacityLimiter
     graphql: GraphqlThread
 
     def contract(self, dataset: str) -> Contract:
@@ -107,11 +110,13 @@ def open_service(
             letters=letters,
             messages=MessageStatuses(pending, letters, store),
             alias_admin=AliasAdmin(registry),
+            published=PublishedData(registry, contracts),
             dependencies=Dependencies(checks, server_addresses(settings, store, stream)),
             stream_threads=CapacityLimiter(_STREAM_THREADS),
             store_threads=CapacityLimiter(_STORE_THREADS),
             registry_threads=CapacityLimiter(_REGISTRY_THREADS),
             admin_threads=CapacityLimiter(_ADMIN_THREADS),
+            data_threads=CapacityLimiter(_DATA_THREADS),
             graphql=graphql,
         )
 

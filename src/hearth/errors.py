@@ -309,6 +309,16 @@ class RegistryUnavailable(RegistryError):
     code = "registry_unavailable"
 
 
+class DataNotPublished(HearthError):
+    """No data of a data set were published, or by a release that left no report."""
+
+    code = "not_published"
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, dataset: str, dag: str) -> None:
+        super().__init__(f"No data of {dataset!r} were published with a report yet: run the DAG {dag}.")
+
+
 class RefusedModel(HearthError):
     """A model file that must not be loaded."""
 

@@ -4,7 +4,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hearth.cli import contract_draft, data, doctor, remote, replay, sign, stack, store, tune
+from hearth.cli import contract_draft, data, data_report, doctor, remote, replay, sign, stack, store, tune
 from hearth.cli.application import DATA, examples, make_app, run
 
 app = make_app("Hearth takes a tabular data set from raw file to live predictions.")
@@ -33,6 +33,7 @@ doctor.register(app)
 app.add_typer(data_app, name="data", rich_help_panel=DATA)
 data.register(data_app)
 contract_draft.register(data_app)
+data_report.register(data_app)
 tune.register(app)
 remote.register(app)
 sign.register(app)

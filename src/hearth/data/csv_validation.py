@@ -17,6 +17,7 @@ from hearth.contracts.texts import fit_row, wrong_width
 from hearth.errors import InvalidRawData
 from hearth.tables import CsvForm, Row, UnreadableTable, find_columns, find_form, open_rows, unpack
 
+OTHER_WIDTH = "more or fewer values than the header"
 LARGEST_UNPACKED = 1 << 30
 """Bytes of a raw file once it is unpacked."""
 
@@ -55,12 +56,14 @@ class Validated:
             and `reason`, with a `_` more where the contract has such a column.
         understood: sentences about words that were read as missing values.
         warnings: sentences about values of dropped columns that break their rules.
+        reasons: how many rows were rejected for each reason, without their values; a row may have several.
     """
 
     accepted: pd.DataFrame
     rejected: pd.DataFrame
     understood: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_raw(contract: Contract, content: bytes, name: str, max_bytes: int = LARGEST_UNPACKED) -> RawTable:
@@ -99,6 +102,7 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
     """
     typed: dict[str, pd.Series] = {}
     reasons: defaultdict[int, list[str]] = defaultdict(list)
+    counts = Counter({OTHER_WIDTH: len(raw.malformed)} if raw.malformed else {})
     understood: list[str] = []
     warnings: list[str] = []
     for name, rule in rules_of(contract).items():
@@ -113,6 +117,8 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
         typed[name] = _series(rule, cells)
         for row in broken:
             reasons[row].append(rule.refusal(name, texts[row]))
+        if broken:
+            counts[f"{name}: not {contract.columns[name].expected}"] = len(broken)
         if own := contract.columns[name].missing:
             understood += _missing_words(name, own, texts)
     refusals = {**{row: "; ".join(wrong) for row, wrong in reasons.items()}, **raw.malformed}
@@ -121,7 +127,7 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
     line, reason = (free_name(name, contract.columns) for name in ("line", "reason"))
     rejected = raw.cells[bad].rename_axis(line).reset_index()
     rejected.insert(1, reason, pd.Series([refusals[row] for row in sorted(refusals)], dtype="str"))
-    return Validated(pd.DataFrame(typed)[~bad].reset_index(drop=True), rejected, tuple(understood), tuple(warnings))
+    return Validated(pd.DataFrame(typed)[~bad].reset_index(drop=True), rejected, tuple(understood), tuple(warnings), dict(counts))
 
 
 def _rows(file: BinaryIO, form: CsvForm) -> tuple[list[Row], list[int], dict[int, str]]:

@@ -42,7 +42,7 @@ _LONGEST_PARAMETER = 1_000  # characters; MLflow takes 6,000
 class Validation:
     """The result of the validation; lies beside the validated rows as `<key>.json`.
 
-    `understood` says how the file was read, `warnings` what a person should look at.
+    `understood` says how the file was read, `warnings` what a person should look at, `reasons` how many rows were rejected for what.
     """
 
     source: str
@@ -52,6 +52,7 @@ class Validation:
     origin: Origin = UNKNOWN
     understood: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
 
     key = f"{dataset}/validated/{name}.parquet"
     origin = raw_origin(store, contract, content)
-    summary = Validation(source, len(raw), raw.cells.shape[1], rejected, origin, understood, warnings)
+    summary = Validation(source, len(raw), raw.cells.shape[1], rejected, origin, understood, warnings, validated.reasons)
     store.put(store.data_bucket, f"{key}.json", _VALIDATION.dump_json(summary))
     store.put_frame(store.data_bucket, key, validated.accepted)
     return key
