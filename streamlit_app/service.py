@@ -59,13 +59,14 @@ class Service:
         """
         return _body(self._request("GET", path, query))
 
-    def get_or_none(self, path: str, **query: str | int | None) -> Json | None:
+    def get_or_none(self, path: str, seconds: float) -> Json | None:
         """Return the body of a GET, None if there is no such thing.
 
         Raises:
-            ServiceError: if the service does not answer, or refuses for another reason.
+            ServiceError: if the service does not answer in this time, or refuses for another reason.
         """
-        answer = self._request("GET", path, query)
+        with self._service_errors():
+            answer = self._client.get(f"{self._address}{path}", headers=self._headers, timeout=seconds)
         return None if answer.status_code == httpx.codes.NOT_FOUND else _body(answer)
 
     def post(self, path: str, body: Json | None = None, **query: str | int | None) -> Json:

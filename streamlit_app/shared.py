@@ -12,7 +12,7 @@ from streamlit_app.literal_text import literal
 from streamlit_app.service import Json, RefusedRecords, Service, ServiceError
 
 CHAMPION = "champion"
-_OFFERS_SECONDS, _DATA_SECONDS = 60, 10
+_OFFERS_SECONDS, _DATA_SECONDS, _DATA_TIMEOUT_SECONDS = 60, 10, 5
 _ROW_PIXELS = 40  # height of a row of one line
 _STYLE = """<style>
 [data-testid="stTable"] td:last-child, [data-testid="stTable"] td:last-child * { white-space: normal; overflow-wrap: anywhere; }
@@ -107,14 +107,25 @@ def offers(operation: str, parameter: str | None = None) -> bool:
     return parameters is not None and (parameter is None or parameter in parameters)
 
 
-@st.cache_data(ttl=_DATA_SECONDS, show_spinner=False)
 def published_data(dataset: str) -> Json | None:
     """Return the report of the data that were published last; None if there is none.
 
     Raises:
-        ServiceError: REST or the registry does not answer.
+        ServiceError: REST or the registry does not answer, in five seconds.
     """
-    return service().get_or_none(f"/datasets/{dataset}/data")
+    report, problem = _published(dataset)
+    if problem:
+        raise ServiceError(problem)
+    return report
+
+
+@st.cache_data(ttl=_DATA_SECONDS, show_spinner=False)
+def _published(dataset: str) -> tuple[Json | None, str]:
+    """Return the report, or the problem, which is remembered too: a form does not wait again and again for a registry that is away."""
+    try:
+        return service().get_or_none(f"/datasets/{dataset}/data", _DATA_TIMEOUT_SECONDS), ""
+    except ServiceError as error:
+        return None, str(error)
 
 
 def typical_record(contract: Json) -> Json:

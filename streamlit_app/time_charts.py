@@ -9,10 +9,11 @@ from streamlit_app.charts import LEGEND
 from streamlit_app.colours import class_scale
 
 _SPANS = 30
-_HEIGHT = 260  # pixels
+_HEIGHT = 300  # pixels
 _TIME_AXIS = alt.Axis(format="%H:%M:%S", labelOverlap=True)
 _QUANTILES = {"p50": 0.5, "p95": 0.95}
-_LATENCY_COLOURS = alt.Scale(domain=list(_QUANTILES), range=["#2a7fc9", "#d9661f"])
+_DASHES = alt.Scale(domain=list(_QUANTILES), range=[[1, 0], [4, 3]])
+_LINE_COLOUR = "#808080"  # no class has it
 
 
 def spans(times: "pd.Series[pd.Timestamp]") -> tuple["pd.Series[pd.Timestamp]", pd.Timedelta]:
@@ -81,11 +82,11 @@ def latency_over_time(frame: pd.DataFrame) -> alt.Chart:
     """Return a line for the median and one for the 95th percentile."""
     lines: alt.Chart = (
         alt.Chart(frame, height=_HEIGHT)
-        .mark_line(point=True)
+        .mark_line(color=_LINE_COLOUR, point=alt.OverlayMarkDef(color=_LINE_COLOUR))
         .encode(
             x=alt.X("start:T", title=None, axis=_TIME_AXIS),
-            y=alt.Y("milliseconds:Q", title="milliseconds from queue to answer", scale=alt.Scale(zero=True)),
-            color=alt.Color("quantile:N", scale=_LATENCY_COLOURS, legend=LEGEND),
+            y=alt.Y("milliseconds:Q", scale=alt.Scale(type="symlog"), axis=alt.Axis(tickCount=5)),
+            strokeDash=alt.StrokeDash("quantile:N", scale=_DASHES, legend=alt.Legend(orient="bottom", title=None, symbolType="stroke")),
             tooltip=["quantile:N", alt.Tooltip("milliseconds:Q", format=".1f"), alt.Tooltip("start:T", format="%H:%M:%S")],
         )
     )

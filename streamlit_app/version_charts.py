@@ -7,9 +7,10 @@ import pandas as pd
 
 from streamlit_app.service import Json
 
-_ROW, _AXIS = 26, 70  # pixels
+_ROW, _AXIS = 30, 120  # pixels
 _MOST = 30
-_SCORE_COLOUR, _ALIAS_COLOUR = "#2a7fc9", "#d9661f"
+_COLOUR = "#808080"  # no class has it
+_SHAPES = {"has an alias": "diamond", "no alias": "circle"}
 
 
 def scored_versions(versions: Sequence[Json]) -> pd.DataFrame:
@@ -30,19 +31,19 @@ def scored_versions(versions: Sequence[Json]) -> pd.DataFrame:
 
 def score_by_version(frame: pd.DataFrame, metric: str) -> alt.LayerChart:
     """Return a point with its interval for each version: those whose intervals overlap may be equal."""
-    colour = alt.Color(
-        "state:N",
-        scale=alt.Scale(domain=["has an alias", "no alias"], range=[_ALIAS_COLOUR, _SCORE_COLOUR]),
-        legend=alt.Legend(orient="bottom", title=None),
-    )
-    base = alt.Chart(frame, height=_ROW * len(frame) + _AXIS).encode(
-        y=alt.Y("version:N", sort=None, title=None, axis=alt.Axis(labelOverlap=False, labelLimit=190)), color=colour
-    )
+    base = alt.Chart(frame).encode(y=alt.Y("version:N", sort=None, title=None, axis=alt.Axis(labelOverlap=False, labelLimit=190)))
     tooltip = ["version:N", *(alt.Tooltip(f"{name}:Q", format=".4f") for name in ("score", "low", "high"))]
-    scale = alt.Scale(zero=False, nice=True, padding=8)
-    intervals = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=f"{metric}, 95 % interval", scale=scale), x2="high:Q")
-    points = base.mark_point(filled=True, size=90, opacity=1).encode(x=alt.X("score:Q", scale=scale), tooltip=tooltip)
-    return alt.LayerChart(layer=[intervals, points])
+    scale, title = alt.Scale(zero=False, nice=True, padding=8), f"{metric}, with its interval"
+    shape = alt.Shape(
+        "state:N",
+        scale=alt.Scale(domain=list(_SHAPES), range=list(_SHAPES.values())),
+        legend=alt.Legend(orient="bottom", title=None, symbolFillColor=_COLOUR, symbolStrokeColor=_COLOUR),
+    )
+    intervals = base.mark_rule(strokeWidth=2, color=_COLOUR).encode(x=alt.X("low:Q", title=title, scale=scale), x2="high:Q")
+    points = base.mark_point(filled=True, size=110, opacity=1, color=_COLOUR).encode(
+        x=alt.X("score:Q", title=title, scale=scale), shape=shape, tooltip=tooltip
+    )
+    return alt.LayerChart(layer=[intervals, points], height=_ROW * len(frame) + _AXIS)
 
 
 def describe(version: Json) -> str:

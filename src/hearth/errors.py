@@ -25,6 +25,7 @@
     ├── ModelUnavailable       no version carries the alias, or nothing is loaded and the registry does not answer
     ├── RegistryError          MLflow refused or failed a request
     │   └── RegistryUnavailable MLflow does not answer
+    ├── DataNotPublished       no data of the data set were published, or without a report
     ├── RefusedModel           a model file that must not be loaded
     │   ├── UntrustedModel     it holds types outside the allow-list
     │   └── IncompatibleModel  it was trained with other library versions

@@ -14,6 +14,8 @@ _REASONS = {
     "no_target": "without a target",
     "too_many_missing": "with too many missing values",
 }
+_STATISTICS = ("median", "mean", "std", "minimum", "maximum")
+_MOST_CATEGORIES = 5
 _ORIGINS = {"generated": "generated rows", "file": "a file", "batches": "batches", "unknown": "an unknown source"}
 
 
@@ -67,7 +69,7 @@ def _warnings(report: Json) -> None:
 
 
 def _moved(report: Json) -> None:
-    st.subheader("Moved since the last publication")
+    st.subheader("Columns that have moved")
     if not report["moved"]:
         st.caption("There was nothing to compare these data with.")
         return
@@ -86,15 +88,18 @@ def _classes(report: Json, classes: list[str]) -> None:
 def _columns(report: Json) -> None:
     st.subheader("Columns of the train rows")
     frame = pd.DataFrame(report["columns"])
-    frame["most frequent"] = [_frequent(shares) for shares in frame.pop("shares")]
-    percent = st.column_config.NumberColumn("missing", format="percent")
-    numbers = {name: st.column_config.NumberColumn(format="%.4g") for name in ("mean", "std", "minimum", "median", "maximum")}
-    order = ["name", "count", "missing_share", "median", "mean", "std", "minimum", "maximum", "most frequent"]
-    st.dataframe(frame, hide_index=True, column_order=order, column_config={"missing_share": percent, **numbers})
+    percent = {"missing_share": st.column_config.NumberColumn("missing", format="percent")}
+    categories = frame["shares"].notna() if len(frame) else pd.Series(dtype=bool)
+    if len(numbers := frame[~categories]):
+        formats = {name: st.column_config.NumberColumn(format="%.4g") for name in _STATISTICS}
+        st.dataframe(numbers, hide_index=True, column_order=["name", "missing_share", *_STATISTICS], column_config={**percent, **formats})
+    if len(texts := frame[categories]):
+        texts = texts.assign(categories=[_frequent(shares) for shares in texts["shares"]])
+        st.dataframe(texts, hide_index=True, column_order=["name", "missing_share", "categories"], column_config=percent)
 
 
-def _frequent(shares: dict[str, float] | None) -> str:
-    if not isinstance(shares, dict) or not shares:
-        return ""
-    most = max(shares, key=lambda name: shares[name])
-    return f"{most} ({shares[most]:.0%})"
+def _frequent(shares: dict[str, float]) -> str:
+    """Return the most frequent categories with their shares."""
+    first = sorted(shares, key=lambda name: -shares[name])[:_MOST_CATEGORIES]
+    more = f" and {len(shares) - len(first)} more" if len(shares) > len(first) else ""
+    return ", ".join(f"{name} {shares[name]:.0%}" for name in first) + more

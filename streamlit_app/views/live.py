@@ -81,7 +81,7 @@ def _charts(frame: pd.DataFrame, classes: list[str]) -> None:
     right.altair_chart(classes_over_time(counts, classes, share=False), width="stretch")
     taken = latencies(frame["enqueued_at"], frame["scored_at"])
     if len(taken):
-        st.markdown("**How long messages of the stream take**")
+        st.markdown("**From queue to answer, messages of the stream**: median and 95th percentile")
         st.altair_chart(latency_over_time(taken), width="stretch")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from hearth.contracts import list_contracts
 from hearth.contracts.record_parser import RecordParser
 from hearth.data.data_report import DataReport, Publication
 from hearth.data.profile import CategoryProfile, NumericProfile, Profile
+from hearth.errors import RegistryUnavailable
 from hearth.serving.published_data import PublishedData
 from hearth_api.app import create_app
 from tests.api.running import refused, running, service_settings
@@ -161,3 +163,36 @@ class TestCache:
         registry.published = {}
         now[0] = 33.0
         assert published.latest("employees") is None
+
+    def test_while_the_registry_is_away_one_waits_for_it_and_the_others_get_its_error_for_five_seconds(self) -> None:
+        registry, now = FakeRegistry(champion="1"), [0.0]
+        registry.published = {"employees_etl": Publication("abc", "run", WHEN, "file")}
+        registry.reports = {"abc": REPORT}
+        published = PublishedData(registry, {"employees": CONTRACT}, lambda: now[0])
+        assert published.known("employees") is None
+        assert published.latest("employees") == published.known("employees")
+        registry.away, now[0] = True, 11.0
+
+        for _ in range(10):
+            with pytest.raises(RegistryUnavailable, match="MLflow does not answer"):
+                published.latest("employees")
+        assert registry.calls == 3
+        assert published.known("employees")
+        registry.away, now[0] = False, 17.0
+        assert published.latest("employees")
+
+
+def test_without_statistics_records_are_drawn_from_the_published_data(tmp_path: Path) -> None:
+    registry = FakeRegistry(champion="1")
+    registry.published = {"employees_etl": Publication("abc", "run", WHEN, "file")}
+    registry.reports = {"abc": REPORT}
+    (tmp_path / "employees").mkdir()
+    (tmp_path / "employees" / "contract.yaml").write_bytes((DATA / "employees" / "contract.yaml").read_bytes())
+    with running(create_app(service_settings(data_dir=tmp_path), registry)) as client:
+        assert client.get("/datasets/employees/samples").json()["source"] == "contract"
+        assert client.get("/datasets/employees/data").json()["digest"] == "abc"
+        drawn = client.get("/datasets/employees/samples?count=100").json()
+
+    assert drawn["source"] == "published"
+    assert {3 <= record["Sleep Hours"] <= 9.5 for record in drawn["records"]} == {True}
+    assert len(RecordParser(CONTRACT).parse(drawn["records"])) == 100

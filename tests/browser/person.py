@@ -15,7 +15,7 @@ VIEWS = {
 }
 # What each view ends with
 LAST = {
-    "": "GraphQL",
+    "": "Other pages",
     "predict": "Recognition Frequency",
     "file": "CSV or Parquet file",
     "live": "As of",

@@ -66,7 +66,7 @@ def test_a_service_reads_how_the_data_were_made_without_the_object_store(store: 
     report = registry.data_report(publication)
     assert (report.rows_in, report.rejected, report.dropped[DUPLICATE]) == (400, 5, 30)
     assert list(report.reasons.items()) == [
-        ("Designation: not a whole number from 0 to 5", 5),
+        ("Designation: not a whole number from 0 to 5 (level)", 5),
         ("Gender: not one of 'Female', 'Male'", 3),
     ]
     assert report.duplicate_share == pytest.approx(30 / 395)

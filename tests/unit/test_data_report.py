@@ -1,6 +1,8 @@
 """Typical records, and records that are drawn from a profile: always such that the contract takes them."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -103,3 +105,23 @@ def test_a_report_is_bounded() -> None:
     assert list(largest({str(number): number for number in range(100)}).values()) == list(range(99, 99 - MOST_ENTRIES, -1))
     texts = shortened(tuple(["x" * 10_000] * 100))
     assert (len(texts), len(texts[0])) == (MOST_ENTRIES, 501)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shares": (-1.0, 2.0)},
+        {"shares": (float("nan"), 1.0)},
+        {"shares": (1.0,) * 50},
+        {"shares": ()},
+        {"minimum": float("-inf")},
+        {"edges": (float("inf"),)},
+        {"minimum": None, "maximum": None},
+    ],
+)
+def test_a_report_that_somebody_has_forged_gives_records_of_the_contract_all_the_same(change: dict[str, Any]) -> None:
+    found = profile_of(EMPLOYEES)
+    forged = replace(found, numbers={name: replace(number, **change) for name, number in found.numbers.items()})
+
+    assert len(RecordParser(EMPLOYEES).parse(sample(EMPLOYEES, forged, 20, seed=1))) == 20
+    assert len(RecordParser(EMPLOYEES).parse([typical_record(EMPLOYEES, forged)])) == 1

@@ -23,8 +23,7 @@ def form_of(contract: Contract, start: dict[str, object] | None = None) -> AppTe
 
         from streamlit_app.forms import fill_form, record_form  # noqa: PLC0415
 
-        other = st.session_state.get("other")
-        st.button("Fill", on_click=lambda: fill_form(contract, "form", other))
+        st.button("Fill", on_click=lambda: fill_form(contract, "form", st.session_state["other"]))
         st.session_state["record"] = record_form(contract, "form", start)
 
     described = dataset_info(contract, default=False, root_path="").model_dump(mode="json")

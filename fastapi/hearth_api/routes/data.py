@@ -35,9 +35,9 @@ async def get_samples(
     count: Annotated[int, Query(ge=1, le=_MOST_RECORDS)] = 1,
     seed: Annotated[int | None, Query(ge=0, lt=2**32, description="The same seed gives the same records.")] = None,
 ) -> SampleRecords:
-    """Generated records that could have been in the data: no row of the data is among them, but by chance."""
+    """Generated records that could have been in the data: no row of the data is among them, but by chance. No server is asked."""
     contract = service.contract(dataset)
-    return await to_thread.run_sync(sample_records, contract, service, count, seed, limiter=service.data_threads)
+    return await to_thread.run_sync(sample_records, contract, service, count, seed)
 
 
 def read_data(service: ServiceState, dataset: str) -> DataInfo:

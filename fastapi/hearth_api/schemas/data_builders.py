@@ -6,7 +6,6 @@ from hearth.contracts import Contract
 from hearth.contracts.examples import random_records
 from hearth.data.data_report import sample, typical_record
 from hearth.data.profile import Profile
-from hearth.errors import RegistryError
 from hearth.fakes.typical import fake_records
 from hearth.serving.published_data import PublishedReport
 from hearth_api.schemas.data import DataColumn, DataInfo, SampleRecords
@@ -42,15 +41,11 @@ def data_info(contract: Contract, latest: PublishedReport) -> DataInfo:
 
 
 def sample_records(contract: Contract, service: ServiceState, count: int, seed: int | None) -> SampleRecords:
-    """Draw records from the best that is known of the data; the registry being away is no reason for none."""
+    """Draw records from the best that this process knows of the data; no server is asked."""
     seed = randbelow(2**32) if seed is None else seed
     if (fakes := fake_records(contract, service.settings.data_dir)) is not None:
         return SampleRecords(dataset=contract.name, source="statistics", records=fakes.records(count, seed))
-    try:
-        latest = service.published.latest(contract.name)
-    except RegistryError:
-        latest = None
-    if latest is not None:
+    if (latest := service.published.known(contract.name)) is not None:
         return SampleRecords(dataset=contract.name, source="published", records=sample(contract, latest.report.profile, count, seed))
     return SampleRecords(dataset=contract.name, source="contract", records=random_records(contract, count, seed=seed))
 

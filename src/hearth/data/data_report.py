@@ -4,7 +4,7 @@ Services show it and have no key of the object store, so it goes where they read
 the contract calls personal. Pure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, TypeVar
@@ -144,19 +144,25 @@ def sample(contract: Contract, profile: Profile, rows: int, seed: int) -> list[d
 
 
 def _categories(column: CategoryColumn, profile: CategoryProfile, rows: int, random: np.random.Generator) -> list[object] | None:
-    shares = np.array([profile.shares.get(text, 0.0) for text in column.texts])
-    if not shares.sum():
+    shares = _weights([profile.shares.get(text, 0.0) for text in column.texts])
+    if shares is None:
         return None
-    return [column.categories[code] for code in random.choice(len(shares), rows, p=shares / shares.sum())]
+    return [column.categories[code] for code in random.choice(len(shares), rows, p=shares)]
 
 
 def _numbers(column: IntegerColumn | NumberColumn, profile: NumericProfile, rows: int, random: np.random.Generator) -> list[object] | None:
-    if profile.minimum is None or not sum(profile.shares):
+    shares, edges = _weights(profile.shares), np.array([profile.minimum, *profile.edges, profile.maximum], dtype=np.float64)
+    if shares is None or len(shares) != len(edges) - 1 or not np.isfinite(edges).all():
         return None
-    edges = np.array([profile.minimum, *profile.edges, profile.maximum])
-    bins = random.choice(len(profile.shares), rows, p=np.array(profile.shares) / sum(profile.shares))
+    bins = random.choice(len(shares), rows, p=shares)
     drawn = np.clip(random.uniform(edges[bins], edges[bins + 1]), column.minimum, column.maximum).tolist()
     return [round(value) for value in drawn] if isinstance(column, IntegerColumn) else [_rounded(column, value) for value in drawn]
+
+
+def _weights(shares: Sequence[float]) -> np.ndarray | None:
+    """Return shares that sum to 1; None if they are none, which a report that is not ours may hold."""
+    weights = np.array(shares, dtype=np.float64)
+    return weights / weights.sum() if len(weights) and np.isfinite(weights).all() and weights.min() >= 0 < weights.sum() else None
 
 
 def _rounded(column: NumberColumn, value: float) -> float:

@@ -21,14 +21,8 @@ _ROWS, _SEED = 2_000, 0
 
 
 def fake_records(contract: Contract, data_dir: Path | None = None) -> FakeRecords | None:
-    """Return what draws records of a data set; None if it has no statistics, or such as do not fit its contract."""
-    if not has_statistics(contract, data_dir):
-        return None
-    try:
-        return FakeRecords.load(contract, data_dir)
-    except InvalidStatistics as error:
-        _LOGGER.warning("%s: examples are made without statistics.json: %s", contract.name, error)
-        return None
+    """Return what draws records of a data set; None if it has no statistics, or such as do not fit its contract. Read once."""
+    return _fakes_of(_key(contract, data_dir))
 
 
 def typical_record(contract: Contract, data_dir: Path | None = None) -> dict[str, object]:
@@ -36,7 +30,7 @@ def typical_record(contract: Contract, data_dir: Path | None = None) -> dict[str
 
     Without statistics, and for personal columns, values are those of `example_record`.
     """
-    return dict(_typical_of(_Key(contract.model_dump_json(), data_dir or get_settings().data_dir, contract)))
+    return dict(_typical_of(_key(contract, data_dir)))
 
 
 @dataclass(frozen=True)
@@ -48,10 +42,25 @@ class _Key:
     contract: Contract = field(compare=False)
 
 
+def _key(contract: Contract, data_dir: Path | None) -> _Key:
+    return _Key(contract.model_dump_json(), data_dir or get_settings().data_dir, contract)
+
+
+@lru_cache(maxsize=64)
+def _fakes_of(key: _Key) -> FakeRecords | None:
+    if not has_statistics(key.contract, key.data_dir):
+        return None
+    try:
+        return FakeRecords.load(key.contract, key.data_dir)
+    except InvalidStatistics as error:
+        _LOGGER.warning("%s: examples are made without statistics.json: %s", key.contract.name, error)
+        return None
+
+
 @lru_cache(maxsize=64)
 def _typical_of(key: _Key) -> dict[str, object]:
     contract = key.contract
-    middle, fakes = example_record(contract), fake_records(contract, key.data_dir)
+    middle, fakes = example_record(contract), _fakes_of(key)
     if fakes is None:
         return middle
     frame = pd.DataFrame(fakes.records(_ROWS, _SEED))

@@ -12,6 +12,7 @@ from hearth.data.data_report import DataReport, Publication
 from hearth.errors import RegistryError
 
 _FRESH_SECONDS = 10.0
+_AGAIN_SECONDS = 5.0  # for so long those who ask get the error of the one who waited for a registry that is away
 
 
 class ReportSource(Protocol):
@@ -34,6 +35,7 @@ class PublishedReport:
 class _Known:
     report: PublishedReport | None
     until: float
+    error: RegistryError | None = None
 
 
 class PublishedData:
@@ -54,11 +56,21 @@ class PublishedData:
             RegistryError: the registry does not answer, or has something else there.
         """
         with self._locks[dataset]:
-            known = self._known.get(dataset)
-            if known is None or known.until <= self._clock():
-                report = self._read(dataset, known.report if known else None)
-                known = self._known[dataset] = _Known(report, self._clock() + _FRESH_SECONDS)
+            known = self._known.get(dataset, _Known(None, 0.0))
+            if known.until <= self._clock():
+                try:
+                    known = _Known(self._read(dataset, known.report), self._clock() + _FRESH_SECONDS)
+                except RegistryError as error:
+                    known = _Known(known.report, self._clock() + _AGAIN_SECONDS, error)
+                self._known[dataset] = known
+            if known.error is not None:
+                raise type(known.error)(str(known.error)) from known.error
             return known.report
+
+    def known(self, dataset: str) -> PublishedReport | None:
+        """Return the report that was read last; asks nobody, and is None before the first."""
+        known = self._known.get(dataset)
+        return known.report if known else None
 
     def _read(self, dataset: str, before: PublishedReport | None) -> PublishedReport | None:
         publication = self._source.publication(etl_experiment(self._contracts[dataset]))
