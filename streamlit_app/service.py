@@ -19,7 +19,11 @@ _UPLOAD_SHARE = 0.4  # of the progress of a file
 
 
 class ServiceError(Exception):
-    """A service does not answer, or refuses; the message is for people."""
+    """A service does not answer, or refuses; the message is for people, and `code` is REST's word for it, if it has one."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class RefusedRecords(ServiceError):
@@ -177,4 +181,4 @@ def _body(answer: httpx.Response) -> Json:
         return body
     if body.get("errors"):
         raise RefusedRecords(str(body.get("detail")), body["errors"])
-    raise ServiceError(str(body.get("detail") or f"{answer.request.url} answered {answer.status_code}."))
+    raise ServiceError(str(body.get("detail") or f"{answer.request.url} answered {answer.status_code}."), str(body.get("error", "")))

@@ -128,6 +128,16 @@ def _published(dataset: str) -> tuple[Json | None, str]:
         return None, str(error)
 
 
+@st.cache_data(ttl=_DATA_SECONDS, show_spinner=False)
+def known_versions(dataset: str) -> list[Json]:
+    """Return all versions of a data set; none while the registry does not answer, which Models and Health say."""
+    try:
+        found = service().get_or_none(f"/models/{dataset}/versions", _DATA_TIMEOUT_SECONDS)
+    except ServiceError:
+        return []
+    return found["versions"] if found else []
+
+
 def typical_record(contract: Json) -> Json:
     """Return a record to begin with: of the published data, else that of the contract's documentation."""
     try:

@@ -6,14 +6,19 @@ from typing import Any
 
 from streamlit_app.service import Json
 
-INCLUDE = ("set", "unusual")
+NOT_KEPT = "not_kept"
+"""REST's word for a version that cannot say what a request asks it to include, such as one of an earlier release."""
+
+INCLUDE = ("set,unusual", "unusual", "set", None)
+"""What the page asks an answer to include, from the most to the least that a version can say."""
 
 
 @dataclass(frozen=True)
 class Caution:
-    """`labels` are the classes that the record may have with the version's confidence, None if the service does not say.
+    """What an answer says beside its class.
 
-    `unusual` says whether the record is unlike the training data, None if the service does not say; `columns` names the values that are.
+    `labels` are the classes that the record may have with the version's confidence, None if the service does not say. `unusual` says
+    whether the record is unlike the training data, None if the service does not say; `columns` says in words which values and pairs are.
     """
 
     labels: tuple[str, ...] | None = None
@@ -32,7 +37,7 @@ def caution(answer: Json) -> Caution:
         labels=tuple(map(str, labels)) if isinstance(labels, list) else None,
         unusual=bool(found["unusual"]) if "unusual" in found else None,
         score=float(found["score"]) if isinstance(found.get("score"), int | float) else None,
-        columns=tuple(_column(column) for column in found.get("columns") or ()),
+        columns=(*map(_column, found.get("columns") or ()), *map(_together, found.get("combinations") or ())),
     )
 
 
@@ -42,8 +47,12 @@ def _only(value: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def _column(column: Json) -> str:
-    name, value, low, high = (column.get(key) for key in ("name", "value", "low", "high"))
+    name, value, low, high, share = (column.get(key) for key in ("name", "value", "low", "high", "share"))
     shown = "missing" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
     if isinstance(low, int | float) and isinstance(high, int | float):
-        return f"{name}: {shown}, where it was mostly {low:g} to {high:g}"
-    return f"{name}: {shown}, which was rare"
+        return f"{name}: {shown}, where the train set has {low:g} to {high:g}"
+    return f"{name}: {shown}, which {share:.2%} of the train set has" if isinstance(share, float) else f"{name}: {shown}"
+
+
+def _together(names: list[str]) -> str:
+    return f"{' and '.join(names)}: values that are rare together"

@@ -1,4 +1,4 @@
-"""Charts of versions: their scores on the present test set."""
+"""Versions: their scores on the present test set as a chart, and which of them wait for a person."""
 
 from collections.abc import Sequence
 
@@ -50,3 +50,8 @@ def describe(version: Json) -> str:
     """Return a version in a few words: number, family and aliases."""
     aliases = f" ({', '.join(version['aliases'])})" if version["aliases"] else ""
     return f"{version['version']}: {version['family']}{aliases}"
+
+
+def waiting_versions(versions: Sequence[Json]) -> list[Json]:
+    """Return the versions that wait for the approval of a person; none where the service knows of no approvals."""
+    return [version for version in versions if (version.get("approval") or {}).get("state") == "waiting"]

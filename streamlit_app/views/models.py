@@ -5,9 +5,11 @@ import streamlit as st
 
 from streamlit_app.health_checks import picture
 from streamlit_app.links import card_link, other_pages, run_link, version_link
+from streamlit_app.literal_text import literal
 from streamlit_app.metric_groups import grouped
 from streamlit_app.service import Json
 from streamlit_app.shared import aliases_of, choose_dataset, needs_service, offers, service, settings, show_errors, show_untrained
+from streamlit_app.version_charts import waiting_versions
 from streamlit_app.views.model_admin import administration
 from streamlit_app.views.model_versions import MINUTE, score_columns, show_decisions, show_versions, standing_cells
 
@@ -62,9 +64,9 @@ def _table(serving: list[Json]) -> None:
 
 def _approvals(versions: list[Json]) -> None:
     """Say which versions wait for a person, where the service knows of approvals."""
-    waiting = [f"{version['version']} ({version['family']})" for version in versions if version.get("approval") == "waiting"]
-    if waiting:
-        st.warning(f"An approval is waited for: version {', '.join(waiting)}.", icon=":material/approval_delegation:")
+    if waiting := waiting_versions(versions):
+        names = ", ".join(f"{version['version']} ({version['family']})" for version in waiting)
+        st.warning(f"A person has to approve, or refuse, in Airflow: version {literal(names)}.", icon=":material/approval_delegation:")
 
 
 def _details(contract: Json, serving: list[Json]) -> None:

@@ -7,7 +7,8 @@ import streamlit as st
 from streamlit_app.links import other_pages
 from streamlit_app.literal_text import literal
 from streamlit_app.service import Json, Service, ServiceError
-from streamlit_app.shared import CHAMPION, published_data, service, settings, show_errors
+from streamlit_app.shared import CHAMPION, known_versions, published_data, service, settings, show_errors
+from streamlit_app.version_charts import waiting_versions
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
@@ -101,9 +102,9 @@ def _dataset(summary: Json, models: Json) -> None:
     champion = next((alias for alias in models["aliases"] if alias["alias"] == CHAMPION and alias["version"]), None)
     st.markdown(_champion(champion) if champion else "No version serves yet: train one with `make demo`, or with its DAGs in Airflow.")
     st.caption(_data(name))
-    waiting = [alias["alias"] for alias in models["aliases"] if alias.get("approval") == "waiting"]
-    if waiting:
-        st.warning(f"An approval is waited for: {', '.join(waiting)}.", icon=":material/approval_delegation:")
+    if waiting := waiting_versions(known_versions(name)):
+        names = ", ".join(version["version"] for version in waiting)
+        st.warning(f"Version {literal(names)} waits for the approval of a person: see Models.", icon=":material/approval_delegation:")
 
 
 def _champion(alias: Json) -> str:

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import streamlit as st
@@ -7,7 +8,7 @@ from streamlit_app.forms import fill_form, record_form
 from streamlit_app.literal_text import literal
 from streamlit_app.service import Json, ServiceError
 from streamlit_app.shared import choose_dataset, needs_service, offers, served_aliases, service, show_errors, show_untrained, typical_record
-from streamlit_app.unusual import INCLUDE, Caution, caution
+from streamlit_app.unusual import INCLUDE, NOT_KEPT, Caution, caution
 
 _TOP = 8
 _NONE = "nothing"
@@ -77,11 +78,26 @@ def _fill_at_random(contract: Json, key: str) -> None:
 
 def _predict(dataset: str, aliases: list[str], record: Json) -> _Result:
     result = _Result(record, aliases)
-    include = ",".join(INCLUDE) if offers(f"POST /{dataset}/predict", "include") else None
+    choices = INCLUDE if offers(f"POST /{dataset}/predict", "include") else INCLUDE[-1:]
     for alias in aliases:
         with show_errors():
-            result.answers[alias] = service().post(f"/{dataset}/predict", {"data": [record]}, model=alias, include=include)
+            result.answers[alias] = _answer(dataset, alias, record, choices)
     return result
+
+
+def _answer(dataset: str, alias: str, record: Json, choices: Sequence[str | None]) -> Json:
+    """Return the answer with as much beside it as the version can say; a refused request stores nothing."""
+    for include in choices[:-1]:
+        try:
+            return _post(dataset, alias, record, include)
+        except ServiceError as error:
+            if error.code != NOT_KEPT:
+                raise
+    return _post(dataset, alias, record, choices[-1])
+
+
+def _post(dataset: str, alias: str, record: Json, include: str | None) -> Json:
+    return service().post(f"/{dataset}/predict", {"data": [record]}, model=alias, include=include)
 
 
 def _show(dataset: str, result: _Result, alias: str, answer: Json) -> None:

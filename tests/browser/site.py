@@ -17,18 +17,16 @@ from PIL import Image
 from benchmarks.harness.model import fitted, rows
 from deploy.embedded import health, temporary_servers
 from hearth.contracts import Contract, load_contract
-from hearth.contracts.experiment_names import etl_experiment
-from hearth.data.data_report import DataReport, without_personal
-from hearth.data.profile import profile
 from hearth.fakes import FakeRecords
 from hearth.predictions.migration import migrate
-from hearth.registry import InputData, NewVersion, Registry
+from hearth.registry import NewVersion, Registry
 from hearth.settings import ModelSettings
 from hearth.streaming.client import StreamWriter
 from hearth.streaming.messages import encode
 from hearth_api.app import create_app
 from tests.api.running import ADMIN_KEY, running, service_settings
 from tests.support.models import DATA, employees
+from tests.support.published import publish_report
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +35,6 @@ HEART = load_contract("heart", DATA)
 FAMILIES = ("knn", "svm")  # the first is the champion, the second the one before
 _ALIASES = 6  # of these two families, champion, previous, and of heart one family and the champion
 _ROWS = 400
-REPORTED = "reported"  # the digest of the data that were published last
 
 
 @dataclass
@@ -128,35 +125,7 @@ def _train(mlflow_uri: str) -> None:
         _register(registry, CONTRACT, family, "passed", (family, role))
     _register(registry, CONTRACT, "knn", "refused", ())
     _register(registry, HEART, "logistic_regression", "passed", ("logistic_regression", "champion"))
-    _publish(registry)
-
-
-def _publish(registry: Registry) -> None:
-    """Leave the report of an ETL of employees, which has rejected rows and left out copies; heart has none."""
-    X, y = rows(CONTRACT, _ROWS)
-    frame = X.assign(**{CONTRACT.target.column: y})
-    data = InputData("employees", REPORTED, frame, "s3://processed/employees", "etl")
-    run_id = registry.log_etl(etl_experiment(CONTRACT), params={}, metrics={}, artifacts={}, data=data)
-    report = DataReport(
-        dataset="employees",
-        digest=REPORTED,
-        origin="file",
-        source="s3://data/employees/raw/staff.csv",
-        rows_in=500,
-        rejected=20,
-        reasons={"Designation: not a whole number from 0 to 5": 20},
-        dropped={"duplicate": 80, "no_target": 0},
-        duplicate_share=80 / 480,
-        train_rows=320,
-        test_rows=80,
-        compared_with="the data published last (older)",
-        moved={"Team Size": 0.2, "Gender": 0.01},
-        warnings=("Team Size: 20% of the rows would have to change, chance explains 5% (above 19: 0.0% before, 20.0% now)",),
-        understood=(),
-        profile=without_personal(CONTRACT, profile(CONTRACT, X, pd.Series(y), REPORTED)),
-    )
-    assert run_id
-    registry.record_publication(etl_experiment(CONTRACT), report)
+    publish_report(registry, CONTRACT)
 
 
 def _register(registry: Registry, contract: Contract, family: str, gate: str, aliases: tuple[str, ...]) -> None:

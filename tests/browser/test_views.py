@@ -9,8 +9,9 @@ from hearth.data.data_report import typical_record
 from hearth.registry import Registry
 from hearth.settings import ModelSettings
 from tests.browser.person import VIEWS, choose, metric, opened
-from tests.browser.site import CONTRACT, REPORTED, Site
+from tests.browser.site import CONTRACT, Site
 from tests.support.models import good_record
+from tests.support.published import REPORTED
 from tests.support.waiting import wait_until
 
 

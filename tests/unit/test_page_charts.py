@@ -107,12 +107,12 @@ def test_a_single_prediction_is_a_chart_too() -> None:
 
 def test_only_messages_of_the_stream_have_a_latency() -> None:
     scored = times(1, 1, 1, 40)
-    enqueued = times(0.9, 0.8, 0.5, 0).where([True, True, True, False])
+    enqueued = times(0.9, 0.8, 0.5, 0).where(pd.Series([True, True, True, False]))
 
     found = latencies(enqueued, scored)
 
     assert found.set_index("quantile")["milliseconds"].to_dict() == pytest.approx({"p50": 200, "p95": 470}, abs=0.01)
-    assert latencies(scored.where([False] * 4), scored).empty
+    assert latencies(scored.where(pd.Series([False] * 4)), scored).empty
 
 
 def test_versions_without_a_score_are_not_in_the_chart_and_the_others_say_which_serves() -> None:
@@ -120,7 +120,7 @@ def test_versions_without_a_score_are_not_in_the_chart_and_the_others_say_which_
         standing = {"score": score, "low": 0.1, "high": 0.9}
         return {"version": number, "family": "knn", "aliases": list(aliases), "standing": standing}
 
-    unscored = {"version": "4", "family": "knn", "aliases": [], "standing": None}
+    unscored: Json = {"version": "4", "family": "knn", "aliases": [], "standing": None}
     found = scored_versions([unscored, version("3", None), version("2", 0.5), version("1", 0.6, "champion", "knn")])
 
     assert found[["version", "state"]].to_numpy().tolist() == [["2: knn", "no alias"], ["1: knn (champion, knn)", "has an alias"]]
