@@ -4,11 +4,13 @@ import streamlit as st
 
 from hearth.host_names import HostNames
 from streamlit_app.shared import settings, style
+from streamlit_app.views.data import data
 from streamlit_app.views.drift import drift
 from streamlit_app.views.file import score_file
 from streamlit_app.views.health import health
 from streamlit_app.views.live import live
 from streamlit_app.views.models import models
+from streamlit_app.views.overview import overview
 from streamlit_app.views.predict import predict
 
 st.set_page_config(page_title="Hearth", page_icon="🔥", layout="wide")
@@ -17,13 +19,20 @@ style()
 if not HostNames(settings().page_allowed_hosts).allow(st.context.headers.get("Host") or "localhost"):
     st.error("This name is none of the page's: add it to HEARTH_PAGE_ALLOWED_HOSTS.")
     st.stop()
-st.navigation(
-    [
-        st.Page(predict, title="Predict", icon=":material/psychology:", default=True),
-        st.Page(score_file, title="Score a file", icon=":material/upload_file:", url_path="file"),
-        st.Page(live, title="Live", icon=":material/monitoring:", url_path="live"),
-        st.Page(models, title="Models", icon=":material/deployed_code:", url_path="models"),
-        st.Page(drift, title="Drift", icon=":material/ssid_chart:", url_path="drift"),
-        st.Page(health, title="Health", icon=":material/vital_signs:", url_path="health"),
-    ]
-).run()
+VIEWS = {
+    "predict": st.Page(predict, title="Predict", icon=":material/psychology:", url_path="predict"),
+    "file": st.Page(score_file, title="Score a file", icon=":material/upload_file:", url_path="file"),
+    "live": st.Page(live, title="Live", icon=":material/monitoring:", url_path="live"),
+    "data": st.Page(data, title="Data", icon=":material/table:", url_path="data"),
+    "drift": st.Page(drift, title="Drift", icon=":material/ssid_chart:", url_path="drift"),
+    "models": st.Page(models, title="Models", icon=":material/deployed_code:", url_path="models"),
+    "health": st.Page(health, title="Health", icon=":material/vital_signs:", url_path="health"),
+}
+
+
+def landing() -> None:
+    """What Hearth is, with links to the other views."""
+    overview(VIEWS)
+
+
+st.navigation([st.Page(landing, title="Overview", icon=":material/home:", default=True), *VIEWS.values()]).run()

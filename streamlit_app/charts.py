@@ -1,31 +1,32 @@
-"""Charts. All but one take their colours from the theme, light or dark."""
+"""Charts of predictions and explanations. Classes have the same colours in all of them."""
 
 from collections.abc import Mapping, Sequence
 
 import altair as alt
 import pandas as pd
 
+from streamlit_app.colours import class_scale
 from streamlit_app.service import Json
 
 _BAR, _THIN_BAR = 30, 24  # pixels
 _AXIS, _LEGEND_ROW = 70, 50  # pixels of a chart's height
-_SPANS = 30
 _ALL_LABELS = alt.Axis(labelOverlap=False, labelLimit=190)
 # Not the first two of the theme, which are both blue. Blue and orange also differ for the colour-blind, and contrast with white and black.
 SIGN_COLOURS = {"for": "#2a7fc9", "against": "#d9661f"}
-_LEGEND = alt.Legend(orient="bottom", title=None)
+LEGEND = alt.Legend(orient="bottom", title=None)
 
 
-def probability_bars(probabilities: Mapping[str, float]) -> alt.Chart:
-    """Return a bar for each class, in the order of the classes."""
+def probability_bars(probabilities: Mapping[str, float], title: str = "probability") -> alt.Chart:
+    """Return a bar for each class, in the order of the classes, which is that of the contract."""
     frame = pd.DataFrame({"class": list(probabilities), "probability": list(probabilities.values())})
     bars: alt.Chart = (
         alt.Chart(frame, height=_BAR * len(frame) + _AXIS)
         .mark_bar()
         .encode(
-            x=alt.X("probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
+            x=alt.X("probability:Q", title=title, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
             y=alt.Y("class:N", sort=None, title=None, axis=_ALL_LABELS),
-            tooltip=["class:N", alt.Tooltip("probability:Q", format=".1%")],
+            color=alt.Color("class:N", scale=class_scale(list(probabilities)), legend=None),
+            tooltip=["class:N", alt.Tooltip("probability:Q", title=title, format=".1%")],
         )
     )
     return bars
@@ -46,38 +47,11 @@ def contribution_bars(contributions: Sequence[Json], unit: str) -> alt.Chart:
         .encode(
             x=alt.X("contribution:Q", title=f"contribution ({unit})"),
             y=alt.Y("column:N", sort=None, title=None, axis=_ALL_LABELS),
-            color=alt.Color("sign:N", scale=alt.Scale(domain=list(SIGN_COLOURS), range=list(SIGN_COLOURS.values())), legend=_LEGEND),
+            color=alt.Color("sign:N", scale=alt.Scale(domain=list(SIGN_COLOURS), range=list(SIGN_COLOURS.values())), legend=LEGEND),
             tooltip=["column:N", alt.Tooltip("contribution:Q", format="+.3f")],
         )
     )
     return bars
-
-
-def class_shares(times: "pd.Series[pd.Timestamp]", labels: "pd.Series[str]", classes: Sequence[str]) -> alt.Chart:
-    """Return the share of each class over time, in spans of equal length; `classes` is their order."""
-    first = times.min()
-    span = max((times.max() - first) / _SPANS, pd.Timedelta(seconds=1))
-    start = first + ((times - first) // span) * span
-    frame = pd.DataFrame({"start": start, "class": labels}).groupby(["start", "class"]).size().reset_index(name="predictions")
-    order = [*classes, *sorted(set(frame["class"]) - set(classes))]  # classes of an older contract come last
-    frame = frame.sort_values(["start", "class"], key=lambda column: column.map(order.index) if column.name == "class" else column)
-    frame["end"] = frame["start"] + span
-    by_span = frame.groupby("start")["predictions"]
-    frame["top"] = by_span.cumsum() / by_span.transform("sum")
-    frame["bottom"] = frame["top"] - frame["predictions"] / by_span.transform("sum")
-    areas: alt.Chart = (
-        alt.Chart(frame, height=300)
-        .mark_rect()
-        .encode(
-            x=alt.X("start:T", title=None, axis=alt.Axis(format="%H:%M:%S", labelOverlap=True)),
-            x2="end:T",
-            y=alt.Y("bottom:Q", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]), title="share of the predictions"),
-            y2="top:Q",
-            color=alt.Color("class:N", scale=alt.Scale(domain=order), legend=_LEGEND),
-            tooltip=["class:N", "predictions:Q", alt.Tooltip("start:T", format="%H:%M:%S")],
-        )
-    )
-    return areas
 
 
 def label_counts(labels: "pd.Series[str]", classes: Sequence[str]) -> alt.Chart:
@@ -90,6 +64,7 @@ def label_counts(labels: "pd.Series[str]", classes: Sequence[str]) -> alt.Chart:
         .encode(
             x=alt.X("rows:Q", axis=alt.Axis(tickMinStep=1)),
             y=alt.Y("class:N", sort=None, title=None, axis=_ALL_LABELS),
+            color=alt.Color("class:N", scale=class_scale(classes), legend=None),
             tooltip=["class:N", "rows:Q"],
         )
     )

@@ -17,12 +17,16 @@ _FIRST_SERVER_ERROR = 500
 
 @dataclass(frozen=True)
 class Health:
-    """The health of a service: `problem` is empty if there is none, `note` is further information."""
+    """The health of a service: `problem` is empty if there is none, `note` is further information.
+
+    `milliseconds` is how long it took to answer; None if it did not, or was not asked itself.
+    """
 
     service: str
     problem: str = ""
     note: str = ""
     is_known: bool = True
+    milliseconds: float | None = None
 
     @property
     def state(self) -> str:
@@ -36,14 +40,17 @@ class Health:
 def airflow(url: str) -> list[Health]:
     """Return the health of each part of Airflow, whose health page is a 200 even when the scheduler is dead."""
     try:
-        parts = httpx.get(f"{url}/api/v2/monitor/health", timeout=_TIMEOUT_SECONDS).raise_for_status().json()
+        answer = httpx.get(f"{url}/api/v2/monitor/health", timeout=_TIMEOUT_SECONDS).raise_for_status()
+        parts = answer.json()
     except httpx.HTTPError as error:
         return [Health("Airflow", does_not_answer("Airflow", url, error))]
     except ValueError:
         return [Health("Airflow", f"What answers at {url} is not Airflow.")]
     states = {name: (part or {}).get("status") for name, part in parts.items()}
     return [
-        Health(f"Airflow: {name.replace('_', ' ')}", "" if state == "healthy" else f"Airflow reports {state!r}")
+        Health(
+            f"Airflow: {name.replace('_', ' ')}", "" if state == "healthy" else f"Airflow reports {state!r}", milliseconds=_taken(answer)
+        )
         for name, state in states.items()
         if state is not None  # a part that this Airflow does not run
     ]
@@ -52,10 +59,10 @@ def airflow(url: str) -> list[Health]:
 def grpc(url: str) -> list[Health]:
     """Return the health of the gRPC service, which serves its metrics over HTTP."""
     try:
-        httpx.get(url, timeout=_TIMEOUT_SECONDS).raise_for_status()
+        answer = httpx.get(url, timeout=_TIMEOUT_SECONDS).raise_for_status()
     except httpx.HTTPError as error:
         return [Health("gRPC", does_not_answer("The gRPC service", url, error))]
-    return [Health("gRPC")]
+    return [Health("gRPC", milliseconds=_taken(answer))]
 
 
 def batch_api(url: str) -> list[Health]:
@@ -66,20 +73,25 @@ def batch_api(url: str) -> list[Health]:
             answer.raise_for_status()
     except httpx.HTTPError as error:
         return [Health("batch API", does_not_answer("The batch API", url, error))]
-    return [Health("batch API")]
+    return [Health("batch API", milliseconds=_taken(answer))]
 
 
 def worker(url: str) -> Health:
     """Return the health of the stream worker from its metrics: it runs, and whether it waits for a server."""
     try:
-        metrics = httpx.get(url, timeout=_TIMEOUT_SECONDS).raise_for_status().text
+        answer = httpx.get(url, timeout=_TIMEOUT_SECONDS).raise_for_status()
     except httpx.HTTPError as error:
         return Health("stream worker", does_not_answer("The stream worker", url, error))
+    metrics, taken = answer.text, _taken(answer)
     if "hearth_stream_waits" not in metrics:
         return Health("stream worker", f"What answers at {url} is not the stream worker.")
     if servers := [_SERVER_NAMES.get(server, server) for server in _WAITS.findall(metrics)]:
-        return Health("stream worker", f"It waits for {' and '.join(servers)}.")
-    return Health("stream worker")
+        return Health("stream worker", f"It waits for {' and '.join(servers)}.", milliseconds=taken)
+    return Health("stream worker", milliseconds=taken)
+
+
+def _taken(answer: httpx.Response) -> float:
+    return answer.elapsed.total_seconds() * 1_000
 
 
 def picture(mlflow: RegistrySettings, run_id: str, path: str) -> bytes | None:

@@ -19,7 +19,11 @@ _UPLOAD_SHARE = 0.4  # of the progress of a file
 
 
 class ServiceError(Exception):
-    """A service does not answer, or refuses; the message is for people."""
+    """A service does not answer, or refuses; the message is for people, and `code` is REST's word for it, if it has one."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class RefusedRecords(ServiceError):
@@ -58,6 +62,16 @@ class Service:
             ServiceError: if the service does not answer, or refuses.
         """
         return _body(self._request("GET", path, query))
+
+    def get_or_none(self, path: str, seconds: float) -> Json | None:
+        """Return the body of a GET, None if there is no such thing.
+
+        Raises:
+            ServiceError: if the service does not answer in this time, or refuses for another reason.
+        """
+        with self._service_errors():
+            answer = self._client.get(f"{self._address}{path}", headers=self._headers, timeout=seconds)
+        return None if answer.status_code == httpx.codes.NOT_FOUND else _body(answer)
 
     def post(self, path: str, body: Json | None = None, **query: str | int | None) -> Json:
         """Return the body of a POST.
@@ -167,4 +181,4 @@ def _body(answer: httpx.Response) -> Json:
         return body
     if body.get("errors"):
         raise RefusedRecords(str(body.get("detail")), body["errors"])
-    raise ServiceError(str(body.get("detail") or f"{answer.request.url} answered {answer.status_code}."))
+    raise ServiceError(str(body.get("detail") or f"{answer.request.url} answered {answer.status_code}."), str(body.get("error", "")))

@@ -12,6 +12,7 @@ from streamlit_app.literal_text import literal
 from streamlit_app.service import Json, RefusedRecords, Service, ServiceError
 
 CHAMPION = "champion"
+_OFFERS_SECONDS, _DATA_SECONDS, _DATA_TIMEOUT_SECONDS = 60, 10, 5
 _ROW_PIXELS = 40  # height of a row of one line
 _STYLE = """<style>
 [data-testid="stTable"] td:last-child, [data-testid="stTable"] td:last-child * { white-space: normal; overflow-wrap: anywhere; }
@@ -84,6 +85,67 @@ def choose_dataset(key: str) -> Json:
     titles = {summary["name"]: summary["title"] for summary in summaries}
     name = st.selectbox("Data set", names, index=default, key=f"{key}-dataset", format_func=lambda name: f"{name}: {titles[name]}")
     return service().get(f"/datasets/{name}")
+
+
+@st.cache_data(ttl=_OFFERS_SECONDS, show_spinner=False)
+def _document() -> dict[str, list[str]]:
+    """Return the query parameters of each operation of the REST service, by method and path."""
+    paths = service().get("/openapi.json").get("paths", {})
+    return {
+        f"{method.upper()} {path}": [parameter.get("name", "") for parameter in operation.get("parameters", ())]
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+    }
+
+
+def offers(operation: str, parameter: str | None = None) -> bool:
+    """Return whether the REST service, which may be of another release, has an operation such as `GET /models`, or a parameter of it."""
+    try:
+        parameters = _document().get(operation)
+    except ServiceError:
+        return False
+    return parameters is not None and (parameter is None or parameter in parameters)
+
+
+def published_data(dataset: str) -> Json | None:
+    """Return the report of the data that were published last; None if there is none.
+
+    Raises:
+        ServiceError: REST or the registry does not answer, in five seconds.
+    """
+    report, problem = _published(dataset)
+    if problem:
+        raise ServiceError(problem)
+    return report
+
+
+@st.cache_data(ttl=_DATA_SECONDS, show_spinner=False)
+def _published(dataset: str) -> tuple[Json | None, str]:
+    """Return the report, or the problem, which is remembered too: a form does not wait again and again for a registry that is away."""
+    try:
+        return service().get_or_none(f"/datasets/{dataset}/data", _DATA_TIMEOUT_SECONDS), ""
+    except ServiceError as error:
+        return None, str(error)
+
+
+@st.cache_data(ttl=_DATA_SECONDS, show_spinner=False)
+def known_versions(dataset: str) -> list[Json]:
+    """Return all versions of a data set; none while the registry does not answer, which Models and Health say."""
+    try:
+        found = service().get_or_none(f"/models/{dataset}/versions", _DATA_TIMEOUT_SECONDS)
+    except ServiceError:
+        return []
+    return found["versions"] if found else []
+
+
+def typical_record(contract: Json) -> Json:
+    """Return a record to begin with: of the published data, else that of the contract's documentation."""
+    try:
+        data = published_data(contract["name"])
+    except ServiceError:
+        data = None
+    record: Json = data["typical"] if data else contract["example"]
+    return record
 
 
 def aliases_of(dataset: str) -> list[Json]:

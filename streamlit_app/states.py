@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from streamlit_app.health_checks import Health
 from streamlit_app.service import Json
@@ -12,9 +13,9 @@ _BEHIND_SECONDS = 60.0
 _SILENT_SECONDS = 60.0  # the producer sends every second
 
 
-def rest_health(ready: Json) -> list[Health]:
-    """Return the health of REST, which has answered, and of the servers that it needs."""
-    return [Health(_REST), *(_server(name, state) for name, state in ready["servers"].items())]
+def rest_health(ready: Json, milliseconds: float | None = None) -> list[Health]:
+    """Return the health of REST, which has answered in this time, and of the servers that it needs."""
+    return [Health(_REST, milliseconds=milliseconds), *(_server(name, state) for name, state in ready["servers"].items())]
 
 
 def unknown_health(problem: str) -> list[Health]:
@@ -49,12 +50,12 @@ def producer(stream: Json | None, aliases: list[Json]) -> Health:
     return Health(name, f"No message has arrived in the stream {stream['stream']} {since}.")
 
 
-def _server(name: str, state: Mapping[str, str]) -> Health:
+def _server(name: str, state: Mapping[str, Any]) -> Health:
     problem, address = state["problem"], state.get("address", "")
     label = _SERVERS.get(name, name)
     if problem and address and address not in problem:
         problem = f"{label} at {address}: {problem}"
-    return Health(label, problem)
+    return Health(label, problem, milliseconds=None if problem else state.get("milliseconds"))
 
 
 def _unknown(service: str, reason: str) -> Health:

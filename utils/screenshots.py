@@ -19,7 +19,7 @@ _FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-_WIDTH, _PHONE_WIDTH, _HEIGHT, _HIGHEST = 1200, 390, 900, 2600
+_WIDTH, _PHONE_WIDTH, _HEIGHT, _HIGHEST = 1200, 390, 900, 3200
 _SETTLE_MILLISECONDS = 3_000.0
 _ROWS = 500
 
@@ -50,7 +50,9 @@ def main(
         def take(name: str) -> None:
             _take(page, width, output / name)
 
-        open_view("").get_by_role("button", name="Predict", exact=True).click()
+        open_view("").get_by_text("Other pages").wait_for()
+        take("overview.png")
+        open_view("predict").get_by_role("button", name="Predict", exact=True).click()
         page.get_by_text("Why?").first.click()
         page.get_by_text("Why version").wait_for()
         take("predict.png")
@@ -63,6 +65,8 @@ def main(
         )
         page.get_by_text("First rows").wait_for()
         take("file.png")
+        open_view("data").get_by_text("Columns of the train rows").wait_for()
+        take("data.png")
         open_view("models").get_by_test_id("stImage").wait_for()
         take("models.png")
         open_view("health").get_by_text("Aliases").wait_for()

@@ -2,9 +2,9 @@
 
 **extract** finds the raw file, **validate** reads it and sets aside rows that break the contract, **check** looks for what is suspicious
 in the others, **process** cleans, splits and writes the data set under the digest of its contents, **log** logs it in MLflow, **publish**
-makes it the data of the trainings and updates the asset `<data set>/processed`, **compare_versions** scores every registered version on
-the new test set, for the lists of versions. Keys and digests go between the tasks; a rerun on the same raw bytes gives the same digest
-and writes nothing new.
+makes it the data of the trainings, writes its report for the services and updates the asset `<data set>/processed`, **compare_versions**
+scores every registered version on the new test set, for the lists of versions. Keys and digests go between the tasks; a rerun on the same
+raw bytes gives the same digest and writes nothing new.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -92,8 +92,10 @@ def etl_dag(contract: Contract) -> DAG:
             outlet_events: "OutletEventAccessors",
         ) -> None:
             from hearth.jobs import etl
+            from hearth.jobs.announce import announce
 
             result = etl.publish(dataset, digest)
+            announce(dataset, digest)
             trials = params["trials"] or requested_trials(triggering_asset_events.get(raw, ()))
             outlet_events[published].extra = {"digest": result.digest, "rows": result.rows, "trials": trials}
 

@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from hearth.contracts import Contract
-from hearth.contracts.examples import example_record
 from hearth.contracts.records import record_model
+from hearth.fakes.typical import typical_record
 
 API_KEY, BEARER = "ApiKey", "Bearer"  # names of the security schemes
 
@@ -70,7 +70,7 @@ def _components(contract: Contract, limits: Mapping[str, int]) -> Json:
 
 
 def _examples(contract: Contract) -> Json:
-    record = example_record(contract)
+    record = typical_record(contract)
     reordered = dict(reversed(record.items()))
     return {
         "records": {"summary": "Records by name", "value": {"data": [record]}},

@@ -21,6 +21,7 @@ from hearth.serving.explaining import Explainers
 from hearth.serving.model_cards import CardRegistry, ModelCards
 from hearth.serving.model_follower import ModelFollower
 from hearth.serving.predictor import Predictor
+from hearth.serving.published_data import PublishedData
 from hearth.serving.recording.recorder import Recorder
 from hearth.settings import ApiSettings
 from hearth.streaming.client import StreamWriter
@@ -33,7 +34,7 @@ from hearth_api.live_predictions import LivePredictions
 from hearth_api.readiness import Check, Dependencies, default_checks, server_addresses
 from hearth_api.requests.uploads import FileSlots
 
-_STREAM_THREADS, _STORE_THREADS, _REGISTRY_THREADS, _ADMIN_THREADS = 8, 4, 4, 2
+_STREAM_THREADS, _STORE_THREADS, _REGISTRY_THREADS, _ADMIN_THREADS, _DATA_THREADS = 8, 4, 4, 2, 4
 
 
 class ServiceRegistry(AliasRegistry, CardRegistry, Protocol):
@@ -65,11 +66,13 @@ class ServiceState:
     messages: MessageStatuses
     alias_admin: AliasAdmin
     cards: ModelCards
+    published: PublishedData
     dependencies: Dependencies
     stream_threads: CapacityLimiter
     store_threads: CapacityLimiter
     registry_threads: CapacityLimiter
     admin_threads: CapacityLimiter
+    data_threads: CapacityLimiter
     graphql: GraphqlThread
 
     def contract(self, dataset: str) -> Contract:
@@ -124,11 +127,13 @@ def open_service(
             messages=MessageStatuses(pending, letters, store),
             alias_admin=AliasAdmin(registry),
             cards=ModelCards(registry),
+            published=PublishedData(registry, contracts),
             dependencies=Dependencies(checks, server_addresses(settings, store, stream)),
             stream_threads=CapacityLimiter(_STREAM_THREADS),
             store_threads=CapacityLimiter(_STORE_THREADS),
             registry_threads=CapacityLimiter(_REGISTRY_THREADS),
             admin_threads=CapacityLimiter(_ADMIN_THREADS),
+            data_threads=CapacityLimiter(_DATA_THREADS),
             graphql=graphql,
         )
 

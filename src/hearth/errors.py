@@ -26,6 +26,7 @@
     ├── ModelUnavailable       no version carries the alias, or nothing is loaded and the registry does not answer
     ├── RegistryError          MLflow refused or failed a request
     │   └── RegistryUnavailable MLflow does not answer
+    ├── DataNotPublished       no data of the data set were published, or without a report
     ├── RefusedModel           a model file that must not be loaded
     │   ├── UntrustedModel     it holds types outside the allow-list
     │   └── IncompatibleModel  it was trained with other library versions
@@ -318,6 +319,16 @@ class RegistryUnavailable(RegistryError):
     """MLflow does not answer."""
 
     code = "registry_unavailable"
+
+
+class DataNotPublished(HearthError):
+    """No data of a data set were published, or by a release that left no report."""
+
+    code = "not_published"
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, dataset: str, dag: str) -> None:
+        super().__init__(f"No data of {dataset!r} were published with a report yet: run the DAG {dag}.")
 
 
 class RefusedModel(HearthError):

@@ -1,3 +1,4 @@
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
@@ -31,7 +32,16 @@ def _checks() -> None:
         states += [worker_health(worker_state.result(), stream), producer(stream, aliases)]
         states += [state for result in others for state in result.result()]
     _summary(states)
-    text_table(pd.DataFrame({"service": [state.service for state in states], "state": [state.state for state in states]}))
+    text_table(
+        pd.DataFrame(
+            {
+                "service": [state.service for state in states],
+                "answers in": ["" if state.milliseconds is None else f"{state.milliseconds:,.0f} ms" for state in states],
+                "state": [state.state for state in states],
+            }
+        )
+    )
+    st.caption("How long the latest check took; servers behind REST are checked by REST, and its own time is that of `/health`.")
     if aliases:
         st.subheader("Aliases")
         st.dataframe(pd.DataFrame(aliases), hide_index=True, column_order=["dataset", "alias", "ok", "version", "registered"])
@@ -42,6 +52,9 @@ def _checks() -> None:
 def _rest() -> tuple[list[Health], list[Json], Json | None]:
     """Return the health of REST and of its servers, the aliases, and the state of the stream, if REST knows it."""
     try:
+        start = time.perf_counter()
+        service().get("/health")  # /ready waits for the slowest server
+        milliseconds = (time.perf_counter() - start) * 1_000
         ready = service().state()
     except ServiceError as error:
         return unknown_health(str(error)), [], None
@@ -49,7 +62,7 @@ def _rest() -> tuple[list[Health], list[Json], Json | None]:
         stream = service().get("/stream", letters=0)
     except ServiceError:  # reported as the problem of Valkey
         stream = None
-    return rest_health(ready), ready["aliases"], stream
+    return rest_health(ready, milliseconds), ready["aliases"], stream
 
 
 def _summary(states: list[Health]) -> None:

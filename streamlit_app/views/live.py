@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 import pandas as pd
 import streamlit as st
 
-from streamlit_app.charts import class_shares
 from streamlit_app.service import Json
-from streamlit_app.shared import choose_dataset, needs_service, service, show_errors, text_table
+from streamlit_app.shared import choose_dataset, needs_service, offers, service, show_errors, text_table
+from streamlit_app.time_charts import class_counts, classes_over_time, latencies, latency_over_time
 
 _SECONDS = 2
 _MAX_PREDICTIONS = 500
@@ -28,30 +28,41 @@ def _charts_and_table(dataset: str, classes: list[str], source: str | None) -> N
     now = datetime.now(UTC)
     with show_errors():
         predictions = service().get("/predictions", limit=_MAX_PREDICTIONS, dataset=dataset, source=source)["predictions"]
-        rate, letters = st.container(), st.container()
+        rate, letters, charts = st.container(), st.container(), st.container()
         if predictions:
-            frame = pd.DataFrame(predictions)
-            frame["scored_at"] = pd.to_datetime(frame["scored_at"], utc=True, format="ISO8601")
-            _charts(frame, classes)
+            frame = _frame(predictions)
+            with charts:
+                _charts(frame, classes)
+                _table(frame)
         else:
             frame = pd.DataFrame({"scored_at": pd.to_datetime([], utc=True)})
-            st.info("There are no predictions yet.", icon=":material/hourglass_empty:")
+            charts.info("There are no predictions yet.", icon=":material/hourglass_empty:")
         with rate, show_errors():
-            _stream(_per_minute(frame["scored_at"], now), letters)
+            _stream(_per_minute(frame["scored_at"], now), letters, dataset)
     st.caption(f"As of {now:%H:%M:%S} UTC, every {_SECONDS} seconds, from the latest {_MAX_PREDICTIONS} predictions.")
 
 
-def _stream(rate: float, letters: "st.delta_generator.DeltaGenerator") -> None:
+def _frame(predictions: list[Json]) -> pd.DataFrame:
+    frame = pd.DataFrame(predictions)
+    for name in ("scored_at", "enqueued_at"):
+        frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
+    frame["probability"] = [probabilities.get(label) for probabilities, label in zip(frame["probabilities"], frame["label"], strict=True)]
+    return frame
+
+
+def _stream(rate: float, letters: "st.delta_generator.DeltaGenerator", dataset: str) -> None:
     boxes = st.container(horizontal=True)
     boxes.metric("Predictions per minute", f"{rate:,.0f}", border=True)
-    stream = service().get("/stream")
+    filtered = dataset if offers("GET /stream", "dataset") else None
+    stream = service().get("/stream", dataset=filtered)
     boxes.metric("Lag (unread)", "unknown" if stream["lag"] is None else f"{stream['lag']:,}", border=True)
     boxes.metric("Being scored", f"{stream['pending']:,}", border=True)
     boxes.metric("Oldest message", f"{stream['oldest_seconds']:.1f} s", border=True)
-    boxes.metric("Dead letters", f"{stream['dead_letters']:,}", border=True)
+    boxes.metric("Dead letters", f"{stream['dead_letters']:,}", border=True, help="Of all data sets.")
     if stream["latest_dead_letters"]:
         # A browser closes an expander that has a new label or is drawn again: so no number in the label, and a key
-        with letters.expander("Latest dead letters", key="live-dead-letters", on_change="rerun"):
+        title = f"Latest dead letters of {dataset}" if filtered else "Latest dead letters"
+        with letters.expander(title, key=f"live-dead-letters-{dataset}", on_change="rerun"):
             _dead(pd.DataFrame(stream["latest_dead_letters"]))
 
 
@@ -62,10 +73,19 @@ def _dead(letters: pd.DataFrame) -> None:
 
 
 def _charts(frame: pd.DataFrame, classes: list[str]) -> None:
-    st.altair_chart(class_shares(frame["scored_at"], frame["label"], classes), width="stretch")
-    frame["probability"] = [
-        _probability(probabilities, label) for probabilities, label in zip(frame["probabilities"], frame["label"], strict=True)
-    ]
+    counts = class_counts(frame["scored_at"], frame["label"])
+    left, right = st.columns(2)
+    left.markdown("**Shares of the classes**")
+    left.altair_chart(classes_over_time(counts, classes, share=True), width="stretch")
+    right.markdown("**Predictions by class**")
+    right.altair_chart(classes_over_time(counts, classes, share=False), width="stretch")
+    taken = latencies(frame["enqueued_at"], frame["scored_at"])
+    if len(taken):
+        st.markdown("**From queue to answer, messages of the stream**: median and 95th percentile")
+        st.altair_chart(latency_over_time(taken), width="stretch")
+
+
+def _table(frame: pd.DataFrame) -> None:
     columns = ["scored_at", "label", "probability", "alias", "version", "source", "message_id"]
     formats = {
         "scored_at": st.column_config.DatetimeColumn("scored at", format="HH:mm:ss"),
@@ -73,10 +93,6 @@ def _charts(frame: pd.DataFrame, classes: list[str]) -> None:
         "message_id": st.column_config.TextColumn("message"),
     }
     st.dataframe(frame[columns].head(_MAX_ROWS), hide_index=True, column_config=formats)
-
-
-def _probability(probabilities: Json, label: str) -> float | None:
-    return probabilities.get(label)
 
 
 def _per_minute(times: "pd.Series[pd.Timestamp]", now: datetime) -> float:

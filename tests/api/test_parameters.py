@@ -33,7 +33,7 @@ def client() -> Iterator[httpx.Client]:
         ("GET /predictions/1-0?row=1", "'row'", "GET /predictions/{message_id} takes none."),
         ("GET /model-info?datasets=heart", "'datasets'", "GET /model-info takes dataset, model, alias."),
         ("GET /models?dataset=heart", "'dataset'", "GET /models takes none."),
-        ("GET /stream?letter=1", "'letter'", "GET /stream takes letters."),
+        ("GET /stream?letter=1", "'letter'", "GET /stream takes letters, dataset."),
         ("GET /health?x", "'x'", "GET /health takes none."),
         ("GET /metrics?name=x", "'name'", "GET /metrics takes none."),
         ("POST /model/reload?dataset=heart", "'dataset'", "POST /model/reload takes none."),

@@ -4,19 +4,30 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.site import Site
 
-VIEWS = {"": "Predict", "file": "Score a file", "live": "Live", "models": "Models", "drift": "Drift", "health": "Health"}
+VIEWS = {
+    "": "Hearth",
+    "predict": "Predict",
+    "file": "Score a file",
+    "live": "Live",
+    "data": "Data",
+    "drift": "Drift",
+    "models": "Models",
+    "health": "Health",
+}
 # What each view ends with
 LAST = {
-    "": "Recognition Frequency",
+    "": "Other pages",
+    "predict": "Recognition Frequency",
     "file": "CSV or Parquet file",
     "live": "As of",
+    "data": "Columns of the train rows",
     "models": "GraphQL",
     "drift": "checked",
     "health": "Aliases",
 }
 
 
-def opened(page: Page, site: Site, view: str = "") -> Page:
+def opened(page: Page, site: Site, view: str = "predict") -> Page:
     page.goto(f"{site.url}/{view}")
     expect(page.get_by_role("heading", level=1, name=VIEWS[view])).to_be_visible()
     return page

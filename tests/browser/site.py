@@ -26,6 +26,7 @@ from hearth.streaming.messages import encode
 from hearth_api.app import create_app
 from tests.api.running import ADMIN_KEY, running, service_settings
 from tests.support.models import DATA, employees
+from tests.support.published import publish_report
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -124,6 +125,7 @@ def _train(mlflow_uri: str) -> None:
         _register(registry, CONTRACT, family, "passed", (family, role))
     _register(registry, CONTRACT, "knn", "refused", ())
     _register(registry, HEART, "logistic_regression", "passed", ("logistic_regression", "champion"))
+    publish_report(registry, CONTRACT)
 
 
 def _register(registry: Registry, contract: Contract, family: str, gate: str, aliases: tuple[str, ...]) -> None:

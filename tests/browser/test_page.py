@@ -163,7 +163,7 @@ def test_the_live_view_moves_while_predictions_and_dead_letters_come(page: Page,
     site.send({**RECORD, "Gender": LOADS_AN_IMAGE})  # the worker buries it
 
     expect(dead).to_have_text(str(letters + 1))
-    expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(1)
+    expect(page.get_by_test_id("stVegaLiteChart").first).to_be_visible()
     wait_until(lambda: number(rate) >= before + 50)
     page.get_by_text("Latest dead letters").click()
     letter = page.get_by_test_id("stExpanderDetails").get_by_role("row").filter(has_text=LOADS_AN_IMAGE)

@@ -20,6 +20,7 @@ from hearth.fakes import FakeRecords
 from hearth.registry import Registry
 from tests.support.documents import BLOCKS, Block
 from tests.support.guide import ROOT, Copy
+from tests.support.published import publish_report
 from tests.support.samples import EMPLOYEES
 from tests.support.stack import Addresses, Stack, stack_of
 from tests.support.waiting import wait_until
@@ -112,12 +113,16 @@ def documents(
 
 
 def register(copy: Copy, mlflow_uri: str) -> None:
-    """Register nine versions of the employees that passed the gate, with a previous champion and a challenger, and those of covertype."""
+    """Register nine versions of the employees that passed the gate, with a previous champion and a challenger, and those of covertype.
+
+    The data of the employees have a report.
+    """
     settings = {"HEARTH_MLFLOW_TRACKING_URI": mlflow_uri, "HEARTH_DATA_DIR": str(ROOT / "data")}
     for dataset in ("employees", "employees", "employees", "covertype"):
         command = [str(ROOT / ".venvs/serve/bin/python"), str(ROOT / "tests/support/register_versions.py"), dataset]
         subprocess.run(command, cwd=copy.root, env={**os.environ, **settings}, check=True, capture_output=True)
     registry = Registry(mlflow_uri)
+    publish_report(registry, EMPLOYEES)
     numbers = [version.version for version in registry.versions("employees")]
     for number in numbers:
         registry.annotate(registry.version("employees", number), {"hearth.gate": "passed"})

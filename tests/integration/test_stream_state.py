@@ -62,12 +62,29 @@ def test_what_waits_what_is_being_scored_and_what_has_died_is_counted(client: ht
         assert state["oldest_seconds"] > 0
         assert 0 < state["newest_seconds"] <= state["oldest_seconds"]
         assert state["latest_dead_letters"] == [
-            {"message_id": id_, "error": "invalid_records", "reason": reason, "time": time}
+            {"message_id": id_, "error": "invalid_records", "reason": reason, "time": time, "dataset": "employees"}
             for id_, reason in ((ids[1], "the second"), (ids[0], "the first"))
         ]
         [letter] = client.get("/stream", params={"letters": 1}).json()["latest_dead_letters"]
         assert letter["message_id"] == ids[1]
         assert client.get("/stream", params={"letters": 0}).json()["latest_dead_letters"] == []
+
+
+def test_the_dead_letters_of_one_data_set_are_listed(client: httpx.Client, valkey_url: str, name: str) -> None:
+    with StreamWriter(valkey_url, name) as writer, StreamConsumer(valkey_url, name, "workers", "one", BOUND) as reader:
+        reader.join()
+        for dataset in ("employees", "heart", "employees"):
+            writer.send([encode(dataset, "champion", [{}])])
+        for entry in reader.read(3, 1_000):
+            reader.acknowledge([entry.id], [DeadLetter(entry, "invalid_records", "it is empty", "now")])
+
+    def listed(**query: str | int) -> list[str]:
+        return [letter["dataset"] for letter in client.get("/stream", params=query).json()["latest_dead_letters"]]
+
+    assert listed() == ["employees", "heart", "employees"]
+    assert listed(dataset="heart") == ["heart"]
+    assert listed(dataset="employees", letters=1) == ["employees"]
+    assert listed(dataset="nothing") == []
 
 
 @pytest.mark.parametrize("letters", [-1, 101, "many"])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hearth.contracts import load_contract
+from hearth.data.data_report import DataReport, Publication
 from hearth.errors import ModelUnavailable, RegistryUnavailable
 from hearth.registry import RegisteredModel, RegisteredVersion, StoredModel
 from tests.support.contracts import DATA, good_record
@@ -40,6 +41,7 @@ class FakeRegistry:
         trust: of all versions.
         broken: what loading a version raises.
         loads: the versions that were loaded, in order.
+        published, reports: the publication of an experiment, and the report of a digest.
         made: when the registered model was created; a new one has other runs, whose ids start with another `run_prefix`.
         polls: how often the aliases were listed; `calls` counts the versions that were looked up too.
     """
@@ -60,6 +62,8 @@ class FakeRegistry:
         self.problem = "MLflow does not answer."
         self.broken: dict[str, Exception] = {}
         self.loads: list[str] = []
+        self.published: dict[str, Publication] = {}
+        self.reports: dict[str, DataReport] = {}
         self.polls = self.calls = 0
         self.made = self.created
         self.run_prefix = "run"
@@ -92,6 +96,14 @@ class FakeRegistry:
             raise self.broken[version.version]
         example = pd.DataFrame([good_record(load_contract(version.dataset, DATA))])
         return stored(self.models.get(version.version, self.model), example, self.trust)
+
+    def publication(self, experiment: str) -> Publication | None:
+        self._answer()
+        return self.published.get(experiment)
+
+    def data_report(self, publication: Publication) -> DataReport:
+        self._answer()
+        return self.reports[publication.digest]
 
     def set_alias(self, dataset: str, alias: str, version: str) -> None:
         assert dataset == self.dataset

@@ -7,24 +7,27 @@ from streamlit.testing.v1 import AppTest
 
 from hearth.contracts import Contract, list_contracts
 from hearth.contracts.record_parser import RecordParser
+from hearth.fakes import FakeRecords
 from hearth_api.schemas.builders import dataset_info
 from streamlit_app.forms import _step
 from streamlit_app.literal_text import literal
 from tests.support.contracts import write_contract
 
-CONTRACTS = {contract.name: contract for contract in list_contracts(Path(__file__).parents[2] / "data")}
+DATA = Path(__file__).parents[2] / "data"
+CONTRACTS = {contract.name: contract for contract in list_contracts(DATA)}
 
 
-def form_of(contract: Contract) -> AppTest:
-    def page(contract: dict[str, object]) -> None:
+def form_of(contract: Contract, start: dict[str, object] | None = None) -> AppTest:
+    def page(contract: dict[str, object], start: dict[str, object]) -> None:
         import streamlit as st  # noqa: PLC0415 - Streamlit runs the text of this function by itself
 
-        from streamlit_app.forms import record_form  # noqa: PLC0415
+        from streamlit_app.forms import fill_form, record_form  # noqa: PLC0415
 
-        st.session_state["record"] = record_form(contract, "form")
+        st.button("Fill", on_click=lambda: fill_form(contract, "form", st.session_state["other"]))
+        st.session_state["record"] = record_form(contract, "form", start)
 
     described = dataset_info(contract, default=False, root_path="").model_dump(mode="json")
-    return AppTest.from_function(page, args=(described,), default_timeout=60).run()
+    return AppTest.from_function(page, args=(described, described["example"] if start is None else start), default_timeout=60).run()
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
@@ -51,6 +54,31 @@ def test_what_is_not_known_is_sent_as_missing(name: str) -> None:
     record = form.session_state["record"]
     assert [column for column, value in record.items() if value is None] == nullable
     assert len(RecordParser(contract).parse([record])) == 1
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_the_form_begins_with_the_record_that_it_is_given_and_takes_another_at_a_click(name: str) -> None:
+    contract = CONTRACTS[name]
+    first, second = FakeRecords.load(contract, DATA).records(2, seed=4)
+    form = form_of(contract, first)
+    assert form.session_state["record"] == first
+    form.session_state["other"] = second
+
+    form.button[0].click().run()
+
+    assert not form.exception
+    assert not form.warning
+    assert form.session_state["record"] == second
+
+
+def test_what_a_contract_does_not_allow_becomes_what_it_does() -> None:
+    employees = CONTRACTS["employees"]
+    form = form_of(employees, {"Designation": 17, "Gender": "unheard of", "Team Size": "many", "Mental Fatigue Score": None})
+
+    assert not form.exception
+    record = form.session_state["record"]
+    assert (record["Designation"], record["Gender"], record["Mental Fatigue Score"]) == (2, "Female", None)
+    assert len(RecordParser(employees).parse([record])) == 1
 
 
 @pytest.mark.parametrize(

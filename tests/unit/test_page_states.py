@@ -95,8 +95,9 @@ class TestServers:
         servers = {
             "postgresql": {"problem": "no answer within 2 seconds", "address": "db:5432/predictions"},
             "redis": {"problem": "The stream 'x' at valkey:6379 does not answer.", "address": "valkey:6379"},
-            "mlflow": {"problem": "", "address": "http://mlflow:5000"},
+            "mlflow": {"problem": "", "address": "http://mlflow:5000", "milliseconds": 4.2},
         }
+        assert [state.milliseconds for state in rest_health({"servers": servers}, 1.5)] == [1.5, None, None, 4.2]
         assert [(state.service, state.state) for state in rest_health({"servers": servers})] == [
             ("REST and GraphQL", "ok"),
             ("PostgreSQL", "PostgreSQL at db:5432/predictions: no answer within 2 seconds"),
@@ -113,7 +114,8 @@ class TestOthers:
 
     def test_a_batch_api_without_a_health_page_is_there(self) -> None:
         with answering(b"", 404) as url:
-            assert batch_api(f"{url}/") == [Health("batch API")]
+            [found] = batch_api(f"{url}/")
+        assert (found.state, found.milliseconds is not None) == ("ok", True)
 
     def test_airflow_with_a_dead_scheduler_is_ill_although_it_answers(self) -> None:
         with answering(

@@ -9,8 +9,8 @@ import strawberry
 
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
 from hearth.contracts.column_types import Column
-from hearth.contracts.examples import example_record
 from hearth.contracts.names import graphql_names, type_name
+from hearth.fakes.typical import typical_record
 from hearth_api.graphql_schema.errors import InvalidQuery
 
 
@@ -65,7 +65,7 @@ def _record_input(contract: Contract) -> type:
         else:
             annotations[attribute] = _scalar(column)
             fields[attribute] = strawberry.field(name=name, description=description)
-    example = ", ".join(f"{column} {value!r}" for column, value in example_record(contract).items())
+    example = ", ".join(f"{column} {value!r}" for column, value in typical_record(contract).items())
     return _input(f"{type_name(contract.name)}Record", annotations, fields, f"{contract.title} For example: {example}.")
 
 

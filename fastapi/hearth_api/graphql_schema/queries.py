@@ -25,6 +25,7 @@ from hearth_api.graphql_schema.inputs import RecordInputs
 from hearth_api.middleware.api_keys import FieldGuard
 from hearth_api.schemas import builders as rest
 from hearth_api.schemas import drift_builders
+from hearth_api.schemas.data_builders import data_info
 from hearth_api.state import ServiceState
 
 _MAX_PAGE = 1_000
@@ -99,6 +100,14 @@ async def registered_versions(info: Info, dataset: str | None = None) -> list[ty
     versions = await to_thread.run_sync(service.alias_admin.candidates, contract, limiter=service.graphql.threads)
     info.context.count_rows(len(versions))
     return [types.convert(types.Version, rest.version_info(state)) for state in versions]
+
+
+async def published_data(info: Info, dataset: str | None = None) -> types.PublishedData | None:
+    await info.context.guard.admit(PREDICT)
+    service = info.context.service
+    contract = service.contract(dataset or service.settings.api_default_dataset)
+    latest = await to_thread.run_sync(service.published.latest, contract.name, limiter=service.graphql.threads)
+    return types.convert(types.PublishedData, data_info(contract, latest)) if latest is not None else None
 
 
 def model_info(info: Info, model: Model = CHAMPION, dataset: str | None = None) -> types.ModelInfo:
@@ -197,6 +206,7 @@ def make_query(inputs: RecordInputs) -> type:
         "health": (health, "Whether the process lives."),
         "available_models": (available_models, "Every alias, of one data set or of all."),
         "registered_versions": (registered_versions, "Every version of a data set, the latest first; asks the registry."),
+        "published_data": (published_data, "The data that were published last, null before the first; may ask the registry."),
         "model_info": (model_info, "The version that an alias serves."),
         "predictions": (predictions, "Stored predictions, newest first; `after` takes the end cursor of the page before."),
         "drift": (drift, "The newest check for drift of a data set; null before the first."),

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, create_model
 from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 
+from hearth_api.schemas import data as rest_data
 from hearth_api.schemas import drift as rest_drift
 from hearth_api.schemas import explanations as rest_explanations
 from hearth_api.schemas import models as rest_models
@@ -114,6 +115,16 @@ class Column(rest_models.ColumnInfo):
 
 @derived(exclude={"model_version"})
 class ModelInfo(rest_models.ModelInfo):
+    pass
+
+
+@derived()
+class DataColumn(rest_data.DataColumn):
+    pass
+
+
+@derived()
+class PublishedData(rest_data.DataInfo):
     pass
 
 

@@ -6,8 +6,8 @@ from typing import Literal
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
 from hearth.contracts.aliases import CHALLENGER, aliases
 from hearth.contracts.column_types import Column, DateColumn
-from hearth.contracts.examples import example_record
 from hearth.errors import ModelUnavailable
+from hearth.fakes.typical import typical_record
 from hearth.modelling.bounds import BoundResult
 from hearth.predictions import Prediction, class_values
 from hearth.registry import RegisteredVersion
@@ -281,7 +281,7 @@ def dataset_info(contract: Contract, *, default: bool, root_path: str) -> Datase
         families=list(contract.families),
         aliases=list(aliases(contract)),
         columns=[_dataset_column(name, column, contract) for name, column in contract.columns.items()],
-        example=example_record(contract),
+        example=typical_record(contract),
         links=_links(contract, root_path),
     )
 
@@ -313,5 +313,10 @@ def _column_info(name: str, column: Column) -> ColumnInfo:
 
 
 def _links(contract: Contract, root_path: str) -> dict[str, str]:
-    paths = {"contract": f"/datasets/{contract.name}", "predict": f"/{contract.name}/predict", "model_info": f"/{contract.name}/model-info"}
+    paths = {
+        "contract": f"/datasets/{contract.name}",
+        "data": f"/datasets/{contract.name}/data",
+        "predict": f"/{contract.name}/predict",
+        "model_info": f"/{contract.name}/model-info",
+    }
     return {name: root_path + path for name, path in paths.items()}

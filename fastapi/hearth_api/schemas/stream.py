@@ -55,6 +55,7 @@ class DeadLetterInfo(DeadRecords):
     """A message that can never be scored, in whole or in part."""
 
     message_id: str
+    dataset: str = Field("", description="that the message names; empty if it names none")
 
 
 class StreamInfo(BaseModel):

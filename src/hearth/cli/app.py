@@ -4,7 +4,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hearth.cli import approval, contract_draft, data, data_check, doctor, drift, monitor, remote, replay, sign, stack, store, tune
+from hearth.cli import approval, contract_draft, data, data_check, data_report, doctor, drift, monitor, remote, replay, sign, stack, store, tune
 from hearth.cli.application import DATA, examples, make_app, run
 
 app = make_app("Hearth takes a tabular data set from raw file to live predictions.")
@@ -34,6 +34,7 @@ app.add_typer(data_app, name="data", rich_help_panel=DATA)
 data.register(data_app)
 contract_draft.register(data_app)
 data_check.register(data_app)
+data_report.register(data_app)
 tune.register(app)
 monitor.register(app)
 remote.register(app)

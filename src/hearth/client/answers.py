@@ -516,9 +516,10 @@ class DeadRecords(Answer):
 
 
 class DeadLetterInfo(DeadRecords):
-    """A message that can never be scored, all or part of it."""
+    """A message that can never be scored, all or part of it; `dataset` is the one that it names."""
 
     message_id: str
+    dataset: str = ""
 
 
 class MessageOutcome(Answer):
@@ -605,3 +606,51 @@ class ScoredFile:
     rows_refused: int
     alias: str
     version: str
+
+
+class DataColumn(Answer):
+    """What the train rows have in a feature: statistics of a number, or the share of each category."""
+
+    name: str
+    count: int
+    missing_share: float
+    mean: float | None = None
+    std: float | None = None
+    minimum: float | None = None
+    median: float | None = None
+    maximum: float | None = None
+    shares: Mapping[str, float] | None = None
+
+
+class DataInfo(Answer):
+    """The data that were published last; `moved` is the share of the rows that would have to change to be as `compared_with`."""
+
+    dataset: str
+    digest: str
+    origin: str
+    published: datetime
+    source: str
+    run_id: str
+    rows_in: int
+    rejected: int
+    reasons: Mapping[str, int]
+    kept: int
+    dropped: Mapping[str, int]
+    duplicate_share: float
+    train_rows: int
+    test_rows: int
+    classes: Mapping[str, float]
+    compared_with: str
+    moved: Mapping[str, float]
+    warnings: Sequence[str]
+    understood: Sequence[str]
+    typical: Mapping[str, object]
+    columns: Sequence[DataColumn]
+
+
+class SampleRecords(Answer):
+    """Records to try; `source` says what they are drawn from."""
+
+    dataset: str
+    source: str
+    records: Sequence[Mapping[str, object]]

@@ -94,6 +94,20 @@ def dataset(name: str) -> Call[answers.DatasetInfo]:
     return _get(f"/datasets/{_quoted(name)}", answers.DatasetInfo)
 
 
+def data(dataset: str) -> Call[answers.DataInfo]:
+    """Return what is known of the data that were published last: rows, rejected, duplicates, shifts, class shares.
+
+    Raises:
+        NotFound: nothing was published.
+    """
+    return _get(f"/datasets/{_quoted(dataset)}/data", answers.DataInfo)
+
+
+def samples(dataset: str, *, count: int = 1, seed: int | None = None) -> Call[answers.SampleRecords]:
+    """Return records to try the service with, at most 100; the same seed gives the same."""
+    return _get(f"/datasets/{_quoted(dataset)}/samples", answers.SampleRecords, {"count": count, "seed": seed})
+
+
 def models() -> Call[answers.ModelList]:
     """Return every data set with its aliases and the versions that they serve."""
     return _get("/models", answers.ModelList)
@@ -277,9 +291,9 @@ def predictions(  # noqa: PLR0913 - the filters of the route
     return Pages(call, lambda page: (page.predictions, page.cursor))
 
 
-def stream(*, letters: int = 10) -> Call[answers.StreamInfo]:
-    """Return what waits in the stream, and the latest `letters` dead letters."""
-    return _get("/stream", answers.StreamInfo, {"letters": letters})
+def stream(*, letters: int = 10, dataset: str | None = None) -> Call[answers.StreamInfo]:
+    """Return what waits in the stream, and the latest `letters` dead letters, of one data set or of all."""
+    return _get("/stream", answers.StreamInfo, {"letters": letters, "dataset": dataset})
 
 
 def promote(

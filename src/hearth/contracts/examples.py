@@ -48,3 +48,16 @@ def random_columns(contract: Contract, rows: int, *, seed: int = 0, missing_shar
         elif isinstance(column, NumberColumn):
             next(number)[:] = np.where(missing, np.nan, random.uniform(column.minimum, column.maximum, rows))
     return Columns(numbers, codes)
+
+
+def random_records(contract: Contract, rows: int, *, seed: int) -> list[dict[str, object]]:
+    """Draw the same as records, without missing values."""
+    columns = random_columns(contract, rows, seed=seed)
+    numbers, codes = iter(columns.numbers.T.tolist()), iter(columns.codes.T.tolist())
+    values: list[list[object]] = []
+    for column in contract.feature_columns.values():
+        if isinstance(column, CategoryColumn):
+            values.append([column.categories[code] for code in next(codes)])
+        else:
+            values.append([int(number) if isinstance(column, IntegerColumn) else number for number in next(numbers)])
+    return [dict(zip(contract.feature_names, row, strict=True)) for row in zip(*values, strict=True)]

@@ -18,6 +18,7 @@ from hearth.contracts.rules import CategoryRule, DateRule, IdentifierRule, Rule,
 from hearth.errors import InvalidRawData
 from hearth.tables import TextColumn, UnreadableTable, find_columns, find_form, read_columns, unpack
 
+OTHER_WIDTH = "more or fewer values than the header"
 LARGEST_UNPACKED = 1 << 30
 """Bytes of a raw file once it is unpacked."""
 _MOST_BLANK = 1 << 16
@@ -70,6 +71,7 @@ class Validated:
         understood: sentences about words that were read as missing values.
         warnings: sentences about values of dropped columns that break their rules.
         lines: where each accepted row starts in the file, counted from 1, int64 of shape (accepted rows,).
+        reasons: how many rows were rejected for each reason, without their values; a row may have several.
     """
 
     accepted: pd.DataFrame
@@ -77,6 +79,7 @@ class Validated:
     understood: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     lines: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_raw(contract: Contract, content: bytes | BinaryIO, name: str, max_bytes: int = LARGEST_UNPACKED) -> RawTable:
@@ -115,6 +118,7 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
     """
     typed: dict[str, pd.Series] = {}
     reasons: defaultdict[int, list[str]] = defaultdict(list)
+    counts = Counter({OTHER_WIDTH: len(raw.malformed)} if raw.malformed else {})
     understood: list[str] = []
     warnings: list[str] = []
     for name, rule in rules_of(contract).items():
@@ -128,6 +132,8 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
         typed[name] = column.typed()
         for row in broken:
             reasons[row].append(rule.refusal(name, column.text(row)))
+        if broken:
+            counts[f"{name}: not {contract.columns[name].expected}"] = len(broken)
         understood += column.missing_words(name, contract.columns[name].missing)
     refusals = {**{row: "; ".join(wrong) for row, wrong in reasons.items()}, **raw.malformed}
     bad = np.zeros(len(raw), dtype=bool)
@@ -138,7 +144,7 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
     accepted = pd.DataFrame(typed, copy=False)
     if refusals:
         accepted = accepted[~bad].reset_index(drop=True)
-    return Validated(accepted, rejected, tuple(understood), tuple(warnings), raw.lines[~bad])
+    return Validated(accepted, rejected, tuple(understood), tuple(warnings), raw.lines[~bad], dict(counts))
 
 
 def _beginning(file: BinaryIO) -> bytes:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from hearth.contracts import Contract
 
 _DECILES = np.arange(1, 10) / 10
+_HALF, _ROUNDING = 0.5, 1e-9
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,19 @@ class NumericProfile:
     maximum: float | None
     edges: tuple[float, ...]
     shares: tuple[float, ...]
+
+    @property
+    def median(self) -> float | None:
+        """The lower median of the present values, None without any. It is the minimum or an edge, since the fifth decile is one."""
+        if self.minimum is None:
+            return None
+        below, median = 0.0, self.minimum
+        for edge, share in zip(self.edges, self.shares, strict=False):
+            below += share
+            if below >= _HALF - _ROUNDING:
+                break
+            median = edge
+        return median
 
 
 @dataclass(frozen=True)

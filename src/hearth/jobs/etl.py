@@ -45,7 +45,7 @@ _LONGEST_PARAMETER = 1_000  # characters; MLflow takes 6,000
 class Validation:
     """The result of the validation; lies beside the validated rows as `<key>.json`.
 
-    `understood` says how the file was read, `warnings` what a person should look at.
+    `understood` says how the file was read, `warnings` what a person should look at, `reasons` how many rows were rejected for what.
     """
 
     source: str
@@ -55,6 +55,7 @@ class Validation:
     origin: Origin = UNKNOWN
     understood: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
         raise InvalidRawData(_too_many_rejected(contract, source, validated.rejected, len(raw), f"s3://{store.data_bucket}/{rejected_key}"))
 
     key = f"{dataset}/validated/{name}.parquet"
-    summary = Validation(source, len(raw), len(raw.columns), rejected, origin, understood, warnings)
+    summary = Validation(source, len(raw), len(raw.columns), rejected, origin, understood, warnings, validated.reasons)
     store.put(store.data_bucket, f"{key}.json", _VALIDATION.dump_json(summary))
     store.put_frame(store.data_bucket, f"{key}{processed.LINES}", pd.DataFrame({"line": validated.lines}))
     store.put_frame(store.data_bucket, key, validated.accepted)

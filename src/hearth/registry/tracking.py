@@ -1,9 +1,11 @@
 """Tracking: jobs and their results, as MLflow runs."""
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
@@ -11,8 +13,12 @@ import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import DatasetInput, InputTag, Run
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
+from pydantic import ValidationError
 
+from hearth.data.data_report import LARGEST, PUBLICATION, DataReport, Publication
+from hearth.errors import RefusedModel, RegistryError
 from hearth.registry.connection import Connection
+from hearth.registry.model_download import download
 from hearth.registry.policy import ModelPolicy
 from hearth.registry.provenance import LIBRARIES_TAG, git_revision, library_versions
 from hearth.registry.study import PRUNED, TRIAL, Study
@@ -24,7 +30,10 @@ APPROVAL, APPROVED_BY, APPROVED_AT = "hearth.approval", "hearth.approved_by", "h
 APPROVAL_COMMENT, APPROVAL_TASK = "hearth.approval_comment", "hearth.approval_task"
 REVISION = "hearth.git_revision"
 LEVEL, MONITORED = "hearth.drift_level", "hearth.monitored_version"
+PUBLISHED, REPORT_FILE = "hearth.published", "published.json"
 MLFLOW_EXPERIMENT_NOTE = "mlflow.note.content"  # what MLflow shows as the description
+
+_ETL_RUNS = "How each processed version of the data was made: one run a digest."
 
 
 @dataclass(frozen=True)
@@ -126,7 +135,7 @@ class Tracking:
             The id of the run, which is an earlier one if this digest was logged before.
         """
         with self._connection.errors():
-            experiment_id = self._experiment(experiment, data.name, "How each processed version of the data was made: one run a digest.")
+            experiment_id = self._experiment(experiment, data.name, _ETL_RUNS)
             runs = list(self._connection.runs(experiment_id, DIGEST, data.digest))
             if finished := [run for run in runs if run.info.status == "FINISHED"]:
                 return str(finished[-1].info.run_id)
@@ -139,6 +148,51 @@ class Tracking:
                 self._connection.log(run_id, params, metrics)
                 self._connection.log_files(run_id, artifacts)
             return run_id
+
+    def record_publication(self, experiment: str, report: DataReport) -> None:
+        """Write the report of published data into the run of their ETL, and name that run in a tag of the experiment.
+
+        Raises:
+            RegistryError: no run of the experiment has logged these data.
+        """
+        with self._connection.errors():
+            experiment_id = self._experiment(experiment, report.dataset, _ETL_RUNS)
+            runs = [run for run in self._connection.runs(experiment_id, DIGEST, report.digest) if run.info.status == "FINISHED"]
+            if not runs:
+                raise RegistryError(f"No run in the MLflow experiment {experiment!r} has logged the data {report.digest}.")
+            run_id = str(runs[-1].info.run_id)
+            self._connection.log_files(run_id, {REPORT_FILE: report.to_json()})
+            latest = Publication(report.digest, run_id, datetime.now(UTC), report.origin)
+            self._client.set_experiment_tag(experiment_id, PUBLISHED, PUBLICATION.dump_json(latest).decode())
+
+    def publication(self, experiment: str) -> Publication | None:
+        """Return which data were published last; None if none were, or by a release that did not say so. One request.
+
+        Raises:
+            RegistryError: the tag is not what `record_publication` writes.
+        """
+        with self._connection.errors():
+            found = self._client.get_experiment_by_name(experiment)
+        text = found.tags.get(PUBLISHED) if found else None
+        try:
+            return PUBLICATION.validate_json(text) if text else None
+        except ValidationError as error:
+            raise RegistryError(f"The tag {PUBLISHED} of the MLflow experiment {experiment!r} is not what the ETL writes.") from error
+
+    def data_report(self, publication: Publication) -> DataReport:
+        """Return the report of published data.
+
+        Raises:
+            RegistryError: the run or its report is not there, larger than it may be, or not what `record_publication` writes.
+        """
+        where = f"The run {publication.run_id}"
+        with self._connection.errors(), tempfile.TemporaryDirectory(prefix="hearth-report-") as folder:
+            location = str(self._client.get_run(publication.run_id).info.artifact_uri)
+            try:
+                download(self._connection.uri, location, [REPORT_FILE], Path(folder), where, LARGEST)
+                return DataReport.from_json(Path(folder, REPORT_FILE).read_bytes())
+            except (RefusedModel, ValidationError) as error:
+                raise RegistryError(f"{where} has no report of published data that can be read. Run the ETL again.") from error
 
     @contextmanager
     def study(  # noqa: PLR0913 - all but the first are named

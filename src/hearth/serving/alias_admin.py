@@ -18,13 +18,14 @@ from hearth.contracts.aliases import aliases as possible_aliases
 from hearth.errors import AliasNotMoved, ModelUnavailable, UnknownAlias, UnknownVersion
 from hearth.registry import RegisteredVersion, move_aliases, promotion, rollback
 from hearth.serving.model_follower import ModelSource, load_version
+from hearth.serving.published_data import ReportSource
 
 _LOGGER = logging.getLogger(__name__)
 _GATE, _PASSED, _REFUSED, _NOT_JUDGED = "hearth.gate", "passed", "refused", "not judged"
 _WAITING = "waiting"
 
 
-class AliasRegistry(ModelSource, Protocol):
+class AliasRegistry(ModelSource, ReportSource, Protocol):
     """The part of a registry that is used here."""
 
     def versions(self, dataset: str) -> list[RegisteredVersion]: ...

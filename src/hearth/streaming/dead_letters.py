@@ -10,6 +10,7 @@ from hearth.streaming.pending import is_message_id
 
 _PAGE_ENTRIES = 1_000
 _ORIGINAL = b"original."
+_LONGEST_NAME = 200  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,12 @@ class StoredLetter:
     time: str
     fields: Fields
     repeated: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def dataset(self) -> str:
+        """The data set that the message names; empty if it names none, or in a way that nobody can read."""
+        name = self.fields.get(b"dataset", b"")
+        return name.decode(errors="replace") if len(name) <= _LONGEST_NAME else ""
 
 
 class DeadLetters(StreamClient):
