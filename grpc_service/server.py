@@ -69,17 +69,17 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
         register_recorder_metrics(metrics, recorder.counts)
         predictor, calls, access = Predictor(models, recorder, compute), Calls(metrics), Access.from_settings(settings)
         server, port = _make_server(settings)
-        idle = settings.grpc_stream_idle_seconds
+        idle, most = settings.grpc_stream_idle_seconds, settings.grpc_max_values
         names = "HEARTH_GRPC_MAX_CONCURRENT_CALLS", "HEARTH_GRPC_MAX_STREAMS"
-        limited = LimitedServer(server, Places(settings.grpc_max_concurrent_calls, settings.grpc_max_streams, names), idle)
+        limited = LimitedServer(server, Places(settings.grpc_max_concurrent_calls, settings.grpc_max_streams, names), idle, most)
         add_PredictionServicer_to_server(PredictionServicer(settings, contracts, models, predictor, calls, access), limited)
         add_GRPCInferenceServiceServicer_to_server(InferenceServicer(settings, contracts, models, predictor, calls, access), limited)
         health = aio.HealthServicer()
         # half of the places of health is not for streams, so that watchers do not shut out those who ask
-        add_HealthServicer_to_server(health, LimitedServer(server, Places(OTHER_CALLS, OTHER_CALLS // 2), idle))  # type: ignore[arg-type]  # the part of a server that it uses
+        add_HealthServicer_to_server(health, LimitedServer(server, Places(OTHER_CALLS, OTHER_CALLS // 2), idle, most))  # type: ignore[arg-type]  # the part of a server that it uses
         services = SERVICE, INFERENCE_SERVICE, HEALTH, reflection.SERVICE_NAME
         add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]  # its package has types for one of its two forms
-            reflection.aio.ReflectionServicer(services), LimitedServer(server, Places(OTHER_CALLS, OTHER_CALLS), idle)
+            reflection.aio.ReflectionServicer(services), LimitedServer(server, Places(OTHER_CALLS, OTHER_CALLS), idle, most)
         )
         watching = asyncio.create_task(update_health(health, models))
         await server.start()

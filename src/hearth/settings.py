@@ -185,6 +185,9 @@ class PredictionsSettings(Settings):
     """The predictions store."""
 
     predictions_url: SecretStr = Field(description="PostgreSQL URL of the predictions store")
+    predictions_hash_key: SecretStr = Field(
+        SecretStr(""), description="the key of the hashes that stand for values of `personal: hash` columns; 16 characters at least"
+    )
     predictions_read_seconds: float = Field(10, gt=0, description="seconds in which REST and GraphQL must have read stored predictions")
 
 
@@ -280,6 +283,9 @@ class GrpcSettings(InterfaceSettings, AccessSettings):
     )
     grpc_max_records: int = Field(ge=1, description="records in one message, at most")
     grpc_max_message_bytes: int = Field(ge=1_000, description="bytes of one message, at most")
+    grpc_max_values: int = Field(
+        150_000, ge=1_000, description="values in the records of one message, at most, about; packed columns do not count"
+    )
     grpc_max_concurrent_calls: int = Field(ge=1, description="open calls for predictions, with streams, at most; others are refused")
     grpc_max_streams: int = Field(200, ge=1, description="open streams for predictions, at most; a part of the calls")
     grpc_stream_idle_seconds: float = Field(300, gt=0, description="seconds that a stream may be open without a message")

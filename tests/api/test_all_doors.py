@@ -36,6 +36,7 @@ from hearth.contracts.loading import read_contract
 from hearth.contracts.texts import MISSING
 from hearth.data.csv_validation import read_raw, validate
 from hearth.registry import RegisteredVersion
+from hearth.predictions.personal_hash import PersonalHash
 from hearth.serving.compiled.scorer import CompiledScorer
 from hearth.serving.model_follower import LoadedModel, ModelFollower
 from hearth.settings import GrpcSettings
@@ -479,7 +480,7 @@ class Doors:
 
     def stream(self, column: str, token: str) -> object:
         entry = Entry("1-0", {b"dataset": NAME.encode(), b"records": b"[%s]" % self._json(column, token)})
-        scored = score(self.model, self.contract, [entry])
+        scored = score(self.model, self.contract, [entry], PersonalHash.of(self.contract, ""))
         if scored.letters:
             assert not scored.block.records
             return REFUSED
@@ -614,7 +615,7 @@ def test_a_bad_value_in_a_message_of_three_records_refuses_that_record_alone(doo
     good = json.dumps({**doors.good, "whole": 7}).encode()
     entry = Entry("1-0", {b"dataset": NAME.encode(), b"records": b"[%s, %s, %s]" % (good, doors._json("whole", token), good)})
 
-    scored = score(doors.model, doors.contract, [entry])
+    scored = score(doors.model, doors.contract, [entry], PersonalHash.of(doors.contract, ""))
 
     assert scored.block.rows == [0, 2]
     assert [record["whole"] for record in scored.block.records] == [7, 7]

@@ -51,11 +51,14 @@ HIDDEN = "(personal, not shown)"
 
 
 class _Column(Part):
-    """`personal` columns say something about a person: their values are in no error, log line, dead letter or stored prediction."""
+    """`personal` columns say something about a person: their values are in no error, log line or dead letter.
+
+    Of stored predictions they are left out, or a keyed hash stands for them: `hash`.
+    """
 
     description: str = Field(min_length=1)
     nullable: bool = False
-    personal: bool = False
+    personal: bool | Literal["hash"] = False
     missing: tuple[MissingWord, ...] = Field((), description="what files hold where a value is missing, beside the usual words")
 
     @cached_property
