@@ -35,8 +35,8 @@ from hearth.contracts import Contract
 from hearth.contracts.loading import read_contract
 from hearth.contracts.texts import MISSING
 from hearth.data.csv_validation import read_raw, validate
-from hearth.registry import RegisteredVersion
 from hearth.predictions.personal_hash import PersonalHash
+from hearth.registry import RegisteredVersion
 from hearth.serving.compiled.scorer import CompiledScorer
 from hearth.serving.model_follower import LoadedModel, ModelFollower
 from hearth.settings import GrpcSettings

@@ -15,7 +15,7 @@ from hearth.contracts.numbers import PLAIN, AmbiguousNumbers, NumberFormat, find
 from hearth.contracts.rules import CategoryRule, DateRule, IdentifierRule, Rule, TextReader, rules_of
 from hearth.contracts.texts import fit_row, wrong_width
 from hearth.errors import InvalidRawData
-from hearth.tables import CsvForm, Row, UnreadableTable, find_columns, find_form, open_rows, unpack
+from hearth.tables import CsvForm, Row, UnreadableTable, find_columns, find_form, missing_words, open_rows, unpack
 
 LARGEST_UNPACKED = 1 << 30
 """Bytes of a raw file once it is unpacked."""
@@ -114,7 +114,7 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
         for row in broken:
             reasons[row].append(rule.refusal(name, texts[row]))
         if own := contract.columns[name].missing:
-            understood += _missing_words(name, own, texts)
+            understood += missing_words(name, own, Counter(text.strip() for text in texts))
     refusals = {**{row: "; ".join(wrong) for row, wrong in reasons.items()}, **raw.malformed}
     bad = np.zeros(len(raw), dtype=bool)
     bad[list(refusals)] = True
@@ -158,12 +158,6 @@ def _number_format(contract: Contract, cells: pd.DataFrame) -> NumberFormat:
 def _without(cells: np.ndarray, broken: np.ndarray) -> np.ndarray:
     """Return the cells, with a missing value in place of numbers that break the rule; other kinds have one there already."""
     return np.where(broken, np.nan, cells) if cells.dtype.kind == "f" else cells
-
-
-def _missing_words(name: str, words: tuple[str, ...], texts: list[str]) -> list[str]:
-    counts = Counter(text.strip() for text in texts)
-    found = [f"{word!r} {counts[word]} times" for word in words if counts[word]]
-    return [f"{name}: missing values are written as {', '.join(found)}"] if found else []
 
 
 def _series(rule: Rule, cells: np.ndarray) -> pd.Series:
