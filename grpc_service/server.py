@@ -22,6 +22,7 @@ from grpc_service.inference import InferenceServicer
 from grpc_service.limits import OTHER_CALLS, LimitedServer, Places, most_calls, server_options
 from grpc_service.metrics import Calls
 from grpc_service.servicer import PredictionServicer
+from grpc_service.tls import server_credentials
 from grpc_service.v1.prediction_pb2_grpc import add_PredictionServicer_to_server
 from grpc_service.v2.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from hearth.contracts import Contract, usable_contracts
@@ -115,12 +116,14 @@ def _start(models: ModelFollower) -> None:
 
 
 def _make_server(settings: GrpcSettings) -> tuple[grpc.aio.Server, int]:
+    credentials = server_credentials(settings)
     server = grpc.aio.server(
         options=server_options(settings),
         maximum_concurrent_rpcs=most_calls(settings),
     )
     try:
-        port = server.add_insecure_port(f"{settings.grpc_host}:{settings.grpc_port}")
+        address = f"{settings.grpc_host}:{settings.grpc_port}"
+        port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError as error:
         raise InvalidSettings(
             f"Nothing can listen on {settings.grpc_host}:{settings.grpc_port}; is another process there?"

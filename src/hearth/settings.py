@@ -278,6 +278,10 @@ class GrpcSettings(InterfaceSettings, AccessSettings):
 
     grpc_host: str = Field(min_length=1, description="the address that the gRPC service listens on")
     grpc_port: int = Field(ge=0, le=65_535, description="its port; 0: any free one")
+    grpc_tls_certificate: Path | None = Field(
+        None, description="the server's certificate with its chain, a PEM file that is read anew when it changes; none: no TLS"
+    )
+    grpc_tls_key: Path | None = Field(None, description="the PEM file of its key, without a password")
     grpc_reuse_port: bool = Field(
         default=False, description="whether several processes can listen on the port; the system distributes connections"
     )
@@ -296,7 +300,8 @@ class GrpcSettings(InterfaceSettings, AccessSettings):
 class GrpcClientSettings(Settings):
     """The address of the gRPC service, for its clients."""
 
-    grpc_address: str = Field(min_length=1, description="host:port of the gRPC service")
+    grpc_address: str = Field(min_length=1, description="host:port of the gRPC service, grpcs://host:port for TLS")
+    grpc_ca: Path | None = Field(None, description="the PEM file of who signed the service's certificate; none: gRPC's own list")
 
 
 class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, AccessSettings):
