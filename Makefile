@@ -139,7 +139,7 @@ chaos: setup ## kill workers and servers while 100,000 records go through the st
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift
+.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-explain
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -158,6 +158,9 @@ bench-grpc: setup-dev ## compare gRPC with an empty servicer of the same interfa
 
 bench-scorers: setup-dev ## compare the compiled scorers with scikit-learn's pipelines, in process
 	$(SERVE)/python -m benchmarks.scorers $(BENCH_FLAGS)
+
+bench-explain: setup-dev ## time of explanations, and their error against all coalitions of columns; takes a quarter of an hour
+	$(SERVE)/python -m benchmarks.explanations $(BENCH_FLAGS)
 
 bench-gate: setup-dev ## how often the gate errs, by simulation
 	$(SERVE)/python -m benchmarks.gate_rule $(BENCH_FLAGS)

@@ -12,18 +12,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import grpc
 import httpx
-import psutil
 import typer
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from benchmarks.harness import bomb_inputs as inputs
+from benchmarks.harness.bomb_outages import measure_end, measure_worker, outage_cases
+from benchmarks.harness.bomb_watch import MAX_MEGABYTES, MAX_SECONDS, MAX_STALL, MEGABYTE, Answer, Case, Table, Watch
 from benchmarks.harness.contenders import contenders, running
 from benchmarks.harness.load import LoadError
 from benchmarks.harness.model import DATA, fitted, register, rows
@@ -36,81 +36,7 @@ from hearth.cli.application import CommandError, run_program
 from hearth.contracts import load_contract
 from hearth.registry import Registry
 
-_MAX_MEGABYTES, _MAX_SECONDS, _MAX_STALL = 300.0, 2.0, 0.2
 _TIMEOUT = 120.0
-_MEGABYTE = 1e6
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a case was answered, and the seconds that count where it also prepares something."""
-
-    text: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Case:
-    """An input, and how it is sent: `send` returns the answer as text, or as an Answer."""
-
-    name: str
-    send: Callable[[], object]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a case cost."""
-
-    megabytes: float
-    seconds: float
-    stall: float
-    answer: str
-
-    @property
-    def is_good(self) -> bool:
-        """Whether it stays below all aims."""
-        return self.megabytes <= _MAX_MEGABYTES and self.seconds <= _MAX_SECONDS and self.stall <= _MAX_STALL
-
-
-class Watch:
-    """Polls memory and health of a service while a case runs."""
-
-    def __init__(self, pid: int, health: Callable[[], object]) -> None:
-        self._process, self._health = psutil.Process(pid), health
-
-    def measure(self, case: Case) -> Measured:
-        """Send a case and watch the service until it is answered."""
-        before = self._memory()
-        over, peak, stalls = threading.Event(), [before], [0.0]
-
-        def watch_memory() -> None:
-            while not over.wait(0.01):
-                peak[0] = max(peak[0], self._memory())
-
-        def watch_health() -> None:
-            while not over.wait(0.01):
-                start = time.perf_counter()
-                self._health()
-                stalls[0] = max(stalls[0], time.perf_counter() - start)
-
-        with ThreadPoolExecutor(2) as threads:
-            watching = [threads.submit(watch_memory), threads.submit(watch_health)]
-            time.sleep(0.2)
-            start = time.perf_counter()
-            try:
-                answer = case.send()
-            finally:
-                seconds = time.perf_counter() - start
-                time.sleep(0.2)
-                over.set()
-            for thread in watching:
-                thread.result()
-        if not isinstance(answer, Answer):
-            answer = Answer(str(answer), seconds)
-        return Measured((peak[0] - before) / _MEGABYTE, answer.seconds, stalls[0], answer.text)
-
-    def _memory(self) -> int:
-        return int(self._process.memory_info().rss)
 
 
 def main(
@@ -118,7 +44,7 @@ def main(
 ) -> None:
     """Send every case to the services, and print what each cost."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped too
-    measured: dict[str, Measured] = {}
+    table = Table(only)
     try:
         with tempfile.TemporaryDirectory(prefix="hearth-bombs-") as folder, contextlib.ExitStack() as stack:
             settings, uri = servers(stack)
@@ -129,16 +55,19 @@ def main(
             (hearth,) = [contender for contender in contenders(Path(folder), uri, settings) if contender.name == "Hearth"]
             service = stack.enter_context(running(hearth, fake_requests(1)[0]))
             base = service.url.removesuffix("/predict")
-            _measure_all(rest_cases(base), Watch(service.pid, _http_health(base)), only, measured)
+            watch = Watch(service.pid, _http_health(base))
+            table.measure(rest_cases(base), watch)
+            table.measure(outage_cases(base, settings), watch)
             with _grpc_service(settings) as (pid, channel):
                 health = cast("Any", HealthStub(channel))  # the types of its package do not know its calls
-                watch = Watch(pid, lambda: health.Check(HealthCheckRequest(), timeout=_TIMEOUT))
-                _measure_all(grpc_cases(channel), watch, only, measured)
+                table.measure(grpc_cases(channel), Watch(pid, lambda: health.Check(HealthCheckRequest(), timeout=_TIMEOUT)))
+            measure_worker(settings, table)
+            measure_end(service.pid, base, table)
     except LoadError as error:
         raise CommandError(str(error)) from error
-    bad = [name for name, cost in measured.items() if not cost.is_good]
-    print(f"Above an aim ({_MAX_MEGABYTES:.0f} MB, {_MAX_SECONDS:g} s, a stall of {_MAX_STALL * 1000:.0f} ms): {', '.join(bad) or 'none'}.")
-    raise typer.Exit(1 if bad else 0)
+    aims = f"{MAX_MEGABYTES:.0f} MB, {MAX_SECONDS:g} s, a stall of {MAX_STALL * 1000:.0f} ms"
+    print(f"Above an aim ({aims}): {', '.join(table.bad) or 'none'}.")
+    raise typer.Exit(1 if table.bad else 0)
 
 
 def rest_cases(base: str) -> Sequence[Case]:
@@ -210,15 +139,6 @@ def grpc_cases(channel: grpc.Channel) -> Sequence[Case]:
     return [Case("gRPC, one record of 450,000 columns", wide), Case("gRPC, 1,000 idle streams", idle)]
 
 
-def _measure_all(cases: Sequence[Case], watch: Watch, only: str, measured: dict[str, Measured]) -> None:
-    if not measured:
-        print("| case | MB more | s | longest /health, ms | answer |\n|---|---:|---:|---:|---|")
-    for case in cases:
-        if only in case.name:
-            cost = measured[case.name] = watch.measure(case)
-            print(f"| {case.name} | {cost.megabytes:.0f} | {cost.seconds:.2f} | {cost.stall * 1000:.0f} | {cost.answer} |", flush=True)
-
-
 def _brief(answer: httpx.Response) -> str:
     try:
         body = answer.json()
@@ -239,7 +159,7 @@ def _leave(base: str, content: bytes) -> Answer:
         client.post("/predict/parquet", content=content)
     start = time.perf_counter()
     with httpx.Client(base_url=base, timeout=_TIMEOUT) as client:
-        while client.post("/predict", content=inputs.records_body(1_000)).elapsed.total_seconds() > _MAX_STALL:
+        while client.post("/predict", content=inputs.records_body(1_000)).elapsed.total_seconds() > MAX_STALL:
             pass
     seconds = time.perf_counter() - start
     return Answer(f"free after {seconds:.1f} s", seconds)
@@ -257,7 +177,7 @@ def _slow_uploads(base: str, client: httpx.Client) -> Answer:
 
 def _headers(base: str, size: int) -> str:
     address = httpx.URL(base)
-    return f"{inputs.send_headers(address.host, address.port or 80, size) / _MEGABYTE:.1f} MB were taken"
+    return f"{inputs.send_headers(address.host, address.port or 80, size) / MEGABYTE:.1f} MB were taken"
 
 
 def _explain_behind(client: httpx.Client) -> Answer:

@@ -17,6 +17,7 @@ import grpc
 
 from grpc_service.encoding import Record, packed_message, record_message
 from grpc_service.errors import error_of
+from grpc_service.tls import channel_credentials
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn, load_contract
@@ -53,7 +54,8 @@ def csv_records(contract: Contract, path: Path, limit: int | None) -> list[Recor
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m grpc_service.client", description=__doc__)
     parser.add_argument("--mode", choices=("batch", "stream"), default="batch")
-    parser.add_argument("--address", help="host:port of the service (default: HEARTH_GRPC_ADDRESS)")
+    parser.add_argument("--address", help="host:port of the service, grpcs://host:port for TLS (default: HEARTH_GRPC_ADDRESS)")
+    parser.add_argument("--ca", type=Path, help="the PEM file of who signed the service's certificate (default: HEARTH_GRPC_CA)")
     parser.add_argument("--api-key", help="where predictions need one (HEARTH_API_REQUIRE_KEY)")
     parser.add_argument("--dataset", default="employees")
     parser.add_argument("--model", default=CHAMPION, help="an alias (default: %(default)s)")
@@ -71,8 +73,10 @@ def _fake_records(contract: Contract, options: argparse.Namespace) -> list[Recor
 
 
 async def _call(options: argparse.Namespace, records: Sequence[Record]) -> int:
-    address = options.address or GrpcClientSettings().grpc_address
-    async with grpc.aio.insecure_channel(address) as channel:
+    client = GrpcClientSettings()
+    address = options.address or client.grpc_address
+    target, credentials = channel_credentials(address, options.ca or client.grpc_ca)
+    async with grpc.aio.secure_channel(target, credentials) if credentials else grpc.aio.insecure_channel(target) as channel:
         stub = PredictionStub(channel)
         predict = _batch if options.mode == "batch" else _stream
         start = time.perf_counter()

@@ -18,6 +18,9 @@ from hearth.settings import GrpcSettings
 Handler = Any  # a named tuple of grpc, whose type cannot be subscripted
 
 OTHER_CALLS = 100  # open at once of health, and of reflection
+_SMALL_BYTES = 500_000  # a message below this is read at once, whatever it holds
+_KEY_TAG = b"\n"  # the byte that an entry of a map has before its key, as protobuf writes it
+_TAGS_A_VALUE = 2  # of a record: one before the entry of its map, one before the key
 _ON_ITS_WAY = 300  # calls that are being refused
 
 
@@ -33,6 +36,13 @@ class IdleStream(HearthError):
 
     code = "idle_stream"
     kind = ErrorKind.TOO_SLOW
+
+
+class TooManyValues(HearthError):
+    """A message may hold so many values that reading it would stop everything else: protobuf reads a message in one piece."""
+
+    code = "too_many_values"
+    kind = ErrorKind.TOO_LARGE
 
 
 class Places:
@@ -65,10 +75,10 @@ class Places:
 
 
 class LimitedServer:
-    """The part of a server that generated code uses to add a service; its calls take places."""
+    """The part of a server that generated code uses to add a service; its calls take places, and its messages have a bound of values."""
 
-    def __init__(self, server: grpc.aio.Server, places: Places, idle_seconds: float) -> None:
-        self._server, self._places, self._idle_seconds = server, places, idle_seconds
+    def __init__(self, server: grpc.aio.Server, places: Places, idle_seconds: float, max_values: int) -> None:
+        self._server, self._places, self._idle_seconds, self._max_values = server, places, idle_seconds, max_values
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         """Do nothing: `add_registered_method_handlers` gets the same handlers by name, and adds them in both forms."""
@@ -80,6 +90,7 @@ class LimitedServer:
         self._server.add_registered_method_handlers(service, limited)
 
     def _limit(self, handler: Handler) -> Handler:
+        handler = handler._replace(request_deserializer=self._reader(handler.request_deserializer))
         if handler.response_streaming and handler.request_streaming:
             return handler._replace(stream_stream=self._stream(handler.stream_stream))
         if handler.response_streaming:
@@ -87,14 +98,28 @@ class LimitedServer:
         assert not handler.request_streaming  # noqa: S101 - no interface has such a call
         return handler._replace(unary_unary=self._call(handler.unary_unary))
 
+    def _reader(self, read: Callable[[bytes], object]) -> Callable[[bytes], object]:
+        """Return a function that reads a message, or returns TooManyValues: gRPC would turn an error that is raised into its own."""
+
+        def bounded(message: bytes) -> object:
+            # counting a byte takes a hundredth of the time of reading, and gives no less than there are entries of maps
+            if len(message) > _SMALL_BYTES and message.count(_KEY_TAG) > _TAGS_A_VALUE * self._max_values:
+                return TooManyValues(
+                    f"The message may hold more than {self._max_values} values (HEARTH_GRPC_MAX_VALUES): send the records in"
+                    " several messages, or packed."
+                )
+            return read(message)
+
+        return bounded
+
     def _call(self, answer: Callable[[Any, Context], Any], *kinds: str) -> Callable[[Any, Context], Any]:
         """Limit a call that has one request, and one response or writes its responses itself."""
 
         async def limited(request: object, context: Context) -> object:
             try:
                 with self._places.take("calls", *kinds):
-                    return await answer(request, context)
-            except TooManyCalls as error:
+                    return await answer(_readable(request), context)
+            except (TooManyCalls, TooManyValues) as error:
                 await end_call(context, error)
 
         return limited
@@ -107,13 +132,13 @@ class LimitedServer:
                 with self._places.take("calls", "streams"):
                     async for response in answer(self._awaited(requests), context):
                         yield response
-            except (TooManyCalls, IdleStream) as error:
+            except (TooManyCalls, TooManyValues, IdleStream) as error:
                 await end_call(context, error)
 
         return limited
 
     async def _awaited(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        """Yield the messages of a caller. Raises IdleStream if there is none for too long."""
+        """Yield the messages of a caller. Raises IdleStream if there is none for too long, TooManyValues if one was not read."""
         iterator = aiter(requests)
         while True:
             try:
@@ -125,7 +150,14 @@ class LimitedServer:
                 setting = "HEARTH_GRPC_STREAM_IDLE_SECONDS"
                 detail = f"The stream had no message for {self._idle_seconds:g} s ({setting}): open another one when there is one."
                 raise IdleStream(detail) from None
-            yield request
+            yield _readable(request)
+
+
+def _readable(request: object) -> object:
+    """Return a message that was read; raise TooManyValues if it was not."""
+    if isinstance(request, TooManyValues):
+        raise request
+    return request
 
 
 def server_options(settings: GrpcSettings) -> list[tuple[str, int]]:

@@ -22,6 +22,7 @@ from grpc_service.inference import InferenceServicer
 from grpc_service.limits import OTHER_CALLS, LimitedServer, Places, most_calls, server_options
 from grpc_service.metrics import Calls
 from grpc_service.servicer import PredictionServicer
+from grpc_service.tls import server_credentials
 from grpc_service.v1.prediction_pb2_grpc import add_PredictionServicer_to_server
 from grpc_service.v2.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from hearth.contracts import Contract, usable_contracts
@@ -69,17 +70,17 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
         register_recorder_metrics(metrics, recorder.counts)
         predictor, calls, access = Predictor(models, recorder, compute), Calls(metrics), Access.from_settings(settings)
         server, port = _make_server(settings)
-        idle = settings.grpc_stream_idle_seconds
+        idle, most = settings.grpc_stream_idle_seconds, settings.grpc_max_values
         names = "HEARTH_GRPC_MAX_CONCURRENT_CALLS", "HEARTH_GRPC_MAX_STREAMS"
-        limited = LimitedServer(server, Places(settings.grpc_max_concurrent_calls, settings.grpc_max_streams, names), idle)
+        limited = LimitedServer(server, Places(settings.grpc_max_concurrent_calls, settings.grpc_max_streams, names), idle, most)
         add_PredictionServicer_to_server(PredictionServicer(settings, contracts, models, predictor, calls, access), limited)
         add_GRPCInferenceServiceServicer_to_server(InferenceServicer(settings, contracts, models, predictor, calls, access), limited)
         health = aio.HealthServicer()
         # half of the places of health is not for streams, so that watchers do not shut out those who ask
-        add_HealthServicer_to_server(health, LimitedServer(server, Places(OTHER_CALLS, OTHER_CALLS // 2), idle))  # type: ignore[arg-type]  # the part of a server that it uses
+        add_HealthServicer_to_server(health, LimitedServer(server, Places(OTHER_CALLS, OTHER_CALLS // 2), idle, most))  # type: ignore[arg-type]  # the part of a server that it uses
         services = SERVICE, INFERENCE_SERVICE, HEALTH, reflection.SERVICE_NAME
         add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]  # its package has types for one of its two forms
-            reflection.aio.ReflectionServicer(services), LimitedServer(server, Places(OTHER_CALLS, OTHER_CALLS), idle)
+            reflection.aio.ReflectionServicer(services), LimitedServer(server, Places(OTHER_CALLS, OTHER_CALLS), idle, most)
         )
         watching = asyncio.create_task(update_health(health, models))
         await server.start()
@@ -115,12 +116,14 @@ def _start(models: ModelFollower) -> None:
 
 
 def _make_server(settings: GrpcSettings) -> tuple[grpc.aio.Server, int]:
+    credentials = server_credentials(settings)
     server = grpc.aio.server(
         options=server_options(settings),
         maximum_concurrent_rpcs=most_calls(settings),
     )
     try:
-        port = server.add_insecure_port(f"{settings.grpc_host}:{settings.grpc_port}")
+        address = f"{settings.grpc_host}:{settings.grpc_port}"
+        port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError as error:
         raise InvalidSettings(
             f"Nothing can listen on {settings.grpc_host}:{settings.grpc_port}; is another process there?"

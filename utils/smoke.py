@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from grpc_service.encoding import record_message
+from grpc_service.tls import channel_credentials
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
 from hearth.cli import values
@@ -172,7 +173,8 @@ def _compare_grpc(settings: SmokeSettings, contract: Contract, records: list[dic
     request = pb.PredictRequest(dataset=contract.name, alias=expected["alias"], records=[record_message(record) for record in records])
     metadata = [("x-api-key", settings.key)] if settings.key else None
     deadline = time.monotonic() + _ALIAS_LIMIT_SECONDS
-    with grpc.insecure_channel(settings.grpc_address) as channel:
+    target, credentials = channel_credentials(settings.grpc_address, settings.grpc_ca)
+    with grpc.secure_channel(target, credentials) if credentials else grpc.insecure_channel(target) as channel:
         while True:
             result = "nothing"
             try:

@@ -53,9 +53,9 @@ class Latency:
 class Field:
     """A stream of its own, the store, and workers between them."""
 
-    def __init__(self, settings: Mapping[str, str]) -> None:
+    def __init__(self, settings: Mapping[str, str], metrics_port: int = 0) -> None:
         self.name = f"bench-{uuid4().hex}"
-        self._settings = {**settings, "HEARTH_STREAM_NAME": self.name, "HEARTH_WORKER_METRICS_PORT": "0"}
+        self._settings = {**settings, "HEARTH_STREAM_NAME": self.name, "HEARTH_WORKER_METRICS_PORT": str(metrics_port)}
         self._database = settings["HEARTH_PREDICTIONS_URL"]
         self._url = settings["HEARTH_REDIS_URL"]
         self.writer = StreamWriter(self._url, self.name)

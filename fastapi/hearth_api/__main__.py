@@ -15,6 +15,9 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address that it listens on")
     parser.add_argument("--port", type=int, default=8800, help="its port")
     parser.add_argument("--workers", type=int, default=1, help="processes that share the port")
+    parser.add_argument(
+        "--reload", metavar="DIR", action="append", help="start again when a file in it changes; may be given more than once"
+    )
     parser.add_argument("--log-level", default="info", help="of uvicorn")
     arguments = parser.parse_args()
     uvicorn.run(
@@ -23,6 +26,8 @@ def main() -> None:
         host=arguments.host,
         port=arguments.port,
         workers=arguments.workers,
+        reload=bool(arguments.reload),
+        reload_dirs=arguments.reload,
         log_level=arguments.log_level,
         http=BoundedHttp,
         ws_max_size=_MAX_WEBSOCKET_BYTES,

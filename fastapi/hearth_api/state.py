@@ -35,6 +35,7 @@ from hearth_api.readiness import Check, Dependencies, default_checks, server_add
 from hearth_api.requests.uploads import FileSlots
 
 _STREAM_THREADS, _STORE_THREADS, _REGISTRY_THREADS, _ADMIN_THREADS, _DATA_THREADS = 8, 4, 4, 2, 4
+_STORE_CONNECT_SECONDS = 2  # a person waits for the answer, and SIGTERM waits for that
 
 
 class ServiceRegistry(AliasRegistry, CardRegistry, Protocol):
@@ -94,7 +95,11 @@ def open_service(
     redis_url, stream_name = settings.redis_url.get_secret_value(), settings.stream_name
     with (
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
-        PredictionStore(settings.predictions_url.get_secret_value(), statement_seconds=settings.predictions_read_seconds) as store,
+        PredictionStore(
+            settings.predictions_url.get_secret_value(),
+            statement_seconds=settings.predictions_read_seconds,
+            connect_seconds=_STORE_CONNECT_SECONDS,
+        ) as store,
         DriftStore(
             settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
         ) as drift,

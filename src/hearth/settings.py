@@ -185,6 +185,9 @@ class PredictionsSettings(Settings):
     """The predictions store."""
 
     predictions_url: SecretStr = Field(description="PostgreSQL URL of the predictions store")
+    predictions_hash_key: SecretStr = Field(
+        SecretStr(""), description="the key of the hashes that stand for values of `personal: hash` columns; 16 characters at least"
+    )
     predictions_read_seconds: float = Field(10, gt=0, description="seconds in which REST and GraphQL must have read stored predictions")
 
 
@@ -287,11 +290,18 @@ class GrpcSettings(InterfaceSettings, AccessSettings):
 
     grpc_host: str = Field(min_length=1, description="the address that the gRPC service listens on")
     grpc_port: int = Field(ge=0, le=65_535, description="its port; 0: any free one")
+    grpc_tls_certificate: Path | None = Field(
+        None, description="the server's certificate with its chain, a PEM file that is read anew when it changes; none: no TLS"
+    )
+    grpc_tls_key: Path | None = Field(None, description="the PEM file of its key, without a password")
     grpc_reuse_port: bool = Field(
         default=False, description="whether several processes can listen on the port; the system distributes connections"
     )
     grpc_max_records: int = Field(ge=1, description="records in one message, at most")
     grpc_max_message_bytes: int = Field(ge=1_000, description="bytes of one message, at most")
+    grpc_max_values: int = Field(
+        150_000, ge=1_000, description="values in the records of one message, at most, about; packed columns do not count"
+    )
     grpc_max_concurrent_calls: int = Field(ge=1, description="open calls for predictions, with streams, at most; others are refused")
     grpc_max_streams: int = Field(200, ge=1, description="open streams for predictions, at most; a part of the calls")
     grpc_stream_idle_seconds: float = Field(300, gt=0, description="seconds that a stream may be open without a message")
@@ -302,7 +312,8 @@ class GrpcSettings(InterfaceSettings, AccessSettings):
 class GrpcClientSettings(Settings):
     """The address of the gRPC service, for its clients."""
 
-    grpc_address: str = Field(min_length=1, description="host:port of the gRPC service")
+    grpc_address: str = Field(min_length=1, description="host:port of the gRPC service, grpcs://host:port for TLS")
+    grpc_ca: Path | None = Field(None, description="the PEM file of who signed the service's certificate; none: gRPC's own list")
 
 
 class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, AccessSettings):

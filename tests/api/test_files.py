@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import gzip
 import io
 import logging
 import socket
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import anyio
 import httpx
@@ -18,9 +20,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from hearth.contracts import Contract
 from hearth.errors import TooBusy
 from hearth.fakes import FakeRecords
-from hearth.serving.files import CsvFile
+from hearth.serving.files import AddedColumns, CsvFile
 from hearth_api.app import create_app
 from hearth_api.requests.uploads import FileSlots, UploadTooSlow
 from tests.api.running import refused, running, service_settings
@@ -312,3 +315,47 @@ def test_curl_takes_files_as_the_documentation_says(client: httpx.Client, tmp_pa
         outcomes.append(made.returncode)
         assert (tmp_path / "scored.csv").read_text().count("\n") == 51
     assert outcomes == [0, 0, 0]
+
+
+def understood(client: httpx.Client, content: bytes, kind: str = "csv") -> list[str]:
+    answer = client.post(f"/predict/{kind}", content=content)
+    assert answer.status_code == 200, answer.text
+    return unquote(answer.headers["X-Understood"]).split("; ")
+
+
+class TestUnderstood:
+    """What the reader took a file for is said with the answer, as the ETL's run says it."""
+
+    def test_a_plain_file(self, client: httpx.Client) -> None:
+        read_as, others = understood(client, csv_content(5))
+        assert read_as == "UTF-8 text, separated by commas, decimal point"
+        assert others.startswith("columns that are no feature are returned unread: ")
+        assert CONTRACT.target.column in others
+
+    def test_another_delimiter_a_decimal_comma_gzip_and_blank_lines(self, client: httpx.Client) -> None:
+        frame = FAKES.frame(5, 1)[HEADER]
+        text = frame.to_csv(index=False, sep=";", decimal=",").replace("\n", "\n\n", 2)
+        said = understood(client, gzip.compress(text.encode()))
+        assert said == ["unpacked from gzip, UTF-8 text, separated by semicolons, decimal comma", "2 blank lines were left out"]
+
+    def test_parquet(self, client: httpx.Client) -> None:
+        assert understood(client, parquet_content(5), "parquet")[0] == "a Parquet file of 1 row groups, columns by name"
+
+    def test_a_column_of_any_letters_fits_into_a_header_and_a_long_list_is_cut(self, client: httpx.Client) -> None:
+        frame = FAKES.frame(2, 1)[HEADER]
+        assert "'Größe 年龄'" in understood(client, frame.assign(**{"Größe 年龄": 1}).to_csv(index=False).encode())[-1]
+        many = frame.assign(**{f"年龄{number}" * 20: 1 for number in range(90)})
+        answer = client.post("/predict/csv", content=many.to_csv(index=False).encode())
+        assert len(answer.headers["X-Understood"]) < 2_100
+        assert "\ufffd" not in unquote(answer.headers["X-Understood"])
+
+    def test_words_for_missing_values_are_counted(self) -> None:
+        columns = {name: column.model_dump() for name, column in CONTRACT.columns.items()}
+        columns["Sleep Hours"] |= {"missing": ["?", "-"], "nullable": True}
+        contract = Contract.model_validate({**CONTRACT.model_dump(exclude_unset=True), "columns": columns})
+        frame = FAKES.frame(6, 1)[HEADER].astype({"Sleep Hours": object})
+        frame["Sleep Hours"] = ["?", "-", " ? ", 6, 7, 8]
+        opened = CsvFile.open(io.BytesIO(frame.to_csv(index=False).encode()), contract, AddedColumns.of(contract, ""))
+        for _ in range(2):  # each check counts anew
+            assert list(opened.check())
+            assert opened.understood[1:] == ("Sleep Hours: missing values are written as '?' 2 times, '-' 1 times",)

@@ -24,7 +24,13 @@ SMALL = pb.PredictRequest(records=[record_message(RECORD)])
 
 @pytest.fixture
 def service() -> Iterator[Service]:
-    limits = settings(grpc_max_message_bytes=10_000_000, grpc_max_concurrent_calls=5, grpc_max_streams=2, grpc_stream_idle_seconds=60)
+    limits = settings(
+        grpc_max_records=10_000,
+        grpc_max_message_bytes=10_000_000,
+        grpc_max_concurrent_calls=5,
+        grpc_max_streams=2,
+        grpc_stream_idle_seconds=60,
+    )
     with serving(Shelf({"champion": "1"}, {"1": fitted()}), limits) as made:
         yield made
 
@@ -132,3 +138,32 @@ def test_parts_of_an_inference_request_are_counted_before_they_are_read(service:
     error = refused(lambda: GRPCInferenceServiceStub(service.channel).ModelInfer(request, timeout=30))
     assert error.error == "invalid_request"
     assert f"has 10000 {part if part != 'shape' else 'sizes in a shape'}; at most" in error.detail
+
+
+WIDE = pb.PredictRequest(records=[record_message({f"c{number}": number for number in range(200_000)})])
+
+
+def test_a_message_of_very_many_values_is_refused_before_it_is_read(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RecordReader, "read", lambda *_: pytest.fail("it was read"))
+    error = refused(lambda: service.stub.Predict(WIDE, timeout=30))
+    assert error.error == "too_many_values"
+    assert "more than 150000 values (HEARTH_GRPC_MAX_VALUES)" in error.detail
+
+
+def test_it_ends_a_stream_and_the_next_one_is_answered(service: Service) -> None:
+    assert refused(lambda: list(service.stub.PredictStream(iter([SMALL, WIDE])))).error == "too_many_values"
+    assert [answer.response.labels for answer in service.stub.PredictStream(iter([SMALL]))]
+
+
+def test_as_many_records_as_one_message_may_have_are_still_read(service: Service) -> None:
+    many = pb.PredictRequest(records=[record_message(RECORD)] * 10_000)
+    assert many.ByteSize() > 500_000
+    assert len(service.stub.Predict(many, timeout=30).labels) == 10_000
+
+
+def test_packed_columns_of_any_bytes_do_not_count(service: Service) -> None:
+    """A column of the value 10 is, among codes, full of the byte that stands before keys."""
+    tens = v2.ModelInferRequest(model_name="employees", inputs=[{"name": "a", "datatype": "INT64", "shape": [200_000]}])
+    tens.inputs[0].contents.int64_contents.extend([10] * 200_000)
+    stub = GRPCInferenceServiceStub(service.channel)
+    assert refused(lambda: stub.ModelInfer(tens, timeout=30)).error != "too_many_values"

@@ -1,5 +1,6 @@
 """The service as the stack starts it: a process of its own."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -53,3 +54,42 @@ def test_nothing_heavy_is_imported_before_the_collector_is_told_to_leave_it_alon
     told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
 
     assert told.stdout.strip() == ""
+
+
+def is_refused(port: int, header_bytes: int) -> bool:
+    """Whether a request with a header of some bytes is refused, or the connection closed before it has arrived."""
+    try:
+        answer = httpx.get(f"http://127.0.0.1:{port}/health", headers={"x-long": "x" * header_bytes}, timeout=LIMIT_SECONDS)
+    except (httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError):
+        return True
+    return answer.status_code == 431
+
+
+def test_it_starts_again_when_a_file_changes_and_keeps_its_limits(tmp_path: Path) -> None:
+    """As docker-compose.dev.yaml starts it."""
+    port, watched, log = free_port(), tmp_path / "code", tmp_path / "log"
+    watched.mkdir()
+    away = "127.0.0.1:9"
+    environment = {
+        **os.environ,
+        "HEARTH_DATA_DIR": str(ROOT / "data"),
+        "HEARTH_MLFLOW_TRACKING_URI": f"http://{away}",
+        "HEARTH_REDIS_URL": f"redis://{away}/0",
+        "HEARTH_PREDICTIONS_URL": f"postgresql://nobody:nothing@{away}/predictions",
+    }
+    command = [sys.executable, "-m", "hearth_api", "--port", str(port), "--reload", str(watched)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=output, stdout=output, start_new_session=True)
+    try:
+        wait_until(lambda: log.read_text().count("startup complete") == 1 or process.poll() is not None, problem=log.read_text)
+        assert is_refused(port, header_bytes=3_000_000)
+        (watched / "new.py").write_text("x = 1\n", "utf-8")
+        wait_until(lambda: log.read_text().count("startup complete") == 2 or process.poll() is not None, problem=log.read_text)
+        assert httpx.get(f"http://127.0.0.1:{port}/ready", timeout=LIMIT_SECONDS).status_code == 503
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(LIMIT_SECONDS)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)

@@ -1,11 +1,16 @@
 """`hearth data contract` writes a draft, and never over what is there."""
 
+import gzip
+import io
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hearth.contracts import load_contract
 from tests.support.command_line import Ended, run_command
+from tests.support.workbooks import workbook
 
 ROOT = Path(__file__).parents[2]
 ROWS = "age,smokes,ill\n" + "".join(f"{20 + i},{'no' if i % 3 else 'yes'},{i % 2}\n" for i in range(40))
@@ -107,3 +112,44 @@ def test_what_cannot_be_drafted_says_why(file: Path, options: list[str], code: i
 
 def test_a_missing_file_is_a_wrong_command_line(tmp_path: Path) -> None:
     assert draft(tmp_path / "nothing.csv").code == 2
+
+
+def as_workbook(rows: str) -> bytes:
+    header, *lines = [line.split(",") for line in rows.splitlines()]
+    return workbook({"people": [header, *([int(age), smokes, int(ill)] for age, smokes, ill in lines)]})
+
+
+def as_zip(rows: str) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("people.csv", rows)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "pack", "note"),
+    [
+        ("people.xlsx", as_workbook, "converted from the sheet 'people' of a workbook; the copy is CSV"),
+        ("people.csv.gz", lambda rows: gzip.compress(rows.encode()), "unpacked from gzip; the copy is CSV"),
+        ("people.zip", as_zip, "the copy is CSV"),
+    ],
+)
+def test_a_workbook_or_a_packed_file_becomes_a_csv_copy(tmp_path: Path, name: str, pack: Callable[[str], bytes], note: str) -> None:
+    (tmp_path / name).write_bytes(pack(ROWS))
+
+    ended = draft(tmp_path / name, "--target", "ill", "--name", "people")
+
+    assert (ended.code, ended.errors) == (0, "")
+    assert note in ended.output
+    contract = load_contract("people", tmp_path / "data")
+    assert contract.target.column == "ill"
+    assert (tmp_path / "data/people" / contract.source.file).read_text("utf-8").splitlines() == ROWS.splitlines()
+
+
+def test_a_broken_archive_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "people.csv.gz").write_bytes(b"\x1f\x8bbroken")
+
+    ended = draft(tmp_path / "people.csv.gz")
+
+    assert ended.code == 1
+    assert "people.csv.gz: The file is a broken gzip archive" in ended.errors

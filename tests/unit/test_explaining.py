@@ -16,6 +16,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from benchmarks.harness.exact_shap import exact_contributions
 from hearth.contracts import Contract, list_contracts
 from hearth.contracts.record_parser import Columns, RecordParser
 from hearth.data.cleaning import target_codes
@@ -25,9 +26,10 @@ from hearth.modelling.calibration import METHODS, Method, calibrated, fit_calibr
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.features import build_features
 from hearth.serving.compiled.scorer import CompiledScorer
-from hearth.serving.explaining import ALL_CLASSES, Explainers, Explanation, Unit, permutation_shap
-from hearth.serving.explaining.background import draw_background
-from hearth.serving.explaining.model import raw_values
+from hearth.serving.explaining import ALL_CLASSES, Explainers, Explanation, Unit
+from hearth.serving.explaining.background import draw_background, representatives
+from hearth.serving.explaining.model import contract_order, raw_values
+from hearth.serving.explaining.sampled_shap import SampledContributions
 from hearth.serving.explaining.tree_shap import raw_origins
 from hearth.serving.model_follower import LoadedModel
 from tests.support.models import DATA, FakeRegistry, employees, served
@@ -201,25 +203,66 @@ class TestOtherFamilies:
         alone = explainers.explain(model, columns.rows(slice(2, 3)))
         assert together[2].contributions == alone[0].contributions
 
-    def test_the_global_generator_that_shap_seeds_is_left_as_it_was(self, explainers: Explainers) -> None:
-        np.random.seed(1)  # noqa: NPY002
-        expected = np.random.rand()  # noqa: NPY002
-        np.random.seed(1)  # noqa: NPY002
-        explainers.explain(fitted("logistic_regression"), drawn(1, seed=8)[1])
-        assert np.random.rand() == expected  # noqa: NPY002
-
-    def test_they_agree_with_all_coalitions_counted(self, explainers: Explainers) -> None:
-        """For an additive score the Shapley value is known: the distance of the value's term from its mean over the background."""
+    def test_contributions_to_an_additive_score_are_exact(self, explainers: Explainers) -> None:
+        """The Shapley value is known there: the distance of the value's term from its mean over the background."""
         linear = loaded(_Additive())
         _, columns = drawn(1, seed=9)
         [explanation] = explainers.explain(linear, columns, "High")
-        background = draw_background(CONTRACT, DATA, 250).columns
+        method = explainers._method(linear)
+        assert isinstance(method, SampledContributions)
         found = {part.column: part.contribution for part in explanation.contributions}
         for name, weight in _Additive.weights.items():
             place = CONTRACT.numeric_features.index(name)
-            expected = weight * (columns.numbers[0, place] - background.numbers[:, place].mean())
+            expected = weight * (columns.numbers[0, place] - method.background[:, place].mean())
             assert found.pop(name) == pytest.approx(expected, abs=1e-9)
         assert max(map(abs, found.values())) < 1e-9
+
+    @pytest.mark.parametrize("family", ["knn", "random_forest"])
+    def test_contributions_are_near_those_of_all_coalitions(self, family: str) -> None:
+        model = fitted(family)
+        _, columns = drawn(2, seed=12, missing=("Mental Fatigue Score",))
+        method = SampledContributions(CONTRACT, model.scorer, draw_background(CONTRACT, DATA, 128), rows=16)
+        table, numbers = np.concatenate([columns.numbers, columns.codes], axis=1), columns.numbers.shape[1]
+        exact = np.stack([exact_contributions(model.scorer, record, method.background, numbers) for record in table])
+        exact = exact[:, contract_order(CONTRACT)]
+        found = method.attribute(model.scorer, columns)
+        errors = np.abs(found.contributions - exact)
+        assert np.abs(exact).max() > 0.05
+        assert errors.mean() < 0.012
+        assert errors.max() < 0.08
+        np.testing.assert_allclose(found.contributions.sum(axis=1), exact.sum(axis=1), atol=1e-9)
+
+    def test_a_record_that_is_in_the_background_and_one_that_shares_values_are_explained(self, explainers: Explainers) -> None:
+        model = fitted("logistic_regression")
+        method = explainers._method(model)
+        assert isinstance(method, SampledContributions)
+        for shared in (13, 12, 6):
+            record = np.where(np.arange(13) < shared, method.background[0], method.background[1])[None]
+            columns = Columns(record[:, : method._numbers], record[:, method._numbers :].astype(np.intp))
+            for explanation in explainers.explain(model, columns, ALL_CLASSES):
+                code = CONTRACT.target.classes.index(explanation.explained)
+                probability = model.scorer.score_columns(columns).probabilities[0, code]
+                assert added_up(explanation) == pytest.approx(probability, abs=1e-9)
+
+    def test_an_explanation_scores_at_most_a_row_a_step_of_a_walk_in_one_call(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        model = fitted("logistic_regression")
+        method = SampledContributions(CONTRACT, model.scorer, draw_background(CONTRACT, DATA, 128))
+        sizes = []
+        score = model.scorer.score_columns
+        monkeypatch.setattr(model.scorer, "score_columns", lambda columns: sizes.append(len(columns)) or score(columns))
+        method.attribute(model.scorer, drawn(1, seed=13)[1])
+        [size] = sizes
+        assert size <= 64 * 2 * 12 + 1
+
+    def test_representatives_have_the_mean_of_those_that_they_stand_for(self) -> None:
+        drawn_rows = draw_background(CONTRACT, DATA, 512).columns
+        outputs = fitted("knn").scorer.score_columns(drawn_rows).probabilities
+        chosen = representatives(drawn_rows, outputs, 64)
+        assert len(set(chosen.tolist())) == 64
+        apart = np.abs(outputs[chosen].mean(axis=0) - outputs.mean(axis=0))
+        random = [np.abs(outputs[np.random.default_rng(seed).choice(512, 64)].mean(axis=0) - outputs.mean(axis=0)) for seed in range(50)]
+        assert apart.mean() < np.mean(random) / 2
+        assert len(representatives(drawn_rows.rows(slice(5)), outputs[:5], 64)) == 5
 
     def test_a_data_set_without_statistics_has_a_background_that_its_contract_allows(self, tmp_path: Path) -> None:
         background = draw_background(CONTRACT, tmp_path, 40)
@@ -304,18 +347,15 @@ class TestAsking:
             assert first.result(60)[0].contributions == second.result(60)[0].contributions
             assert len(explainers.submit(model, columns).result(60)) == 1
 
-    def test_what_the_first_explanation_would_wait_for_is_done_before_if_a_model_needs_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        warmed: list[str] = []
-        monkeypatch.setattr("hearth.serving.explaining.explainers.warm_up", lambda: warmed.append("shap"))
-        for pipeline in (fitted("lightgbm").scorer.pipeline, fitted("logistic_regression").scorer.pipeline):
-            with served(FakeRegistry(pipeline, champion="1", knn="1")) as models:
+    def test_what_the_first_explanation_would_wait_for_is_done_before(self) -> None:
+        for family, expected in (("lightgbm", []), ("logistic_regression", ["then"])):
+            warmed: list[str] = []
+            with served(FakeRegistry(fitted(family).scorer.pipeline, champion="1", knn="1")) as models:
                 explainers = Explainers({"employees": CONTRACT}, DATA)
-                explainers.warm(models, then=lambda: warmed.append("then"))
+                explainers.warm(models, then=lambda: warmed.append("then"))  # noqa: B023 - called before the next turn
                 explainers._thread.shutdown(wait=True)
-            assert warmed == ([] if pipeline is fitted("lightgbm").scorer.pipeline else ["shap", "then"])
-
-    def test_warming_up_asks_shap_itself(self) -> None:
-        permutation_shap.warm_up()
+                assert models.get("employees", "champion").scorer in explainers._methods
+            assert warmed == expected
 
     def test_a_service_that_ends_leaves_the_records_that_are_left(self) -> None:
         explainers = Explainers({"employees": CONTRACT}, DATA)

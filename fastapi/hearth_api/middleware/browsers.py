@@ -11,7 +11,10 @@ from hearth.host_names import HostNames
 from hearth.settings import ApiSettings
 from hearth_api.errors import error_response
 
-_READABLE_HEADERS = ("X-Request-ID", "Retry-After", "X-Rows", "X-Rows-Refused", "X-Model-Alias", "X-Model-Version", "Content-Disposition")
+_READABLE_HEADERS = (
+    *("X-Request-ID", "Retry-After", "X-Rows", "X-Rows-Refused", "X-Understood"),
+    *("X-Model-Alias", "X-Model-Version", "Content-Disposition"),
+)
 
 
 def allow_browsers(app: FastAPI, settings: ApiSettings) -> None:

@@ -1,10 +1,12 @@
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, TypeVar
+from urllib.parse import quote
 
 import numpy as np
 from anyio import CancelScope
@@ -31,12 +33,15 @@ FileKind = type[CsvFile] | type[ParquetFile]
 
 _LOGGER = logging.getLogger(__name__)
 _END = object()
+_PLAIN = "".join(sign for sign in map(chr, range(0x20, 0x7F)) if sign != "%")
+_UNDERSTOOD_CHARACTERS = 2_000
+_HALF_LETTER = re.compile(r"(%[89A-F][0-9A-F])*(%[0-9A-F]?)?$")  # a letter beyond ASCII that may have been cut
 _KINDS: tuple[FileKind, ...] = (CsvFile, ParquetFile)
 _HELP = (
     "Send a file as the body, or as the part `file` of a form; the response is the same file with the columns prediction, label, a "
     "probability per class, version, and error, and what `include` names. Every row stays in its place: an invalid one has no prediction, "
-    "and its error says why. The headers X-Rows and X-Rows-Refused count the rows. If scoring fails after the response has begun, the "
-    "connection is closed early."
+    "and its error says why. The headers X-Rows and X-Rows-Refused count the rows, X-Understood says how the file was read. "
+    "If scoring fails after the response has begun, the connection is closed early."
 )
 
 
@@ -126,6 +131,7 @@ def _add_route(  # noqa: PLR0913, PLR0917 - what differs between the routes
         headers = {
             "X-Rows": str(opened.rows),
             "X-Rows-Refused": str(opened.refused),
+            "X-Understood": _header_text("; ".join(opened.understood)),
             "X-Model-Alias": loaded.alias,
             "X-Model-Version": loaded.version,
             "Content-Disposition": f'attachment; filename="{contract.name}_scored.{kind.suffix}"',
@@ -134,6 +140,15 @@ def _add_route(  # noqa: PLR0913, PLR0917 - what differs between the routes
         response = ScoredFileResponse(_steps(request, service, parts, slot.stack), media_type=kind.media_type, headers=headers)
         response.pause_seconds = settings.api_body_seconds
         return response
+
+
+def _header_text(text: str) -> str:
+    """Return a text as the value of a header: percent-encoded UTF-8 beyond ASCII, as names of columns may have any letters; cut if long."""
+    encoded = quote(text, safe=_PLAIN)
+    if len(encoded) <= _UNDERSTOOD_CHARACTERS:
+        return encoded
+    cut = encoded[:_UNDERSTOOD_CHARACTERS]
+    return _HALF_LETTER.sub("", cut) + "..."
 
 
 class _Record:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,23 +10,30 @@ import typer
 
 from hearth.cli.application import Command, CommandError, examples
 from hearth.cli.checkout import SERVE, enter
+from hearth.errors import InvalidRawData
 
 if TYPE_CHECKING:
-    from hearth.contracts.drafting import Draft
+    from hearth.contracts.drafting import Draft, RawTable
 
+_PACKED = b"\x1f\x8b", b"PK\x03\x04"  # gzip; zip, which workbooks are too
+_MAX_UNPACKED_BYTES = 1 << 30  # as in the ETL
 CONTRACT, README = "contract.yaml", "README.md"
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the group `hearth data`."""
     lines = examples(
-        "hearth data contract titanic.csv --target survived", "hearth data contract sales.parquet --name shop --target returned"
+        "hearth data contract titanic.csv --target survived",
+        "hearth data contract sales.parquet --name shop --target returned",
+        "hearth data contract staff.xlsx",
     )
     app.command(cls=Command, epilog=lines)(contract)
 
 
 def contract(
-    file: Annotated[Path, typer.Argument(help="A CSV or Parquet file.", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path, typer.Argument(help="A CSV, Parquet or .xlsx file, plain or packed by gzip or zip.", exists=True, dir_okay=False)
+    ],
     target: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="The column to predict (default: one named like it, or the last).", show_default=False),
@@ -43,17 +51,41 @@ def contract(
     name what a person has to decide.
     """
     enter(SERVE)
-    from hearth.contracts.drafting import draft_contract, read_raw_table  # noqa: PLC0415 - a help page does not wait for pandas
+    from hearth.contracts.drafting import draft_contract  # noqa: PLC0415 - a help page does not wait for pandas
     from hearth.contracts.drafting.names import dataset_name  # noqa: PLC0415
 
     try:
-        table = read_raw_table(file)
+        table = _read(file)
     except OSError as error:
         raise CommandError(str(error)) from error
-    draft = draft_contract(table, name or dataset_name(file.name), target)
+    draft = draft_contract(table, name or dataset_name(file.name.removesuffix(".gz").removesuffix(".zip")), target)
     folder = (output or Path(os.environ.get("HEARTH_DATA_DIR") or "data")) / draft.contract.name
     _write(draft, file, folder, force=force)
     _print_report(draft, folder)
+
+
+def _read(file: Path) -> "RawTable":
+    """Return the table of a file; what is packed or a workbook becomes CSV first, as the ETL would read it, and a note says so.
+
+    Raises:
+        InvalidRawData: it is no table.
+        OSError: it cannot be read.
+    """
+    from hearth.contracts.drafting import parse_csv, read_raw_table  # noqa: PLC0415 - as above
+    from hearth.contracts.file_format import FileFormat  # noqa: PLC0415
+    from hearth.tables import UnreadableTable, unpack  # noqa: PLC0415
+
+    with file.open("rb") as content:
+        if not content.read(len(max(_PACKED, key=len))).startswith(_PACKED):
+            return read_raw_table(file)
+        try:
+            unpacked = unpack(content, FileFormat(), _MAX_UNPACKED_BYTES)
+        except UnreadableTable as error:
+            raise InvalidRawData(f"{file.name}: {error}") from error
+    with unpacked.file as text:
+        text.seek(0)
+        table = parse_csv(text.read(), file.name)
+    return replace(table, notes=(f"The file was {' and '.join(unpacked.notes)}; the copy is CSV.", *table.notes))
 
 
 def _write(draft: "Draft", file: Path, folder: Path, *, force: bool) -> None:

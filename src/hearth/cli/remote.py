@@ -198,6 +198,8 @@ def score(  # noqa: PLR0913, PLR0917 - options
     typer.echo(
         f"{scored.path}: {scored.rows - scored.rows_refused:,} of {scored.rows:,} rows scored by {scored.alias}, version {scored.version}."
     )
+    if scored.understood:
+        typer.echo(f"Read as: {scored.understood}.")
     if scored.rows_refused and strict:
         raise CommandError(f"{scored.rows_refused:,} rows break the contract; the column {prefix}error says why.")
 

@@ -599,13 +599,17 @@ class ErrorBody(Answer):
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """A file that was scored: where it is, its rows, and how many of them break the contract and have no prediction."""
+    """A file that was scored: where it is, its rows, and how many of them break the contract and have no prediction.
+
+    `understood` says how the service read the file: packing, encoding, delimiter, marks of numbers, what was left out.
+    """
 
     path: Path
     rows: int
     rows_refused: int
     alias: str
     version: str
+    understood: str = ""
 
 
 class DataColumn(Answer):

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import httpx
 from pydantic import ValidationError
@@ -221,7 +221,8 @@ def predict_file(  # noqa: PLR0913 - all but the first two are named
     def read(response: httpx.Response) -> answers.ScoredFile:
         headers = response.headers
         counts = int(headers["X-Rows"]), int(headers["X-Rows-Refused"])
-        return answers.ScoredFile(target, *counts, headers["X-Model-Alias"], headers["X-Model-Version"])
+        understood = unquote(headers.get("X-Understood", ""))  # older services have none
+        return answers.ScoredFile(target, *counts, headers["X-Model-Alias"], headers["X-Model-Version"], understood)
 
     return FileCall(
         "POST",

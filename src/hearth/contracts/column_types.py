@@ -51,14 +51,15 @@ HIDDEN = "(personal, not shown)"
 
 
 class _Column(Part):
-    """`personal` columns say something about a person: their values are in no error, log line, dead letter or stored prediction.
+    """`personal` columns say something about a person: their values are in no error, log line or dead letter.
 
-    A column that is no `feature` is not seen by a model: its groups are reported, and that is all.
+    Of stored predictions they are left out, or a keyed hash stands for them: `hash`. A column that is no `feature` is not seen by a model:
+    its groups are reported, and that is all.
     """
 
     description: str = Field(min_length=1)
     nullable: bool = False
-    personal: bool = False
+    personal: bool | Literal["hash"] = False
     feature: bool = Field(default=True, description="false: kept for the report of groups only, no model sees it")
     missing: tuple[MissingWord, ...] = Field((), description="what files hold where a value is missing, beside the usual words")
 

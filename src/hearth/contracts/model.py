@@ -354,6 +354,11 @@ class Contract(Part):
         return bool(self.sensitive or self.personal_columns) if self.card.people is None else self.card.people
 
     @property
+    def hashed_columns(self) -> frozenset[str]:
+        """Names of the personal features whose hashes are stored with predictions."""
+        return frozenset(name for name, column in self.feature_columns.items() if column.personal == "hash")
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the columns that a model sees, in contract order."""
         return tuple(self.feature_columns)

@@ -16,7 +16,7 @@ from hearth.contracts.names import free_name
 from hearth.contracts.numbers import PLAIN, AmbiguousNumbers, NumberFormat, find_number_format
 from hearth.contracts.rules import CategoryRule, DateRule, IdentifierRule, Rule, TextReader, rules_of
 from hearth.errors import InvalidRawData
-from hearth.tables import TextColumn, UnreadableTable, find_columns, find_form, read_columns, unpack
+from hearth.tables import TextColumn, UnreadableTable, find_columns, find_form, missing_words, read_columns, unpack
 
 OTHER_WIDTH = "more or fewer values than the header"
 LARGEST_UNPACKED = 1 << 30
@@ -134,7 +134,8 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
             reasons[row].append(rule.refusal(name, column.text(row)))
         if broken:
             counts[f"{name}: not {contract.columns[name].expected}"] = len(broken)
-        understood += column.missing_words(name, contract.columns[name].missing)
+        if own := contract.columns[name].missing:
+            understood += missing_words(name, own, column.counts())
     refusals = {**{row: "; ".join(wrong) for row, wrong in reasons.items()}, **raw.malformed}
     bad = np.zeros(len(raw), dtype=bool)
     bad[list(refusals)] = True
@@ -187,16 +188,13 @@ class _Judged:
             return _texts(pa.array(cells, pa.large_string(), from_pandas=True), codes)
         return pd.Series(np.where(self._good, cells, np.nan)[codes])
 
-    def missing_words(self, name: str, words: tuple[str, ...]) -> list[str]:
-        """Return a sentence about the words of the contract that were read as missing values."""
-        if not words:
-            return []
-        counts = Counter[str]()
+    def counts(self) -> Counter[str]:
+        """Return how often each text is there, without the blanks around it."""
+        counts: Counter[str] = Counter()
         texts = self._column.texts.to_pylist()
         for text, count in zip(texts, np.bincount(self._column.codes, minlength=len(texts)).tolist(), strict=True):
             counts[text.strip()] += count
-        found = [f"{word!r} {counts[word]} times" for word in words if counts[word]]
-        return [f"{name}: missing values are written as {', '.join(found)}"] if found else []
+        return counts
 
 
 def _texts(texts: pa.LargeStringArray, codes: np.ndarray) -> pd.Series:

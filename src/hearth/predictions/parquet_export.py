@@ -85,6 +85,8 @@ def _cell(name: str) -> Callable[[Prediction], object]:
 
 
 def _type(column: Column) -> pa.DataType:
+    if column.personal == "hash":
+        return pa.string()
     if isinstance(column, CategoryColumn):
         return pa.int64() if column.holds_numbers else pa.string()
     return pa.int64() if isinstance(column, IntegerColumn) else pa.float64()

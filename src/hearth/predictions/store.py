@@ -1,6 +1,7 @@
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -23,6 +24,7 @@ _STATEMENT_SECONDS = 60.0
 _ANSWER_SECONDS = 1.0  # in which the answer of a statement that the server ended arrives
 _FETCH_ROWS = 2_000
 _SILENCE_SECONDS = 15
+_REPEAT_SECONDS = 1.0  # in which reads are refused like the one that found no connection
 # Errors of the server, its state or our permissions, which can be fixed there; read-only is an InternalError, for example
 _SERVER_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, psycopg.ProgrammingError)
 _NAMES = ", ".join(COLUMNS)
@@ -45,24 +47,31 @@ class PredictionStore:
     """The table `predictions`. Thread-safe; it connects on first use, and again after an outage of the server.
 
     The server ends a statement after `statement_seconds`. A server that stands still ends nothing: a read then gives its connection up, a
-    little later.
+    little later. A connection has to be there within `connect_seconds` (at least 2, libpq's smallest).
     """
 
-    def __init__(self, url: str, max_connections: int = 4, statement_seconds: float = _STATEMENT_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        max_connections: int = 4,
+        statement_seconds: float = _STATEMENT_SECONDS,
+        connect_seconds: int = CONNECT_SECONDS,
+    ) -> None:
         self.place = describe(url)
         self._read_seconds = statement_seconds + _ANSWER_SECONDS
-        self._url = url
+        self._url, self._connect_seconds = url, connect_seconds
+        self._no_connection: tuple[float, str] | None = None  # when a read last got none, and why
         self._pool = ConnectionPool(
             url,
             min_size=0,
             max_size=max_connections,
             open=False,
-            timeout=CONNECT_SECONDS,
-            reconnect_timeout=CONNECT_SECONDS,  # then the next caller tries again: the pause between the pool's own retries grows
-            check=_check_connection,
+            timeout=connect_seconds,
+            reconnect_timeout=connect_seconds,  # then the next caller tries again: the pause between the pool's own retries grows
+            check=self._check_connection,
             kwargs={
                 "autocommit": True,  # saves two round trips for a single statement, which most calls are
-                "connect_timeout": CONNECT_SECONDS,
+                "connect_timeout": connect_seconds,
                 "application_name": "hearth",
                 "options": f"-c statement_timeout={round(statement_seconds * 1000)}",
                 "tcp_user_timeout": _SILENCE_SECONDS * 1000,  # detects a server that vanished without closing the connection
@@ -219,19 +228,28 @@ class PredictionStore:
                 f"The predictions store {self.place} is not ready: run `python -m hearth store migrate`."
             ) from error
         except PoolTimeout as error:
-            raise unavailable(self.place, self._connection_error() or error) from error
+            raised = unavailable(self.place, self._connection_error() or error)
+            self._no_connection = time.monotonic(), str(raised)
+            raise raised from error
         except _SERVER_ERRORS as error:
             raise unavailable(self.place, error) from error
 
     @contextmanager
     def _reading(self, rows: RowFactory[Row]) -> Iterator[psycopg.Cursor[Row]]:
+        # readers that queue behind those who have waited in vain would each wait as long again
+        if self._no_connection is not None and time.monotonic() - self._no_connection[0] < _REPEAT_SECONDS:
+            raise PredictionsUnavailable(self._no_connection[1])
         with self._connection() as connection, _deadline(connection, self._read_seconds), connection.cursor(row_factory=rows) as cursor:
             yield cursor
+
+    def _check_connection(self, connection: psycopg.Connection) -> None:
+        with _deadline(connection, self._connect_seconds):
+            ConnectionPool.check_connection(connection)
 
     def _connection_error(self) -> Exception | None:
         """Return the error of a connection without the pool, which does not report the cause of a failure."""
         try:
-            psycopg.connect(self._url, connect_timeout=CONNECT_SECONDS).close()
+            psycopg.connect(self._url, connect_timeout=self._connect_seconds).close()
         except psycopg.OperationalError as error:
             return error
         return None
@@ -252,11 +270,6 @@ def _deadline(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
 def _break(descriptor: int) -> None:
     with socket.socket(fileno=os.dup(descriptor)) as broken:
         broken.shutdown(socket.SHUT_RDWR)
-
-
-def _check_connection(connection: psycopg.Connection) -> None:
-    with _deadline(connection, CONNECT_SECONDS):
-        ConnectionPool.check_connection(connection)
 
 
 def _copy(connection: psycopg.Connection, data: bytes) -> int:

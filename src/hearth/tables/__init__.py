@@ -5,18 +5,21 @@ csv_form    how a text file is written
 csv_rows    its rows
 text_columns all of them, a column at a time
 raw_header  which column of a raw file is which column of the contract
+understood  sentences about how a file was read
 """
 
 from hearth.tables.csv_form import CsvForm, find_form
 from hearth.tables.csv_rows import Row, RowLimit, open_rows
 from hearth.tables.raw_header import RawHeader, find_columns
 from hearth.tables.text_columns import TextColumn, TextColumns, read_columns
+from hearth.tables.understood import MissingWords, missing_words, other_columns
 from hearth.tables.unpacking import PARQUET, Unpacked, unpack
 from hearth.tables.unreadable import UnreadableTable
 
 __all__ = [
     "PARQUET",
     "CsvForm",
+    "MissingWords",
     "RawHeader",
     "Row",
     "RowLimit",
@@ -26,7 +29,9 @@ __all__ = [
     "UnreadableTable",
     "find_columns",
     "find_form",
+    "missing_words",
     "open_rows",
     "read_columns",
+    "other_columns",
     "unpack",
 ]

@@ -1,6 +1,6 @@
 """The explainers of a process: one for each explained version, and one thread for all of them.
 
-An explanation scores hundreds or thousands of records. It has one thread, so that it does not delay the threads that answer predictions.
+An explanation scores hundreds of records. It has one thread, so that it does not delay the threads that answer predictions.
 """
 
 import logging
@@ -20,7 +20,7 @@ from hearth.errors import InvalidStatistics, ModelUnavailable, TooBusy, TooSlow,
 from hearth.modelling.scorer import Scores
 from hearth.serving.explaining.background import Background, draw_background
 from hearth.serving.explaining.model import Explanation, explained, raw_values
-from hearth.serving.explaining.permutation_shap import ROUNDS, ROWS_A_ROUND, SampledContributions, warm_up
+from hearth.serving.explaining.sampled_shap import DRAWN_ROWS, SampledContributions
 from hearth.serving.explaining.tree_shap import TreeContributions
 from hearth.serving.model_follower import LoadedModel, ModelFollower
 
@@ -100,7 +100,7 @@ class Explainers:
         return self.submit(model, columns, class_, top).result()
 
     def warm(self, models: ModelFollower, then: Callable[[], object] = lambda: None) -> None:
-        """Prepare sampled explanations in the background; `then` is called there if a loaded model needs them."""
+        """Prepare the explainers of the loaded models in the background; `then` is called there if one of them is sampled."""
         self._thread.submit(self._warm, models, then)
 
     def close(self) -> None:
@@ -120,7 +120,10 @@ class Explainers:
         self.close()
 
     def _warm(self, models: ModelFollower, then: Callable[[], object]) -> None:
+        sampled = False
         for status in models.status().aliases:
+            if self._closed.is_set():
+                return
             try:
                 method = self._method(models.get(status.dataset, status.alias))
             except ModelUnavailable:
@@ -128,10 +131,9 @@ class Explainers:
             except InvalidStatistics as error:  # a request for an explanation gets the error
                 _LOGGER.warning("%s", error)
                 continue
-            if isinstance(method, SampledContributions):
-                warm_up()
-                then()
-                return
+            sampled = sampled or isinstance(method, SampledContributions)
+        if sampled:
+            then()
 
     def _release(self, future: "Future[list[Explanation]]") -> None:
         with self._lock:
@@ -202,13 +204,14 @@ class Explainers:
         method = self._methods.get(model.scorer)
         if method is None:
             contract = self._contracts[model.dataset]
-            method = TreeContributions.of(model.scorer.pipeline, contract) or SampledContributions(contract, self._background(contract))
+            trees = TreeContributions.of(model.scorer.pipeline, contract)
+            method = trees or SampledContributions(contract, model.scorer, self._background(contract))
             self._methods[model.scorer] = method
         return method
 
     def _background(self, contract: Contract) -> Background:
         if contract.name not in self._backgrounds:
-            self._backgrounds[contract.name] = draw_background(contract, self._data_dir, ROUNDS * ROWS_A_ROUND)
+            self._backgrounds[contract.name] = draw_background(contract, self._data_dir, DRAWN_ROWS)
         return self._backgrounds[contract.name]
 
 

@@ -28,12 +28,15 @@ OnBatch = Callable[[RowBatch, Scores], None]
 class ScoredFile(Protocol):
     """A file of any format, open to be scored; it must stay open until both generators have ended or are closed.
 
-    `check` reads all of it and counts its rows and those that are refused; `scored` yields the answer, part by part. Each step of either
-    takes one batch.
+    `check` reads all of it and counts its rows and those that are refused; then `understood` says how it was read. `scored` yields the
+    answer, part by part. Each step of either takes one batch.
     """
 
     rows: int
     refused: int
+
+    @property
+    def understood(self) -> tuple[str, ...]: ...
 
     def check(self) -> Generator[None]: ...
 

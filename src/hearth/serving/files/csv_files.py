@@ -5,7 +5,7 @@ the rows that are refused; the second pass scores.
 """
 
 import csv
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, Self
 from weakref import finalize
@@ -19,7 +19,19 @@ from hearth.serving.files.added_columns import AddedColumns, OnBatch, score_batc
 from hearth.serving.files.limits import FileLimits
 from hearth.serving.files.row_batches import RowBatch, RowBatchBuilder
 from hearth.serving.model_follower import LoadedModel
-from hearth.tables import PARQUET, CsvForm, Row, RowLimit, UnreadableTable, find_form, open_rows, unpack
+from hearth.tables import (
+    PARQUET,
+    CsvForm,
+    MissingWords,
+    Row,
+    RowLimit,
+    Unpacked,
+    UnreadableTable,
+    find_form,
+    open_rows,
+    other_columns,
+    unpack,
+)
 
 ROWS = 1_000
 _CHARACTERS = 4_000_000  # of a batch
@@ -33,9 +45,9 @@ class CsvFile:
     media_type = "text/csv; charset=utf-8"
 
     def __init__(  # noqa: PLR0913, PLR0917 - what `open` has found
-        self, file: BinaryIO, contract: Contract, added: AddedColumns, limits: FileLimits, form: CsvForm, header: Row
+        self, unpacked: Unpacked, contract: Contract, added: AddedColumns, limits: FileLimits, form: CsvForm, header: Row
     ) -> None:
-        self._file = file
+        self._file = unpacked.file
         self._added = added
         self._limits = limits
         self._form = form
@@ -49,6 +61,14 @@ class CsvFile:
         self._readers = {name: TextReader(rules[name], numbers) for name in contract.feature_names}
         self.rows = 0
         self.refused = 0
+        self._read_as = ", ".join([*unpacked.notes, str(form), str(numbers)])
+        self._missing, self._blank_lines = MissingWords(contract), 0
+
+    @property
+    def understood(self) -> tuple[str, ...]:
+        """Sentences about how the file was read; those about rows are there when it is checked."""
+        blank = [f"{self._blank_lines} blank lines were left out"] if self._blank_lines else []
+        return (self._read_as, *blank, *self._missing.sentences(), *other_columns(self._contract, self._header))
 
     @classmethod
     def open(cls, file: BinaryIO, contract: Contract, added: AddedColumns, limits: FileLimits = FileLimits()) -> Self:  # noqa: B008 - frozen
@@ -59,14 +79,15 @@ class CsvFile:
                 more unpacked bytes than the limits.
         """
         with _refusing():
-            text = _text_file(file, contract, limits)
+            unpacked = _text_file(file, contract, limits)
+            text = unpacked.file
         try:
             with _refusing():
                 form, header = find_form(text, contract.feature_names, contract.file_format, _row_limit(limits))
             _check_header(header, contract)
             limits.check_columns(len(header))
             added.check(_names(header))
-            opened = cls(text, contract, added, limits, form, header)
+            opened = cls(unpacked, contract, added, limits, form, header)
         except BaseException:
             if text is not file:
                 text.close()
@@ -81,10 +102,14 @@ class CsvFile:
         Raises:
             InvalidFile: the file is not CSV, not text in its encoding, has no rows, or has more cells than the limit.
         """
-        self.rows = self.refused = 0
+        self.rows = self.refused = self._blank_lines = 0
+        self._missing = MissingWords(self._contract)
         width, padding = len(self._header), 0
-        for rows in self._batches():
+        for rows in self._batches(self._count_blank):
             self.rows += len(rows)
+            for name in self._missing.columns:
+                place = self._places[self._contract.feature_names.index(name)]
+                self._missing.count(name, [row[place] for row in rows if place < len(row)])
             padding += sum(max(0, width - len(row)) for row in rows)
             self._limits.check_cells(self.rows, width)
             self._limits.check_padding(padding)
@@ -109,8 +134,11 @@ class CsvFile:
                 writer.writerow([*fit_row(row, width), *added])
             yield text.flush()
 
-    def _batches(self) -> Iterator[list[Row]]:
-        batches = _batches(self._file, self._form, self._limits)
+    def _count_blank(self) -> None:
+        self._blank_lines += 1
+
+    def _batches(self, on_blank: Callable[[], None] = lambda: None) -> Iterator[list[Row]]:
+        batches = _batches(self._file, self._form, self._limits, on_blank)
         first = next(batches)
         header = next(place for place, row in enumerate(first) if any(cell.strip() for cell in row))
         yield first[header + 1 :]
@@ -166,8 +194,8 @@ def _refusing() -> Iterator[None]:
         raise InvalidFile(str(error)) from error
 
 
-def _batches(file: BinaryIO, form: CsvForm, limits: FileLimits) -> Iterator[list[Row]]:
-    """Read the rows of a file, the header as the first; blank lines are left out."""
+def _batches(file: BinaryIO, form: CsvForm, limits: FileLimits, on_blank: Callable[[], None]) -> Iterator[list[Row]]:
+    """Read the rows of a file, the header as the first; blank lines are left out, and `on_blank` is called for each."""
     batch: list[Row] = []
     start = 0
     with _refusing(), open_rows(file, form, _row_limit(limits)) as (lines, reader):
@@ -175,6 +203,8 @@ def _batches(file: BinaryIO, form: CsvForm, limits: FileLimits) -> Iterator[list
             lines.row_start = lines.characters
             if row:
                 batch.append(row)
+            else:
+                on_blank()
             if len(batch) == ROWS or lines.characters - start > _CHARACTERS:
                 yield batch
                 batch, start = [], lines.characters
@@ -186,12 +216,12 @@ def _row_limit(limits: FileLimits) -> RowLimit:
     return RowLimit(limits.row_bytes, "HEARTH_API_MAX_ROW_BYTES")
 
 
-def _text_file(file: BinaryIO, contract: Contract, limits: FileLimits) -> BinaryIO:
+def _text_file(file: BinaryIO, contract: Contract, limits: FileLimits) -> Unpacked:
     """Return the file as text; raises UnreadableTable."""
     file.seek(0)
     if file.read(len(PARQUET)) == PARQUET:
         raise UnreadableTable("The file is a Parquet file: send it to /predict/parquet.")
-    return unpack(file, contract.file_format, limits.unpacked_bytes).file
+    return unpack(file, contract.file_format, limits.unpacked_bytes)
 
 
 def _names(header: Row) -> list[str]:

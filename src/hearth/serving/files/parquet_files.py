@@ -24,6 +24,7 @@ from hearth.serving.files.added_columns import AddedColumns, AddedValues, OnBatc
 from hearth.serving.files.limits import FileLimits
 from hearth.serving.files.row_batches import RowBatch, RowBatchBuilder
 from hearth.serving.model_follower import LoadedModel
+from hearth.tables import other_columns
 
 ROWS = 1_000
 _GROUP_ROWS = 50_000  # of a row group of the answer
@@ -52,6 +53,12 @@ class ParquetFile:
         self._batch_rows = ROWS
         self.rows = int(table.metadata.num_rows)
         self.refused = 0
+
+    @property
+    def understood(self) -> tuple[str, ...]:
+        """Sentences about how the file was read."""
+        groups = f"{self._table.metadata.num_row_groups} row groups"
+        return (f"a Parquet file of {groups}, columns by name", *other_columns(self._contract, self._table.schema_arrow.names))
 
     @classmethod
     def open(cls, file: BinaryIO, contract: Contract, added: AddedColumns, limits: FileLimits = FileLimits()) -> Self:  # noqa: B008 - frozen

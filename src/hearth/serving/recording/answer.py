@@ -9,6 +9,7 @@ import numpy as np
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn
 from hearth.contracts.record_parser import Columns
 from hearth.modelling.scorer import Scores
+from hearth.predictions.personal_hash import PersonalHash
 from hearth.predictions.recorded_columns import recorded_columns
 from hearth.serving.answer_parts import parts_to_store
 from hearth.serving.model_follower import LoadedModel
@@ -38,10 +39,15 @@ class Answer(NamedTuple):
         return len(self.columns) if self.rows is None else len(self.rows)
 
 
-def describe_features(contract: Contract) -> tuple[Feature, ...]:
+def describe_features(contract: Contract, personal_hash: PersonalHash | None = None) -> tuple[Feature, ...]:
     """Return the columns to store in the form that the writer process needs."""
     return tuple(
-        Feature(name, isinstance(column, IntegerColumn), column.categories if isinstance(column, CategoryColumn) else None)
+        Feature(
+            name,
+            isinstance(column, IntegerColumn),
+            column.categories if isinstance(column, CategoryColumn) else None,
+            personal_hash if name in contract.hashed_columns else None,
+        )
         for name, column in recorded_columns(contract).items()
     )
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from hearth.predictions.personal_hash import PersonalHash
 from hearth.predictions.rows import NO_PARTS, PredictionBlock, StoredParts
 
 Source = Literal["rest", "graphql", "grpc", "file", "stream"]
@@ -16,11 +17,15 @@ Role = Literal["answer", "challenger"]
 
 @dataclass(frozen=True)
 class Feature:
-    """A column of the records. Categories are sent as codes; the code after the last category is a missing value."""
+    """A column of the records. Categories are sent as codes; the code after the last category is a missing value.
+
+    The values of a column with a `personal_hash` are stored as hashes.
+    """
 
     name: str
     is_whole: bool
     categories: tuple[str | int, ...] | None
+    personal_hash: PersonalHash | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,8 @@ def _records(batch: AnswerBatch) -> list[dict[str, object]]:
         else:
             texts = (*feature.categories, None)
             columns.append([texts[code] for code in next(codes).tolist()])
+        if feature.personal_hash is not None:
+            columns[-1] = [feature.personal_hash.hashed(feature.name, value) for value in columns[-1]]
     names = [feature.name for feature in batch.features]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 

@@ -13,6 +13,7 @@ from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.contracts.record_parser import Columns
 from hearth.modelling.scorer import Scores
+from hearth.predictions.personal_hash import hashes_of
 from hearth.serving.model_follower import LoadedModel
 from hearth.serving.recording.agreement import ChallengeReport
 from hearth.serving.recording.answer import Answer, describe_features
@@ -38,6 +39,8 @@ class RecorderCounts:
 class Recorder:
     """Counts and stores the answers of a process and compares them with the challenger's.
 
+    Raises InvalidSettings when it is made if a contract wants hashes and there is no key.
+
     A context manager: leaving it stores queued answers, for up to HEARTH_RECORD_DRAIN_SECONDS.
     """
 
@@ -45,7 +48,8 @@ class Recorder:
         self._settings = settings
         self._share = {"all": 1.0, "sample": settings.record_sample_share, "none": 0.0}[settings.record_predictions]
         self._skip_reason = _NOT_SAMPLED if settings.record_predictions == "sample" else _OFF
-        features = {name: describe_features(contract) for name, contract in contracts.items()}
+        hashes = hashes_of(contracts.values(), settings.predictions_hash_key.get_secret_value()) if self._share else {}
+        features = {name: describe_features(contract, hashes.get(name)) for name, contract in contracts.items()}
         writer = WriterProcess(settings.predictions_url)
         self._store_queue = StoreQueue(writer, features, settings.record_queue_records, settings.record_most_per_second)
         self._challenger = Challenger(models, contracts, settings.challenger_share, settings.record_queue_records, self._store_queue.add)

@@ -13,6 +13,7 @@ from hearth.errors import HearthError
 from hearth.logs import configure_logging
 from hearth.predictions import PredictionStore
 from hearth.predictions.migration import migrate
+from hearth.predictions.personal_hash import hashes_of
 from hearth.predictions.retention import Retention
 from hearth.serving.metrics import new_registry, register_model_metrics, serve_metrics
 from hearth.serving.model_follower import ModelFollower
@@ -61,6 +62,7 @@ def _exit_late(stop: threading.Event, seconds: float) -> None:
 
 def _run(settings: WorkerSettings, retrier: Retrier) -> None:
     contracts = {contract.name: contract for contract in usable_contracts(settings.data_dir)}
+    hashes_of(contracts.values(), settings.predictions_hash_key.get_secret_value())  # refused before a server is waited for
     url = settings.predictions_url.get_secret_value()
     name, group, consumer = settings.stream_name, settings.stream_group, settings.stream_consumer or socket.gethostname()
     max_dead, keep = settings.stream_max_length, settings.stream_keep_messages

@@ -8,6 +8,7 @@ from hearth.contracts import Contract
 from hearth.contracts.records import CheckedRecords, split_records
 from hearth.errors import HearthError, InvalidMessage, InvalidRecords, NotKept, UnknownDataset
 from hearth.predictions import PredictionBlock
+from hearth.predictions.personal_hash import PersonalHash
 from hearth.predictions.recorded_columns import recorded_columns
 from hearth.serving.answer_parts import parts_to_store, require_kept
 from hearth.serving.model_follower import LoadedModel
@@ -61,8 +62,11 @@ def by_address(entries: Sequence[Entry], contracts: Mapping[str, Contract]) -> t
     return groups, letters
 
 
-def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry]) -> ScoredGroup:
-    """Score the records of messages in one call. An invalid record does not affect the others of its message."""
+def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry], personal_hash: PersonalHash) -> ScoredGroup:
+    """Score the records of messages in one call. An invalid record does not affect the others of its message.
+
+    In what is stored, hashes stand for the values of the columns of `personal_hash`.
+    """
     messages, letters = _read(entries, model)
     parser = model.scorer.parser
     records = [record for _, raw in messages for record in raw]
@@ -81,7 +85,6 @@ def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry]) -> S
         columns = parser.from_checked(records)  # type: ignore[arg-type]  # objects, as these are good
     scores = model.scorer.score_columns(columns)
     times = {entry.key: enqueued_at(entry.key) for entry, _ in messages}
-    names = tuple(recorded_columns(contract))
     block = PredictionBlock(
         dataset=model.dataset,
         alias=model.alias,
@@ -92,12 +95,20 @@ def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry]) -> S
         message_ids=[message_id for message_id, _ in keys],
         rows=[row for _, row in keys],
         enqueued_at=[times[message_id] for message_id, _ in keys],
-        records=[{name: record.get(name) for name in names} for record in records if isinstance(record, dict)],
+        records=_recorded(records, tuple(recorded_columns(contract)), personal_hash),
         codes=scores.codes,
         probabilities=scores.probabilities,
         parts=parts_to_store(model, columns, scores.probabilities),
     )
     return ScoredGroup(block, letters, received - len(keys))
+
+
+def _recorded(records: Sequence[object], names: Sequence[str], personal_hash: PersonalHash) -> list[dict[str, object]]:
+    kept = [{name: record.get(name) for name in names} for record in records if isinstance(record, dict)]
+    for name in personal_hash.columns:
+        for record in kept:
+            record[name] = personal_hash.hashed(name, record[name])
+    return kept
 
 
 def letter(entry: Entry, error: HearthError) -> DeadLetter:

@@ -12,6 +12,7 @@ from functools import partial
 from hearth.contracts import Contract
 from hearth.errors import ModelUnavailable, StreamUnavailable, UnknownAlias
 from hearth.predictions import PredictionStore
+from hearth.predictions.personal_hash import hashes_of
 from hearth.serving.model_follower import ModelFollower
 from hearth.settings import WorkerSettings
 from hearth.streaming.client import Entry
@@ -49,6 +50,7 @@ class Worker:
         self._stream, self._models, self._contracts = stream, models, contracts
         self._settings, self._retrier = settings, retrier
         self._personal = PersonalValues(contracts.values())
+        self._hashes = hashes_of(contracts.values(), settings.predictions_hash_key.get_secret_value())
         self._reports = reports or Reports()
         self._reports.watch(retrier)
         self._committer = Committer(stream, store, retrier, self._reports.count_batch)
@@ -144,7 +146,7 @@ class Worker:
                 continue
             else:
                 self._missing_models.discard((dataset, alias))
-                groups.append(scoring.score(model, self._contracts[dataset], messages))
+                groups.append(scoring.score(model, self._contracts[dataset], messages, self._hashes[dataset]))
                 letters += groups[-1].letters
             finished += messages
         scored = time.monotonic()
