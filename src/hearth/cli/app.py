@@ -4,7 +4,22 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hearth.cli import approval, contract_draft, data, data_check, data_report, doctor, drift, monitor, remote, replay, sign, stack, store, tune
+from hearth.cli import (
+    approval,
+    contract_draft,
+    data,
+    data_check,
+    data_report,
+    doctor,
+    drift,
+    monitor,
+    remote,
+    replay,
+    sign,
+    stack,
+    store,
+    tune,
+)
 from hearth.cli.application import DATA, examples, make_app, run
 
 app = make_app("Hearth takes a tabular data set from raw file to live predictions.")

@@ -31,7 +31,7 @@ __all__ = [
     "find_form",
     "missing_words",
     "open_rows",
-    "read_columns",
     "other_columns",
+    "read_columns",
     "unpack",
 ]
