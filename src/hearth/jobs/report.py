@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from hearth.cards import Card, to_html, to_markdown
+from hearth.cards.blocks import Section
 from hearth.cards.card import (
     HTML_FILE,
     JSON_FILE,
@@ -58,9 +59,18 @@ class Report:
 
 
 def write_report(  # noqa: PLR0913, PLR0917 - a version, and what it was made of
-    contract: Contract, split: Split, pipeline: Pipeline, evaluation: Evaluation, selection: "Selection", revision: str
+    contract: Contract,
+    split: Split,
+    pipeline: Pipeline,
+    evaluation: Evaluation,
+    selection: "Selection",
+    revision: str,
+    more: tuple[Section, ...] = (),
 ) -> Report:
-    """Describe a fitted pipeline by what the test set says of it; the test rows are looked at again, and nothing is chosen by them."""
+    """Describe a fitted pipeline by what the test set says of it; the test rows are looked at again, and nothing is chosen by them.
+
+    `more` are further sections of the card.
+    """
     title = f"{contract.name}, {selection.family}, test set of data {selection.digest}"
     X, seed = split.X_test, selection.seed
     importances = measure_importances(contract, pipeline, X, evaluation.truth, seed=seed)
@@ -75,7 +85,7 @@ def write_report(  # noqa: PLR0913, PLR0917 - a version, and what it was made of
         **draw_explanations(contract, explained, dependences, slices, title),
         **draw_groups(groups, title),
     }
-    card = _card(contract, split, evaluation, selection, importances, groups, slices, tuple(pictures), revision)
+    card = replace(_card(contract, split, evaluation, selection, importances, groups, slices, tuple(pictures), revision), more=more)
     table = groups.table()
     has_groups = bool(groups.groups)
     return Report(
@@ -183,7 +193,7 @@ def _features(contract: Contract, learnt: Profile) -> Iterator[FeaturePart]:
     for name in contract.feature_names:
         column, number = contract.columns[name], learnt.numbers.get(name)
         missing = number.missing_share if number else learnt.categories[name].missing_share
-        part = FeaturePart(name, column.description, column.expected, column.personal, name in contract.sensitive, missing)
+        part = FeaturePart(name, column.description, column.expected, bool(column.personal), name in contract.sensitive, missing)
         if column.personal:
             yield part
         elif number:

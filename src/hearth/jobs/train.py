@@ -7,16 +7,15 @@ from typing import Literal
 
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.experiment_names import final_experiment, trials_experiment
-from hearth.contracts.names import class_metric_names
 from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.data.cleaning import Split
 from hearth.data.processed import load_processed, read_manifest, split_source
 from hearth.errors import UnknownFamily
+from hearth.jobs.probabilities import describe_probabilities, set_metrics
 from hearth.jobs.report import write_report
-from hearth.modelling.evaluation import Evaluation, evaluate
+from hearth.modelling.evaluation import evaluate
 from hearth.modelling.families import FAMILIES, Params
 from hearth.modelling.trials import TrialResult, TuningResult
-from hearth.modelling.trust import Trust
 from hearth.modelling.unusual_fit import fit_storable
 from hearth.registry import InputData, NewVersion, RegisteredVersion, Registry
 from hearth.storage import ObjectStore
@@ -149,7 +148,9 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
     pipeline, calibration = fitted.pipeline, fitted.calibration
     evaluation = evaluate(contract, pipeline, split.X_test, split.y_test)
     metrics, digest, source = evaluation.metrics, selection.digest, selection.source
-    report = write_report(contract, split, pipeline, evaluation, selection, registry.revision)
+    trust = replace(fitted.trust, unusual=fit_storable(contract, split.X_train, selection.seed))
+    about_probabilities = describe_probabilities(contract, calibration, trust, evaluation)
+    report = write_report(contract, split, pipeline, evaluation, selection, registry.revision, (about_probabilities,))
     version = registry.register(
         NewVersion(
             dataset=contract.name,
@@ -164,7 +165,7 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
                 f"cv_{contract.metric}": selection.cv_score,
                 "cv_log_loss": calibration.log_loss,
                 "cv_calibration_error": calibration.calibration_error,
-                **_set_metrics(contract, fitted.trust, evaluation),
+                **set_metrics(contract, trust, evaluation),
                 "train_rows": len(split.X_train),
                 "test_rows": len(split.X_test),
             },
@@ -179,25 +180,11 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
             ),
             about=f"{contract.title} {contract.description} Classes: {', '.join(contract.target.classes)}. Versions take raw records.",
             origin=selection.origin,
-            trust=replace(fitted.trust, unusual=fit_storable(contract, split.X_train, selection.seed)),
+            trust=trust,
         )
     )
     _LOGGER.info("%s is version %s with %s %.4f", training_key, version.version, contract.metric, metrics[contract.metric])
     return version
-
-
-def _set_metrics(contract: Contract, trust: Trust, evaluation: Evaluation) -> dict[str, float]:
-    """Return the mean size of the sets of the test rows, and the share that holds the true class: of all rows, and of those of a class."""
-    if trust.sets is None:
-        return {}
-    covered = trust.sets.cover(evaluation.truth, evaluation.probabilities)
-    by_class = {
-        f"set_coverage_{name}": float(covered[evaluation.truth == code].mean())
-        for code, name in enumerate(class_metric_names(contract.target.classes))
-        if (evaluation.truth == code).any()
-    }
-    size = trust.sets.members(evaluation.probabilities).sum(axis=1).mean()
-    return {"set_coverage": float(covered.mean()), "set_size": float(size), **by_class}
 
 
 def input_data(contract: Contract, split: Split, digest: str, source: str, context: Literal["training", "testing"]) -> InputData:
