@@ -41,16 +41,16 @@ def describe_probabilities(contract: Contract, calibration: Tried, trust: Trust,
         ]
         blocks.append(
             Paragraph(
-                f"On request an answer has a set of classes that should hold the true one for {trust.sets.level:.0%} of the records of each "
-                f"class. On the test rows it has {metrics['set_size']:.2f} classes in the mean, and holds the true one in these shares:"
+                f"On request an answer has a set of classes, which should hold the true one for {trust.sets.level:.0%} of the records of "
+                f"each class. On the test rows it has {metrics['set_size']:.2f} classes in the mean, and holds the true one in these shares:"
             )
         )
         blocks.append(Table(("rows of class", "share"), tuple(rows), numbers_from=1))
     if trust.unusual is not None:
         blocks.append(
             Paragraph(
-                f"A record is called unusual if it is less like the {trust.unusual.rows:,} train rows than nearly all of these are like each "
-                "other when they are held out. What the version says of such a record rests on little."
+                f"A record is called unusual if it is less like the {trust.unusual.rows:,} train rows than nearly all of these are like "
+                "each other when they are held out. What the version says of such a record rests on little."
             )
         )
     return Section("Probabilities, sets of classes, unusual records", tuple(blocks))
