@@ -42,7 +42,7 @@ def describe_probabilities(contract: Contract, calibration: Tried, trust: Trust,
         blocks.append(
             Paragraph(
                 f"On request an answer has a set of classes, which should hold the true one for {trust.sets.level:.0%} of the records of "
-                f"each class. On the test rows it has {metrics['set_size']:.2f} classes in the mean, and holds the true one in these shares:"
+                f"each class. On the test rows it has {metrics['set_size']:.2f} classes in the mean, and holds the true one in:"
             )
         )
         blocks.append(Table(("rows of class", "share"), tuple(rows), numbers_from=1))
