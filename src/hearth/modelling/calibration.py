@@ -104,10 +104,10 @@ def calibrate(method: Method, calibrators: Sequence[Any], values: np.ndarray, *,
 
 def calibrated(model: ClassifierMixin, method: Method, calibrators: Sequence[Any]) -> CalibratedClassifierCV:
     """Return a fitted model with its calibrators, as scikit-learn's own class."""
-    classes = np.asarray(model.classes_)  # type: ignore[attr-defined]  # of every fitted classifier
+    classes = np.asarray(model.classes_)
     whole = CalibratedClassifierCV(clone(model), method=method, ensemble=False)
     whole.classes_ = classes
-    whole.n_features_in_ = model.n_features_in_  # type: ignore[attr-defined]  # as above
+    whole.n_features_in_ = model.n_features_in_
     whole.calibrated_classifiers_ = [_CalibratedClassifier(model, list(calibrators), classes=classes, method=method)]
     return whole
 
@@ -119,7 +119,7 @@ def _columns(values: np.ndarray) -> list[tuple[int, np.ndarray]]:
 
 def _interpolate(calibrator: IsotonicRegression, values: np.ndarray) -> np.ndarray:
     clipped = np.clip(values, calibrator.X_min_, calibrator.X_max_)
-    return np.interp(clipped, calibrator.X_thresholds_, calibrator.y_thresholds_)
+    return np.asarray(np.interp(clipped, calibrator.X_thresholds_, calibrator.y_thresholds_))
 
 
 def _squash(calibrator: Any, values: np.ndarray) -> np.ndarray:  # noqa: ANN401 - a private class of scikit-learn

@@ -227,7 +227,7 @@ FAMILIES: Mapping[str, Family] = {
         build_for_few=partial(_calibrated_svm, method="sigmoid"),
         build_for_tuning=_svm,
         build_uncalibrated=_svm,
-        trusted_types=(),
+        trusted_types=("sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration"),
         tuning_rows=6_000,  # the cost of a fit grows with the square of the rows
     ),
     "lightgbm": Family(

@@ -37,8 +37,7 @@ from hearth.registry.provenance import LIBRARIES, LIBRARIES_TAG, MUST_MATCH, lib
 # The types of our pipelines that skops does not trust by itself.
 TRUSTED_TYPES: tuple[str, ...] = (
     *FEATURES_TRUSTED_TYPES,
-    *CALIBRATION_TRUSTED_TYPES,
-    *sorted({name for family in FAMILIES.values() for name in family.trusted_types}),
+    *sorted({*CALIBRATION_TRUSTED_TYPES, *(name for family in FAMILIES.values() for name in family.trusted_types)}),
 )
 
 _FILE = "model.skops"

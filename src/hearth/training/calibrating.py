@@ -7,7 +7,7 @@ helps, fits it, and gives the thresholds.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import pandas as pd
@@ -139,7 +139,7 @@ def choose(contract: Contract, held: Held) -> Tried:
     """
     own = None if held.own is None else _judged(contract, held.truth, None, held.own)
     if contract.calibration not in {"auto", "none"}:
-        return _try(contract, held, contract.calibration)
+        return _try(contract, held, cast("Method", contract.calibration))
     if own is not None and contract.calibration == "none":
         return own
     tried = [_try(contract, held, method) for method in METHODS if method != "isotonic" or _can_be_isotonic(held)]
@@ -174,4 +174,4 @@ def _judged(contract: Contract, truth: np.ndarray, method: Method | None, probab
 
 def _is_better(one: Tried, other: Tried) -> bool:
     gains = other.losses - one.losses
-    return float(gains.mean()) > _NOISE * float(gains.std(ddof=1)) / np.sqrt(len(gains))
+    return bool(gains.mean() > _NOISE * gains.std(ddof=1) / np.sqrt(len(gains)))
