@@ -139,7 +139,7 @@ chaos: setup ## kill workers and servers while 100,000 records go through the st
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs
+.PHONY: bench-gate bench-bounds bench-groups bench-slices bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -164,6 +164,12 @@ bench-gate: setup-dev ## how often the gate errs, by simulation
 
 bench-bounds: setup-dev ## what the bounds of the gate say: make bench-bounds [BENCH_FLAGS="--dataset heart --file data/heart/heart.csv"]
 	$(SERVE)/python -m benchmarks.gate_bounds $(BENCH_FLAGS)
+
+bench-groups: setup-dev ## what the report on groups says: make bench-groups [BENCH_FLAGS="--dataset heart --file data/heart/heart.csv"]
+	$(SERVE)/python -m benchmarks.group_report $(BENCH_FLAGS)
+
+bench-slices: setup-dev ## how often the search for bad slices finds what is there, and what is not
+	$(SERVE)/python -m benchmarks.slice_search $(BENCH_FLAGS)
 
 bench-stream: setup-dev ## speed of the stream worker, on real servers
 	$(SERVE)/python -m benchmarks.stream $(BENCH_FLAGS)

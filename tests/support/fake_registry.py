@@ -1,6 +1,6 @@
 """The registry in memory: what `ModelSource` and `AliasAdmin` need of one, without MLflow and without training."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -29,6 +29,7 @@ class FakeRegistry:
         carried: the version that each alias carries.
         models: the pipeline of a version; all others have `model`.
         tags: of a version.
+        files: of a version's run, by version and name.
         broken: what loading a version raises.
         loads: the versions that were loaded, in order.
         made: when the registered model was created; a new one has other runs, whose ids start with another `run_prefix`.
@@ -46,6 +47,7 @@ class FakeRegistry:
         self.model = model or ByDesignation()
         self.models: dict[str, object] = {}
         self.tags: dict[str, dict[str, str]] = {}
+        self.files: dict[str, dict[str, bytes]] = {}
         self.away = False
         self.problem = "MLflow does not answer."
         self.broken: dict[str, Exception] = {}
@@ -54,6 +56,7 @@ class FakeRegistry:
         self.made = self.created
         self.run_prefix = "run"
         self.while_loading: Callable[[], object] = lambda: None
+        self.while_reading: Callable[[], object] = lambda: None
 
     def aliases(self, dataset: str) -> dict[str, str]:
         self.polls += 1
@@ -81,6 +84,12 @@ class FakeRegistry:
         if version.version in self.broken:
             raise self.broken[version.version]
         return self.models.get(version.version, self.model), pd.DataFrame([good_record(load_contract(version.dataset, DATA))])
+
+    def run_files(self, version: RegisteredVersion, names: Iterable[str], most_bytes: int) -> dict[str, bytes]:
+        self._answer()
+        self.while_reading()
+        found = self.files.get(version.version, {})
+        return {name: found[name] for name in names if name in found and len(found[name]) <= most_bytes}
 
     def set_alias(self, dataset: str, alias: str, version: str) -> None:
         assert dataset == self.dataset

@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 
-EVERYWHERE = ("contracts", "errors", "fakes", "host_names", "logs", "modelling", "registry", "settings", "storage", "tables")
+EVERYWHERE = ("cards", "contracts", "errors", "fakes", "host_names", "logs", "modelling", "registry", "settings", "storage", "tables")
 AIRFLOW = ("data", "training", "jobs")
 SERVE = ("client", "cli", "predictions", "serving", "streaming")
 

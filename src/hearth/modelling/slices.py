@@ -90,7 +90,7 @@ class _Tested:
         self._rows = np.rint(whole @ whole.T).astype(np.int64)  # a condition with itself is the condition alone
         self._errors = np.rint((whole * wrong) @ whole.T).astype(np.int64)
         first, second = np.triu_indices(len(names))
-        of_two_columns = np.array([names[a] != names[b] or a == b for a, b in zip(first, second, strict=True)])
+        of_two_columns = np.array([names[a] != names[b] or a == b for a, b in zip(first.tolist(), second.tolist(), strict=True)])
         enough = of_two_columns & (self._rows[first, second] >= FEWEST_ROWS)
         self._first, self._second = first[enough], second[enough]
         self.count = int(enough.sum())
@@ -104,7 +104,7 @@ class _Tested:
         rows, errors = self._rows[self._first, self._second], self._errors[self._first, self._second]
         chance = hypergeom.sf(errors - 1, len(self._wrong), int(self._wrong.sum()), rows)
         found = np.flatnonzero(chance * self.count <= alpha)
-        found = found[[self._is_worth_its_conditions(at) for at in found]] if len(found) else found
+        found = found[[self._is_worth_its_conditions(at) for at in found.tolist()]] if len(found) else found
         low = np.array([share(int(errors[at]), int(rows[at]), 1 - alpha / self.count).low for at in found])
         chosen: list[tuple[int, ...]] = []
         left = np.ones(len(self._wrong), dtype=bool)  # a slice that says the same as one before has no errors left of its own
