@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from threadpoolctl import threadpool_limits
+
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.experiment_names import final_experiment, trials_experiment
 from hearth.contracts.origins import UNKNOWN, Origin
@@ -143,7 +145,8 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
     pipeline = fit(contract, split.X_train, split.y_train, FAMILIES[selection.family], params=selection.params, seed=selection.seed)
     evaluation = evaluate(contract, pipeline, split.X_test, split.y_test)
     metrics, digest, source = evaluation.metrics, selection.digest, selection.source
-    report = write_report(contract, split, pipeline, evaluation, selection, registry.revision)
+    with threadpool_limits(limits=1):  # trainings run side by side: one core each
+        report = write_report(contract, split, pipeline, evaluation, selection, registry.revision)
     version = registry.register(
         NewVersion(
             dataset=contract.name,
