@@ -37,11 +37,10 @@ def main(
 ) -> None:
     """Print what the bounds of a contract's gate say about its families, and how these compare."""
     contract = load_contract(dataset, DATA)
-    content = file.read_bytes() if file else FakeRecords.load(contract, DATA).frame(DEMO_ROWS, DEMO_SEED).to_csv(index=False).encode()
-    parts = split(contract, clean(contract, validate(contract, read_raw(contract, content, str(file or "generated rows"))).accepted).frame)
+    parts = load_split(contract, file)
     truth = parts.y_test.to_numpy()
     level, console = contract.gate.level, make_console()
-    probabilities = {family: _fitted(contract, family, parts, seed) for family in contract.families}
+    probabilities = {family: fitted(contract, family, parts, seed) for family in contract.families}
 
     title = f"{file.name if file else 'Generated rows'}: {len(parts.X_train):,} train rows, {len(truth):,} test rows"
     table = make_table(title, "family", contract.metric, "log loss", "calibration error")
@@ -70,7 +69,14 @@ def main(
     console.print(f"Champion: {choose_champion(contract, ComparedRows(parts.X_test, truth), entrants, None)[1]}")
 
 
-def _fitted(contract: Contract, family: str, parts: Split, seed: int) -> np.ndarray:
+def load_split(contract: Contract, file: Path | None) -> Split:
+    """Clean and split a raw file, or generated rows, as the ETL does."""
+    content = file.read_bytes() if file else FakeRecords.load(contract, DATA).frame(DEMO_ROWS, DEMO_SEED).to_csv(index=False).encode()
+    return split(contract, clean(contract, validate(contract, read_raw(contract, content, str(file or "generated rows"))).accepted).frame)
+
+
+def fitted(contract: Contract, family: str, parts: Split, seed: int) -> np.ndarray:
+    """Return the probabilities of the test set of a family that was fitted with its defaults."""
     model = FAMILIES[family].final(FAMILIES[family].defaults, seed, len(parts.X_train))
     pipeline = Pipeline([("features", build_features(contract)), ("model", model)])
     with threadpool_limits(limits=1):

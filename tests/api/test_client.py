@@ -445,7 +445,7 @@ def test_both_clients_have_every_call_with_its_signature_and_docstring() -> None
         if inspect.isfunction(value) and not name.startswith("_") and value.__module__ == calls.__name__
     ]
 
-    assert len(described) == 22
+    assert len(described) == 23
     for call in described:
         for client in (Client, AsyncClient):
             method = getattr(client, call.__name__)
@@ -489,7 +489,7 @@ def test_every_route_has_a_call() -> None:
         "/", "/health", "/ready", "/datasets", "/datasets/{name}", "/models", "/models/{dataset}/versions", "/model-info", "/predict",
         "/explain", "/datasets/{dataset}/data", "/datasets/{dataset}/samples",
         "/predict/csv", "/predict/parquet", "/predict_stream", "/predictions", "/predictions/{message_id}", "/stream", "/model/reload",
-        "/models/{dataset}/promote", "/models/{dataset}/rollback",
+        "/models/{dataset}/promote", "/models/{dataset}/rollback", "/models/{dataset}/{version}/card",
     }  # fmt: skip
     other_names = {"/{dataset}/model-info"}
     other_protocols = {"/metrics", "/invocations", "/ping", "/version"}

@@ -16,6 +16,7 @@ OPERATIONS = {
     "explain_heart": "POST /heart/explain",
     "find_prediction": "GET /predictions/{message_id}",
     "get_data": "GET /datasets/{dataset}/data",
+    "get_card": "GET /models/{dataset}/{version}/card",
     "get_dataset": "GET /datasets/{name}",
     "get_dataset_model_info": "GET /{dataset}/model-info",
     "get_health": "GET /health",

@@ -317,6 +317,7 @@ class TestModels:
 
         assert (info.dataset, info.alias.version, info.digest) == ("employees", "1", "0a1b")
         assert (info.created.seconds, dict(info.tags)) == (WHEN.timestamp(), {"hearth.family": "knn"})
+        assert info.card == "/models/employees/1/card"
         assert tuple(info.classes) == EMPLOYEES.target.classes
         features = {feature.name: feature for feature in info.features}
         assert tuple(features) == EMPLOYEES.feature_names

@@ -1,6 +1,6 @@
 """The registry in memory: what `ModelSource` and `AliasAdmin` need of one, without MLflow and without training."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -39,6 +39,7 @@ class FakeRegistry:
         models: the pipeline of a version; all others have `model`.
         tags: of a version.
         trust: of all versions.
+        files: of a version's run, by version and name.
         broken: what loading a version raises.
         loads: the versions that were loaded, in order.
         published, reports: the publication of an experiment, and the report of a digest.
@@ -58,6 +59,7 @@ class FakeRegistry:
         self.models: dict[str, object] = {}
         self.tags: dict[str, dict[str, str]] = {}
         self.trust: Trust | None = None
+        self.files: dict[str, dict[str, bytes]] = {}
         self.away = False
         self.problem = "MLflow does not answer."
         self.broken: dict[str, Exception] = {}
@@ -68,6 +70,7 @@ class FakeRegistry:
         self.made = self.created
         self.run_prefix = "run"
         self.while_loading: Callable[[], object] = lambda: None
+        self.while_reading: Callable[[], object] = lambda: None
 
     def aliases(self, dataset: str) -> dict[str, str]:
         self.polls += 1
@@ -104,6 +107,12 @@ class FakeRegistry:
     def data_report(self, publication: Publication) -> DataReport:
         self._answer()
         return self.reports[publication.digest]
+
+    def run_files(self, version: RegisteredVersion, names: Iterable[str], most_bytes: int) -> dict[str, bytes]:
+        self._answer()
+        self.while_reading()
+        found = self.files.get(version.version, {})
+        return {name: found[name] for name in names if name in found and len(found[name]) <= most_bytes}
 
     def set_alias(self, dataset: str, alias: str, version: str) -> None:
         assert dataset == self.dataset

@@ -68,7 +68,7 @@ def test_the_summary_has_a_panel_for_each_of_at_most_three_classes_and_a_dot_for
 
     panels = figure.axes[:3]
     assert [axes.get_title() for axes in panels] == ["to Low", "to Medium", "to High"]
-    assert sum(len(dots.get_offsets()) for dots in panels[0].collections) == 50 * 12
+    assert sum(np.asarray(dots.get_offsets()).shape[0] for dots in panels[0].collections) == 50 * 12
 
 
 def test_there_is_a_picture_of_slices_only_if_there_are_some() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hearth.contracts import CategoryColumn, Contract, DateColumn, NumberColumn, list_contracts, load_contract
 from hearth.contracts.airflow_names import Dag, dag_id, variable_name
+from hearth.contracts.card_words import CardWords
 from hearth.contracts.file_format import FileFormat
 from hearth.contracts.gate_words import Bounds, Gate
 from hearth.contracts.model import BatchSource, Cleaning, Features, FileSource, Split, Target
@@ -198,6 +199,11 @@ def test_a_good_contract_says_which_columns_are_features(load: Loader) -> None:
         (GOOD + "sets: {level: 90}\n", "sets.level", "less than 1"),
         (GOOD + "sets: {level: 0.4}\n", "sets.level", "greater than or equal to 0.5"),
         (GOOD + "sets: {level: true}\n", "sets.level", "as a boolean"),
+        (GOOD + "card: {purpose: x}\n", "card.purpose", "Extra inputs"),
+        (GOOD + "card: {area: warfare}\n", "card.area", "'employment'"),
+        (GOOD + "card: {licence: ''}\n", "card.licence", "at least 1 character"),
+        (GOOD + f"card: {{not_for: {'x' * 2001}}}\n", "card.not_for.0", "at most 2000 characters"),
+        (GOOD + f"card: {{limits: [{'x, ' * 21}]}}\n", "card.limits", "at most 20 items"),
         (GOOD + "sensitive: [Sex, Sex]\n", "sensitive", "'Sex' is named twice"),
         (GOOD + "sensitive: [Gender]\n", "sensitive.Gender", "must be a category without limits"),
         (GOOD + "sensitive: [Level]\n", "sensitive.Level", "a number with the limits of its bands"),
@@ -393,6 +399,20 @@ def test_what_is_no_code_is_refused_with_the_codes_and_what_they_mean(value: obj
     for records in ([{**record, "sex": value}], [{**record, "sex": value}] * 100):
         with pytest.raises(InvalidRecords, match=r"one of 0 \(female\), 1 \(male\)"):
             RecordParser(heart).parse(records)
+
+
+def test_words_of_a_card_are_optional_and_a_list_may_be_one_text(load: Loader) -> None:
+    assert load(GOOD).card == CardWords()
+    card = load(GOOD + "card: {not_for: pay, intended_use: teaching}\n").card
+    assert (card.not_for, card.intended_use, card.licence) == (("pay",), "teaching", None)
+
+
+def test_rows_are_about_people_if_the_contract_says_so_or_a_column_is_sensitive_or_personal(load: Loader) -> None:
+    assert not load(GOOD).concerns_people
+    assert load(GOOD + "card: {people: true}\n").concerns_people
+    assert load(GOOD + "sensitive: [Sex]\n").concerns_people
+    assert not load(GOOD + "sensitive: [Sex]\ncard: {people: false}\n").concerns_people
+    assert load(GOOD.replace("kind: integer, ", "kind: integer, personal: true, ")).concerns_people
 
 
 def test_sensitive_columns_are_a_list_or_have_the_limits_of_their_bands(load: Loader) -> None:

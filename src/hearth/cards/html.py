@@ -40,7 +40,8 @@ def to_html(card: Card, pictures: Mapping[str, bytes]) -> bytes:
         _text(part, "h2", section.title)
         for block in section.blocks:
             _add(part, block, room)
-    return b"<!doctype html>\n" + ET.tostring(page, encoding="utf-8", method="html")
+    content: bytes = ET.tostring(page, encoding="utf-8", method="html")
+    return b"<!doctype html>\n" + content
 
 
 class _Pictures:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from threadpoolctl import threadpool_limits
+
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.experiment_names import final_experiment, trials_experiment
 from hearth.contracts.origins import UNKNOWN, Origin
@@ -150,7 +152,8 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
     metrics, digest, source = evaluation.metrics, selection.digest, selection.source
     trust = replace(fitted.trust, unusual=fit_storable(contract, split.X_train, selection.seed))
     about_probabilities = describe_probabilities(contract, calibration, trust, evaluation)
-    report = write_report(contract, split, pipeline, evaluation, selection, registry.revision, (about_probabilities,))
+    with threadpool_limits(limits=1):  # trainings run side by side: one core each
+        report = write_report(contract, split, pipeline, evaluation, selection, registry.revision, (about_probabilities,))
     version = registry.register(
         NewVersion(
             dataset=contract.name,

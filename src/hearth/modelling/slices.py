@@ -90,7 +90,7 @@ class _Tested:
         self._rows = np.rint(whole @ whole.T).astype(np.int64)  # a condition with itself is the condition alone
         self._errors = np.rint((whole * wrong) @ whole.T).astype(np.int64)
         first, second = np.triu_indices(len(names))
-        of_two_columns = np.array([names[a] != names[b] or a == b for a, b in zip(first, second, strict=True)])
+        of_two_columns = np.array([names[a] != names[b] or a == b for a, b in zip(first.tolist(), second.tolist(), strict=True)])
         enough = of_two_columns & (self._rows[first, second] >= FEWEST_ROWS)
         self._first, self._second = first[enough], second[enough]
         self.count = int(enough.sum())
@@ -104,7 +104,7 @@ class _Tested:
         rows, errors = self._rows[self._first, self._second], self._errors[self._first, self._second]
         chance = hypergeom.sf(errors - 1, len(self._wrong), int(self._wrong.sum()), rows)
         found = np.flatnonzero(chance * self.count <= alpha)
-        found = found[[self._is_worth_its_conditions(at) for at in found]] if len(found) else found
+        found = found[self._worth_its_conditions(found)]
         low = np.array([share(int(errors[at]), int(rows[at]), 1 - alpha / self.count).low for at in found])
         chosen: list[tuple[int, ...]] = []
         left = np.ones(len(self._wrong), dtype=bool)  # a slice that says the same as one before has no errors left of its own
@@ -123,13 +123,13 @@ class _Tested:
         errors, all_errors = int(self._wrong[rows].sum()), int(self._wrong[among].sum())
         return float(hypergeom.sf(errors - 1, int(among.sum()), all_errors, int(rows.sum())))
 
-    def _is_worth_its_conditions(self, at: int) -> bool:
-        """Whether each condition of a pair adds errors to those that the other one has."""
-        first, second = self._first[at], self._second[at]
-        if first == second:
-            return True
+    def _worth_its_conditions(self, found: np.ndarray) -> np.ndarray:
+        """Return of slices, shape (n,), whether they are of one condition, or each condition of the pair adds errors to the other's."""
+        first, second = self._first[found], self._second[found]
         rows, errors = self._rows[first, second], self._errors[first, second]
-        return all(hypergeom.sf(errors - 1, self._rows[one, one], self._errors[one, one], rows) <= _ADDS for one in (first, second))
+        alone, alone_errors = np.diag(self._rows), np.diag(self._errors)
+        adds = [hypergeom.sf(errors - 1, alone[one], alone_errors[one], rows) <= _ADDS for one in (first, second)]
+        return np.asarray((first == second) | (adds[0] & adds[1]))
 
 
 def _conditions(contract: Contract, name: str, column: pd.Series) -> Iterator[tuple[str, np.ndarray]]:

@@ -123,7 +123,7 @@ def _ranks(contract: Contract, column: pd.Series) -> np.ndarray:
 
 def _curves(axes: Axes, column: Column, dependence: Dependence, labels: Sequence[str]) -> None:
     is_category = isinstance(column, CategoryColumn)
-    places = range(len(dependence.places)) if is_category else list(dependence.places)
+    places = np.arange(len(dependence.places)) if is_category else np.array(dependence.places, dtype=np.float64)
     for code, label in list(enumerate(labels))[:_MOST_LINES]:
         line, size = ("", 7) if is_category else ("-", 3)
         axes.plot(
