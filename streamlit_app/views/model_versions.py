@@ -30,7 +30,7 @@ def show_versions(dataset: str, versions: list[Json], main_metric: str) -> None:
     ]
     frame = pd.DataFrame(rows)
     frame["created"] = pd.to_datetime(frame["created"], utc=True, format="ISO8601")
-    columns = ["version", "family", "aliases", "gate", "run", "card", *SCORES, "made from", "problem", "why", "created"]
+    columns = ["version", "family", "aliases", "gate", "run", "card", *SCORES, "made from", "data_digest", "problem", "why", "created"]
     st.dataframe(
         frame,
         hide_index=True,
@@ -38,6 +38,7 @@ def show_versions(dataset: str, versions: list[Json], main_metric: str) -> None:
         column_config={
             **score_columns(versions),
             "created": st.column_config.DatetimeColumn("created (UTC)", format=MINUTE),
+            "data_digest": st.column_config.TextColumn("data", help="The digest of the data that it was trained on."),
             "run": st.column_config.LinkColumn("run", display_text="open"),
             "card": st.column_config.LinkColumn("card", display_text="open"),
         },
