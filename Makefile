@@ -139,7 +139,7 @@ chaos: setup ## kill workers and servers while 100,000 records go through the st
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-data-check bench-sensitive bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs
+.PHONY: bench-data-check bench-latency-bound bench-sensitive bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -170,6 +170,9 @@ bench-data-check: setup-dev ## what the data check finds, and what it finds wher
 
 bench-sensitive: setup-dev ## what a model loses without a sensitive column, and what that does to gaps between groups
 	$(SERVE)/python -m benchmarks.sensitive_feature $(BENCH_FLAGS)
+
+bench-latency-bound: setup-dev ## whether a time of one record could be a bound of the gate
+	$(SERVE)/python -m benchmarks.latency_bound $(BENCH_FLAGS)
 
 bench-stream: setup-dev ## speed of the stream worker, on real servers
 	$(SERVE)/python -m benchmarks.stream $(BENCH_FLAGS)
