@@ -139,7 +139,7 @@ chaos: setup ## kill workers and servers while 100,000 records go through the st
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-explain bench-groups bench-slices
+.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-explain bench-groups bench-slices bench-latency-bound
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -191,6 +191,9 @@ bench-groups: setup-dev ## what the report on groups says: make bench-groups [BE
 
 bench-slices: setup-dev ## how often the search for bad slices finds what is there, and what is not
 	$(SERVE)/python -m benchmarks.slice_search $(BENCH_FLAGS)
+
+bench-latency-bound: setup-dev ## whether a time of one record could be a bound of the gate
+	$(SERVE)/python -m benchmarks.latency_bound $(BENCH_FLAGS)
 
 bench-stream: setup-dev ## speed of the stream worker, on real servers
 	$(SERVE)/python -m benchmarks.stream $(BENCH_FLAGS)

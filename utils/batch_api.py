@@ -2,7 +2,7 @@
 
 Serves every data set with a source of this kind, under the path that its contract names:
 
-    GET <path>?group_number=1     {"group_number": 1, "batch_number": 3, "data": [["2596", "51", …], …]}
+    GET <path>?group_number=1     {"group_number": 1, "batch_number": 3, "generated": true, "data": [["2596", "51", …], …]}
 
 The first request of a group gets batch 1. A request gets the next batch HEARTH_BATCH_API_SECONDS after the first request of the
 present one, and the present one until then. After the time of the last batch, the answer is 400.
@@ -120,11 +120,12 @@ def create_app(contracts: Sequence[Contract], settings: BatchApiSettings, seed: 
 
 def _serve(app: FastAPI, path: str, generator: Generator, groups: Groups) -> None:
     @app.get(path)
-    def data(group_number: GroupNumber) -> dict[str, int | Rows]:
+    def data(group_number: GroupNumber) -> dict[str, int | bool | Rows]:
         number = groups.next(group_number)
         if number is None:
             raise HTTPException(_REFUSED, f"All {groups.batches} batches of group {group_number} have been collected.")
-        return {"group_number": group_number, "batch_number": number, "data": generator.batch(group_number, number)}
+        rows = generator.batch(group_number, number)
+        return {"group_number": group_number, "batch_number": number, "generated": True, "data": rows}
 
 
 def main(

@@ -8,6 +8,7 @@ import pytest
 from deploy.embedded import temporary_servers
 from hearth.contracts import Contract
 from hearth.data.ingest import Batch, BatchApi, BatchTable
+from hearth.data.raw_origin import raw_origin
 from hearth.errors import InvalidBatch, InvalidRawData, SourceRefused, SourceUnavailable
 from hearth.jobs import etl, load_batches
 from hearth.storage import ObjectStore
@@ -32,10 +33,12 @@ def store(object_store: temporary_servers.ObjectStore) -> ObjectStore:
 
 
 class TestLoading:
-    def test_a_run_stores_as_many_new_batches_as_are_wanted(self, table: BatchTable, contract: Contract, tmp_path: Path) -> None:
+    def test_a_run_stores_as_many_new_batches_as_are_wanted(
+        self, table: BatchTable, contract: Contract, tmp_path: Path, store: ObjectStore
+    ) -> None:
         with stand_in([contract], tmp_path) as url:
             api = BatchApi(url, contract, "/meadow", 1)
-            progress = [load_batches.load_batch("meadow", RUN, 2, api=api, table=table) for _ in range(3)]
+            progress = [load_batches.load_batch("meadow", RUN, 2, api=api, table=table, store=store) for _ in range(3)]
 
         assert progress == [
             load_batches.Progress(1, is_done=False),
@@ -44,51 +47,59 @@ class TestLoading:
         ]
         assert (table.count(), table.export().rows) == (2, 40)
 
-    def test_a_batch_that_is_handed_out_again_is_waited_through(self, table: BatchTable, contract: Contract, tmp_path: Path) -> None:
+    def test_a_batch_that_is_handed_out_again_is_waited_through(
+        self, table: BatchTable, contract: Contract, tmp_path: Path, store: ObjectStore
+    ) -> None:
         with stand_in([contract], tmp_path, seconds=3600) as url:
             api = BatchApi(url, contract, "/meadow", 1)
-            progress = [load_batches.load_batch("meadow", RUN, 2, api=api, table=table) for _ in range(3)]
+            progress = [load_batches.load_batch("meadow", RUN, 2, api=api, table=table, store=store) for _ in range(3)]
 
         assert progress == [load_batches.Progress(1, is_done=False)] * 3
 
-    def test_a_run_ends_well_when_all_batches_are_collected(self, table: BatchTable, contract: Contract, tmp_path: Path) -> None:
+    def test_a_run_ends_well_when_all_batches_are_collected(
+        self, table: BatchTable, contract: Contract, tmp_path: Path, store: ObjectStore
+    ) -> None:
         with stand_in([contract], tmp_path, batches=2) as url:
             api = BatchApi(url, contract, "/meadow", 1)
             for _ in range(2):
-                load_batches.load_batch("meadow", RUN, 10, api=api, table=table)
+                load_batches.load_batch("meadow", RUN, 10, api=api, table=table, store=store)
 
-            assert load_batches.load_batch("meadow", RUN, 10, api=api, table=table) == load_batches.Progress(2, is_done=True)
-            assert load_batches.load_batch("meadow", "the next run", 10, api=api, table=table) == load_batches.Progress(0, is_done=True)
+            assert load_batches.load_batch("meadow", RUN, 10, api=api, table=table, store=store) == load_batches.Progress(2, is_done=True)
+            assert load_batches.load_batch("meadow", "the next run", 10, api=api, table=table, store=store) == load_batches.Progress(
+                0, is_done=True
+            )
 
-    def test_a_source_that_never_gave_anything_is_an_error(self, table: BatchTable, contract: Contract) -> None:
+    def test_a_source_that_never_gave_anything_is_an_error(self, table: BatchTable, contract: Contract, store: ObjectStore) -> None:
         with (
             scripted(Answer(400, b'{"detail": "no such group"}')) as source,
             pytest.raises(SourceRefused, match=r"no such group.*source\.group_number"),
         ):
-            load_batches.load_batch("meadow", RUN, 10, api=BatchApi(source.url, contract, "/meadow", 1), table=table)
+            load_batches.load_batch("meadow", RUN, 10, api=BatchApi(source.url, contract, "/meadow", 1), table=table, store=store)
 
-    def test_a_run_that_was_cut_short_goes_on_where_it_was(self, table: BatchTable, contract: Contract) -> None:
+    def test_a_run_that_was_cut_short_goes_on_where_it_was(self, table: BatchTable, contract: Contract, store: ObjectStore) -> None:
         """The source goes away after the second batch, and the task is tried again."""
         answers = [Answer(200, batch_body(1, number, lists(contract, 10, seed=number))) for number in (1, 2, 3)]
         with scripted(answers[0], answers[1], Answer(503, b""), answers[2]) as source:
             api = BatchApi(source.url, contract, "/meadow", 1)
             for _ in range(2):
-                load_batches.load_batch("meadow", RUN, 3, api=api, table=table)
+                load_batches.load_batch("meadow", RUN, 3, api=api, table=table, store=store)
             with pytest.raises(SourceUnavailable):
-                load_batches.load_batch("meadow", RUN, 3, api=api, table=table)
+                load_batches.load_batch("meadow", RUN, 3, api=api, table=table, store=store)
 
-            assert load_batches.load_batch("meadow", RUN, 3, api=api, table=table) == load_batches.Progress(3, is_done=True)
+            assert load_batches.load_batch("meadow", RUN, 3, api=api, table=table, store=store) == load_batches.Progress(3, is_done=True)
 
         assert (table.count(), table.export().rows) == (3, 30)
 
-    def test_a_batch_with_other_columns_stores_nothing_and_the_next_is_taken(self, table: BatchTable, contract: Contract) -> None:
+    def test_a_batch_with_other_columns_stores_nothing_and_the_next_is_taken(
+        self, table: BatchTable, contract: Contract, store: ObjectStore
+    ) -> None:
         bad = Answer(200, batch_body(1, 1, [row[1:] for row in lists(contract, 10)]))
         with scripted(bad, Answer(200, batch_body(1, 2, lists(contract, 10)))) as source:
             api = BatchApi(source.url, contract, "/meadow", 1)
             with pytest.raises(InvalidBatch):
-                load_batches.load_batch("meadow", RUN, 1, api=api, table=table)
+                load_batches.load_batch("meadow", RUN, 1, api=api, table=table, store=store)
 
-            assert load_batches.load_batch("meadow", RUN, 1, api=api, table=table) == load_batches.Progress(1, is_done=True)
+            assert load_batches.load_batch("meadow", RUN, 1, api=api, table=table, store=store) == load_batches.Progress(1, is_done=True)
 
         assert table.export().rows == 10
 
@@ -103,12 +114,12 @@ class TestEtl:
 
         with stand_in([contract], tmp_path, rows=150, batches=2) as url:
             api = BatchApi(url, contract, "/meadow", 1)
-            load_batches.load_batch("meadow", RUN, 9, api=api, table=table)
+            load_batches.load_batch("meadow", RUN, 9, api=api, table=table, store=store)
             first = run_etl()
             keys = sorted(store.keys(store.processed_bucket))
             assert (run_etl(), sorted(store.keys(store.processed_bucket))) == (first, keys)
 
-            load_batches.load_batch("meadow", RUN, 9, api=api, table=table)
+            load_batches.load_batch("meadow", RUN, 9, api=api, table=table, store=store)
             second = run_etl()
 
         assert second != first
@@ -124,6 +135,20 @@ class TestEtl:
 
         [key] = store.keys(store.data_bucket, "meadow/rejected/")
         assert b"Designation: got 'boss', expected a whole number" in store.get(store.data_bucket, key)
+
+    def test_rows_that_their_source_calls_generated_stay_so(
+        self, table: BatchTable, contract: Contract, store: ObjectStore, tmp_path: Path
+    ) -> None:
+        table.store(batch(contract, 7), RUN)
+        load_batches.export_table("meadow", table=table, store=store)
+        key = etl.find_raw("meadow", store=store)
+        assert raw_origin(store, contract, store.get(store.data_bucket, key)) == "batches"
+
+        with stand_in([contract], tmp_path, batches=1) as url:
+            load_batches.load_batch("meadow", RUN, 9, api=BatchApi(url, contract, "/meadow", 1), table=table, store=store)
+        load_batches.export_table("meadow", table=table, store=store)
+
+        assert raw_origin(store, contract, store.get(store.data_bucket, key)) == "generated"
 
     def test_an_export_that_is_there_already_is_not_written_again(
         self, table: BatchTable, contract: Contract, store: ObjectStore, monkeypatch: pytest.MonkeyPatch

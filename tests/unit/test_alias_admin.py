@@ -3,6 +3,7 @@
 import pytest
 
 from hearth.errors import AliasNotMoved, RefusedModel, RegistryError, RegistryUnavailable, UnknownAlias, UnknownVersion
+from hearth.modelling.bounds import BoundResult
 from hearth.modelling.comparison import Interval
 from hearth.modelling.standing import Standing
 from hearth.registry import RegisteredVersion, StoredModel
@@ -34,6 +35,11 @@ class Ledger(FakeRegistry):
 
 def roll_back(registry: FakeRegistry) -> Move:
     return AliasAdmin(registry).roll_back(EMPLOYEES, "operator")
+
+
+def standing_that_breaks_a_bound() -> str:
+    broken = BoundResult("recall_gap.High", 0.1, Interval(0.3, 0.2, 0.4), "broken", "Gender: Male against Female")
+    return Standing("now", "file", 3_413, "macro_f1", Interval(0.8, 0.78, 0.82), bounds=(broken,)).to_json().decode()
 
 
 def promote(registry: FakeRegistry, source: str, alias: str = "champion", *, force: bool = False) -> Move:
@@ -70,6 +76,18 @@ class TestRollBack:
         roll_back(registry)
 
         assert registry.records("1") == ["champion by operator, rolled back from version 2"]
+
+    def test_a_previous_champion_that_breaks_a_bound_now_needs_force_which_is_written_down(self) -> None:
+        registry = Ledger(champion="2", previous="1")
+        registry.tags["1"]["hearth.standing"] = standing_that_breaks_a_bound()
+
+        with pytest.raises(AliasNotMoved, match=r"breaks a bound on the present test set: recall_gap\.High broken .*over_gate"):
+            roll_back(registry)
+        assert registry.moves == []
+
+        AliasAdmin(registry).roll_back(EMPLOYEES, "operator", force=True)
+        assert registry.carried == {"champion": "1", "previous": "2"}
+        assert "over the gate (breaks a bound" in registry.records("1")[0]
 
     def test_without_a_champion_before_nothing_is_moved(self) -> None:
         registry = Ledger(champion="2")
@@ -244,3 +262,27 @@ class TestOrigin:
     def test_a_person_may_insist_and_that_is_recorded(self, registry: Ledger) -> None:
         assert promote(registry, "1", force=True).gate == "refused"
         assert registry.records("1") == ["champion by operator, over the gate (refused), before it version 2"]
+
+
+class TestBoundsAndApproval:
+    def test_a_version_that_breaks_a_bound_now_is_promoted_by_force_alone(self) -> None:
+        registry = Ledger(champion="2")
+        registry.tags["3"]["hearth.standing"] = standing_that_breaks_a_bound()
+
+        with pytest.raises(AliasNotMoved, match=r"recall_gap\.High broken"):
+            promote(registry, "3")
+        assert promote(registry, "3", force=True).after == {"previous": "2", "champion": "3"}
+
+    def test_a_version_that_waits_for_a_person_is_promoted_by_force_alone(self) -> None:
+        registry = Ledger(champion="2")
+        registry.tags["3"] |= {"hearth.gate": "waiting", "hearth.approval": "waiting", "hearth.approval_task": "train_knn/run/approve"}
+
+        with pytest.raises(AliasNotMoved, match=r"waits for the approval of a person: `hearth approve employees 3`"):
+            promote(registry, "3")
+        assert registry.moves == []
+        [state] = [state for state in AliasAdmin(registry).candidates(EMPLOYEES) if state.registered.version == "3"]
+        assert state.gate == "waiting"
+        assert state.registered.approval is not None
+        assert state.registered.approval.task == "train_knn/run/approve"
+        promote(registry, "3", force=True)
+        assert registry.records("3") == ["champion by operator, over the gate (waiting), before it version 2"]

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Body, Depends
+from fastapi import APIRouter, Body, Depends, Query
 
 from hearth.serving.alias_admin import Move, PromotionRequest
 from hearth.serving.model_follower import AliasStatus
@@ -25,6 +25,8 @@ _MOVE_RESPONSES: dict[int | str, dict[str, object]] = {
     503: {"model": ErrorBody, "description": "The registry is away"},
 }
 
+OverGate = Annotated[bool, Query(description="go back even if the previous champion breaks a bound of the contract")]
+
 router = APIRouter(tags=["administration"], responses=_RESPONSES)
 
 
@@ -38,9 +40,12 @@ async def reload(service: Service, _: Admin) -> Reloaded:
 
 
 @router.post("/models/{dataset}/rollback", summary="Go back to the previous champion", responses=_MOVE_RESPONSES)
-async def roll_back(service: Service, key: Admin, dataset: str) -> MovedAliases:
-    """Swap `champion` and `previous`. A later training may choose the best family again."""
-    work = partial(service.alias_admin.roll_back, service.contract(dataset), key.name)
+async def roll_back(service: Service, key: Admin, dataset: str, over_gate: OverGate = False) -> MovedAliases:
+    """Swap `champion` and `previous`. A later training may choose the best family again.
+
+    A previous champion that breaks a bound of the contract on the present test set needs `over_gate`, which is recorded.
+    """
+    work = partial(service.alias_admin.roll_back, service.contract(dataset), key.name, force=over_gate)
     move = await to_thread.run_sync(work, limiter=service.admin_threads)
     return await _follow(service, move, key.name)
 

@@ -344,8 +344,11 @@ def promote(  # noqa: PLR0913, PLR0917 - options
         _print_move(client.promote(dataset, version=version, from_alias=from_alias, to=to, over_gate=over_gate), as_json=as_json)
 
 
-def rollback(
+def rollback(  # noqa: PLR0913, PLR0917 - options
     dataset: NamedDataset,
+    over_gate: Annotated[
+        bool, typer.Option("--over-gate", help="Also if the previous champion breaks a bound; this is written down.")
+    ] = False,
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
@@ -356,7 +359,7 @@ def rollback(
     Needs a key with the scope admin.
     """
     with open_client(url, api_key, timeout) as client:
-        _print_move(client.roll_back(dataset), as_json=as_json)
+        _print_move(client.roll_back(dataset, over_gate=over_gate), as_json=as_json)
 
 
 def agreement(

@@ -310,9 +310,14 @@ def promote(
     return _post(f"/models/{_quoted(dataset)}/promote", answers.MovedAliases, content, Repeat.NEVER)
 
 
-def roll_back(dataset: str) -> Call[answers.MovedAliases]:
-    """Let champion and previous change places. Needs the scope admin; never sent again."""
-    return _post(f"/models/{_quoted(dataset)}/rollback", answers.MovedAliases, b"", Repeat.NEVER)
+def roll_back(dataset: str, *, over_gate: bool = False) -> Call[answers.MovedAliases]:
+    """Let champion and previous change places. Needs the scope admin; never sent again.
+
+    Raises:
+        Conflict: there is no previous champion, or it breaks a bound of the contract on the present test set; nothing was moved.
+    """
+    params: Params = {"over_gate": "true"} if over_gate else {}
+    return _post(f"/models/{_quoted(dataset)}/rollback", answers.MovedAliases, b"", Repeat.NEVER, params)
 
 
 def reload() -> Call[answers.Reloaded]:

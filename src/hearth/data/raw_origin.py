@@ -1,11 +1,13 @@
 """Whether a raw file holds generated rows.
 
 Who puts generated rows into the bucket says so first, in `<dataset>/generated/<digest of the bytes>.json`: a mark of the content, so that
-it holds under every name of the file, and never for another file of the same name.
+it holds under every name of the file, and never for another file of the same name. A batch of generated rows is marked in the same way,
+by the digest of its rows; a file with such a batch in it is generated.
 """
 
 import hashlib
 import json
+from collections.abc import Collection
 from io import BytesIO
 from typing import BinaryIO
 
@@ -23,11 +25,26 @@ def put_generated(store: ObjectStore, dataset: str, key: str, content: bytes, *,
     return store.put(store.data_bucket, key, content, if_absent=if_absent)
 
 
+def mark_generated_batch(store: ObjectStore, dataset: str, digest: str) -> None:
+    """Write down that a batch holds generated rows, before it is stored; `digest` is that of its rows."""
+    store.put(store.data_bucket, _batch_mark(dataset, digest), b"{}")
+
+
+def has_generated_batch(store: ObjectStore, dataset: str, digests: Collection[str]) -> bool:
+    """Return whether one of these batches holds generated rows."""
+    marked = {key.rpartition("/")[2] for key in store.keys(store.data_bucket, _batch_mark(dataset, ""))}
+    return not marked.isdisjoint(digests)
+
+
 def raw_origin(store: ObjectStore, contract: Contract, file: BinaryIO) -> Origin:
     """Return where the rows of a raw file come from."""
     if store.exists(store.data_bucket, _mark(contract.name, file)):
         return GENERATED
     return BATCHES if isinstance(contract.source, BatchSource) else FILE
+
+
+def _batch_mark(dataset: str, digest: str) -> str:
+    return f"{dataset}/generated/batches/{digest}"
 
 
 def hash_file(file: BinaryIO) -> "hashlib._Hash":

@@ -11,6 +11,7 @@ from hearth.contracts import Contract, load_contract
 from hearth.contracts.loading import contract_path
 from hearth.contracts.model import BatchSource
 from hearth.data.ingest import BatchApi, BatchTable, Exhausted, Export
+from hearth.data.raw_origin import has_generated_batch, mark_generated_batch, put_generated
 from hearth.errors import InvalidContract, ObjectNotFound, SourceRefused
 from hearth.settings import IngestSettings
 from hearth.storage import ObjectStore
@@ -26,7 +27,9 @@ class Progress:
     is_done: bool
 
 
-def load_batch(dataset: str, run: str, limit: int, *, api: BatchApi | None = None, table: BatchTable | None = None) -> Progress:
+def load_batch(  # noqa: PLR0913 - all but three are named
+    dataset: str, run: str, limit: int, *, api: BatchApi | None = None, table: BatchTable | None = None, store: ObjectStore | None = None
+) -> Progress:
     """Fetch the batch that the source hands out now and store it, unless it is stored already or the run has stored `limit` batches.
 
     Raises:
@@ -48,6 +51,8 @@ def load_batch(dataset: str, run: str, limit: int, *, api: BatchApi | None = Non
             )
         logger.info("%s: all batches are collected: %s", dataset, answer.reason)
         return Progress(stored, is_done=True)
+    if answer.generated:
+        mark_generated_batch(store or ObjectStore.from_settings(), dataset, answer.digest)
     if table.store(answer, run):
         stored += 1
         logger.info("%s: %s is stored: %d rows", dataset, answer, len(answer.rows))
@@ -61,20 +66,26 @@ def load_batch(dataset: str, run: str, limit: int, *, api: BatchApi | None = Non
 def export_table(dataset: str, *, table: BatchTable | None = None, store: ObjectStore | None = None) -> Export:
     """Write all rows of the table as the raw file that the ETL reads, `<dataset>/raw/<source.file>`, unless it holds them already.
 
+    With a batch in it that its source calls generated, the file is marked as generated.
+
     Raises:
         InvalidRawData: the table has no rows.
     """
     contract = load_contract(dataset)
     source = batch_source(contract)
-    export = (table or connect_table(contract)).export()
+    table = table or connect_table(contract)
+    export, digests = table.export(), table.digests()
     store = store or ObjectStore.from_settings()
     key = f"{dataset}/raw/{source.file}"
     try:
         is_there = store.get(store.data_bucket, key) == export.content
     except ObjectNotFound:
         is_there = False
-    if not is_there:
+    if has_generated_batch(store, dataset, digests):
+        put_generated(store, dataset, key, export.content)
+    elif not is_there:
         store.put(store.data_bucket, key, export.content)
+    if not is_there:
         logger.info("s3://%s/%s holds %d rows of %d batches", store.data_bucket, key, export.rows, export.batches)
     return export
 

@@ -85,11 +85,14 @@ class AliasAdmin:
             for version in self._registry.versions(contract.name)
         ]
 
-    def roll_back(self, contract: Contract, by: str) -> Move:
+    def roll_back(self, contract: Contract, by: str, *, force: bool = False) -> Move:
         """Let champion and previous change places, so that a second time undoes the first.
 
+        The previous champion passed the gate in its day. If it breaks a bound of the contract on the present test set, or has no claim to
+        an alias any more, it needs `force`, which is recorded.
+
         Raises:
-            AliasNotMoved: there is no previous champion, or an alias was moved meanwhile.
+            AliasNotMoved: it breaks a bound, there is no previous champion, or an alias was moved meanwhile.
             RefusedModel: it must not be loaded.
             RegistryError: the registry does not answer.
         """
@@ -100,13 +103,18 @@ class AliasAdmin:
         if previous == champion:
             raise AliasNotMoved(f"The previous champion of {contract.name!r} is the champion: version {previous} carries both aliases.")
         version = self._load(contract, CHAMPION, previous)
-        record = f"champion by {by}, rolled back from version {champion or 'none'}"
+        problem = _standing_problem(version)
+        if problem and not force:
+            raise AliasNotMoved(f"{version} {problem}. To go back to it nevertheless, ask with over_gate.")
+        over = f", over the gate ({problem})" if problem else ""
+        record = f"champion by {by}{over}, rolled back from version {champion or 'none'}"
         return self._move(CHAMPION, version, rollback(champion, previous), aliases, record)
 
     def promote(self, contract: Contract, request: PromotionRequest, by: str) -> Move:
         """Move an alias; a champion that is replaced becomes previous.
 
-        Every alias but the challenger's needs a version that has passed the gate, or `force`, which is recorded.
+        Every alias but the challenger's needs a version that has passed the gate and breaks no bound on the present test set, or `force`,
+        which is recorded.
 
         Raises:
             UnknownAlias: the data set cannot have this alias.
@@ -121,10 +129,10 @@ class AliasAdmin:
         version = self._load(contract, alias, _number(contract, request.source, aliases))
         _require_fit(contract, version, alias)
         gate = _gate(version)
-        passed = gate == _PASSED or alias == CHALLENGER
-        if not passed and not request.force:
-            raise AliasNotMoved(f"{_why_not(version, gate)} To give it {alias!r} nevertheless, ask with over_gate.")
-        over = "" if passed else f", over the gate ({gate})"
+        problem = "" if alias == CHALLENGER else _why_not(version, gate) if gate != _PASSED else _standing_problem(version)
+        if problem and not request.force:
+            raise AliasNotMoved(f"{version} {problem}. To give it {alias!r} nevertheless, ask with over_gate.")
+        over = f", over the gate ({gate if gate != _PASSED else problem})" if problem else ""
         record = f"{alias} by {by}{over}, before it version {aliases.get(alias, 'none')}"
         return self._move(alias, version, promotion(alias, version.version, aliases), aliases, record)
 
@@ -171,9 +179,20 @@ def _require_fit(contract: Contract, version: RegisteredVersion, alias: str) -> 
 def _why_not(version: RegisteredVersion, gate: str) -> str:
     if gate == _WAITING:
         name = f"{version.dataset} {version.version}"
-        return f"{version} has passed the gate and waits for the approval of a person: `hearth approve {name}`, or `hearth refuse {name}`."
+        return f"has passed the gate and waits for the approval of a person: `hearth approve {name}`, or `hearth refuse {name}`"
     why = f": {version.standing.problem}" if version.standing and not version.standing.has_claim else ""
-    return f"{version} is {gate} by the gate{why}."
+    return f"is {gate} by the gate{why}"
+
+
+def _standing_problem(version: RegisteredVersion) -> str:
+    """Return what speaks against a version on the present test set: a bound that it breaks, or that it has no claim; empty if nothing."""
+    standing = version.standing
+    if standing is None:
+        return ""
+    if not standing.has_claim:
+        return f"has no claim to an alias: {standing.problem}"
+    broken = [str(result) for result in standing.bounds if result.answer == "broken"]
+    return f"breaks {'bounds' if len(broken) > 1 else 'a bound'} on the present test set: {'; '.join(broken)}" if broken else ""
 
 
 def _gate(version: RegisteredVersion) -> str:

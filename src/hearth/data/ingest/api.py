@@ -1,6 +1,7 @@
 """The HTTP API that hands out batches.
 
 `GET <path>?group_number=N` is answered with `{"group_number": N, "batch_number": b, "data": [row, …]}`, and with 400 when there is none.
+A source whose rows are made up says so: `"generated": true`.
 """
 
 from dataclasses import dataclass

@@ -25,11 +25,15 @@ _TEXTS = TypeAdapter(list[str])
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch of a group: rows as texts, values in contract order, "" where one is missing."""
+    """One batch of a group: rows as texts, values in contract order, "" where one is missing.
+
+    `generated` is what the source says about its rows: that a program made them up.
+    """
 
     group: int
     number: int
     rows: tuple[Texts, ...]
+    generated: bool = False
 
     @cached_property
     def digest(self) -> str:
@@ -53,6 +57,7 @@ class _Answer(BaseModel):
 
     group_number: int
     batch_number: int = Field(ge=0, lt=2**31)
+    generated: bool = False
     data: list[list[JsonValue] | dict[str, JsonValue]] = Field(min_length=1)
 
 
@@ -75,7 +80,7 @@ def parse_batch(contract: Contract, content: bytes, source: str) -> Batch:
         raise InvalidBatch(f"{source} is no batch: {where or 'the answer'}: {first['msg']}. It begins with: {beginning!r}") from error
     names = list(contract.columns)
     rows = tuple(_texts(row, names, f"{source}, row {number}") for number, row in enumerate(answer.data))
-    return Batch(answer.group_number, answer.batch_number, rows)
+    return Batch(answer.group_number, answer.batch_number, rows, answer.generated)
 
 
 def typed_rows(contract: Contract, batch: Batch) -> list[Row]:

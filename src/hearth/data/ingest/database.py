@@ -112,6 +112,12 @@ class BatchTable:
         with self._errors(), self._engine.connect() as connection:
             return int(connection.scalar(query) or 0) if self._has(connection, self._marks.name) else 0
 
+    def digests(self) -> set[str]:
+        """Return the digests of the batches that are stored."""
+        query = select(self._marks.c.digest).where(self._marks.c.table_name == self.name)
+        with self._errors(), self._engine.connect() as connection:
+            return set(connection.scalars(query)) if self._has(connection, self._marks.name) else set()
+
     def export(self) -> Export:
         """Read all rows in one transaction.
 
