@@ -490,7 +490,8 @@ def test_every_route_has_a_call() -> None:
     reached = {
         "/", "/health", "/ready", "/datasets", "/datasets/{name}", "/models", "/models/{dataset}/versions", "/model-info", "/predict",
         "/explain",
-        "/predict/csv", "/predict/parquet", "/predict_stream", "/predictions", "/predictions/{message_id}", "/stream", "/model/reload", "/drift/{dataset}", "/drift/{dataset}/history",
+        "/predict/csv", "/predict/parquet", "/predict_stream", "/predictions", "/predictions/{message_id}", "/stream", "/model/reload",
+        "/drift/{dataset}", "/drift/{dataset}/history",
         "/models/{dataset}/promote", "/models/{dataset}/rollback",
     }  # fmt: skip
     other_names = {"/{dataset}/model-info"}
