@@ -87,3 +87,17 @@ def test_a_changed_password_holds_after_the_next_start(server: str, prepare: Pre
         as_user(server, "airflow", "airflow")
     as_user(server, "airflow", "airflow", "another-password").close()
     prepare(**PASSWORDS)
+
+
+def test_the_monitors_user_owns_nothing_and_may_what_a_migration_grants(server: str, prepare: Prepare) -> None:
+    prepare(**PASSWORDS, monitor="watching")
+    migrate(server.rpartition("/")[0] + "/predictions")
+
+    with as_user(server, "monitor", "predictions", "watching") as connection:
+        assert connection.execute("SELECT count(*) FROM predictions").fetchone() == (0,)
+        connection.execute("DELETE FROM drift_checks")
+        for forbidden in ("DELETE FROM predictions", "SELECT * FROM earlier", "DROP TABLE drift_checks"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(forbidden)
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        as_user(server, "monitor", "airflow", "watching")

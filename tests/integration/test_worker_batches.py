@@ -3,8 +3,10 @@
 import threading
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 from hearth.predictions import PredictionStore
+from hearth.predictions.drift_store import DriftStore
 from hearth.streaming.consumer import PendingEntry, StreamConsumer
 from hearth.streaming.messages import encode
 from tests.support.models import FakeRegistry
@@ -51,6 +53,20 @@ def test_messages_of_many_records_are_cut_into_batches_that_hold_no_more_than_al
 
     assert bench.count() == 2 * 12 * 7 + 60
     assert sorted(len(call) for call in store.calls)[-2:] == [49, 60]  # a message is not cut
+
+
+def test_records_that_break_the_contract_are_counted_for_the_monitor(bench: Bench) -> None:
+    began = datetime.now(UTC)
+    bench.writer.send([encode("employees", "champion", [record(), record("bad"), record(99)]), encode("employees", "champion", [record()])])
+
+    with PredictionStore(bench.database_url) as store, bench.working(FakeRegistry(champion="3"), store):
+        wait_until(bench.settled)
+
+    with DriftStore(bench.database_url) as drift:
+        assert drift.refused("employees", began, datetime.now(UTC)) == 2
+        assert drift.refused("heart", began, datetime.now(UTC)) == 0
+        assert drift.refused("employees", began - timedelta(hours=2), began - timedelta(hours=1)) == 0
+    assert bench.count() == 2
 
 
 def test_what_an_earlier_life_left_is_finished_together_at_first_and_one_by_one_when_it_comes_a_third_time(bench: Bench) -> None:

@@ -1,5 +1,6 @@
 """Batches from HTTP to a table and from there to the ETL, on PostgreSQL and MariaDB."""
 
+from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
 
@@ -142,13 +143,13 @@ class TestEtl:
         table.store(batch(contract, 7), RUN)
         load_batches.export_table("meadow", table=table, store=store)
         key = etl.find_raw("meadow", store=store)
-        assert raw_origin(store, contract, store.get(store.data_bucket, key)) == "batches"
+        assert raw_origin(store, contract, BytesIO(store.get(store.data_bucket, key))) == "batches"
 
         with stand_in([contract], tmp_path, batches=1) as url:
             load_batches.load_batch("meadow", RUN, 9, api=BatchApi(url, contract, "/meadow", 1), table=table, store=store)
         load_batches.export_table("meadow", table=table, store=store)
 
-        assert raw_origin(store, contract, store.get(store.data_bucket, key)) == "generated"
+        assert raw_origin(store, contract, BytesIO(store.get(store.data_bucket, key))) == "generated"
 
     def test_an_export_that_is_there_already_is_not_written_again(
         self, table: BatchTable, contract: Contract, store: ObjectStore, monkeypatch: pytest.MonkeyPatch

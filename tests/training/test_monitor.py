@@ -1,5 +1,8 @@
 """The check for drift from stored answers to a report, on a real PostgreSQL, MLflow and object store."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +11,7 @@ import psycopg
 import pytest
 from mlflow import MlflowClient
 
+from deploy.embedded import temporary_servers
 from hearth.contracts import Contract
 from hearth.errors import PredictionsUnavailable
 from hearth.jobs.monitor import Monitor
@@ -17,6 +21,7 @@ from hearth.predictions.migration import migrate
 from hearth.registry import Registry
 from hearth.settings import get_settings
 from hearth.storage import ObjectStore
+from tests.support import airflow_home
 from tests.support.monitored_site import Site, contract_with_statistics
 
 
@@ -112,11 +117,11 @@ def test_an_alarm_holds_until_a_window_without_old_records_is_lower(site: Site) 
 
 def test_records_that_break_the_contract_are_counted_beside_the_window(site: Site) -> None:
     site.train()
-    site.now = datetime.now(UTC) - timedelta(seconds=0.3)  # the store counts by its own clock
+    site.now = datetime.now(UTC)  # the store counts by its own clock
     site.serve(600)
     site.drift.count_refused({site.contract.name: 100, "other": 7})
     site.drift.count_refused({site.contract.name: 50})
-    site.now += timedelta(seconds=5)
+    site.now += timedelta(minutes=2)
     site.serve(1)
     found = site.monitor.check(site.contract.name, now=site.now).check
     assert found
@@ -176,3 +181,31 @@ def test_the_monitors_database_user_reads_predictions_and_writes_checks_and_noth
             site.serve(1)
     with psycopg.connect(url, autocommit=True) as monitor, pytest.raises(psycopg.errors.InsufficientPrivilege):
         monitor.execute("DELETE FROM predictions")
+
+
+@pytest.mark.timeout(900)
+def test_the_command_checks_prints_a_table_and_ends_as_asked_without_airflow(
+    site: Site, object_store: temporary_servers.ObjectStore, mlflow_uri: str, fresh_database: str, tmp_path: Path
+) -> None:
+    env = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")},
+        **airflow_home.servers(object_store, mlflow_uri),
+        "HEARTH_ROOT": str(airflow_home.ROOT),
+        "HEARTH_ENVIRONMENT": "laptop",
+        "HEARTH_DATA_DIR": str(tmp_path),
+        "HEARTH_MONITOR_URL": fresh_database,
+    }
+
+    def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        words = [sys.executable, "-m", "hearth", "monitor", "--dataset", site.contract.name, *arguments]
+        return subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+
+    site.train()
+    site.now = datetime.now(UTC)
+    site.serve(1_000, "Sleep Hours=-1sd/min")
+    done = command("--fail", "drift")
+    assert done.returncode == 3, done.stderr
+    assert f"{site.contract.name}: 1000 records of version 1: drift. Sleep Hours: mean" in done.stdout
+    assert "estimated macro_f1 without labels" in done.stdout
+    assert "second opinion: AUC" in done.stdout
+    assert "report: MLflow run" in done.stdout

@@ -125,9 +125,15 @@ def test_an_ignored_column_never_alarms_and_personal_ones_are_not_compared() -> 
 
 
 def test_values_of_another_type_are_missing_and_raise_nothing() -> None:
-    frame = features_of(CONTRACT, [{"Sleep Hours": "seven", "Gender": 3}, {}])
+    odd = ["seven", 10**400, float("inf"), True, [1], {"a": 1}]
+    frame = features_of(CONTRACT, [{"Gender": 3}, *({"Sleep Hours": value} for value in odd)])
     assert frame["Sleep Hours"].isna().all()
     assert frame["Gender"].tolist()[0] == "3"
+
+
+def test_a_code_is_the_same_category_however_its_number_is_written() -> None:
+    heart = load_contract("heart", Path(__file__).parents[2] / "data")
+    assert features_of(heart, [{"sex": 1}, {"sex": 1.0}])["sex"].tolist() == ["1", "1"]
 
 
 def test_a_level_falls_only_with_a_window_that_shares_no_record_with_the_last_one_at_that_level() -> None:

@@ -66,6 +66,7 @@ def test_good_records_are_scored_whatever_is_beside_them_and_each_bad_message_ha
     scored = score(model, CONTRACT, entries)
 
     block = scored.block
+    assert scored.refused == 3
     assert list(zip(block.message_ids, block.rows, strict=True)) == [("1-0", 0), ("1-0", 2), ("4-0", 0)]
     assert [block.classes[code] for code in block.codes] == ["Low", "High", "Medium"]
     reasons = {letter.entry.id: letter.reason for letter in scored.letters}

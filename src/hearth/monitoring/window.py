@@ -1,5 +1,6 @@
 """Windows: records that were served, with the answers that they got. Pure."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,10 +50,27 @@ def features_of(contract: Contract, records: Sequence[Mapping[str, object]]) -> 
             continue
         values = [record.get(name) for record in records]
         if name in texts:
-            columns[name] = pd.Series([None if value is None else str(value) for value in values], dtype="str")
+            columns[name] = pd.Series([_text(value) for value in values], dtype="str")
         else:
-            columns[name] = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").astype(np.float64)
+            columns[name] = pd.Series([_number(value) for value in values], dtype=np.float64)
     return pd.DataFrame(columns, index=range(len(records)))
+
+
+def _text(value: object) -> str | None:
+    """Return a category as frames hold it; a code may have been sent as 1 or 1.0."""
+    if value is None:
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond all floats
+        return math.nan
+    return number if math.isfinite(number) else math.nan
 
 
 def complete_rows(contract: Contract, features: pd.DataFrame) -> np.ndarray:
