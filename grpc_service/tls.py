@@ -76,8 +76,7 @@ def server_credentials(settings: GrpcSettings) -> grpc.ServerCredentials | None:
     if certificate is None or key is None:
         raise InvalidSettings(f"Only one of {_NAMES} is set: set both for TLS, or none.")
     renewed = _Renewed(certificate, key)
-    credentials: grpc.ServerCredentials = grpc.dynamic_ssl_server_credentials(renewed.configuration, renewed)
-    return credentials
+    return grpc.dynamic_ssl_server_credentials(renewed.configuration, renewed)  # type: ignore[arg-type]  # None, for no change, is not in its types
 
 
 def channel_credentials(address: str, ca: Path | None) -> tuple[str, grpc.ChannelCredentials | None]:

@@ -32,6 +32,7 @@ from hearth_api.requests.uploads import FileSlots
 
 _STREAM_THREADS, _STORE_THREADS, _REGISTRY_THREADS, _ADMIN_THREADS = 8, 4, 4, 2
 _STORE_CONNECT_SECONDS = 2  # a person waits for the answer, and SIGTERM waits for that
+_STORE_REFUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def open_service(
             settings.predictions_url.get_secret_value(),
             statement_seconds=settings.predictions_read_seconds,
             connect_seconds=_STORE_CONNECT_SECONDS,
+            refuse_seconds=_STORE_REFUSE_SECONDS,
         ) as store,
         StreamWriter(redis_url, stream_name, settings.stream_keep_messages) as stream,
         ModelFollower(registry, contracts, settings.alias_poll_seconds) as models,

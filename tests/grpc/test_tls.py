@@ -56,6 +56,7 @@ def authority(tmp_path: Path) -> Authority:
 
 def labels(address: str, ca: Path) -> list[str]:
     target, credentials = channel_credentials(address, ca)
+    assert credentials is not None
     with grpc.secure_channel(target, credentials) as channel:
         return list(PredictionStub(channel).Predict(REQUEST, timeout=10).labels)
 
