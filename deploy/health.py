@@ -115,10 +115,10 @@ def _grpc_channel(host: str, port: int) -> "grpc.Channel":
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the certificate itself is trusted, who signed it is not known here
     try:
         with socket.create_connection((host, port), _TIMEOUT_SECONDS) as plain, context.wrap_socket(plain) as tls:
-            names = [value for _, value in (tls.getpeercert() or {}).get("subjectAltName", ())]
+            names = [str(entry[1]) for entry in (tls.getpeercert() or {}).get("subjectAltName", ())]
     except OSError:
         names = []
     credentials = grpc.ssl_channel_credentials(Path(certificate).read_bytes())
     if names:
-        options.append(("grpc.ssl_target_name_override", str(names[0]).replace("*", "any")))
+        options.append(("grpc.ssl_target_name_override", names[0].replace("*", "any")))
     return grpc.secure_channel(f"{host}:{port}", credentials, options=options)

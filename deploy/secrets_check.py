@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 LAPTOP_SECRET = "changethis"  # noqa: S105 - the marker of every secret in the committed .env
 LAPTOP_LOGIN = "HEARTH_AIRFLOW_PASSWORD", "airflow"
 # Logins that are off on a laptop: their secrets are empty in .env, and `make secrets` writes them.
-OPTIONAL_SECRETS = ("HEARTH_REDIS_PASSWORD", "HEARTH_MLFLOW_PASSWORD")
+OPTIONAL_SECRETS = ("HEARTH_REDIS_PASSWORD", "HEARTH_MLFLOW_PASSWORD", "HEARTH_PREDICTIONS_HASH_KEY")
 ALLOWANCE = "HEARTH_ALLOW_WITHOUT_LOGIN"
 
 _LOCAL_ADDRESSES = ("127.0.0.1", "::1", "[::1]", "localhost")

@@ -71,13 +71,16 @@ def server_credentials(settings: GrpcSettings) -> grpc.ServerCredentials | None:
         InvalidSettings: only one of the two is set, or they are no certificate and its key.
     """
     certificate, key = settings.grpc_tls_certificate, settings.grpc_tls_key
-    if certificate is None and key is None:
+    if not any(map(_is_set, (certificate, key))):
         return None
-    if certificate is None or key is None:
+    if certificate is None or key is None or not all(map(_is_set, (certificate, key))):
         raise InvalidSettings(f"Only one of {_NAMES} is set: set both for TLS, or none.")
     renewed = _Renewed(certificate, key)
-    credentials: grpc.ServerCredentials = grpc.dynamic_ssl_server_credentials(renewed.configuration, renewed)
-    return credentials
+    return grpc.dynamic_ssl_server_credentials(renewed.configuration, renewed)  # type: ignore[arg-type]  # None, for no change, is not in its types
+
+
+def _is_set(path: Path | None) -> bool:
+    return path not in {None, Path()}  # an empty variable is the folder "."
 
 
 def channel_credentials(address: str, ca: Path | None) -> tuple[str, grpc.ChannelCredentials | None]:
@@ -89,10 +92,10 @@ def channel_credentials(address: str, ca: Path | None) -> tuple[str, grpc.Channe
         InvalidSettings: the file cannot be read, or there is one for an address without TLS.
     """
     if not address.startswith(_SCHEME):
-        if ca is not None:
+        if _is_set(ca):
             raise InvalidSettings(f"HEARTH_GRPC_CA is set, but the address {address!r} is without TLS: write grpcs://{address}.")
         return address, None
     try:
-        return address.removeprefix(_SCHEME), grpc.ssl_channel_credentials(ca.read_bytes() if ca else None)
+        return address.removeprefix(_SCHEME), grpc.ssl_channel_credentials(ca.read_bytes() if ca and _is_set(ca) else None)
     except OSError as error:
         raise InvalidSettings(f"HEARTH_GRPC_CA: {error}") from error

@@ -36,6 +36,7 @@ from hearth_api.requests.uploads import FileSlots
 
 _STREAM_THREADS, _STORE_THREADS, _REGISTRY_THREADS, _ADMIN_THREADS, _DATA_THREADS = 8, 4, 4, 2, 4
 _STORE_CONNECT_SECONDS = 2  # a person waits for the answer, and SIGTERM waits for that
+_STORE_REFUSE_SECONDS = 1.0
 
 
 class ServiceRegistry(AliasRegistry, CardRegistry, Protocol):
@@ -99,6 +100,7 @@ def open_service(
             settings.predictions_url.get_secret_value(),
             statement_seconds=settings.predictions_read_seconds,
             connect_seconds=_STORE_CONNECT_SECONDS,
+            refuse_seconds=_STORE_REFUSE_SECONDS,
         ) as store,
         DriftStore(
             settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds

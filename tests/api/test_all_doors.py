@@ -35,7 +35,6 @@ from hearth.contracts import Contract
 from hearth.contracts.loading import read_contract
 from hearth.contracts.texts import MISSING
 from hearth.data.csv_validation import read_raw, validate
-from hearth.predictions.personal_hash import PersonalHash
 from hearth.registry import RegisteredVersion, StoredModel
 from hearth.serving.compiled.scorer import CompiledScorer
 from hearth.serving.model_follower import LoadedModel, ModelFollower
@@ -482,7 +481,7 @@ class Doors:
 
     def stream(self, column: str, token: str) -> object:
         entry = Entry("1-0", {b"dataset": NAME.encode(), b"records": b"[%s]" % self._json(column, token)})
-        scored = score(self.model, self.contract, [entry], PersonalHash.of(self.contract, ""))
+        scored = score(self.model, self.contract, [entry])
         if scored.letters:
             assert not scored.block.records
             return REFUSED
@@ -617,7 +616,7 @@ def test_a_bad_value_in_a_message_of_three_records_refuses_that_record_alone(doo
     good = json.dumps({**doors.good, "whole": 7}).encode()
     entry = Entry("1-0", {b"dataset": NAME.encode(), b"records": b"[%s, %s, %s]" % (good, doors._json("whole", token), good)})
 
-    scored = score(doors.model, doors.contract, [entry], PersonalHash.of(doors.contract, ""))
+    scored = score(doors.model, doors.contract, [entry])
 
     assert scored.block.rows == [0, 2]
     assert [record["whole"] for record in scored.block.records] == [7, 7]

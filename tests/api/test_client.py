@@ -154,7 +154,10 @@ class TestCalls:
 
         report = ask("predict_file", source, target, prefix="new_")
 
-        assert report == answers.ScoredFile(target, 1500, 1, "champion", "2")
+        assert report == answers.ScoredFile(target, 1500, 1, "champion", "2", report.understood)
+        assert report.understood.startswith(
+            "UTF-8 text, separated by commas, decimal point; " if suffix == "csv" else "a Parquet file of 1 "
+        )
         scored = read(target)
         assert len(scored) == 1500
         assert "Designation: got" in scored["new_error"][7]

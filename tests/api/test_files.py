@@ -354,7 +354,7 @@ class TestUnderstood:
         columns["Sleep Hours"] |= {"missing": ["?", "-"], "nullable": True}
         contract = Contract.model_validate({**CONTRACT.model_dump(exclude_unset=True), "columns": columns})
         frame = FAKES.frame(6, 1)[HEADER].astype({"Sleep Hours": object})
-        frame["Sleep Hours"] = ["?", "-", " ? ", 6, 7, 8]
+        frame["Sleep Hours"] = pd.Series(["?", "-", " ? ", 6, 7, 8], dtype="object").to_numpy()
         opened = CsvFile.open(io.BytesIO(frame.to_csv(index=False).encode()), contract, AddedColumns.of(contract, ""))
         for _ in range(2):  # each check counts anew
             assert list(opened.check())

@@ -92,7 +92,9 @@ def test_score_writes_the_scored_file_beside_the_file(run: Run, folder: Path, ur
     said = run("score", f"staff.{suffix}")
     strict = hearth("score", f"staff.{suffix}", "-o", f"again.{suffix}", "--strict", "--prefix", "new_", url=url, folder=folder)
 
-    assert said == f"staff_scored.{suffix}: 1,199 of 1,200 rows scored by champion, version 2.\n"
+    counted, read_as = said.splitlines()
+    assert counted == f"staff_scored.{suffix}: 1,199 of 1,200 rows scored by champion, version 2."
+    assert read_as.startswith("Read as: UTF-8 text, separated by commas" if suffix == "csv" else "Read as: a Parquet file")
     scored = (pd.read_csv if suffix == "csv" else pd.read_parquet)(folder / f"staff_scored.{suffix}")
     assert len(scored) == 1200
     assert (strict.code, strict.errors) == (1, "1 rows break the contract; the column new_error says why.\n")

@@ -56,6 +56,7 @@ def authority(tmp_path: Path) -> Authority:
 
 def labels(address: str, ca: Path) -> list[str]:
     target, credentials = channel_credentials(address, ca)
+    assert credentials is not None
     with grpc.secure_channel(target, credentials) as channel:
         return list(PredictionStub(channel).Predict(REQUEST, timeout=10).labels)
 
@@ -121,4 +122,6 @@ def test_wrong_settings_are_refused_by_name(authority: Authority, tmp_path: Path
         channel_credentials("localhost:1", authority.ca)
     with pytest.raises(InvalidSettings, match="HEARTH_GRPC_CA"):
         channel_credentials("grpcs://localhost:1", tmp_path / "none")
+    assert server_credentials(settings(grpc_tls_certificate="", grpc_tls_key="")) is None
+    assert channel_credentials("localhost:1", Path()) == ("localhost:1", None)
     assert key.is_file()

@@ -264,3 +264,30 @@ def test_a_statement_that_takes_too_long_is_ended_by_the_server(fresh_database: 
             store.page(1)
         other.rollback()
         assert store.page(1) == []
+
+
+def test_readers_behind_one_that_got_no_connection_are_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of them would wait as long again, and so would SIGTERM."""
+    with temporary_servers.postgres_server() as server:
+        database = temporary_servers.create_database(server.url, "predictions")
+        migrate(database)
+        with PredictionStore(database, connect_seconds=2, refuse_seconds=60) as store:
+            store.put([prediction()])
+            processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+            for process in processes:
+                process.suspend()
+            try:
+                with pytest.raises(PredictionsUnavailable, match="cannot be used") as first:
+                    store.page(1)
+                with monkeypatch.context() as patched:
+                    patched.setattr(store, "_connection", lambda: pytest.fail("it waited for a connection"))
+                    with pytest.raises(PredictionsUnavailable) as second:
+                        store.page(1)
+            finally:
+                for process in processes:
+                    process.resume()
+            assert str(first.value) == str(second.value)
+            store._refuse_seconds = 0
+            assert len(store.page(1)) == 1

@@ -25,6 +25,7 @@ from hearth.fakes import FakeRecords
 from hearth.modelling.calibration import METHODS, Method, calibrated, fit_calibrators, values_of
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.features import build_features
+from hearth.modelling.scorer import Scores
 from hearth.serving.compiled.scorer import CompiledScorer
 from hearth.serving.explaining import ALL_CLASSES, Explainers, Explanation, Unit
 from hearth.serving.explaining.background import draw_background, representatives
@@ -247,9 +248,14 @@ class TestOtherFamilies:
     def test_an_explanation_scores_at_most_a_row_a_step_of_a_walk_in_one_call(self, monkeypatch: pytest.MonkeyPatch) -> None:
         model = fitted("logistic_regression")
         method = SampledContributions(CONTRACT, model.scorer, draw_background(CONTRACT, DATA, 128))
-        sizes = []
+        sizes: list[int] = []
         score = model.scorer.score_columns
-        monkeypatch.setattr(model.scorer, "score_columns", lambda columns: sizes.append(len(columns)) or score(columns))
+
+        def counted(columns: Columns) -> Scores:
+            sizes.append(len(columns))
+            return score(columns)
+
+        monkeypatch.setattr(model.scorer, "score_columns", counted)
         method.attribute(model.scorer, drawn(1, seed=13)[1])
         [size] = sizes
         assert size <= 64 * 2 * 12 + 1

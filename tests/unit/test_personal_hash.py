@@ -1,7 +1,6 @@
 """Values of `personal: hash` columns are stored as keyed hashes: equal for equal values, and not to be read."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from hearth.streaming.worker.personal_values import PersonalValues
 from hearth.streaming.worker.scoring import score
 from tests.support.models import employees, good_record
 from tests.unit.test_explaining import fitted
+from tests.unit.test_personal_values import with_personal
 
 KEY = "a key of more than sixteen characters"
 NAMES = {"Gender", "Sleep Hours"}
@@ -72,18 +72,21 @@ def test_what_the_worker_stores_is_what_the_interfaces_store() -> None:
         name: record[name] for name in CONTRACT.feature_names if name not in NAMES
     }
     assert b"Female" not in b"".join(block.lines())
-    columns = model.scorer.parser.parse([record])
-    common: dict[str, Any] = {
-        "dataset": "employees",
-        "alias": "champion",
-        "version": "1",
-        "family": "svm",
-        "source": "rest",
-        "role": "answer",
-    }
+    [by_interface] = by_interfaces(CONTRACT, record, HASH)
+    assert by_interface == stored
+
+
+def by_interfaces(contract: Contract, record: dict[str, object], personal_hash: PersonalHash | None) -> list[dict[str, object]]:
+    """Return what REST, GraphQL and gRPC store of a record."""
+    columns = fitted("logistic_regression").scorer.parser.parse([record])
     batch = AnswerBatch(
-        **common,
-        features=describe_features(CONTRACT, HASH),
+        dataset="employees",
+        alias="champion",
+        version="1",
+        family="svm",
+        source="rest",
+        role="answer",
+        features=describe_features(contract, personal_hash),
         classes=("Low", "Medium", "High"),
         ids=["a"],
         sizes=[1],
@@ -94,9 +97,22 @@ def test_what_the_worker_stores_is_what_the_interfaces_store() -> None:
         label_codes=np.zeros(1, np.intp),
         probabilities=np.array([[0.2, 0.3, 0.5]]),
     )
-    [by_interface] = [record for block in blocks(batch) for record in block.records]
-    assert {name: by_interface[name] for name in NAMES} == {name: stored[name] for name in NAMES}
-    assert by_interface["Designation"] == record["Designation"]
+    return [dict(record) for block in blocks(batch) for record in block.records]
+
+
+def test_a_column_that_is_left_out_does_not_shift_the_values_of_the_others() -> None:
+    """Personal columns stand among the numbers and the codes of an answer, before columns that are stored."""
+    record = good_record(CONTRACT)
+    for contract in (with_personal("Gender", "Sleep Hours", "Designation"), hashed("Gender", "Sleep Hours", "Designation")):
+        [stored] = by_interfaces(contract, record, None)
+        assert stored == {name: record[name] for name in contract.feature_names if name not in {"Gender", "Sleep Hours", "Designation"}}
+
+
+def test_without_the_hash_the_columns_are_left_out_and_never_stored_as_they_are() -> None:
+    record = {**good_record(CONTRACT), "Gender": "Female", "Sleep Hours": 6}
+    [stored] = score(fitted("logistic_regression"), CONTRACT, [Entry("1-0", encode("employees", "champion", [record]))]).block.records
+    assert NAMES.isdisjoint(stored)
+    assert NAMES.isdisjoint(feature.name for feature in describe_features(CONTRACT))
 
 
 def test_another_word_is_refused() -> None:

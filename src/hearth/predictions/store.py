@@ -24,7 +24,6 @@ _STATEMENT_SECONDS = 60.0
 _ANSWER_SECONDS = 1.0  # in which the answer of a statement that the server ended arrives
 _FETCH_ROWS = 2_000
 _SILENCE_SECONDS = 15
-_REPEAT_SECONDS = 1.0  # in which reads are refused like the one that found no connection
 # Errors of the server, its state or our permissions, which can be fixed there; read-only is an InternalError, for example
 _SERVER_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, psycopg.ProgrammingError)
 _NAMES = ", ".join(COLUMNS)
@@ -47,7 +46,8 @@ class PredictionStore:
     """The table `predictions`. Thread-safe; it connects on first use, and again after an outage of the server.
 
     The server ends a statement after `statement_seconds`. A server that stands still ends nothing: a read then gives its connection up, a
-    little later. A connection has to be there within `connect_seconds` (at least 2, libpq's smallest).
+    little later. A connection has to be there within `connect_seconds` (at least 2, libpq's smallest). After a
+    read that got none, further reads are refused for `refuse_seconds`: those that queue behind it would each wait as long again.
     """
 
     def __init__(
@@ -56,10 +56,11 @@ class PredictionStore:
         max_connections: int = 4,
         statement_seconds: float = _STATEMENT_SECONDS,
         connect_seconds: int = CONNECT_SECONDS,
+        refuse_seconds: float = 0.0,
     ) -> None:
         self.place = describe(url)
         self._read_seconds = statement_seconds + _ANSWER_SECONDS
-        self._url, self._connect_seconds = url, connect_seconds
+        self._url, self._connect_seconds, self._refuse_seconds = url, connect_seconds, refuse_seconds
         self._no_connection: tuple[float, str] | None = None  # when a read last got none, and why
         self._pool = ConnectionPool(
             url,
@@ -236,8 +237,7 @@ class PredictionStore:
 
     @contextmanager
     def _reading(self, rows: RowFactory[Row]) -> Iterator[psycopg.Cursor[Row]]:
-        # readers that queue behind those who have waited in vain would each wait as long again
-        if self._no_connection is not None and time.monotonic() - self._no_connection[0] < _REPEAT_SECONDS:
+        if self._no_connection is not None and time.monotonic() - self._no_connection[0] < self._refuse_seconds:
             raise PredictionsUnavailable(self._no_connection[1])
         with self._connection() as connection, _deadline(connection, self._read_seconds), connection.cursor(row_factory=rows) as cursor:
             yield cursor

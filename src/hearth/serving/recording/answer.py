@@ -40,16 +40,16 @@ class Answer(NamedTuple):
 
 
 def describe_features(contract: Contract, personal_hash: PersonalHash | None = None) -> tuple[Feature, ...]:
-    """Return the columns to store in the form that the writer process needs."""
-    return tuple(
-        Feature(
-            name,
-            isinstance(column, IntegerColumn),
-            column.categories if isinstance(column, CategoryColumn) else None,
-            personal_hash if name in contract.hashed_columns else None,
-        )
-        for name, column in recorded_columns(contract).items()
-    )
+    """Return the columns to store in the form that the writer process needs; without `personal_hash` the hashed ones are left out."""
+    hashed = contract.hashed_columns
+    features = []
+    for name, column in recorded_columns(contract).items():
+        if name in hashed and personal_hash is None:
+            continue
+        categories = column.categories if isinstance(column, CategoryColumn) else None
+        place = list(contract.numeric_features if categories is None else contract.categorical_features).index(name)
+        features.append(Feature(name, place, isinstance(column, IntegerColumn), categories, personal_hash if name in hashed else None))
+    return tuple(features)
 
 
 def group_answers(answers: Iterable[Answer]) -> list[list[Answer]]:

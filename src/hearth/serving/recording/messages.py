@@ -19,10 +19,12 @@ Role = Literal["answer", "challenger"]
 class Feature:
     """A column of the records. Categories are sent as codes; the code after the last category is a missing value.
 
-    The values of a column with a `personal_hash` are stored as hashes.
+    `place` is its position among the numbers, or among the codes: columns that are not stored are there too. The values of a column with a
+    `personal_hash` are stored as hashes.
     """
 
     name: str
+    place: int
     is_whole: bool
     categories: tuple[str | int, ...] | None
     personal_hash: PersonalHash | None = None
@@ -117,13 +119,12 @@ def blocks(batch: AnswerBatch) -> Iterator[PredictionBlock]:
 def _records(batch: AnswerBatch) -> list[dict[str, object]]:
     """Return the records as they were sent, without columns that are not features."""
     columns: list[list[object]] = []
-    numbers, codes = iter(batch.numbers.T), iter(batch.codes.T)
     for feature in batch.features:
         if feature.categories is None:
-            columns.append([_number(value, feature.is_whole) for value in next(numbers).tolist()])
+            columns.append([_number(value, feature.is_whole) for value in batch.numbers[:, feature.place].tolist()])
         else:
             texts = (*feature.categories, None)
-            columns.append([texts[code] for code in next(codes).tolist()])
+            columns.append([texts[code] for code in batch.codes[:, feature.place].tolist()])
         if feature.personal_hash is not None:
             columns[-1] = [feature.personal_hash.hashed(feature.name, value) for value in columns[-1]]
     names = [feature.name for feature in batch.features]

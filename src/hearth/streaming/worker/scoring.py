@@ -62,10 +62,10 @@ def by_address(entries: Sequence[Entry], contracts: Mapping[str, Contract]) -> t
     return groups, letters
 
 
-def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry], personal_hash: PersonalHash) -> ScoredGroup:
+def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry], personal_hash: PersonalHash | None = None) -> ScoredGroup:
     """Score the records of messages in one call. An invalid record does not affect the others of its message.
 
-    In what is stored, hashes stand for the values of the columns of `personal_hash`.
+    In what is stored, hashes stand for the values of `personal: hash` columns; without `personal_hash` they are left out.
     """
     messages, letters = _read(entries, model)
     parser = model.scorer.parser
@@ -95,7 +95,7 @@ def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry], pers
         message_ids=[message_id for message_id, _ in keys],
         rows=[row for _, row in keys],
         enqueued_at=[times[message_id] for message_id, _ in keys],
-        records=_recorded(records, tuple(recorded_columns(contract)), personal_hash),
+        records=_recorded(records, contract, personal_hash),
         codes=scores.codes,
         probabilities=scores.probabilities,
         parts=parts_to_store(model, columns, scores.probabilities),
@@ -103,11 +103,14 @@ def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry], pers
     return ScoredGroup(block, letters, received - len(keys))
 
 
-def _recorded(records: Sequence[object], names: Sequence[str], personal_hash: PersonalHash) -> list[dict[str, object]]:
+def _recorded(records: Sequence[object], contract: Contract, personal_hash: PersonalHash | None) -> list[dict[str, object]]:
+    hashed = contract.hashed_columns
+    names = [name for name in recorded_columns(contract) if personal_hash is not None or name not in hashed]
     kept = [{name: record.get(name) for name in names} for record in records if isinstance(record, dict)]
-    for name in personal_hash.columns:
-        for record in kept:
-            record[name] = personal_hash.hashed(name, record[name])
+    if personal_hash is not None:
+        for name in hashed:
+            for record in kept:
+                record[name] = personal_hash.hashed(name, record[name])
     return kept
 
 
