@@ -139,7 +139,7 @@ chaos: setup ## kill workers and servers while 100,000 records go through the st
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-gate bench-bounds bench-unusual bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs
+.PHONY: bench-gate bench-bounds bench-calibration bench-unusual bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -164,6 +164,9 @@ bench-gate: setup-dev ## how often the gate errs, by simulation
 
 bench-bounds: setup-dev ## what the bounds of the gate say: make bench-bounds [BENCH_FLAGS="--dataset heart --file data/heart/heart.csv"]
 	$(SERVE)/python -m benchmarks.gate_bounds $(BENCH_FLAGS)
+
+bench-calibration: setup-dev ## what calibrations and sets of classes are worth: make bench-calibration [BENCH_FLAGS="--file data/employees/enriched_employee_dataset.csv"]
+	$(SERVE)/python -m benchmarks.calibration $(BENCH_FLAGS)
 
 bench-unusual: setup-dev ## how well unusual records are found, and what that costs: make bench-unusual [BENCH_FLAGS="--files folder"]
 	$(SERVE)/python -m benchmarks.unusual $(BENCH_FLAGS)

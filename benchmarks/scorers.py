@@ -7,19 +7,25 @@ a different request each time; the median of the rounds counts. What LightGBM's 
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
+from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from benchmarks.harness.model import DATA, ROWS, fitted, rows
+from benchmarks.harness.model import DATA, ROWS, TREES, fitted, rows
 from benchmarks.harness.requests import fake_requests
 from hearth.cli import values
 from hearth.cli.application import run_program
 from hearth.cli.tables import make_console, make_table
-from hearth.contracts import load_contract
+from hearth.contracts import Contract, load_contract
+from hearth.modelling.calibration import METHODS, Method, calibrated, fit_calibrators, gives_probabilities, values_of
+from hearth.modelling.families import FAMILIES
 from hearth.serving.compiled.preprocessing import CompiledFeatures
 from hearth.serving.compiled.scorer import CompiledScorer
+from hearth.training.fitting import fit
 
 SIZES = (1, 100, 1_000)
 _WITH_PARTS = "lightgbm"
@@ -38,19 +44,34 @@ def main(
     with threadpool_limits(limits=1):
         for family in contract.families:
             scorer = CompiledScorer(fitted(contract, family, X, y), contract)
-            sizes = [_measure(_work(scorer, size, parts=family == _WITH_PARTS), rounds, seconds) for size in SIZES]
+            bent = {method: CompiledScorer(_calibrated(contract, family, X, y, method), contract) for method in METHODS}
+            sizes = [_measure(_work(scorer, bent, size, parts=family == _WITH_PARTS), rounds, seconds) for size in SIZES]
             for what in sizes[0]:
                 table.add_row(family, what, *(f"{milliseconds[what]:.3f}" for milliseconds in sizes))
     make_console().print(table)
 
 
-def _work(scorer: CompiledScorer, size: int, *, parts: bool) -> Work:
+def _calibrated(contract: Contract, family: str, X: pd.DataFrame, y: np.ndarray, method: Method) -> Pipeline:
+    """Fit a family and its calibration on the same rows: what matters here is the time."""
+    entry = FAMILIES[family]
+    pipeline = fit(
+        contract, X, pd.Series(y), entry, params={**entry.defaults, **(TREES if family == _WITH_PARTS else {})}, seed=1, uncalibrated=True
+    )
+    outputs = values_of(pipeline["model"], pipeline["features"].transform(X))
+    calibrators = fit_calibrators(method, outputs, y, are_probabilities=gives_probabilities(pipeline["model"]))
+    return Pipeline([("features", pipeline["features"]), ("model", calibrated(pipeline["model"], method, calibrators))])
+
+
+def _work(scorer: CompiledScorer, bent: Mapping[Method, CompiledScorer], size: int, *, parts: bool) -> Work:
     requests = fake_requests(size)
     frames = [pd.DataFrame(list(records)) for records in requests]
     work: dict[str, tuple[Callable[..., object], Sequence[object]]] = {
-        "scorer, check included": (lambda records: scorer.score_columns(scorer.parser.parse(records)), requests),
+        "scorer, check included": (partial(_check_and_score, scorer), requests),
         "scikit-learn's pipeline": (scorer.pipeline.predict_proba, frames),
     }
+    for method, each in bent.items():
+        work[f"scorer, {method}"] = partial(_check_and_score, each), requests
+    work["scikit-learn's pipeline, isotonic"] = bent["isotonic"].pipeline.predict_proba, frames
     if parts:
         features, booster = CompiledFeatures(scorer.pipeline["features"]), scorer.pipeline["model"].booster_
         columns = [scorer.parser.parse(records) for records in requests]
@@ -60,6 +81,10 @@ def _work(scorer: CompiledScorer, size: int, *, parts: bool) -> Work:
         work["features, as other families get them"] = (features, columns)
         work["trees by LightGBM"] = (lambda X: booster.predict(X, num_threads=1), numbers)
     return work
+
+
+def _check_and_score(scorer: CompiledScorer, records: object) -> object:
+    return scorer.score_columns(scorer.parser.parse(records))
 
 
 def _measure(work: Work, rounds: int, seconds: float) -> dict[str, float]:

@@ -461,6 +461,8 @@ SERVED = {
 }
 OTHER_NAMES = {
     "Predictions": "PredictionAnswer",
+    "UnusualColumn": "UnusualColumnAnswer",
+    "Unusual": "UnusualAnswer",
     "Contribution": "ContributionAnswer",
     "Explanation": "ExplanationAnswer",
     "Explanations": "ExplainAnswer",

@@ -112,8 +112,13 @@ class TestTrain:
         assert version.metrics["macro_f1"] > 0.6
         assert {"macro_precision", "macro_recall", "accuracy", "log_loss", "calibration_error", "cv_macro_f1"} <= version.metrics.keys()
         assert (version.metrics["train_rows"], version.metrics["test_rows"]) == (300, 600)
+        assert {"cv_log_loss", "cv_calibration_error", "set_coverage", "set_coverage_high", "set_size"} <= version.metrics.keys()
+        trust = shop.registry.load_with_example(version).trust
+        assert trust is not None
+        assert trust.sets is not None
+        assert trust.sets.level == shop.contract.sets.level
         [final] = self.runs(shop, final_experiment(shop.contract))
-        assert {"n_neighbors", "weights", "algorithm", "trials", "seed", "digest"} == final.data.params.keys()
+        assert {"n_neighbors", "weights", "algorithm", "trials", "seed", "digest", "calibration"} == final.data.params.keys()
         assert len(self.runs(shop, trials_experiment(shop.contract, "knn"))) == 3  # the study and two trials
         pictures = MlflowClient(shop.registry._connection.uri).list_artifacts(version.run_id, "figures")
         names = ("confusion_matrix", "contributions", "importances", "precision_recall", "reliability")

@@ -16,6 +16,7 @@ from hearth.contracts.file_format import FileFormat
 from hearth.contracts.gate_words import Bounds, Gate
 from hearth.contracts.model import BatchSource, Cleaning, Features, FileSource, Split, Target
 from hearth.contracts.names import field_name
+from hearth.contracts.probability_words import Sets
 from hearth.contracts.record_parser import RecordParser
 from hearth.contracts.records import check_records, record_model
 from hearth.errors import InvalidContract, InvalidRecords, UnknownDataset
@@ -190,6 +191,13 @@ def test_a_good_contract_says_which_columns_are_features(load: Loader) -> None:
             "gate.bounds.selection_rate_gap",
             "names 'Middle', which is no class: Low, High",
         ),
+        # probabilities
+        (GOOD + "calibration: platt\n", "calibration", "'auto', 'none', 'isotonic', 'sigmoid' or 'temperature'"),
+        (GOOD + "calibration: ~\n", "calibration", "'auto', 'none', 'isotonic', 'sigmoid' or 'temperature'"),
+        (GOOD + "sets: 0.9\n", "sets", "valid dictionary"),
+        (GOOD + "sets: {level: 90}\n", "sets.level", "less than 1"),
+        (GOOD + "sets: {level: 0.4}\n", "sets.level", "greater than or equal to 0.5"),
+        (GOOD + "sets: {level: true}\n", "sets.level", "as a boolean"),
         (GOOD + "sensitive: [Sex, Sex]\n", "sensitive", "'Sex' is named twice"),
         (GOOD + "sensitive: [Gender]\n", "sensitive.Gender", "must be a category without limits"),
         (GOOD + "sensitive: [Level]\n", "sensitive.Level", "a number with the limits of its bands"),
@@ -400,6 +408,13 @@ def test_a_contract_without_a_word_about_the_gate_compares_and_has_no_bound(load
     assert not gate.bounds.compares_groups
 
 
+def test_probabilities_are_calibrated_where_it_helps_and_sets_have_a_level_unless_the_contract_says_otherwise(load: Loader) -> None:
+    plain, fixed = load(GOOD), load(GOOD + "calibration: none\nsets: {level: 0.95}\n")
+
+    assert (plain.calibration, plain.sets.level) == ("auto", 0.9)
+    assert (fixed.calibration, fixed.sets.level) == ("none", 0.95)
+
+
 def test_the_reference_has_every_word_of_a_contract_and_an_example_that_is_one(load: Loader) -> None:
     text = (ROOT / "docs" / "contract.md").read_text("utf-8")
     example = text.split("```yaml\n")[1].split("```")[0]
@@ -409,10 +424,14 @@ def test_the_reference_has_every_word_of_a_contract_and_an_example_that_is_one(l
     sources = (FileSource, BatchSource, FileFormat)
     columns = (CategoryColumn, NumberColumn, DateColumn)
     for word in {
-        word for part in (Contract, *sources, *columns, Target, Cleaning, Split, Features, Gate, Bounds) for word in part.model_fields
+        word for part in (Contract, *sources, *columns, Target, Cleaning, Split, Features, Gate, Bounds, Sets) for word in part.model_fields
     } - derived:
         assert re.search(rf"`{word}[`:]|^ *{word}:|{{{word}:| {word}:", text, re.MULTILINE), word
-    closed: list[tuple[type[Part], str]] = [(Gate, "passes"), *((Features, word) for word in ("imputer", "category_imputer", "scaler"))]
+    closed: list[tuple[type[Part], str]] = [
+        (Gate, "passes"),
+        (Contract, "calibration"),
+        *((Features, word) for word in ("imputer", "category_imputer", "scaler")),
+    ]
     for choices in [*(part.model_fields[word].annotation for part, word in closed), Dag]:
         for choice in get_args(choices):
             assert re.search(rf"\b{choice}\b", text), choice

@@ -21,6 +21,7 @@ from hearth.contracts.record_parser import Columns, RecordParser
 from hearth.data.cleaning import target_codes
 from hearth.errors import TooBusy, TooSlow, UnknownClass
 from hearth.fakes import FakeRecords
+from hearth.modelling.calibration import METHODS, Method, calibrated, fit_calibrators, values_of
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.features import build_features
 from hearth.serving.compiled.scorer import CompiledScorer
@@ -84,6 +85,28 @@ def explainers() -> Iterator[Explainers]:
 
 def added_up(explanation: Explanation) -> float:
     return explanation.base_value + sum(part.contribution for part in explanation.contributions) + explanation.rest
+
+
+class TestCalibrated:
+    @pytest.mark.parametrize("method", METHODS)
+    def test_contributions_of_a_calibrated_lightgbm_add_up_to_what_is_answered(self, method: Method, explainers: Explainers) -> None:
+        """TreeSHAP explains sums of leaves, which a calibration bends: the probability itself is explained, as of other families."""
+        plain = fitted("lightgbm").scorer.pipeline
+        frame = FAKES.frame(400, seed=4)
+        frame = frame[frame[CONTRACT.target.column].notna()]
+        X = frame[list(CONTRACT.feature_names)].astype(dict.fromkeys(CONTRACT.numeric_features, np.float64))
+        outputs = values_of(plain["model"], plain["features"].transform(X))
+        truth = target_codes(CONTRACT, frame[CONTRACT.target.column]).to_numpy()
+        calibrators = fit_calibrators(method, outputs, truth, are_probabilities=False)
+        steps = [("features", plain["features"]), ("model", calibrated(plain["model"], method, calibrators))]
+        model = loaded(Pipeline(steps))
+
+        [made] = explainers.explain(model, drawn(1, 3)[1])
+
+        assert model.scorer.is_compiled
+        assert made.unit is Unit.PROBABILITY
+        assert added_up(made) == pytest.approx(made.score)
+        assert made.score == pytest.approx(made.probabilities[made.explained])
 
 
 class TestLightgbm:

@@ -72,13 +72,19 @@ def test_at_least_the_level_of_the_rows_of_each_class_that_the_thresholds_come_f
 )
 def test_the_threshold_is_the_probability_of_this_rank(rows: int, level: float, rank: int) -> None:
     """k = floor((n + 1)(1 - level)), computed without the error of binary fractions."""
-    own = np.linspace(0.1, 0.9, rows)
+    own = np.linspace(0.1, 0.4, rows)
     probabilities = np.stack([own, 1 - own], axis=1)
 
     sets = fit_sets(np.zeros(rows, int), probabilities, level)
 
     assert sets.thresholds[0] == (own[rank - 1] if rank else 0.0)
     assert sets.thresholds[1] == 0.0  # nothing is known of a class without rows
+
+
+def test_a_class_that_is_recognised_more_often_than_the_level_is_in_a_set_only_as_the_most_probable_one() -> None:
+    probabilities = np.array([[0.6, 0.4]] * 95 + [[0.3, 0.7]] * 5)
+
+    assert fit_sets(np.zeros(100, int), probabilities, 0.9).thresholds[0] == 1.0
 
 
 def test_new_records_are_covered_at_the_level_in_every_class() -> None:

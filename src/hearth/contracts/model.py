@@ -25,6 +25,7 @@ from hearth.contracts.column_types import (
 )
 from hearth.contracts.file_format import FileFormat
 from hearth.contracts.gate_words import Gate
+from hearth.contracts.probability_words import CalibrationWord, Sets
 from hearth.contracts.texts import abridge
 
 _FILE_NAME = r"^[A-Za-z0-9._-]+\.csv$"
@@ -159,6 +160,8 @@ class Contract(Part):
     split: Split = Split()
     features: Features = Features()
     gate: Gate = Gate()
+    calibration: CalibrationWord = Field("auto", description="how probabilities are calibrated; auto: as held-out rows say it helps")
+    sets: Sets = Sets()
     sensitive: dict[str, tuple[Number, ...]] = Field(
         {}, description="columns whose groups are compared: categories, and numbers with the limits of their bands"
     )

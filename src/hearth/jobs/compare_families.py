@@ -24,6 +24,7 @@ from hearth.modelling.families import FAMILIES, Param
 from hearth.modelling.gate import ComparedRows, Entrant, choose_leader
 from hearth.registry import CandidateRun, Registry
 from hearth.storage import ObjectStore
+from hearth.training.calibrating import Held, choose
 from hearth.training.figures import draw
 from hearth.training.local_search import AS_TRAINED, cross_validate, local_search
 
@@ -64,6 +65,8 @@ def cross_validate_family(  # noqa: PLR0913 - all but the first two are named
 ) -> str:
     """Fit a family on each fold of the train set, with the parameters of the file, and store its predictions of the rows held out.
 
+    They are calibrated as those of a version are, by what helps in the other folds, so that families compete as they would serve.
+
     Returns:
         The key of the candidate.
 
@@ -79,7 +82,8 @@ def cross_validate_family(  # noqa: PLR0913 - all but the first two are named
     split = load_processed(store, dataset, digest)
     predictions = cross_validate(contract, split.X_train, split.y_train, FAMILIES[family], params=params, seed=seed)
     candidate = Candidate(dataset, family, digest, seed, key, params, predictions.scores(contract))
-    columns = {f"p{code}": predictions.probabilities[:, code] for code in range(predictions.probabilities.shape[1])}
+    probabilities = choose(contract, Held.of_probabilities(predictions.fold, predictions.truth, predictions.probabilities)).probabilities
+    columns = {f"p{code}": probabilities[:, code] for code in range(probabilities.shape[1])}
     frame = pd.DataFrame({"fold": predictions.fold, "row": predictions.row, "truth": predictions.truth, **columns})
     store.put_frame(store.processed_bucket, f"{candidate.at('trained')}.parquet", frame)
     return _write(store, candidate, "trained")

@@ -2,16 +2,17 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.experiment_names import final_experiment, trials_experiment
+from hearth.contracts.names import class_metric_names
 from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.data.cleaning import Split
 from hearth.data.processed import load_processed, read_manifest, split_source
 from hearth.errors import UnknownFamily
-from hearth.modelling.evaluation import evaluate
+from hearth.modelling.evaluation import Evaluation, evaluate
 from hearth.modelling.families import FAMILIES, Params
 from hearth.modelling.influence import mean_contributions, measure_importances
 from hearth.modelling.trials import TrialResult, TuningResult
@@ -19,9 +20,10 @@ from hearth.modelling.trust import Trust
 from hearth.modelling.unusual_fit import fit_storable
 from hearth.registry import InputData, NewVersion, RegisteredVersion, Registry
 from hearth.storage import ObjectStore
+from hearth.training.calibrating import fit_calibrated
 from hearth.training.figures import draw
 from hearth.training.influence_figures import draw_influence
-from hearth.training.tuning import fit, tune
+from hearth.training.tuning import tune
 
 _LOGGER = logging.getLogger(__name__)
 _EXAMPLE_ROWS = 5
@@ -144,7 +146,9 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
     Raises:
         UntrainableData: a class has too few rows.
     """
-    pipeline = fit(contract, split.X_train, split.y_train, FAMILIES[selection.family], params=selection.params, seed=selection.seed)
+    family = FAMILIES[selection.family]
+    fitted = fit_calibrated(contract, split.X_train, split.y_train, family, params=selection.params, seed=selection.seed)
+    pipeline, calibration = fitted.pipeline, fitted.calibration
     evaluation = evaluate(contract, pipeline, split.X_test, split.y_test)
     metrics, digest, source = evaluation.metrics, selection.digest, selection.source
     importances = measure_importances(contract, pipeline, split.X_test, split.y_test.to_numpy(), seed=selection.seed)
@@ -158,10 +162,13 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
             training_key=training_key,
             pipeline=pipeline,
             example=split.X_test.head(_EXAMPLE_ROWS),
-            params={**selection.params, **selection.search, "digest": selection.digest},
+            params={**selection.params, **selection.search, "digest": selection.digest, "calibration": calibration.name},
             metrics={
                 **metrics,
                 f"cv_{contract.metric}": selection.cv_score,
+                "cv_log_loss": calibration.log_loss,
+                "cv_calibration_error": calibration.calibration_error,
+                **_set_metrics(contract, fitted.trust, evaluation),
                 "train_rows": len(split.X_train),
                 "test_rows": len(split.X_test),
             },
@@ -177,11 +184,25 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
             ),
             about=f"{contract.title} {contract.description} Classes: {', '.join(contract.target.classes)}. Versions take raw records.",
             origin=selection.origin,
-            trust=Trust(unusual=fit_storable(contract, split.X_train, selection.seed)),
+            trust=replace(fitted.trust, unusual=fit_storable(contract, split.X_train, selection.seed)),
         )
     )
     _LOGGER.info("%s is version %s with %s %.4f", training_key, version.version, contract.metric, metrics[contract.metric])
     return version
+
+
+def _set_metrics(contract: Contract, trust: Trust, evaluation: Evaluation) -> dict[str, float]:
+    """Return the mean size of the sets of the test rows, and the share that holds the true class: of all rows, and of those of a class."""
+    if trust.sets is None:
+        return {}
+    covered = trust.sets.cover(evaluation.truth, evaluation.probabilities)
+    by_class = {
+        f"set_coverage_{name}": float(covered[evaluation.truth == code].mean())
+        for code, name in enumerate(class_metric_names(contract.target.classes))
+        if (evaluation.truth == code).any()
+    }
+    size = trust.sets.members(evaluation.probabilities).sum(axis=1).mean()
+    return {"set_coverage": float(covered.mean()), "set_size": float(size), **by_class}
 
 
 def input_data(contract: Contract, split: Split, digest: str, source: str, context: Literal["training", "testing"]) -> InputData:

@@ -42,7 +42,8 @@ class Family:
     `predict` and may be cheaper. `trusted_types` are the types of a fitted estimator that skops does not trust by itself. Trials use at
     most `tuning_rows` rows; the final model is fitted on all. `weighs_rows` is true if `fit` takes `sample_weight`, which a contract's
     `imbalance: class_weights` needs; other families ignore it. `build_for_few`, if there is one, makes the estimator for fewer than
-    `few_rows` rows. `at_most_rows` names the parameter that cannot exceed the number of rows that a model is fitted on, if there is one.
+    `few_rows` rows. `build_uncalibrated` makes what trainings calibrate, if `build` brings a calibration. `at_most_rows` names the
+    parameter that cannot exceed the number of rows that a model is fitted on, if there is one.
     """
 
     suggest: Callable[[Trial], dict[str, Param]]
@@ -53,6 +54,7 @@ class Family:
     tuning_rows: int = 20_000
     weighs_rows: bool = True
     build_for_few: Callable[[Params, int], "ClassifierMixin"] | None = None
+    build_uncalibrated: Callable[[Params, int], "ClassifierMixin"] | None = None
     few_rows: int = 1_000
     at_most_rows: str = ""
 
@@ -62,9 +64,14 @@ class Family:
         self.suggest(trial)
         return trial.bounds
 
-    def final(self, params: Params, seed: int, rows: int) -> "ClassifierMixin":
-        """Make the estimator that is registered, for this number of train rows."""
+    def final(self, params: Params, seed: int, rows: int, *, uncalibrated: bool = False) -> "ClassifierMixin":
+        """Make the estimator that is registered, for this number of train rows.
+
+        With `uncalibrated` it brings no calibration, and may have a `decision_function` and no `predict_proba`.
+        """
         build = self.build if self.build_for_few is None or rows >= self.few_rows else self.build_for_few
+        if uncalibrated and self.build_uncalibrated is not None:
+            build = self.build_uncalibrated
         return build(self.limited(params, rows), seed)
 
     def limited(self, params: Params, rows: int) -> Params:
@@ -219,7 +226,8 @@ FAMILIES: Mapping[str, Family] = {
         build=_calibrated_svm,  # docs/performance.md has what the two calibrations were worth
         build_for_few=partial(_calibrated_svm, method="sigmoid"),
         build_for_tuning=_svm,
-        trusted_types=("sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration"),
+        build_uncalibrated=_svm,
+        trusted_types=(),
         tuning_rows=6_000,  # the cost of a fit grows with the square of the rows
     ),
     "lightgbm": Family(

@@ -40,6 +40,11 @@ class PredictionSets:
         members[np.arange(len(members)), probabilities.argmax(axis=1)] = True
         return members
 
+    def cover(self, truth: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        """Return whether the set of each record holds its true class, shape (rows,); `truth` has the codes of the classes."""
+        held: np.ndarray = self.members(probabilities)[np.arange(len(truth)), truth]
+        return held
+
     def labels(self, probabilities: np.ndarray, classes: Sequence[str]) -> list[list[str]]:
         """Return the set of each record as names of classes, in the order of the classes."""
         return [[name for name, member in zip(classes, row, strict=True) if member] for row in self.members(probabilities).tolist()]
@@ -48,16 +53,20 @@ class PredictionSets:
 def fit_sets(truth: np.ndarray, probabilities: np.ndarray, level: float) -> PredictionSets:
     """Compute the thresholds from rows that the model was not fitted on.
 
-    With n rows of a class, its threshold is the k-th lowest probability that these rows have of their class, k = floor((n + 1)(1 - level)).
-    Another row of the class, exchangeable with them, then reaches it with a probability of at least `level`. Where n is too small for any
-    k, the threshold is 0, and the class is in every set.
+    The score of a row for a class is its probability, and 1 for the most probable class: so that class is in every set, and the others need
+    not cover what it covers already. With n rows of a class, the threshold is the k-th lowest score that these rows have for their class,
+    k = floor((n + 1)(1 - level)). Another row of the class, exchangeable with them, then reaches it with a probability of at least
+    `level`. Where n is too small for any k, the threshold is 0, and the class is in every set; where it is 1, the class is in a set only as
+    the most probable one, which covers more than the level.
 
     Args:
         truth: Codes of the true classes, shape (rows,).
         probabilities: Shape (rows, classes).
         level: Between 0 and 1.
     """
-    return PredictionSets(level, tuple(_threshold(probabilities[truth == code, code], level) for code in range(probabilities.shape[1])))
+    classes = probabilities.shape[1]
+    scores = np.where(np.eye(classes, dtype=bool)[probabilities.argmax(axis=1)], 1.0, probabilities)
+    return PredictionSets(level, tuple(_threshold(scores[truth == code, code], level) for code in range(classes)))
 
 
 def _threshold(own: np.ndarray, level: float) -> float:

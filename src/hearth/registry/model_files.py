@@ -24,6 +24,7 @@ from mlflow.types import DataType
 from sklearn.pipeline import Pipeline
 
 from hearth.errors import IncompatibleModel, RefusedModel, UntrustedModel
+from hearth.modelling.calibration import TRUSTED_TYPES as CALIBRATION_TRUSTED_TYPES
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.features import TRUSTED_TYPES as FEATURES_TRUSTED_TYPES
 from hearth.modelling.trust import FILE_NAME as TRUST_FILE
@@ -36,6 +37,7 @@ from hearth.registry.provenance import LIBRARIES, LIBRARIES_TAG, MUST_MATCH, lib
 # The types of our pipelines that skops does not trust by itself.
 TRUSTED_TYPES: tuple[str, ...] = (
     *FEATURES_TRUSTED_TYPES,
+    *CALIBRATION_TRUSTED_TYPES,
     *sorted({name for family in FAMILIES.values() for name in family.trusted_types}),
 )
 

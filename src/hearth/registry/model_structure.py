@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from lightgbm import LGBMClassifier
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.neighbors import BallTree, KDTree
 from sklearn.pipeline import Pipeline
 from sklearn.tree import BaseDecisionTree
@@ -23,9 +24,13 @@ def require_sound_estimator(pipeline: Pipeline, boosters: Sequence[BoosterText])
 
     `boosters` are the texts of LightGBM that its file holds.
     """
-    model = pipeline.steps[-1][1]
-    parts = [model, *np.ravel(getattr(model, "estimators_", ()))]
-    for part in parts:
+    outer = pipeline.steps[-1][1]
+    for model in _calibrated_models(outer) if isinstance(outer, CalibratedClassifierCV) else [outer]:
+        _require_model(model, boosters)
+
+
+def _require_model(model: object, boosters: Sequence[BoosterText]) -> None:
+    for part in [model, *np.ravel(getattr(model, "estimators_", ()))]:
         if isinstance(part, BaseDecisionTree):
             _require_decision_tree(part.tree_, int(model.n_features_in_))
         elif isinstance(part, LGBMClassifier):
@@ -36,6 +41,14 @@ def require_sound_estimator(pipeline: Pipeline, boosters: Sequence[BoosterText])
         index = getattr(part, "_tree", None)
         if isinstance(index, KDTree | BallTree):
             _require_index(index)
+
+
+def _calibrated_models(outer: CalibratedClassifierCV) -> list[object]:
+    """Return the models below a calibration, which are no calibrations again."""
+    models = [getattr(part, "estimator", None) for part in outer.calibrated_classifiers_]
+    if any(model is None or isinstance(model, CalibratedClassifierCV) for model in models):
+        raise InvalidStructure("a calibration holds another one, or no model")
+    return models
 
 
 def _require_decision_tree(tree: object, features: int) -> None:

@@ -29,19 +29,20 @@ class Fold:
 
 
 def make_folds(  # noqa: PLR0913 - all but the data are named
-    contract: Contract, X: pd.DataFrame, y: pd.Series, family: Family, *, folds: int, seed: int
+    contract: Contract, X: pd.DataFrame, y: pd.Series, family: Family, *, folds: int, seed: int, most_rows: int | None = None
 ) -> list[Fold]:
     """Cut the train set into folds with equal shares of each class, and make each fold's features once.
 
-    Above `family.tuning_rows` rows a stratified sample stands for all; it has at least `folds` rows of each class.
+    Above `most_rows` rows, by default `family.tuning_rows`, a stratified sample stands for all; it has at least `folds` rows of each class.
 
     Raises:
         UntrainableData: a class has fewer rows than there are folds.
     """
     require_rows(contract, y, at_least=folds)
     rows = np.arange(len(X))
-    if len(X) > family.tuning_rows:
-        rows = _sample(rows, y.to_numpy(), size=family.tuning_rows, at_least=folds, seed=seed)
+    most_rows = family.tuning_rows if most_rows is None else most_rows
+    if len(X) > most_rows:
+        rows = _sample(rows, y.to_numpy(), size=most_rows, at_least=folds, seed=seed)
         X, y = X.iloc[rows], y.iloc[rows]
     codes = y.to_numpy()
     parts = []

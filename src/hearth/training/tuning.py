@@ -1,4 +1,4 @@
-"""Tune a family by cross-validation on the train set, then fit the model that is registered. The test set is not used here."""
+"""Tune a family by cross-validation on the train set. The test set is not used here."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import optuna
 import pandas as pd
-from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from hearth.contracts import Contract
 from hearth.modelling.evaluation import metric
 from hearth.modelling.families import Family, Param
-from hearth.modelling.features import build_features
 from hearth.modelling.trials import TrialResult, TuningResult
-from hearth.training.folds import FOLDS, Fold, make_folds, require_rows, row_weights
+from hearth.training.fitting import fit
+from hearth.training.folds import FOLDS, Fold, make_folds
+
+__all__ = ["fit", "tune"]
 
 _LOGGER = logging.getLogger(__name__)
 _STARTUP_TRIALS = 3  # trials that are never pruned: the median needs a few
@@ -91,20 +92,3 @@ def _fold_score(contract: Contract, family: Family, params: Mapping[str, Param],
     model = family.build_for_tuning(params, seed)
     model.fit(fold.X_fit, fold.y_fit, **fold.weights)
     return metric(contract, fold.y_held_out, model.predict(fold.X_held_out))
-
-
-def fit(  # noqa: PLR0913 - all but the data are named
-    contract: Contract, X: pd.DataFrame, y: pd.Series, family: Family, *, params: Mapping[str, Param], seed: int
-) -> Pipeline:
-    """Fit the pipeline that is registered: raw features in, class codes and probabilities of shape (rows, classes) out.
-
-    Raises:
-        UntrainableData: a class has no or too few rows.
-    """
-    require_rows(contract, y, at_least=3)  # the SVM calibrates over three folds
-    pipeline = Pipeline([("features", build_features(contract)), ("model", family.final(params, seed, len(X)))])
-    weights = row_weights(contract, family, y.to_numpy())
-    if contract.imbalance == "class_weights" and not weights:
-        _LOGGER.warning("%s wants class weights, which this family cannot use: it is fitted on the rows as they are", contract.name)
-    with threadpool_limits(limits=1):
-        return pipeline.fit(X, y.to_numpy(), **{f"model__{keyword}": value for keyword, value in weights.items()})

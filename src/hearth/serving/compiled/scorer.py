@@ -1,4 +1,4 @@
-"""The scorer of services: LightGBM and its features as tables; other models by scikit-learn, behind compiled features."""
+"""The scorer of services: LightGBM, its features and calibrations as tables; other models by scikit-learn, behind compiled features."""
 
 import logging
 import time
@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 from lightgbm import LGBMClassifier
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
 from hearth.contracts import Contract
 from hearth.contracts.examples import random_columns
 from hearth.contracts.record_parser import Columns, RecordParser
 from hearth.modelling.booster_text import InvalidBooster, read_booster
+from hearth.modelling.calibration import METHODS, calibrate, gives_probabilities, values_of
 from hearth.modelling.scorer import Scorer, Scores
 from hearth.serving.compiled.preprocessing import CannotCompile, CompiledFeatures
 from hearth.serving.compiled.tree_kernel import Link, walk
@@ -94,6 +96,8 @@ def _compile(pipeline: Pipeline) -> Compiled:
     if not isinstance(pipeline, Pipeline) or [name for name, _ in pipeline.steps] != ["features", "model"]:
         raise CannotCompile(f"{type(pipeline).__name__} is no pipeline of features and model")
     features, model = CompiledFeatures(pipeline["features"]), pipeline["model"]
+    if isinstance(model, CalibratedClassifierCV):
+        return _Calibrated(features, model)
     if isinstance(model, LGBMClassifier):
         return _Boosted(features, model)
 
@@ -104,10 +108,33 @@ def _compile(pipeline: Pipeline) -> Compiled:
     return score
 
 
-class _Boosted:
-    """LightGBM with its features: the tables take raw records, unless a number is missing."""
+class _Calibrated:
+    """A model with its calibrators: scikit-learn's operations, in their order, without its checks of each call."""
 
-    def __init__(self, features: CompiledFeatures, model: LGBMClassifier) -> None:
+    def __init__(self, features: CompiledFeatures, outer: CalibratedClassifierCV) -> None:
+        if len(outer.calibrated_classifiers_) != 1:
+            raise CannotCompile(f"{len(outer.calibrated_classifiers_)} calibrated models have no compiled form")
+        part = outer.calibrated_classifiers_[0]
+        model = self._model = part.estimator
+        if list(outer.classes_) != list(range(len(outer.classes_))) or list(model.classes_) != list(outer.classes_):
+            raise CannotCompile(f"the classes are {list(outer.classes_)}, not codes from 0")
+        if part.method not in METHODS:
+            raise CannotCompile(f"the calibration {part.method!r} has no compiled form")
+        self._features, self._method, self._calibrators = features, part.method, part.calibrators
+        self._are_probabilities = gives_probabilities(model)
+        # The sums of leaves are LightGBM's to the last bit, which isotonic regression needs: it has steps
+        self._boosted = _Boosted(features, model, sums=True) if isinstance(model, LGBMClassifier) else None
+
+    def __call__(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+        values = values_of(self._model, self._features(columns)) if self._boosted is None else self._boosted(columns)[1]
+        calibrated = calibrate(self._method, self._calibrators, values, are_probabilities=self._are_probabilities)
+        return calibrated.argmax(axis=1), calibrated
+
+
+class _Boosted:
+    """LightGBM with its features: the tables take raw records, unless a number is missing. With `sums` it returns those of the leaves."""
+
+    def __init__(self, features: CompiledFeatures, model: LGBMClassifier, *, sums: bool = False) -> None:
         if list(model.classes_) != list(range(model.n_classes_)):
             raise CannotCompile(f"the classes are {list(model.classes_)}, not codes from 0")
         self._features = features
@@ -115,7 +142,8 @@ class _Boosted:
             booster = read_booster(model.booster_.model_to_string())
         except InvalidBooster as error:
             raise CannotCompile(f"the booster: {error}") from error
-        self._link = _link(booster.objective, int(model.n_classes_))
+        link = _link(booster.objective, int(model.n_classes_))
+        self._link = Link.NONE if sums else link
         numbers = model.n_features_in_ - sum(features.widths)
         self._scaled = with_categories(compile_booster(booster), numbers, features.widths)
         self._raw = before_scaling(self._scaled, features.scale)
