@@ -195,6 +195,7 @@ bench-slices: setup-dev ## how often the search for bad slices finds what is the
 bench-latency-bound: setup-dev ## whether a time of one record could be a bound of the gate
 	$(SERVE)/python -m benchmarks.latency_bound $(BENCH_FLAGS)
 
+
 bench-stream: setup-dev ## speed of the stream worker, on real servers
 	$(SERVE)/python -m benchmarks.stream $(BENCH_FLAGS)
 

@@ -466,6 +466,8 @@ OTHER_NAMES = {
     "Drift": "DriftInfo",
     "SecondOpinion": "SecondOpinionInfo",
     "Predictions": "PredictionAnswer",
+    "UnusualColumn": "UnusualColumnAnswer",
+    "Unusual": "UnusualAnswer",
     "Contribution": "ContributionAnswer",
     "Explanation": "ExplanationAnswer",
     "Explanations": "ExplainAnswer",

@@ -86,7 +86,7 @@ class TestInvocations:
             ({"model": "tarot"}, 404, "unknown_alias", "'employees' has no alias 'tarot'"),
             ({"dataset": "weather"}, 404, "unknown_dataset", "There is no data set 'weather'"),
             ({"model": "lightgbm"}, 503, "model_unavailable", "no version carries this alias yet"),
-            ({"temperature": 1}, 422, "invalid_body", "'temperature', which is not read; expected only: dataset, model, method."),
+            ({"temperature": 1}, 422, "invalid_body", "'temperature', which is not read; expected only: dataset, model, method, include."),
             ({"model": 1}, 422, "invalid_body", "a 'model' that is not a text"),
             ({"method": "transform"}, 422, "invalid_body", "expected 'predict' or 'predict_proba'"),
             ([], 422, "invalid_body", '"params" must be an object.'),

@@ -287,7 +287,7 @@ class TestWrongRequests:
             ({"inputs": tensors(), "parameters": [1]}, '"parameters" that are not a JSON object'),
             (
                 {"inputs": tensors(), "outputs": [{"name": "logits"}]},
-                "There is no output 'logits'; there are: label, prediction, probabilities.",
+                "There is no output 'logits'; there are: label, prediction, probabilities, set, unusual.",
             ),
             ({"inputs": tensors(), "outputs": [{"name": "label"}] * 2}, "The output 'label' is named twice."),
             (

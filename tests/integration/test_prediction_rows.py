@@ -8,10 +8,15 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import psycopg
 import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.pool import NullPool
 
-from hearth.predictions import Prediction, PredictionBlock, PredictionStore
+from hearth.predictions import Prediction, PredictionBlock, PredictionStore, StoredParts
 from hearth.predictions.migration import migrate
 from hearth.predictions.rows import line
 
@@ -69,6 +74,85 @@ def test_a_block_is_stored_as_its_predictions_are(store: PredictionStore) -> Non
     assert store.put_lines(list(BLOCK.lines())) == 3
 
     assert list(store.since()) == spelt_out(BLOCK)
+
+
+PARTS = StoredParts(
+    members=np.array([[False, True, True], [True, False, False], [False, True, True]]),
+    scores=np.array([0.25, 1.0, 0.9951]),
+    unusual=np.array([False, True, True]),
+)
+
+
+def test_sets_and_what_is_unusual_come_back(store: PredictionStore) -> None:
+    block = replace(BLOCK, parts=PARTS)
+    expected = [
+        replace(one, label_set=labels, unusual_score=score, is_unusual=unusual)
+        for one, labels, score, unusual in zip(
+            spelt_out(BLOCK),
+            [("Medium", "High"), ("Low",), ("Medium", "High")],
+            [0.25, 1.0, 0.9951],
+            [False, True, True],
+            strict=True,
+        )
+    ]
+    assert list(block.lines()) == [line(one) for one in expected]
+
+    store.put_lines(list(block.lines()))
+
+    assert list(store.since()) == expected
+
+
+@pytest.mark.parametrize("known", ["members", "scores"])
+def test_a_version_may_know_one_of_the_two(store: PredictionStore, known: str) -> None:
+    parts = StoredParts(members=PARTS.members) if known == "members" else replace(PARTS, members=None)
+    store.put_lines(list(replace(BLOCK, parts=parts).lines()))
+    assert {(one.label_set is None, one.unusual_score is None, one.is_unusual is None) for one in store.since()} == {
+        (known != "members", known == "members", known == "members")
+    }
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(labels=st.lists(TEXTS, min_size=1, max_size=12, unique=True), seed=st.integers(0, 9))
+def test_labels_of_a_set_come_back_whatever_they_hold(store: PredictionStore, database: str, labels: list[str], seed: int) -> None:
+    members = np.random.default_rng(seed).random((2, len(labels))) < 0.7
+    block = replace(
+        BLOCK,
+        classes=tuple(labels),
+        message_ids=["1-0", "2-0"],
+        rows=[0, 0],
+        enqueued_at=[None, None],
+        records=[{}, {}],
+        codes=np.array([0, 0]),
+        probabilities=np.zeros((2, len(labels))),
+        parts=StoredParts(members=members),
+    )
+    empty(database)
+
+    store.put_lines(list(block.lines()))
+
+    assert [one.label_set for one in store.since()] == [tuple(labels[place] for place in np.flatnonzero(row)) for row in members]
+
+
+def test_rows_that_were_stored_before_the_columns_were_have_null_there(fresh_database: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", "hearth.predictions:migrations")
+    before = ScriptDirectory.from_config(config).get_revision("0005").down_revision
+    engine = create_engine(make_url(fresh_database).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, str(before))
+        connection.execute(
+            text(
+                "INSERT INTO predictions (message_id, row, dataset, alias, version, family, code, label, probabilities, record, scored_at)"
+                " VALUES ('1-0', 0, 'employees', 'champion', '3', 'knn', 0, 'Low', '{1}', '{}', :at)"
+            ),
+            {"at": NOON},
+        )
+
+    migrate(fresh_database)
+
+    with PredictionStore(fresh_database) as store:
+        assert list(store.since()) == [Prediction("1-0", 0, "employees", "champion", "3", "knn", 0, "Low", (1.0,), {}, None, NOON)]
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
