@@ -142,7 +142,7 @@ def _conditions(contract: Contract, name: str, column: pd.Series) -> Iterator[tu
                 shown = "(personal, a category that is not shown)" if described.personal else meaning
                 yield f"{name}: {shown}", (column == text).to_numpy(dtype=bool)
     else:
-        yield from _bands(name, column.to_numpy(dtype=np.float64), hidden=described.personal)
+        yield from _bands(name, column.to_numpy(dtype=np.float64), hidden=bool(described.personal))
     yield f"{name}: missing", missing
 
 

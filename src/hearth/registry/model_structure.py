@@ -32,7 +32,7 @@ def require_sound_estimator(pipeline: Pipeline, boosters: Sequence[BoosterText])
 def _require_model(model: object, boosters: Sequence[BoosterText]) -> None:
     for part in [model, *np.ravel(getattr(model, "estimators_", ()))]:
         if isinstance(part, BaseDecisionTree):
-            _require_decision_tree(part.tree_, int(model.n_features_in_))
+            _require_decision_tree(part.tree_, int(part.n_features_in_))
         elif isinstance(part, LGBMClassifier):
             # With predict_disable_shape_check LightGBM would read behind the end of narrower rows
             wrong = [booster.features for booster in boosters if booster.features != part.n_features_in_]
