@@ -83,7 +83,7 @@ def _work(scorer: CompiledScorer, bent: Mapping[Method, CompiledScorer], size: i
     return work
 
 
-def _check_and_score(scorer: CompiledScorer, records: object) -> object:
+def _check_and_score(scorer: CompiledScorer, records: Sequence[object]) -> object:
     return scorer.score_columns(scorer.parser.parse(records))
 
 
