@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from lightgbm import LGBMClassifier
+from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.neighbors import BallTree, KDTree
 from sklearn.pipeline import Pipeline
@@ -29,7 +30,7 @@ def require_sound_estimator(pipeline: Pipeline, boosters: Sequence[BoosterText])
         _require_model(model, boosters)
 
 
-def _require_model(model: object, boosters: Sequence[BoosterText]) -> None:
+def _require_model(model: ClassifierMixin, boosters: Sequence[BoosterText]) -> None:
     for part in [model, *np.ravel(getattr(model, "estimators_", ()))]:
         if isinstance(part, BaseDecisionTree):
             _require_decision_tree(part.tree_, int(part.n_features_in_))
@@ -43,7 +44,7 @@ def _require_model(model: object, boosters: Sequence[BoosterText]) -> None:
             _require_index(index)
 
 
-def _calibrated_models(outer: CalibratedClassifierCV) -> list[object]:
+def _calibrated_models(outer: CalibratedClassifierCV) -> list[ClassifierMixin]:
     """Return the models below a calibration, which are no calibrations again."""
     models = [getattr(part, "estimator", None) for part in outer.calibrated_classifiers_]
     if any(model is None or isinstance(model, CalibratedClassifierCV) for model in models):
