@@ -138,10 +138,12 @@ def test_the_pipeline_of_all_families_waits_too(
     known = {version.version for version in registry.versions("heart")}
     with running(env, "mlops_pipeline") as ended:
         wait_until(lambda: any(version.version not in known and version.decision for version in registry.versions("heart")), seconds=LIMIT)
-        version = registry.versions("heart")[0]
-        if waits := version.approval is not None:
-            assert version.approval is not None
-            answer(version.approval.task, "Reject", "")
+        decision = registry.versions("heart")[0].decision
+        assert decision is not None
+        if waits := decision.waits:
+            approval = _waiting(registry).approval
+            assert approval is not None
+            answer(approval.task, "Reject", "")
 
     assert ended["run"] == "success"
     assert ended["tasks"]["approve"] == ("success" if waits else "skipped")  # skipped where the gate refuses it before
