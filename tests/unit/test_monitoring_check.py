@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from hearth.contracts import Contract, load_contract
 from hearth.data.profile import profile
@@ -196,3 +197,19 @@ def test_the_report_shows_names_as_they_are_and_runs_nothing_of_them() -> None:
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     assert "<b>" not in page
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ({"ignore": ["Nothing"]}, "names 'Nothing', which is no feature"),
+        ({"ignore": ["Sleep Hours", "Sleep Hours"]}, "twice"),
+        ({"minimum": 600, "window": 500}, "minimum (600) must be at most window (500)"),
+        ({"level": 0}, "greater than 0"),
+        ({"psy": 1}, "Extra inputs"),
+    ],
+)
+def test_a_mistake_in_the_words_about_drift_is_refused(words: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Contract.model_validate({**CONTRACT.model_dump(), "drift": words})
+    assert reason in str(refused.value)
