@@ -39,6 +39,8 @@ def registry() -> FakeRegistry:
 @pytest.fixture(scope="module")
 def url(registry: FakeRegistry) -> Iterator[str]:
     with running(create_app(service_settings(api_require_key=True), registry, {})) as client:
+        # the first connection reads the settings of headers, from the checkout: the commands below run in another folder
+        assert client.get("/health").status_code == 200
         yield str(client.base_url)
 
 
