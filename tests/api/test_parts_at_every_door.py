@@ -81,7 +81,7 @@ class GrpcShelf(TrustShelf, Shelf):
     """The same for the gRPC service of the tests."""
 
     def __init__(self) -> None:
-        Shelf.__init__(self, {"champion": "3", OLD: "2"}, {"2": ByDesignation(), "3": ByDesignation()})  # type: ignore[dict-item]
+        Shelf.__init__(self, {"champion": "3", OLD: "2"}, {"2": ByDesignation(), "3": ByDesignation()})
 
 
 @dataclass
@@ -172,7 +172,7 @@ def _own_grpc(doors: Doors, request: pb.PredictRequest) -> Answers:
                 {
                     "name": column.name,
                     "value": column.value.number if column.value.WhichOneof("kind") == "number" else column.value.text,
-                    **{name: getattr(column, name) if column.HasField(name) else None for name in ("low", "high", "share")},  # type: ignore[arg-type]
+                    **{name: getattr(column, name) if column.HasField(name) else None for name in ("low", "high", "share")},
                 }
                 for column in one.columns
             ],
