@@ -136,7 +136,7 @@ def test_labels_of_a_set_come_back_whatever_they_hold(store: PredictionStore, da
 def test_rows_that_were_stored_before_the_columns_were_have_null_there(fresh_database: str) -> None:
     config = Config()
     config.set_main_option("script_location", "hearth.predictions:migrations")
-    before = ScriptDirectory.from_config(config).get_revision("0005").down_revision
+    before = ScriptDirectory.from_config(config).get_revision("0004").down_revision
     engine = create_engine(make_url(fresh_database).set(drivername="postgresql+psycopg"), poolclass=NullPool)
     with engine.begin() as connection:
         config.attributes["connection"] = connection

@@ -117,6 +117,8 @@ class TestTrain:
         assert trust is not None
         assert trust.sets is not None
         assert trust.sets.level == shop.contract.sets.level
+        assert trust.unusual is not None
+        trust.unusual.require_contract(shop.contract, "the version")
         [final] = self.runs(shop, final_experiment(shop.contract))
         assert {"n_neighbors", "weights", "algorithm", "trials", "seed", "digest", "calibration"} == final.data.params.keys()
         assert len(self.runs(shop, trials_experiment(shop.contract, "knn"))) == 3  # the study and two trials
