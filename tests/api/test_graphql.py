@@ -130,7 +130,7 @@ class TestModels:
 
     def test_lists_every_version_as_rest_does(self, client: httpx.Client) -> None:
         plain = "version family aliases metrics gate why origin created run_id: runId data_digest: dataDigest"
-        query = f"{{ registeredVersions {{ {plain} standing {{ score }} decision {{ passed }} }} }}"
+        query = f"{{ registeredVersions {{ {plain} standing {{ score }} decision {{ passed }} approval {{ state }} }} }}"
         found = data(client, query)["registeredVersions"]
         assert [(version["version"], version["aliases"]) for version in found] == [("2", ["champion"]), ("1", ["knn"])]
         told = [{**version, "created": version["created"].replace("+00:00", "Z")} for version in found]

@@ -113,6 +113,7 @@ class TestVersions:
             "data_digest": "digest",
             "standing": None,
             "decision": None,
+            "approval": None,
             "created": "2026-11-21T00:00:00Z",
             "run_id": "run-10",
         }
