@@ -81,13 +81,18 @@ def test_the_figures_of_a_card_are_the_metrics_of_the_run(contract: Contract, st
     card, written = card_of(registry, version), files(registry, version)
     markdown, page = written["card.md"].decode(), written["card.html"].decode()
     assert (card.dataset, card.family, card.data.digest) == (contract.name, family, version.digest)
-    own = {name for name in version.metrics if name not in {f"cv_{contract.metric}", "train_rows", "test_rows"}}
+    of_sets = {name: value for name, value in version.metrics.items() if name.startswith("set_")}
+    own = {name for name in version.metrics if name not in {"train_rows", "test_rows", *of_sets} and not name.startswith("cv_")}
     assert set(card.metrics) == own
     for name in own:
         assert card.metrics[name].figure == version.metrics[name], name
         figure = f"{version.metrics[name]:.4f}"
         assert re.search(rf"\| {re.escape(name.replace('_', chr(92) + '_'))} \| {figure} \|", markdown), name
         assert f'<td>{name}</td><td class="number">{figure}</td>' in page, name
+    assert len(of_sets) == 2 + len(contract.target.classes)
+    for name, value in of_sets.items():
+        assert (f"{value:.2f} classes" if name == "set_size" else f"| {value:.3f} |") in markdown, name
+    assert f"the log loss is {version.metrics['cv_log_loss']:.4f}" in markdown
     assert card.training.cv_score == version.metrics[f"cv_{contract.metric}"]
     assert (card.data.train_rows, card.data.test_rows) == (version.metrics["train_rows"], version.metrics["test_rows"])
     assert sum(map(sum, card.confusion)) == card.data.test_rows

@@ -1,6 +1,8 @@
 import json
+from contextlib import AbstractContextManager
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 import mlflow
@@ -115,13 +117,13 @@ class TestValidate:
     def test_the_raw_file_is_downloaded_once(self, store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
         upload(store, raw_csv(EMPLOYEES, 100))
         keys: list[str] = []
-        get = store.get
+        copy = store.copy
 
-        def counted(bucket: str, key: str) -> bytes:
+        def counted(bucket: str, key: str) -> AbstractContextManager[BinaryIO]:
             keys.append(key)
-            return get(bucket, key)
+            return copy(bucket, key)
 
-        monkeypatch.setattr(store, "get", counted)
+        monkeypatch.setattr(store, "copy", counted)
 
         run(store)
 
