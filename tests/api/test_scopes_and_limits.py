@@ -98,7 +98,7 @@ class TestCounts:
 class TestReading:
     """The predictions of everybody's records, and the dead letters, need the scope `read`."""
 
-    PATHS = ("/predictions", "/predictions/1-0", "/stream")
+    PATHS = ("/predictions", "/predictions/1-0", "/stream", "/predictions%0A", "/stream%0A")
 
     @pytest.mark.parametrize("path", PATHS)
     def test_a_key_for_predictions_alone_reads_nothing(self, guarded: httpx.Client, path: str) -> None:

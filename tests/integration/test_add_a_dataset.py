@@ -108,7 +108,7 @@ def streamed(api: httpx.Client) -> list[Any]:
 def test_the_page_has_a_form_for_it(stack: Stack) -> None:
     expect.set_options(timeout=LIMIT_SECONDS * 1_000)
     with chromium() as browser, browser.new_page() as page:
-        page.goto(f"http://127.0.0.1:{stack.page_port}")
+        page.goto(f"http://127.0.0.1:{stack.page_port}/predict")
         page.get_by_role("combobox", name="Data set").click()
         page.get_by_role("option", name="tumours: Is the tumour malignant?").click()
         expect(page.get_by_text("Nuclei of cells from breast tumours")).to_be_visible()

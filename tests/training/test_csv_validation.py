@@ -101,6 +101,10 @@ class TestReadRaw:
         with pytest.raises(InvalidRawData, match=message):
             read_raw(EMPLOYEES, content, "x.csv")
 
+    def test_a_header_of_a_hundred_thousand_columns_is_refused_before_a_row_is_read(self) -> None:
+        with pytest.raises(InvalidRawData, match="the header has 100,000 columns, at most 10,000 are read"):
+            read_raw(EMPLOYEES, b"," * 99_999 + b"Gender\n" + b"x\n" * 2_000, "x.csv")
+
     def test_a_comma_at_the_end_of_each_line_changes_nothing(self) -> None:
         commas = TEN_ROWS.replace(b"\n", b",\n")
 

@@ -66,6 +66,23 @@ class TestReadColumns:
 
         assert by_columns(content) == by_the_standard_library(content)
 
+    @given(pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=30))
+    @example(pieces=["x,y\r", "a,a\n" * 3])
+    @example(pieces=["\r", "x,y\n", "a,a\n" * 3])
+    @example(pieces=['"a\rx",b\n', "1,2\n3,4\n"])
+    @example(pieces=["\n\n", "x,y\r\n", "a,a\n" * 9])
+    def test_so_are_those_of_any_header(self, pieces: list[str]) -> None:
+        content = "".join(pieces).encode()
+
+        assert by_columns(content) == by_the_standard_library(content)
+
+    @pytest.mark.parametrize("row", ["", "a\n"])  # all rows even, or not
+    def test_a_cell_that_the_standard_library_does_not_read_is_refused_wherever_it_stands(self, row: str) -> None:
+        content = f"x,y\na,a\n{row}{'a' * 140_000},a\n".encode()
+
+        with pytest.raises(UnreadableTable, match=r"Line \d: not CSV: field larger than field limit"):
+            read_columns(io.BytesIO(content), COMMAS)
+
     def test_bytes_that_are_no_text_are_named_by_their_line(self) -> None:
         with pytest.raises(UnreadableTable, match=r"Line 22: not UTF-8 text \(byte 0xe9\)"):
             read_columns(io.BytesIO(b"x,y\n" + b"a,a\n" * 20 + b"caf\xe9,a\n" + b"a,a\n" * 20), COMMAS)

@@ -48,7 +48,8 @@ class Guard:
         self._app, self._access = app, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or is_open(path := get_route_path(scope)):
+        # The `$` of Starlette's routes is also before a newline at the end, so that such a path is served: it is the same path
+        if scope["type"] == "lifespan" or is_open(path := get_route_path(scope).removesuffix("\n")):
             return await self._app(scope, receive, send)
         try:
             caller = await self._access.identify(_secret(scope), _address(scope))

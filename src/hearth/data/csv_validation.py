@@ -16,12 +16,13 @@ from hearth.contracts.names import free_name
 from hearth.contracts.numbers import PLAIN, AmbiguousNumbers, NumberFormat, find_number_format
 from hearth.contracts.rules import CategoryRule, DateRule, IdentifierRule, Rule, TextReader, rules_of
 from hearth.errors import InvalidRawData
-from hearth.tables import TextColumn, UnreadableTable, find_columns, find_form, missing_words, read_columns, unpack
+from hearth.tables import Row, TextColumn, UnreadableTable, find_columns, find_form, missing_words, read_columns, unpack
 
 OTHER_WIDTH = "more or fewer values than the header"
 LARGEST_UNPACKED = 1 << 30
 """Bytes of a raw file once it is unpacked."""
 _MOST_BLANK = 1 << 16
+_MOST_COLUMNS = 10_000
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def read_raw(contract: Contract, content: bytes | BinaryIO, name: str, max_bytes
         unpacked = unpack(raw, contract.file_format, max_bytes)
         with nullcontext(raw) if unpacked.file is raw else unpacked.file as file:
             form, header = find_form(file, contract.columns, contract.file_format)
+            _require_header(contract, header)
             table = read_columns(file, form)
         found = find_columns(contract, header, lambda place: table.columns[place].cells().to_pylist(), table.lines.__getitem__)
         if not len(table.lines):
@@ -146,6 +148,14 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
     if refusals:
         accepted = accepted[~bad].reset_index(drop=True)
     return Validated(accepted, rejected, tuple(understood), tuple(warnings), raw.lines[~bad], dict(counts))
+
+
+def _require_header(contract: Contract, header: Row) -> None:
+    """Raise UnreadableTable for a header that no rows can make good, before they are read: each would be as wide as it."""
+    most = max(_MOST_COLUMNS, 2 * len(contract.columns))
+    if len(header) > most:
+        raise UnreadableTable(f"the header has {len(header):,} columns, at most {most:,} are read.")
+    find_columns(contract, header, lambda _: (), lambda _: 1)
 
 
 def _beginning(file: BinaryIO) -> bytes:

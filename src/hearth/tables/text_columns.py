@@ -81,10 +81,12 @@ def read_columns(file: BinaryIO, form: CsvForm, limit: RowLimit = RowLimit()) ->
     with open_rows(file, form, limit) as (source, reader):
         collected = _Collected(_header_width(source, reader))
         line = source.count
-        if form.encoding not in _UTF8 or not form.delimiter.isascii():
-            collected.add_all(source, reader)
-            return collected.result()
     offset = _offset(file, line)
+    if offset is None or form.encoding not in _UTF8 or not form.delimiter.isascii():
+        with open_rows(file, form, limit) as (source, reader):
+            _header_width(source, reader)
+            collected.add_all(source, reader)
+        return collected.result()
     for block in _blocks(file, offset):
         rows = _PlainBlock.of(block, limit)
         if rows is None or not collected.add_block(rows, form, line):
@@ -120,7 +122,7 @@ class _PlainBlock:
             ends = np.append(ends, len(array))
         starts = np.concatenate([[0], ends[:-1] + 1])
         lengths = ends - starts
-        if lengths.max() >= limit.characters:
+        if lengths.max() >= min(limit.characters, csv.field_size_limit()):
             return None
         blank = (lengths == 0) | ((lengths == 1) & (array[starts.clip(max=len(array) - 1)] == _RETURN))
         return cls(content, len(ends), np.flatnonzero(~blank))
@@ -203,10 +205,11 @@ def _numbered(source: Lines, reader: Iterator[Row]) -> Iterator[tuple[Row, int]]
         start = source.count + 1
 
 
-def _offset(file: BinaryIO, lines: int) -> int:
-    """Return where the file goes on after a number of lines."""
+def _offset(file: BinaryIO, lines: int) -> int | None:
+    """Return where the file goes on after a number of lines; None if one ends with a carriage return alone, which is no end for bytes."""
     file.seek(0)
-    return sum(len(line) for line in islice(file, lines))
+    before = b"".join(islice(file, lines))
+    return len(before) if before.count(b"\r") == before.count(b"\r\n") else None
 
 
 def _blocks(file: BinaryIO, offset: int) -> Iterator[bytes]:
