@@ -17,6 +17,7 @@ LIBRARIES = (
     "mlflow.sklearn",
     "optuna",
     "pandas",
+    "psycopg_pool",
     "pyarrow.parquet",
     "pydantic_settings",
     "python_calamine",

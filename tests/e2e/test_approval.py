@@ -38,6 +38,13 @@ def mlflow_uri() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def object_store() -> Iterator[ObjectStoreServer]:
+    """A store in which nobody else publishes heart: the rows of others may be generated, and those of this test are not."""
+    with temporary_servers.object_store() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def env(object_store: ObjectStoreServer, mlflow_uri: str, airflow_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An Airflow whose heart data set needs the approval of a person."""
     data = tmp_path_factory.mktemp("data")
