@@ -2,10 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
+import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
@@ -54,8 +56,27 @@ def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contra
     get_settings.cache_clear()
 
 
-def trained(contract: Contract, store: ObjectStore, registry: Registry, family: str, origin: Origin = "file") -> RegisteredVersion:
+def rewritten(contract: Contract, changes: Mapping[str, Mapping[str, object]]) -> Contract:
+    """Change words of parts of the contract in its file, from which the jobs read it."""
+    path = get_settings().data_dir / contract.name / "contract.yaml"
+    content = yaml.safe_load(path.read_text("utf-8"))
+    for part, words in changes.items():
+        content[part] |= words
+    path.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
+    return read_contract(path)
+
+
+def trained(  # noqa: PLR0913, PLR0917 - what a training is made of
+    contract: Contract,
+    store: ObjectStore,
+    registry: Registry,
+    family: str,
+    origin: Origin = "file",
+    groups: pd.DataFrame | None = None,
+) -> RegisteredVersion:
     split = sample_split(contract, 400, 400)
+    if groups is not None:
+        split = replace(split, groups_test=groups)
     name = digest(split)
     processed.write_split(store, contract.name, name, split)
     processed.write_manifest(store, processed.Manifest(contract.name, name, len(split.X_train), len(split.X_test), origin))
@@ -134,6 +155,24 @@ def test_groups_are_a_table_of_mlflow_a_csv_file_and_a_picture(
     [recall] = table.query("group == 'Female' and `class` == 'High' and measure == 'recall'")["figure"]
     [figure] = [class_.recall for group in report.groups if group.group == "Female" for class_ in group.classes if class_.label == "High"]
     assert recall == pytest.approx(figure.interval.figure)
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_groups_of_a_column_that_no_model_sees_are_in_the_card(
+    contract: Contract, store: ObjectStore, registry: Registry, published: bool
+) -> None:
+    gender = contract.columns["Gender"].model_dump(exclude_unset=True) | {"feature": False}
+    hidden = rewritten(contract, {"columns": {"Gender": gender}})
+    groups = pd.DataFrame({"Gender": ["Female", "Male"] * 200}) if published else None
+
+    version = trained(hidden, store, registry, "lightgbm", groups=groups)
+
+    card, markdown = card_of(registry, version), files(registry, version)["card.md"].decode()
+    absent = "Gender: the test rows do not have this column"
+    assert "Gender" not in {part.name for part in card.features}
+    assert [group.group for group in card.groups.groups] == (["Female", "Male"] if published else [])
+    assert any(limit.startswith(absent) for limit in card.limits) is (absent in markdown) is not published
+    assert "No column is named under sensitive" not in markdown
 
 
 def test_what_the_gate_decided_and_who_approved_is_written_into_the_card(

@@ -1,5 +1,6 @@
 """Model cards as JSON, Markdown and HTML: nothing that a name or a text holds becomes markup."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -184,3 +185,15 @@ def test_data_that_are_not_about_people_have_no_duties_and_sensitive_columns_are
 
 def _with_card(contract: Contract, **words: object) -> Contract:
     return contract.model_copy(update={"card": CardWords.model_validate(words)})
+
+
+def test_only_a_contract_without_sensitive_columns_is_said_to_name_none() -> None:
+    card = small_card()
+    nothing = replace(card.groups, groups=(), gaps=(), left_out={})
+
+    unnamed = to_markdown(replace(card, groups=nothing, sensitive=()))
+    absent = to_markdown(replace(card, groups=nothing, sensitive=("Gender",)))
+
+    assert "No column is named under sensitive" in unnamed
+    assert "No column is named" not in absent
+    assert "Gender: the test rows do not have this column" in absent

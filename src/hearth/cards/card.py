@@ -103,7 +103,8 @@ class Card:
     """A version. What is known only later is empty in the card that a training writes, and filled in when it is read.
 
     That is `version`, `aliases`, `gate` (passed, refused, …), `decision`, `standing` and `approval`. `level` is the confidence level of
-    all intervals. `pictures` are file names below `figures/` of the version's run.
+    all intervals. `pictures` are file names below `figures/` of the version's run. `sensitive` names the columns whose groups are compared,
+    features or not.
     Other modules add parts of their own to `more`; they are shown before what law asks.
     """
 
@@ -132,6 +133,7 @@ class Card:
     libraries: Mapping[str, str]
     revision: str
     pictures: tuple[str, ...]
+    sensitive: tuple[str, ...] = ()
     more: tuple[Section, ...] = ()
     version: str = ""
     aliases: tuple[str, ...] = ()

@@ -77,8 +77,8 @@ def write_report(  # noqa: PLR0913, PLR0917 - a version, and what it was made of
     explained = explain_sample(contract, pipeline, X, background=split.X_train, seed=seed)
     shown = [name for name in importances if not contract.columns[name].personal][:_DEPENDENCES]
     dependences = partial_dependence(contract, pipeline, split.X_train, shown, seed=seed)
-    groups = report_groups(contract, X, evaluation.truth, evaluation.probabilities)
-    slices = _slices(contract, X, evaluation, list(importances))
+    groups = report_groups(contract, split.described_test, evaluation.truth, evaluation.probabilities)
+    slices = _slices(contract, split.described_test, evaluation, [*contract.group_columns, *importances])
     pictures = {
         **draw(evaluation, title),
         **draw_influence(importances, explained.mean_sizes(), contract.metric, contract.target.classes, title),
@@ -166,6 +166,7 @@ def _card(  # noqa: PLR0913, PLR0917 - the parts of a card
         ),
         limits=tuple(_limits(contract, split, selection, groups)),
         people=contract.concerns_people,
+        sensitive=tuple(contract.sensitive),
         law=duties(contract),
         libraries=library_versions(),
         revision=revision,
@@ -207,7 +208,11 @@ def _limits(contract: Contract, split: Split, selection: "Selection", groups: Gr
     yield f"Metrics are of {len(split.X_test):,} test rows from the same source as the train rows; other sources may give others."
     if selection.origin == GENERATED:
         yield "All rows were generated: nothing here holds for real ones."
-    if contract.sensitive and not any(class_.recall.answer == "measured" for group in groups.groups for class_ in group.classes):
-        yield f"No group has {groups.fewest} rows of a class: whether groups are treated alike cannot be told."
+    for column in contract.sensitive:
+        found = [group for group in groups.groups if group.column == column]
+        if not found:
+            yield f"{column}: the test rows do not have this column, so whether its groups are treated alike cannot be told."
+        elif not any(class_.recall.answer == "measured" for group in found for class_ in group.classes):
+            yield f"{column}: no group has {groups.fewest} rows of a class: whether groups are treated alike cannot be told."
     yield "Contributions and importances say what the model uses, not what causes the class."
     yield from contract.card.limits
