@@ -41,6 +41,7 @@ def registry() -> FakeRegistry:
             "hearth.decision": decision.to_json().decode(),
             "hearth.standing": standing.to_json().decode(),
             "hearth.approved_by": "Ada",
+            "hearth.approval": "refused",
         }
     }
     return shelf
@@ -59,7 +60,7 @@ def test_a_card_in_json_has_what_the_training_wrote_and_what_the_registry_says_n
     card = answer.json()
     assert answer.headers["content-type"] == "application/json"
     assert {"data", "features", "metrics", "groups", "calibration", "importances", "slices", "approval", "libraries"} <= card.keys()
-    assert (card["version"], card["aliases"], card["gate"], card["approval"]) == ("2", ["champion"], "passed", "Ada")
+    assert (card["version"], card["aliases"], card["gate"], card["approval"]) == ("2", ["champion"], "passed", "refused by Ada")
     assert card["decision"]["reasons"] == ["it was better"]
     assert card["standing"]["score"]["figure"] == 0.81
     assert card["title"] == ATTACK
@@ -78,7 +79,7 @@ def test_the_page_is_written_from_the_figures_and_never_what_lies_in_mlflow(clie
     assert "script" not in tags
     assert "img" in tags
     assert "forged" not in answer.text
-    assert "Ada" in answer.text
+    assert "refused by Ada" in answer.text
 
 
 def test_markdown_has_no_html_either(client: httpx.Client) -> None:

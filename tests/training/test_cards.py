@@ -19,9 +19,10 @@ from hearth.contracts.loading import read_contract
 from hearth.contracts.origins import Origin
 from hearth.data import processed
 from hearth.data.cleaning import digest
-from hearth.jobs.promote import promote
+from hearth.jobs.promote import judge, promote
 from hearth.jobs.report import update_card
 from hearth.jobs.train import train
+from hearth.modelling.approval import NOBODY, Approval
 from hearth.modelling.families import FAMILIES
 from hearth.registry import RegisteredVersion, Registry
 from hearth.settings import get_settings
@@ -189,14 +190,55 @@ def test_what_the_gate_decided_and_who_approved_is_written_into_the_card(
     assert card.decision == decision
     assert card.standing is not None
     assert decision.reasons[0].replace("'", "") in files(registry, version)["card.html"].decode().replace("'", "")
-    registry.annotate(version, {"hearth.approved_by": "Ada <b>"})
-    update_card(registry, contract.name, version.version)
+    registry.annotate(version, {"hearth.approved_by": "Ada <b>", "hearth.approval": "approved"})
+    update_card(registry, contract, version.version)
     assert "Ada &lt;b&gt;" in files(registry, version)["card.html"].decode()
     experiment = MlflowClient(mlflow_uri).get_run(version.run_id).info.experiment_id
     link = f"[Model card](#/experiments/{experiment}/runs/{version.run_id}/artifacts/card.html)"
     description = MlflowClient(mlflow_uri).get_model_version(contract.name, version.version).description or ""
     assert link in description
     assert "**Decision:**" in description
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (Approval("approved", "Ada"), "approved by Ada"),
+        (Approval("refused", "Ada"), "refused by Ada"),
+        (Approval("refused", NOBODY), "no answer in time"),
+    ],
+)
+def test_a_card_says_that_its_version_waits_and_what_a_person_answers(
+    contract: Contract, store: ObjectStore, registry: Registry, answer: Approval, text: str
+) -> None:
+    asking = rewritten(contract, {"gate": {"approval": "required"}})
+    version = trained(asking, store, registry, "lightgbm")
+    said = [card_of(registry, version)]
+
+    judge(contract.name, "lightgbm", version.version, "dag/run/task", store=store, registry=registry)
+    said.append(card_of(registry, version))
+    promote(contract.name, "lightgbm", version.version, approval=answer, store=store, registry=registry)
+    said.append(card_of(registry, version))
+
+    gate = "passed" if answer.state == "approved" else "refused"
+    assert [(card.gate, card.approval) for card in said] == [
+        ("not judged", "approval required, not judged yet"),
+        ("waiting", "waiting for approval"),
+        (gate, text),
+    ]
+    assert f"| approval | {text} |" in files(registry, version)["card.md"].decode()
+
+
+def test_the_card_of_a_version_that_the_gate_refuses_before_a_person_is_asked_says_so(
+    contract: Contract, store: ObjectStore, registry: Registry
+) -> None:
+    asking = rewritten(contract, {"gate": {"approval": "required", "bounds": {"group_metric": 1}}})
+    version = trained(asking, store, registry, "lightgbm")
+
+    judge(contract.name, "lightgbm", version.version, "dag/run/task", store=store, registry=registry)
+
+    card = card_of(registry, version)
+    assert (card.gate, card.approval) == ("refused", "approval required, nobody was asked")
 
 
 def test_a_version_of_generated_data_says_so(contract: Contract, store: ObjectStore, registry: Registry) -> None:

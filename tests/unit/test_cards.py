@@ -11,10 +11,12 @@ from markdown_it.token import Token
 
 from hearth.cards import CONTENT_SECURITY_POLICY, Card, to_html, to_markdown
 from hearth.cards.blocks import plain
+from hearth.cards.card import approval_text
 from hearth.cards.law import NO_ADVICE, duties
 from hearth.cards.markdown import escape
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.card_words import CardWords
+from hearth.modelling.approval import NOBODY, Approval
 from tests.support.cards import PNG, small_card
 from tests.support.contracts import DATA
 
@@ -197,3 +199,20 @@ def test_only_a_contract_without_sensitive_columns_is_said_to_name_none() -> Non
     assert "No column is named under sensitive" in unnamed
     assert "No column is named" not in absent
     assert "Gender: the test rows do not have this column" in absent
+
+
+@pytest.mark.parametrize(
+    ("approval", "required", "judged", "text"),
+    [
+        (None, False, True, "no approval required"),
+        (None, True, False, "approval required, not judged yet"),
+        (None, True, True, "approval required, nobody was asked"),
+        (Approval("waiting", task="dag/run/task"), True, True, "waiting for approval"),
+        (Approval("approved", "Ada"), True, True, "approved by Ada"),
+        (Approval("refused", "Ada"), True, True, "refused by Ada"),
+        (Approval("refused", "Ada"), False, True, "refused by Ada"),
+        (Approval("refused", NOBODY), True, True, "no answer in time"),
+    ],
+)
+def test_who_refuses_is_not_shown_as_one_who_approves(approval: Approval | None, required: bool, judged: bool, text: str) -> None:
+    assert approval_text(approval, required=required, judged=judged) == text

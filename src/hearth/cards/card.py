@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hearth.cards.blocks import Section
 from hearth.contracts.origins import Origin
+from hearth.modelling.approval import NOBODY, Approval
 from hearth.modelling.comparison import Interval
 from hearth.modelling.evaluation import ReliabilityBin
 from hearth.modelling.gate import Decision
@@ -16,7 +17,7 @@ from hearth.modelling.slices import SliceReport
 from hearth.modelling.standing import Standing
 
 JSON_FILE, MARKDOWN_FILE, HTML_FILE = FILE_NAMES = "card.json", "card.md", "card.html"
-GATE, APPROVED_BY = "hearth.gate", "hearth.approved_by"  # tags of a version: the verdict of the gate, and the person who approved it
+GATE = "hearth.gate"  # the tag of a version that has the verdict of the gate
 _NOT_JUDGED, _NOT_REQUIRED = "not judged", "no approval required"
 
 
@@ -142,10 +143,17 @@ class Card:
     standing: Standing | None = None
     approval: str = _NOT_REQUIRED
 
-    def as_registered(
-        self, version: str, aliases: tuple[str, ...], tags: Mapping[str, str], decision: Decision | None, standing: Standing | None
+    def as_registered(  # noqa: PLR0913 - all but two are named
+        self,
+        version: str,
+        aliases: tuple[str, ...],
+        *,
+        tags: Mapping[str, str],
+        decision: Decision | None,
+        standing: Standing | None,
+        approval: str,
     ) -> "Card":
-        """Return the card with what the registry says of its version now."""
+        """Return the card with what the registry says of its version now; `approval` is what `approval_text` says of it."""
         return replace(
             self,
             version=version,
@@ -153,7 +161,7 @@ class Card:
             gate=tags.get(GATE, _NOT_JUDGED),
             decision=decision,
             standing=standing,
-            approval=tags.get(APPROVED_BY, _NOT_REQUIRED),
+            approval=approval,
         )
 
     def to_json(self) -> bytes:
@@ -167,6 +175,25 @@ class Card:
             return _CARD.validate_json(content)
         except ValidationError:
             return None
+
+
+def approval_text(approval: Approval | None, *, required: bool, judged: bool) -> str:
+    """Say what a person has answered about a version, or why nobody has.
+
+    Args:
+        approval: The answer in the registry, if there is any.
+        required: Whether the contract asks a person (`gate.approval`).
+        judged: Whether the gate has decided about the version.
+    """
+    if approval is None:
+        if not required:
+            return _NOT_REQUIRED
+        return "approval required, nobody was asked" if judged else "approval required, not judged yet"
+    if approval.state == "waiting":
+        return "waiting for approval"
+    if approval.state == "refused" and approval.by == NOBODY:
+        return "no answer in time"
+    return f"{approval.state} by {approval.by}"
 
 
 _CARD = TypeAdapter(Card)

@@ -199,7 +199,7 @@ def _training(card: Card) -> Iterator[Block]:
 
 
 def _decision(card: Card) -> Iterator[Block]:
-    yield facts(("gate", card.gate), ("approved by", card.approval))
+    yield facts(("gate", card.gate), ("approval", card.approval))
     if card.decision:
         yield lines(card.decision.reasons, "The gate gave no reason.")
         bounds = card.decision.verdict.bounds if card.decision.verdict else ()

@@ -21,6 +21,7 @@ from hearth.cards.card import (
     ImportancePart,
     TrainingPart,
     Use,
+    approval_text,
 )
 from hearth.cards.html import MOST_PICTURE_BYTES
 from hearth.cards.law import duties
@@ -100,17 +101,24 @@ def card_files(card: Card, pictures: Mapping[str, bytes]) -> dict[str, bytes]:
     return {JSON_FILE: card.to_json(), MARKDOWN_FILE: to_markdown(card).encode(), HTML_FILE: to_html(card, pictures)}
 
 
-def update_card(registry: Registry, dataset: str, version: str) -> None:
+def update_card(registry: Registry, contract: Contract, version: str) -> None:
     """Write what has been decided about a version into the card that its run keeps; a version without a card gets none."""
-    registered = registry.version(dataset, version)
+    registered = registry.version(contract.name, version)
     content = registry.run_files(registered, [JSON_FILE], _MOST_JSON_BYTES).get(JSON_FILE, b"")
     card = Card.from_json(content)
     if card is None:
         return
     paths = {f"figures/{name}": name for name in card.pictures}
     found = registry.run_files(registered, paths, MOST_PICTURE_BYTES)
-    aliases = tuple(sorted(alias for alias, number in registry.aliases(dataset).items() if number == registered.version))
-    decided = card.as_registered(registered.version, aliases, registered.tags, registered.decision, registered.standing)
+    aliases = tuple(sorted(alias for alias, number in registry.aliases(contract.name).items() if number == registered.version))
+    decided = card.as_registered(
+        registered.version,
+        aliases,
+        tags=registered.tags,
+        decision=registered.decision,
+        standing=registered.standing,
+        approval=approval_text(registered.approval, required=contract.gate.approval == "required", judged=registered.decision is not None),
+    )
     registry.write_run_files(registered, card_files(decided, {paths[path]: picture for path, picture in found.items()}))
 
 
@@ -171,6 +179,7 @@ def _card(  # noqa: PLR0913, PLR0917 - the parts of a card
         libraries=library_versions(),
         revision=revision,
         pictures=pictures,
+        approval=approval_text(None, required=contract.gate.approval == "required", judged=False),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from hearth.cards import Card, to_html, to_markdown
-from hearth.cards.card import JSON_FILE
+from hearth.cards.card import JSON_FILE, approval_text
 from hearth.cards.html import MOST_PICTURE_BYTES
 from hearth.contracts import Contract
 from hearth.contracts.aliases import aliases as possible_aliases
@@ -69,7 +69,15 @@ class ModelCards:
         if card is None or (card.dataset, card.family) != (version.dataset, version.family):
             raise NoCard(f"{version} has a {JSON_FILE} that is not its card: something else has written it. Train again.")
         carried = tuple(sorted(alias for alias, number in aliases.items() if number == version.version))
-        return card.as_registered(version.version, carried, version.tags, version.decision, version.standing), version
+        decided = card.as_registered(
+            version.version,
+            carried,
+            tags=version.tags,
+            decision=version.decision,
+            standing=version.standing,
+            approval=approval_text(version.approval, required=contract.gate.approval == "required", judged=version.decision is not None),
+        )
+        return decided, version
 
     def _version(self, contract: Contract, name: str, aliases: Mapping[str, str]) -> RegisteredVersion:
         number = name if name.isascii() and name.isdecimal() and len(name) <= _LONGEST_NUMBER else aliases.get(name)
