@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 import pandas as pd
@@ -27,6 +28,8 @@ from hearth.modelling.families import FAMILIES
 from hearth.registry import RegisteredVersion, Registry
 from hearth.settings import get_settings
 from hearth.storage import ObjectStore
+from tests.support.cards import small_card
+from tests.support.models import FakeRegistry
 from tests.support.samples import ROOT, sample_split
 
 FIGURES = {
@@ -258,6 +261,21 @@ def test_a_version_whose_run_was_deleted_is_promoted_without_a_card(
     MlflowClient(mlflow_uri).delete_run(version.run_id)
 
     assert promote(contract.name, "lightgbm", version.version, store=store, registry=registry).passed
+
+
+def test_a_card_that_cannot_be_written_stays_as_it_is_and_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> str:
+        raise OverflowError("too large")
+
+    registry = FakeRegistry(champion="2")  # writes no file
+    registry.files = {"2": {"card.json": small_card().to_json()}}
+    monkeypatch.setattr("hearth.jobs.report.to_markdown", fail)
+
+    update_card(cast("Registry", registry), load_contract("employees", ROOT / "data"), "2")
+
+    assert "is not its card: too large" in caplog.text
 
 
 def test_a_file_that_is_too_large_or_elsewhere_is_not_read(contract: Contract, store: ObjectStore, registry: Registry) -> None:

@@ -1,5 +1,6 @@
 """Model cards as JSON, Markdown and HTML: nothing that a name or a text holds becomes markup."""
 
+import json
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -216,3 +217,49 @@ def test_only_a_contract_without_sensitive_columns_is_said_to_name_none() -> Non
 )
 def test_who_refuses_is_not_shown_as_one_who_approves(approval: Approval | None, required: bool, judged: bool, text: str) -> None:
     assert approval_text(approval, required=required, judged=judged) == text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"confusion": [[1]]},
+        {"confusion": [[1, 2], [3]]},
+        {"confusion": [[1, 2], [3, 10**4000]]},
+        {"confusion": [[1, 2], [3, -1]]},
+        {"classes": ["a", "b"]},
+        {"classes": []},
+        {"data.test_rows": 10**4000},
+        {"data.train_classes": {"text": 1}},
+        {"slices.rows": 0},
+        {"slices.errors": 10**4000},
+        {"more": [{"title": "x", "blocks": [{"block": "table", "header": ["a", "b"], "rows": [["1"]]}]}]},
+        {"more": [{"title": "x", "blocks": [{"block": "picture", "name": "x.png) <b>", "caption": "x"}]}]},
+        {"more": [{"title": "x", "blocks": [{"block": "picture", "name": "x](https://evil.example", "caption": "x"}]}]},
+        {"more": [{"title": "x", "blocks": [{"block": "picture", "name": "x.png\n", "caption": "x"}]}]},
+        {"more": [{"title": "x", "blocks": [{"block": "picture", "name": "", "caption": "x"}]}]},
+    ],
+)
+def test_a_file_whose_parts_do_not_go_together_is_no_card(changes: dict[str, object]) -> None:
+    forged = json.loads(small_card().to_json())
+    for name, value in changes.items():
+        *parts, last = name.split(".")
+        place = forged
+        for part in parts:
+            place = place[part]
+        place[last] = value
+
+    assert Card.from_json(json.dumps(forged).encode()) is None
+
+
+def test_law_tells_columns_whose_hash_is_stored_from_those_of_which_nothing_is() -> None:
+    contract = load_contract("employees", DATA)
+    names = list(contract.feature_names)[:2]
+    columns = {
+        name: column.model_copy(update={"personal": {names[0]: "hash", names[1]: True}.get(name, False)})
+        for name, column in contract.columns.items()
+    }
+
+    text = " ".join(duty.here for duty in duties(contract.model_copy(update={"columns": columns})))
+
+    assert f"a keyed hash is stored with predictions, a pseudonym and so still personal data: {names[0]}." in text
+    assert f"nothing is stored with predictions: {names[1]}." in text

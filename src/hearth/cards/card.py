@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from hearth.cards.blocks import Section
 from hearth.contracts.origins import Origin
@@ -18,6 +18,9 @@ from hearth.modelling.standing import Standing
 
 JSON_FILE, MARKDOWN_FILE, HTML_FILE = FILE_NAMES = "card.json", "card.md", "card.html"
 GATE = "hearth.gate"  # the tag of a version that has the verdict of the gate
+UNWRITABLE = (ArithmeticError, LookupError, ValueError)
+"""What writing a card raises whose parts do not go together: one that somebody else has written into MLflow."""
+_MOST_ROWS = 10**15
 _NOT_JUDGED, _NOT_REQUIRED = "not judged", "no approval required"
 
 
@@ -143,6 +146,24 @@ class Card:
     standing: Standing | None = None
     approval: str = _NOT_REQUIRED
 
+    def __post_init__(self) -> None:
+        """Refuse a card whose parts are of different shapes: whoever may write to MLflow may write one.
+
+        Raises:
+            ValueError: they are.
+        """
+        classes = len(self.classes)
+        if len(self.confusion) != classes or any(len(row) != classes for row in self.confusion):
+            raise ValueError(f"confusion must have {classes} rows of {classes} counts")
+        if any(set(counts) != set(self.classes) for counts in (self.data.train_classes, self.data.test_classes)):
+            raise ValueError("the rows of each class must be of the card's classes")
+        counts = [*(count for row in self.confusion for count in row), self.data.train_rows, self.data.test_rows]
+        counts += [*self.data.train_classes.values(), *self.data.test_classes.values(), self.slices.rows, self.slices.errors]
+        if not all(0 <= count <= _MOST_ROWS for count in counts):
+            raise ValueError("a number of rows is not possible")
+        if self.slices.tested and not self.slices.rows:
+            raise ValueError("slices of no rows were tested")
+
     def as_registered(  # noqa: PLR0913 - all but two are named
         self,
         version: str,
@@ -173,7 +194,7 @@ class Card:
         """Read what `to_json` wrote; None for anything else, since anyone who may write to MLflow may write that file."""
         try:
             return _CARD.validate_json(content)
-        except ValidationError:
+        except ValueError:  # a validation error is one
             return None
 
 

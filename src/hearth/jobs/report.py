@@ -1,5 +1,6 @@
 """What is written about a version when it is trained: pictures, the table of its groups, and its card."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from hearth.cards.card import (
     HTML_FILE,
     JSON_FILE,
     MARKDOWN_FILE,
+    UNWRITABLE,
     Calibration,
     DataPart,
     FeaturePart,
@@ -45,6 +47,7 @@ from hearth.training.influence_figures import draw_influence
 if TYPE_CHECKING:
     from hearth.jobs.train import Selection
 
+_LOGGER = logging.getLogger(__name__)
 GROUPS_TABLE, GROUPS_CSV = "groups.json", "groups.csv"
 _DEPENDENCES = 4  # features with a partial dependence
 _MOST_JSON_BYTES = 4_000_000
@@ -102,7 +105,7 @@ def card_files(card: Card, pictures: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def update_card(registry: Registry, contract: Contract, version: str) -> None:
-    """Write what has been decided about a version into the card that its run keeps; a version without a card gets none."""
+    """Write what has been decided about a version into the card that its run keeps; a version without a card of ours gets none."""
     registered = registry.version(contract.name, version)
     content = registry.run_files(registered, [JSON_FILE], _MOST_JSON_BYTES).get(JSON_FILE, b"")
     card = Card.from_json(content)
@@ -119,7 +122,12 @@ def update_card(registry: Registry, contract: Contract, version: str) -> None:
         standing=registered.standing,
         approval=approval_text(registered.approval, required=contract.gate.approval == "required", judged=registered.decision is not None),
     )
-    registry.write_run_files(registered, card_files(decided, {paths[path]: picture for path, picture in found.items()}))
+    try:
+        files = card_files(decided, {paths[path]: picture for path, picture in found.items()})
+    except UNWRITABLE as error:
+        _LOGGER.warning("%s has a %s that is not its card: %s", registered, JSON_FILE, error)
+        return
+    registry.write_run_files(registered, files)
 
 
 def _slices(contract: Contract, X: pd.DataFrame, evaluation: Evaluation, ranked: Sequence[str]) -> SliceReport:
