@@ -29,7 +29,7 @@ from hearth.registry import RegisteredVersion, Registry
 from hearth.settings import get_settings
 from hearth.storage import ObjectStore
 from tests.support.cards import small_card
-from tests.support.models import FakeRegistry
+from tests.support.fake_registry import FakeRegistry
 from tests.support.samples import ROOT, sample_split
 
 FIGURES = {
