@@ -22,6 +22,10 @@ from tests.support.models import FakeRegistry
 ATTACK = '"><script>alert(1)</script>'
 
 
+def forged(**parts: object) -> bytes:
+    return json.dumps(json.loads(small_card().to_json()) | parts).encode()
+
+
 @pytest.fixture(scope="module")
 def registry() -> FakeRegistry:
     shelf = FakeRegistry(champion="2", previous="1")
@@ -33,6 +37,9 @@ def registry() -> FakeRegistry:
         "3": {},
         "4": {"card.json": b"{}"},
         "5": {"card.json": small_card(family="svm").to_json()},
+        "7": {"card.json": forged(confusion=[[1]])},
+        "8": {"card.json": forged(confusion=[[1, 2], [3, 10**4000]])},
+        "9": {"card.json": forged(classes=["a", "b"])},
         "6": {"card.json": b" " * 5_000_000 + small_card().to_json()},
     }
     shelf.tags = {number: {} for number in shelf.files} | {
@@ -41,6 +48,7 @@ def registry() -> FakeRegistry:
             "hearth.decision": decision.to_json().decode(),
             "hearth.standing": standing.to_json().decode(),
             "hearth.approved_by": "Ada",
+            "hearth.approval": "refused",
         }
     }
     return shelf
@@ -59,7 +67,7 @@ def test_a_card_in_json_has_what_the_training_wrote_and_what_the_registry_says_n
     card = answer.json()
     assert answer.headers["content-type"] == "application/json"
     assert {"data", "features", "metrics", "groups", "calibration", "importances", "slices", "approval", "libraries"} <= card.keys()
-    assert (card["version"], card["aliases"], card["gate"], card["approval"]) == ("2", ["champion"], "passed", "Ada")
+    assert (card["version"], card["aliases"], card["gate"], card["approval"]) == ("2", ["champion"], "passed", "refused by Ada")
     assert card["decision"]["reasons"] == ["it was better"]
     assert card["standing"]["score"]["figure"] == 0.81
     assert card["title"] == ATTACK
@@ -78,7 +86,7 @@ def test_the_page_is_written_from_the_figures_and_never_what_lies_in_mlflow(clie
     assert "script" not in tags
     assert "img" in tags
     assert "forged" not in answer.text
-    assert "Ada" in answer.text
+    assert "refused by Ada" in answer.text
 
 
 def test_markdown_has_no_html_either(client: httpx.Client) -> None:
@@ -107,6 +115,22 @@ def test_markdown_has_no_html_either(client: httpx.Client) -> None:
 )
 def test_what_is_not_there_is_said(client: httpx.Client, path: str, status: int, error: str, text: str) -> None:
     assert text in refused(client.get(path), status, error)
+
+
+@pytest.mark.parametrize("form", ["html", "markdown", "json"])
+@pytest.mark.parametrize("version", ["7", "8", "9"])
+def test_a_forged_card_is_no_card(client: httpx.Client, version: str, form: str) -> None:
+    assert "is not its card" in refused(client.get(f"/models/employees/{version}/card?format={form}"), 404, "no_card")
+
+
+@pytest.mark.parametrize("error", [OverflowError, ZeroDivisionError, KeyError, ValueError])
+def test_a_card_that_cannot_be_written_is_no_card(client: httpx.Client, monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    def fail(_: object) -> str:
+        raise error
+
+    monkeypatch.setattr("hearth.serving.model_cards.to_markdown", fail)
+
+    refused(client.get("/models/employees/2/card?format=markdown"), 404, "no_card")
 
 
 def test_while_the_registry_is_away_the_answer_is_503() -> None:

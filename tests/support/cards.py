@@ -54,6 +54,7 @@ def small_card(text: str = "text", dataset: str = "employees", family: str = "kn
         libraries={text: text},
         revision=text,
         pictures=("groups.png", "reliability.png"),
+        sensitive=(text,),
         more=(Section(text, (Paragraph(text), Items((text,)), Table((text, text), ((text, text),)))),),
         decision=Decision(dataset, family, "1", passed=True, score=0.8, champion=None, reasons=(text,)),
         approval=text,

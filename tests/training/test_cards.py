@@ -2,10 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
+import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
@@ -17,13 +20,16 @@ from hearth.contracts.loading import read_contract
 from hearth.contracts.origins import Origin
 from hearth.data import processed
 from hearth.data.cleaning import digest
-from hearth.jobs.promote import promote
+from hearth.jobs.promote import judge, promote
 from hearth.jobs.report import update_card
 from hearth.jobs.train import train
+from hearth.modelling.approval import NOBODY, Approval
 from hearth.modelling.families import FAMILIES
 from hearth.registry import RegisteredVersion, Registry
 from hearth.settings import get_settings
 from hearth.storage import ObjectStore
+from tests.support.cards import small_card
+from tests.support.fake_registry import FakeRegistry
 from tests.support.samples import ROOT, sample_split
 
 FIGURES = {
@@ -54,8 +60,27 @@ def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contra
     get_settings.cache_clear()
 
 
-def trained(contract: Contract, store: ObjectStore, registry: Registry, family: str, origin: Origin = "file") -> RegisteredVersion:
+def rewritten(contract: Contract, changes: Mapping[str, Mapping[str, object]]) -> Contract:
+    """Change words of parts of the contract in its file, from which the jobs read it."""
+    path = get_settings().data_dir / contract.name / "contract.yaml"
+    content = yaml.safe_load(path.read_text("utf-8"))
+    for part, words in changes.items():
+        content[part] |= words
+    path.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
+    return read_contract(path)
+
+
+def trained(  # noqa: PLR0913, PLR0917 - what a training is made of
+    contract: Contract,
+    store: ObjectStore,
+    registry: Registry,
+    family: str,
+    origin: Origin = "file",
+    groups: pd.DataFrame | None = None,
+) -> RegisteredVersion:
     split = sample_split(contract, 400, 400)
+    if groups is not None:
+        split = replace(split, groups_test=groups)
     name = digest(split)
     processed.write_split(store, contract.name, name, split)
     processed.write_manifest(store, processed.Manifest(contract.name, name, len(split.X_train), len(split.X_test), origin))
@@ -136,6 +161,24 @@ def test_groups_are_a_table_of_mlflow_a_csv_file_and_a_picture(
     assert recall == pytest.approx(figure.interval.figure)
 
 
+@pytest.mark.parametrize("published", [True, False])
+def test_groups_of_a_column_that_no_model_sees_are_in_the_card(
+    contract: Contract, store: ObjectStore, registry: Registry, published: bool
+) -> None:
+    gender = contract.columns["Gender"].model_dump(exclude_unset=True) | {"feature": False}
+    hidden = rewritten(contract, {"columns": {"Gender": gender}})
+    groups = pd.DataFrame({"Gender": ["Female", "Male"] * 200}) if published else None
+
+    version = trained(hidden, store, registry, "lightgbm", groups=groups)
+
+    card, markdown = card_of(registry, version), files(registry, version)["card.md"].decode()
+    absent = "Gender: the test rows do not have this column"
+    assert "Gender" not in {part.name for part in card.features}
+    assert [group.group for group in card.groups.groups] == (["Female", "Male"] if published else [])
+    assert any(limit.startswith(absent) for limit in card.limits) is (absent in markdown) is not published
+    assert "No column is named under sensitive" not in markdown
+
+
 def test_what_the_gate_decided_and_who_approved_is_written_into_the_card(
     contract: Contract, store: ObjectStore, registry: Registry, mlflow_uri: str
 ) -> None:
@@ -150,14 +193,55 @@ def test_what_the_gate_decided_and_who_approved_is_written_into_the_card(
     assert card.decision == decision
     assert card.standing is not None
     assert decision.reasons[0].replace("'", "") in files(registry, version)["card.html"].decode().replace("'", "")
-    registry.annotate(version, {"hearth.approved_by": "Ada <b>"})
-    update_card(registry, contract.name, version.version)
+    registry.annotate(version, {"hearth.approved_by": "Ada <b>", "hearth.approval": "approved"})
+    update_card(registry, contract, version.version)
     assert "Ada &lt;b&gt;" in files(registry, version)["card.html"].decode()
     experiment = MlflowClient(mlflow_uri).get_run(version.run_id).info.experiment_id
     link = f"[Model card](#/experiments/{experiment}/runs/{version.run_id}/artifacts/card.html)"
     description = MlflowClient(mlflow_uri).get_model_version(contract.name, version.version).description or ""
     assert link in description
     assert "**Decision:**" in description
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (Approval("approved", "Ada"), "approved by Ada"),
+        (Approval("refused", "Ada"), "refused by Ada"),
+        (Approval("refused", NOBODY), "no answer in time"),
+    ],
+)
+def test_a_card_says_that_its_version_waits_and_what_a_person_answers(
+    contract: Contract, store: ObjectStore, registry: Registry, answer: Approval, text: str
+) -> None:
+    asking = rewritten(contract, {"gate": {"approval": "required"}})
+    version = trained(asking, store, registry, "lightgbm")
+    said = [card_of(registry, version)]
+
+    judge(contract.name, "lightgbm", version.version, "dag/run/task", store=store, registry=registry)
+    said.append(card_of(registry, version))
+    promote(contract.name, "lightgbm", version.version, approval=answer, store=store, registry=registry)
+    said.append(card_of(registry, version))
+
+    gate = "passed" if answer.state == "approved" else "refused"
+    assert [(card.gate, card.approval) for card in said] == [
+        ("not judged", "approval required, not judged yet"),
+        ("waiting", "waiting for approval"),
+        (gate, text),
+    ]
+    assert f"| approval | {text} |" in files(registry, version)["card.md"].decode()
+
+
+def test_the_card_of_a_version_that_the_gate_refuses_before_a_person_is_asked_says_so(
+    contract: Contract, store: ObjectStore, registry: Registry
+) -> None:
+    asking = rewritten(contract, {"gate": {"approval": "required", "bounds": {"group_metric": 1}}})
+    version = trained(asking, store, registry, "lightgbm")
+
+    judge(contract.name, "lightgbm", version.version, "dag/run/task", store=store, registry=registry)
+
+    card = card_of(registry, version)
+    assert (card.gate, card.approval) == ("refused", "approval required, nobody was asked")
 
 
 def test_a_version_of_generated_data_says_so(contract: Contract, store: ObjectStore, registry: Registry) -> None:
@@ -177,6 +261,21 @@ def test_a_version_whose_run_was_deleted_is_promoted_without_a_card(
     MlflowClient(mlflow_uri).delete_run(version.run_id)
 
     assert promote(contract.name, "lightgbm", version.version, store=store, registry=registry).passed
+
+
+def test_a_card_that_cannot_be_written_stays_as_it_is_and_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> str:
+        raise OverflowError("too large")
+
+    registry = FakeRegistry(champion="2")  # writes no file
+    registry.files = {"2": {"card.json": small_card().to_json()}}
+    monkeypatch.setattr("hearth.jobs.report.to_markdown", fail)
+
+    update_card(cast("Registry", registry), load_contract("employees", ROOT / "data"), "2")
+
+    assert "is not its card: too large" in caplog.text
 
 
 def test_a_file_that_is_too_large_or_elsewhere_is_not_read(contract: Contract, store: ObjectStore, registry: Registry) -> None:

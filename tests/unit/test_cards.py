@@ -1,5 +1,7 @@
 """Model cards as JSON, Markdown and HTML: nothing that a name or a text holds becomes markup."""
 
+import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -10,10 +12,12 @@ from markdown_it.token import Token
 
 from hearth.cards import CONTENT_SECURITY_POLICY, Card, to_html, to_markdown
 from hearth.cards.blocks import plain
+from hearth.cards.card import approval_text
 from hearth.cards.law import NO_ADVICE, duties
 from hearth.cards.markdown import escape
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.card_words import CardWords
+from hearth.modelling.approval import NOBODY, Approval
 from tests.support.cards import PNG, small_card
 from tests.support.contracts import DATA
 
@@ -184,3 +188,78 @@ def test_data_that_are_not_about_people_have_no_duties_and_sensitive_columns_are
 
 def _with_card(contract: Contract, **words: object) -> Contract:
     return contract.model_copy(update={"card": CardWords.model_validate(words)})
+
+
+def test_only_a_contract_without_sensitive_columns_is_said_to_name_none() -> None:
+    card = small_card()
+    nothing = replace(card.groups, groups=(), gaps=(), left_out={})
+
+    unnamed = to_markdown(replace(card, groups=nothing, sensitive=()))
+    absent = to_markdown(replace(card, groups=nothing, sensitive=("Gender",)))
+
+    assert "No column is named under sensitive" in unnamed
+    assert "No column is named" not in absent
+    assert "Gender: the test rows do not have this column" in absent
+
+
+@pytest.mark.parametrize(
+    ("approval", "required", "judged", "text"),
+    [
+        (None, False, True, "no approval required"),
+        (None, True, False, "approval required, not judged yet"),
+        (None, True, True, "approval required, nobody was asked"),
+        (Approval("waiting", task="dag/run/task"), True, True, "waiting for approval"),
+        (Approval("approved", "Ada"), True, True, "approved by Ada"),
+        (Approval("refused", "Ada"), True, True, "refused by Ada"),
+        (Approval("refused", "Ada"), False, True, "refused by Ada"),
+        (Approval("refused", NOBODY), True, True, "no answer in time"),
+    ],
+)
+def test_who_refuses_is_not_shown_as_one_who_approves(approval: Approval | None, required: bool, judged: bool, text: str) -> None:
+    assert approval_text(approval, required=required, judged=judged) == text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"confusion": [[1]]},
+        {"confusion": [[1, 2], [3]]},
+        {"confusion": [[1, 2], [3, 10**4000]]},
+        {"confusion": [[1, 2], [3, -1]]},
+        {"classes": ["a", "b"]},
+        {"classes": []},
+        {"data.test_rows": 10**4000},
+        {"data.train_classes": {"text": 1}},
+        {"slices.rows": 0},
+        {"slices.errors": 10**4000},
+        {"more": [{"title": "x", "blocks": [{"block": "table", "header": ["a", "b"], "rows": [["1"]]}]}]},
+        {"more": [{"title": "x", "blocks": [{"block": "picture", "name": "x.png) <b>", "caption": "x"}]}]},
+        {"more": [{"title": "x", "blocks": [{"block": "picture", "name": "x](https://evil.example", "caption": "x"}]}]},
+        {"more": [{"title": "x", "blocks": [{"block": "picture", "name": "x.png\n", "caption": "x"}]}]},
+        {"more": [{"title": "x", "blocks": [{"block": "picture", "name": "", "caption": "x"}]}]},
+    ],
+)
+def test_a_file_whose_parts_do_not_go_together_is_no_card(changes: dict[str, object]) -> None:
+    forged = json.loads(small_card().to_json())
+    for name, value in changes.items():
+        *parts, last = name.split(".")
+        place = forged
+        for part in parts:
+            place = place[part]
+        place[last] = value
+
+    assert Card.from_json(json.dumps(forged).encode()) is None
+
+
+def test_law_tells_columns_whose_hash_is_stored_from_those_of_which_nothing_is() -> None:
+    contract = load_contract("employees", DATA)
+    names = list(contract.feature_names)[:2]
+    columns = {
+        name: column.model_copy(update={"personal": {names[0]: "hash", names[1]: True}.get(name, False)})
+        for name, column in contract.columns.items()
+    }
+
+    text = " ".join(duty.here for duty in duties(contract.model_copy(update={"columns": columns})))
+
+    assert f"a keyed hash is stored with predictions, a pseudonym and so still personal data: {names[0]}." in text
+    assert f"nothing is stored with predictions: {names[1]}." in text

@@ -1,5 +1,6 @@
 """What a card is made of when people read it. Texts are plain: each form escapes all of them, so a name can hold anything."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -7,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator
 
 _BIDIRECTIONAL = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}  # would let a name turn the text behind it round
+_FILE_NAME = re.compile(r"[\w.-]{1,100}", re.ASCII)
 _LARGEST_CONTROL, _DELETE_TO = 0x1F, range(0x7F, 0xA0)
 
 
@@ -28,12 +30,21 @@ class Items:
 
 @dataclass(frozen=True)
 class Table:
-    """A table. All rows have as many cells as the header; columns from `numbers_from` on are aligned as numbers."""
+    """A table. All rows have as many cells as the header; columns from `numbers_from` on are aligned as numbers.
+
+    Raises:
+        ValueError: a row has more or fewer.
+    """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numbers_from: int | None = None
     block: Literal["table"] = "table"
+
+    def __post_init__(self) -> None:
+        """Check the rows."""
+        if any(len(row) != len(self.header) for row in self.rows):
+            raise ValueError(f"each row must have {len(self.header)} cells")
 
     def is_number(self, column: int) -> bool:
         """Whether a column is aligned as numbers."""
@@ -42,11 +53,22 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the version's run, by its file name below `figures/`, with what it shows."""
+    """A picture of the version's run, by its file name below `figures/`, with what it shows.
+
+    The name is written into addresses, where nothing can be escaped.
+
+    Raises:
+        ValueError: the name has something else than letters, digits, `_`, `.` and `-`, or more than 100 of them.
+    """
 
     name: str
     caption: str
     block: Literal["picture"] = "picture"
+
+    def __post_init__(self) -> None:
+        """Check the name."""
+        if not _FILE_NAME.fullmatch(self.name):
+            raise ValueError("a picture needs the name of a file")
 
 
 Block = Annotated[Paragraph | Items | Table | Picture, Discriminator("block")]

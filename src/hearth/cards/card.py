@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from hearth.cards.blocks import Section
 from hearth.contracts.origins import Origin
+from hearth.modelling.approval import NOBODY, Approval
 from hearth.modelling.comparison import Interval
 from hearth.modelling.evaluation import ReliabilityBin
 from hearth.modelling.gate import Decision
@@ -16,7 +17,10 @@ from hearth.modelling.slices import SliceReport
 from hearth.modelling.standing import Standing
 
 JSON_FILE, MARKDOWN_FILE, HTML_FILE = FILE_NAMES = "card.json", "card.md", "card.html"
-GATE, APPROVED_BY = "hearth.gate", "hearth.approved_by"  # tags of a version: the verdict of the gate, and the person who approved it
+GATE = "hearth.gate"  # the tag of a version that has the verdict of the gate
+UNWRITABLE = (ArithmeticError, LookupError, ValueError)
+"""What writing a card raises whose parts do not go together: one that somebody else has written into MLflow."""
+_MOST_ROWS = 10**15
 _NOT_JUDGED, _NOT_REQUIRED = "not judged", "no approval required"
 
 
@@ -103,7 +107,8 @@ class Card:
     """A version. What is known only later is empty in the card that a training writes, and filled in when it is read.
 
     That is `version`, `aliases`, `gate` (passed, refused, …), `decision`, `standing` and `approval`. `level` is the confidence level of
-    all intervals. `pictures` are file names below `figures/` of the version's run.
+    all intervals. `pictures` are file names below `figures/` of the version's run. `sensitive` names the columns whose groups are compared,
+    features or not.
     Other modules add parts of their own to `more`; they are shown before what law asks.
     """
 
@@ -132,6 +137,7 @@ class Card:
     libraries: Mapping[str, str]
     revision: str
     pictures: tuple[str, ...]
+    sensitive: tuple[str, ...] = ()
     more: tuple[Section, ...] = ()
     version: str = ""
     aliases: tuple[str, ...] = ()
@@ -140,10 +146,35 @@ class Card:
     standing: Standing | None = None
     approval: str = _NOT_REQUIRED
 
-    def as_registered(
-        self, version: str, aliases: tuple[str, ...], tags: Mapping[str, str], decision: Decision | None, standing: Standing | None
+    def __post_init__(self) -> None:
+        """Refuse a card whose parts are of different shapes: whoever may write to MLflow may write one.
+
+        Raises:
+            ValueError: they are.
+        """
+        classes = len(self.classes)
+        if len(self.confusion) != classes or any(len(row) != classes for row in self.confusion):
+            raise ValueError(f"confusion must have {classes} rows of {classes} counts")
+        if any(set(counts) != set(self.classes) for counts in (self.data.train_classes, self.data.test_classes)):
+            raise ValueError("the rows of each class must be of the card's classes")
+        counts = [*(count for row in self.confusion for count in row), self.data.train_rows, self.data.test_rows]
+        counts += [*self.data.train_classes.values(), *self.data.test_classes.values(), self.slices.rows, self.slices.errors]
+        if not all(0 <= count <= _MOST_ROWS for count in counts):
+            raise ValueError("a number of rows is not possible")
+        if self.slices.tested and not self.slices.rows:
+            raise ValueError("slices of no rows were tested")
+
+    def as_registered(  # noqa: PLR0913 - all but two are named
+        self,
+        version: str,
+        aliases: tuple[str, ...],
+        *,
+        tags: Mapping[str, str],
+        decision: Decision | None,
+        standing: Standing | None,
+        approval: str,
     ) -> "Card":
-        """Return the card with what the registry says of its version now."""
+        """Return the card with what the registry says of its version now; `approval` is what `approval_text` says of it."""
         return replace(
             self,
             version=version,
@@ -151,7 +182,7 @@ class Card:
             gate=tags.get(GATE, _NOT_JUDGED),
             decision=decision,
             standing=standing,
-            approval=tags.get(APPROVED_BY, _NOT_REQUIRED),
+            approval=approval,
         )
 
     def to_json(self) -> bytes:
@@ -163,8 +194,27 @@ class Card:
         """Read what `to_json` wrote; None for anything else, since anyone who may write to MLflow may write that file."""
         try:
             return _CARD.validate_json(content)
-        except ValidationError:
+        except ValueError:  # a validation error is one
             return None
+
+
+def approval_text(approval: Approval | None, *, required: bool, judged: bool) -> str:
+    """Say what a person has answered about a version, or why nobody has.
+
+    Args:
+        approval: The answer in the registry, if there is any.
+        required: Whether the contract asks a person (`gate.approval`).
+        judged: Whether the gate has decided about the version.
+    """
+    if approval is None:
+        if not required:
+            return _NOT_REQUIRED
+        return "approval required, nobody was asked" if judged else "approval required, not judged yet"
+    if approval.state == "waiting":
+        return "waiting for approval"
+    if approval.state == "refused" and approval.by == NOBODY:
+        return "no answer in time"
+    return f"{approval.state} by {approval.by}"
 
 
 _CARD = TypeAdapter(Card)

@@ -97,8 +97,14 @@ def duties(contract: Contract) -> tuple[Duty, ...]:
 
 
 def _of_every_person(contract: Contract) -> tuple[Duty, ...]:
-    names = ", ".join(sorted(contract.personal_columns))
-    personal = f"Personal columns, whose values are not stored with predictions: {names}." if names else "No column is marked personal."
+    hashed = ", ".join(sorted(contract.hashed_columns))
+    left_out = ", ".join(sorted(contract.personal_columns - contract.hashed_columns))
+    stored = (
+        f"Personal columns of which a keyed hash is stored with predictions, a pseudonym and so still personal data: {hashed}."
+        * bool(hashed),
+        f"Personal columns of which nothing is stored with predictions: {left_out}." * bool(left_out),
+    )
+    personal = " ".join(filter(None, stored)) or "No column is marked personal."
     return (
         Duty(
             "GDPR, Articles 5 and 6",

@@ -126,9 +126,12 @@ def _calibration(card: Card) -> Iterator[Block]:
 
 def _groups(card: Card) -> Iterator[Block]:
     report = card.groups
+    if card.people and not card.sensitive and not report.groups:
+        yield Paragraph("No column is named under sensitive in the contract, so no groups are compared.")
+    for column in card.sensitive:
+        if all(group.column != column for group in report.groups):
+            yield Paragraph(f"{column}: the test rows do not have this column, so its groups are not compared.")
     if not report.groups:
-        if card.people:
-            yield Paragraph("No column is named under sensitive in the contract, so no groups are compared.")
         return
     yield Paragraph(
         f"Groups of the columns that the contract calls sensitive, on test rows, with intervals of {report.level:.0%}. "
@@ -196,7 +199,7 @@ def _training(card: Card) -> Iterator[Block]:
 
 
 def _decision(card: Card) -> Iterator[Block]:
-    yield facts(("gate", card.gate), ("approved by", card.approval))
+    yield facts(("gate", card.gate), ("approval", card.approval))
     if card.decision:
         yield lines(card.decision.reasons, "The gate gave no reason.")
         bounds = card.decision.verdict.bounds if card.decision.verdict else ()

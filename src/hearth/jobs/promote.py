@@ -56,10 +56,7 @@ def judge(  # noqa: PLR0913 - all but four are named
     if decision.passed and aliases.get(family) != candidate.version:
         waiting = Approval("waiting", task=task)
         decision = replace(decision, passed=False, approval=waiting, reasons=(*decision.reasons, str(waiting)))
-    for reason in decision.reasons:
-        _LOGGER.info("%s: %s", dataset, reason)
-    registry.record_decision(candidate, decision)
-    update_standings(dataset, store=store, registry=registry)
+    _record(contract, store, registry, candidate, decision)
     return decision
 
 
@@ -93,17 +90,24 @@ def promote(  # noqa: PLR0913 - all but three are named
         if approval is None or approval.state == "waiting":
             raise AliasNotMoved(f"{candidate} needs the approval of a person (gate.approval: required), and there is none.")
         if approval.state == "refused":
-            return _refuse(contract, registry, bench, family, candidate, approval)
+            decision = _refuse(contract, registry, bench, family, candidate, approval)
+            _record(contract, store, registry, candidate, decision)
+            return decision
     decision = _pass_gate(contract, registry, bench, family, candidate)
     champion, why = _settle_champion(contract, registry, bench)
     answered = (str(approval),) if approval else ()
     decision = replace(decision, champion=champion, approval=approval, reasons=(*answered, *decision.reasons, why))
-    for reason in decision.reasons:
-        _LOGGER.info("%s: %s", dataset, reason)
-    registry.record_decision(candidate, decision)
-    update_standings(dataset, store=store, registry=registry)
-    update_card(registry, dataset, version)
+    _record(contract, store, registry, candidate, decision)
     return decision
+
+
+def _record(contract: Contract, store: ObjectStore, registry: Registry, candidate: RegisteredVersion, decision: Decision) -> None:
+    """Write down what was decided about a version, whatever it was: onto the version, into its run and into its card."""
+    for reason in decision.reasons:
+        _LOGGER.info("%s: %s", contract.name, reason)
+    registry.record_decision(candidate, decision)
+    update_standings(contract.name, store=store, registry=registry)
+    update_card(registry, contract, candidate.version)
 
 
 def _pass_gate(contract: Contract, registry: Registry, bench: VersionBench, family: str, candidate: RegisteredVersion) -> Decision:
@@ -145,13 +149,10 @@ def _decide(contract: Contract, bench: VersionBench, family: str, candidate: Reg
 def _refuse(  # noqa: PLR0913, PLR0917 - what is decided about, by whom
     contract: Contract, registry: Registry, bench: VersionBench, family: str, candidate: RegisteredVersion, approval: Approval
 ) -> Decision:
-    """Write down that a person refuses the version; no alias moves."""
+    """Decide that the version does not pass, as a person refuses it; no alias moves."""
     decision = _decide(contract, bench, family, candidate, registry.aliases(contract.name))
     champion = registry.aliases(contract.name).get(CHAMPION)
-    decision = replace(decision, passed=False, champion=champion, approval=approval, reasons=(str(approval), *decision.reasons))
-    _LOGGER.info("%s: %s: %s", contract.name, candidate, approval)
-    registry.record_decision(candidate, decision)
-    return decision
+    return replace(decision, passed=False, champion=champion, approval=approval, reasons=(str(approval), *decision.reasons))
 
 
 def _settle_champion(contract: Contract, registry: Registry, bench: VersionBench) -> tuple[str | None, str]:

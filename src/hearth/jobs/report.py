@@ -1,5 +1,6 @@
 """What is written about a version when it is trained: pictures, the table of its groups, and its card."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,12 +16,14 @@ from hearth.cards.card import (
     HTML_FILE,
     JSON_FILE,
     MARKDOWN_FILE,
+    UNWRITABLE,
     Calibration,
     DataPart,
     FeaturePart,
     ImportancePart,
     TrainingPart,
     Use,
+    approval_text,
 )
 from hearth.cards.html import MOST_PICTURE_BYTES
 from hearth.cards.law import duties
@@ -44,6 +47,7 @@ from hearth.training.influence_figures import draw_influence
 if TYPE_CHECKING:
     from hearth.jobs.train import Selection
 
+_LOGGER = logging.getLogger(__name__)
 GROUPS_TABLE, GROUPS_CSV = "groups.json", "groups.csv"
 _DEPENDENCES = 4  # features with a partial dependence
 _MOST_JSON_BYTES = 4_000_000
@@ -77,8 +81,8 @@ def write_report(  # noqa: PLR0913, PLR0917 - a version, and what it was made of
     explained = explain_sample(contract, pipeline, X, background=split.X_train, seed=seed)
     shown = [name for name in importances if not contract.columns[name].personal][:_DEPENDENCES]
     dependences = partial_dependence(contract, pipeline, split.X_train, shown, seed=seed)
-    groups = report_groups(contract, X, evaluation.truth, evaluation.probabilities)
-    slices = _slices(contract, X, evaluation, list(importances))
+    groups = report_groups(contract, split.described_test, evaluation.truth, evaluation.probabilities)
+    slices = _slices(contract, split.described_test, evaluation, [*contract.group_columns, *importances])
     pictures = {
         **draw(evaluation, title),
         **draw_influence(importances, explained.mean_sizes(), contract.metric, contract.target.classes, title),
@@ -100,18 +104,30 @@ def card_files(card: Card, pictures: Mapping[str, bytes]) -> dict[str, bytes]:
     return {JSON_FILE: card.to_json(), MARKDOWN_FILE: to_markdown(card).encode(), HTML_FILE: to_html(card, pictures)}
 
 
-def update_card(registry: Registry, dataset: str, version: str) -> None:
-    """Write what has been decided about a version into the card that its run keeps; a version without a card gets none."""
-    registered = registry.version(dataset, version)
+def update_card(registry: Registry, contract: Contract, version: str) -> None:
+    """Write what has been decided about a version into the card that its run keeps; a version without a card of ours gets none."""
+    registered = registry.version(contract.name, version)
     content = registry.run_files(registered, [JSON_FILE], _MOST_JSON_BYTES).get(JSON_FILE, b"")
     card = Card.from_json(content)
     if card is None:
         return
     paths = {f"figures/{name}": name for name in card.pictures}
     found = registry.run_files(registered, paths, MOST_PICTURE_BYTES)
-    aliases = tuple(sorted(alias for alias, number in registry.aliases(dataset).items() if number == registered.version))
-    decided = card.as_registered(registered.version, aliases, registered.tags, registered.decision, registered.standing)
-    registry.write_run_files(registered, card_files(decided, {paths[path]: picture for path, picture in found.items()}))
+    aliases = tuple(sorted(alias for alias, number in registry.aliases(contract.name).items() if number == registered.version))
+    decided = card.as_registered(
+        registered.version,
+        aliases,
+        tags=registered.tags,
+        decision=registered.decision,
+        standing=registered.standing,
+        approval=approval_text(registered.approval, required=contract.gate.approval == "required", judged=registered.decision is not None),
+    )
+    try:
+        files = card_files(decided, {paths[path]: picture for path, picture in found.items()})
+    except UNWRITABLE as error:
+        _LOGGER.warning("%s has a %s that is not its card: %s", registered, JSON_FILE, error)
+        return
+    registry.write_run_files(registered, files)
 
 
 def _slices(contract: Contract, X: pd.DataFrame, evaluation: Evaluation, ranked: Sequence[str]) -> SliceReport:
@@ -166,10 +182,12 @@ def _card(  # noqa: PLR0913, PLR0917 - the parts of a card
         ),
         limits=tuple(_limits(contract, split, selection, groups)),
         people=contract.concerns_people,
+        sensitive=tuple(contract.sensitive),
         law=duties(contract),
         libraries=library_versions(),
         revision=revision,
         pictures=pictures,
+        approval=approval_text(None, required=contract.gate.approval == "required", judged=False),
     )
 
 
@@ -207,7 +225,11 @@ def _limits(contract: Contract, split: Split, selection: "Selection", groups: Gr
     yield f"Metrics are of {len(split.X_test):,} test rows from the same source as the train rows; other sources may give others."
     if selection.origin == GENERATED:
         yield "All rows were generated: nothing here holds for real ones."
-    if contract.sensitive and not any(class_.recall.answer == "measured" for group in groups.groups for class_ in group.classes):
-        yield f"No group has {groups.fewest} rows of a class: whether groups are treated alike cannot be told."
+    for column in contract.sensitive:
+        found = [group for group in groups.groups if group.column == column]
+        if not found:
+            yield f"{column}: the test rows do not have this column, so whether its groups are treated alike cannot be told."
+        elif not any(class_.recall.answer == "measured" for group in found for class_ in group.classes):
+            yield f"{column}: no group has {groups.fewest} rows of a class: whether groups are treated alike cannot be told."
     yield "Contributions and importances say what the model uses, not what causes the class."
     yield from contract.card.limits

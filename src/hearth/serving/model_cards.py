@@ -3,11 +3,11 @@
 The page is written here from the card's figures and texts, so that nothing which somebody else has put into MLflow is sent to a browser.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from hearth.cards import Card, to_html, to_markdown
-from hearth.cards.card import JSON_FILE
+from hearth.cards.card import JSON_FILE, UNWRITABLE, approval_text
 from hearth.cards.html import MOST_PICTURE_BYTES
 from hearth.contracts import Contract
 from hearth.contracts.aliases import aliases as possible_aliases
@@ -44,18 +44,20 @@ class ModelCards:
             NoCard: the version has none.
             RegistryError: the registry does not answer.
         """
-        return self._card(contract, name)[0].to_json()
+        card, version = self._card(contract, name)
+        return _written(version, card.to_json)
 
     def markdown(self, contract: Contract, name: str) -> bytes:
         """Return a card as Markdown; raises what `json` raises. Its pictures are named as the run has them."""
-        return to_markdown(self._card(contract, name)[0]).encode()
+        card, version = self._card(contract, name)
+        return _written(version, lambda: to_markdown(card).encode())
 
     def html(self, contract: Contract, name: str) -> bytes:
         """Return a card as a page that holds its pictures; raises what `json` raises."""
         card, version = self._card(contract, name)
         paths = {f"figures/{picture}": picture for picture in card.pictures[:_MOST_PICTURES]}
         found: Mapping[str, bytes] = self._registry.run_files(version, paths, MOST_PICTURE_BYTES)
-        return to_html(card, {paths[path]: content for path, content in found.items()})
+        return _written(version, lambda: to_html(card, {paths[path]: content for path, content in found.items()}))
 
     def _card(self, contract: Contract, name: str) -> tuple[Card, RegisteredVersion]:
         aliases = self._registry.aliases(contract.name)
@@ -67,9 +69,17 @@ class ModelCards:
             )
         card = Card.from_json(content)
         if card is None or (card.dataset, card.family) != (version.dataset, version.family):
-            raise NoCard(f"{version} has a {JSON_FILE} that is not its card: something else has written it. Train again.")
+            raise _foreign(version)
         carried = tuple(sorted(alias for alias, number in aliases.items() if number == version.version))
-        return card.as_registered(version.version, carried, version.tags, version.decision, version.standing), version
+        decided = card.as_registered(
+            version.version,
+            carried,
+            tags=version.tags,
+            decision=version.decision,
+            standing=version.standing,
+            approval=approval_text(version.approval, required=contract.gate.approval == "required", judged=version.decision is not None),
+        )
+        return decided, version
 
     def _version(self, contract: Contract, name: str, aliases: Mapping[str, str]) -> RegisteredVersion:
         number = name if name.isascii() and name.isdecimal() and len(name) <= _LONGEST_NUMBER else aliases.get(name)
@@ -82,6 +92,17 @@ class ModelCards:
             return self._registry.version(contract.name, number)
         except ModelUnavailable as error:
             raise UnknownVersion(f"The registry has no version {number} of {contract.name!r}.") from error
+
+
+def _written(version: RegisteredVersion, write: Callable[[], bytes]) -> bytes:
+    try:
+        return write()
+    except UNWRITABLE as error:
+        raise _foreign(version) from error
+
+
+def _foreign(version: RegisteredVersion) -> NoCard:
+    return NoCard(f"{version} has a {JSON_FILE} that is not its card: something else has written it. Train again.")
 
 
 def card_path(dataset: str, version: str) -> str:
