@@ -37,7 +37,7 @@ def fitted(dataset: str) -> tuple[Contract, Split, Unusual]:
 
 def scorer_of(dataset: str) -> UnusualScorer:
     contract, _, unusual = fitted(dataset)
-    return UnusualScorer(unusual, contract.categorical_features)
+    return UnusualScorer(unusual, contract)
 
 
 def planted(contract: Contract, columns: Columns, values: dict[str, float]) -> Columns:
@@ -84,7 +84,7 @@ class TestWhatIsUnusual:
     def test_the_same_record_is_unusual_on_the_real_extract(self) -> None:
         contract = load_contract("employees", DATA)
         parts = split_of(contract, require_real_file("employees").read_bytes())
-        scorer = UnusualScorer(fit_unusual(contract, parts.X_train), contract.categorical_features)
+        scorer = UnusualScorer(fit_unusual(contract, parts.X_train), contract)
         columns = RecordParser(contract).from_frame(parts.X_test)
         assert scorer.scores(planted(contract, columns, STRANGE))[1].all()
         assert scorer.scores(columns)[1].mean() <= 0.01
@@ -104,7 +104,7 @@ class TestWhatIsUnusual:
         contract, parts, _ = fitted("heart")
         name, texts = next(iter(contract.categorical_features.items()))
         frame = parts.X_train[parts.X_train[name] == texts[0]]
-        scorer = UnusualScorer(fit_unusual(contract, frame), contract.categorical_features)
+        scorer = UnusualScorer(fit_unusual(contract, frame), contract)
         columns = RecordParser(contract).from_frame(parts.X_train[parts.X_train[name] == texts[1]].head(1))
         [record] = scorer.records(columns)
         [column] = [column for column in record.columns if column.name == name]
@@ -117,7 +117,7 @@ class TestWhatIsUnusual:
     def test_a_column_without_values_and_one_with_a_single_value_can_be_learnt_from(self) -> None:
         contract, parts, _ = fitted("employees")
         frame = parts.X_train.head(50).assign(**{"Sleep Hours": np.nan, "Team Size": 7.0})
-        scorer = UnusualScorer(fit_unusual(contract, frame), contract.categorical_features)
+        scorer = UnusualScorer(fit_unusual(contract, frame), contract)
         assert np.isfinite(scorer.raw_scores(RecordParser(contract).from_frame(parts.X_test))).all()
 
     def test_one_row_is_too_few(self) -> None:

@@ -10,6 +10,7 @@ from math import inf, isnan
 import numpy as np
 from numba import njit
 
+from hearth.contracts import Contract
 from hearth.contracts.record_parser import Columns
 from hearth.modelling.unusual import RARE_SHARE, Unusual, UnusualColumn, UnusualRecord
 
@@ -19,9 +20,10 @@ _RARE_TOGETHER = float(np.log(10))  # a pair of values that is ten times rarer t
 class UnusualScorer:
     """Tells how unlike the train set records are. Threads may share one."""
 
-    def __init__(self, unusual: Unusual, categories: dict[str, tuple[str, ...]]) -> None:
-        """`categories` has the texts of each category, as the contract names them."""
-        self._unusual, self._texts = unusual, list(categories.values())
+    def __init__(self, unusual: Unusual, contract: Contract) -> None:
+        """`contract` has the texts of each category, and says which columns are personal: of these only the name is told."""
+        self._unusual, self._texts = unusual, list(contract.categorical_features.values())
+        self._personal = contract.personal_columns
         numbers = unusual.numbers
         pairs = unusual.dependences
         single = [np.asarray(column.surprise) for column in unusual.columns]
@@ -69,14 +71,18 @@ class UnusualScorer:
         for row, place in np.argwhere(outside).tolist():
             number = self._unusual.numbers[place]
             value = float(columns.numbers[row, place])
-            found.setdefault(row, []).append(UnusualColumn(number.name, value, low=number.low, high=number.high))
+            found.setdefault(row, []).append(self._told(UnusualColumn(number.name, value, low=number.low, high=number.high)))
         for place, category in enumerate(self._unusual.categories):
             shares = np.array([*category.shares, 1.0])  # a missing value is not rare
             for row in np.flatnonzero(shares[columns.codes[:, place]] < RARE_SHARE).tolist():
                 code = int(columns.codes[row, place])
                 strange = UnusualColumn(category.name, self._texts[place][code], share=category.shares[code])
-                found.setdefault(row, []).append(strange)
+                found.setdefault(row, []).append(self._told(strange))
         return found
+
+    def _told(self, strange: UnusualColumn) -> UnusualColumn:
+        """Return the column without its value and what the train set has, if it is personal: the ends of a range are somebody's values."""
+        return UnusualColumn(strange.name, None) if strange.name in self._personal else strange
 
     def _rare_pairs(self, columns: Columns, rows: np.ndarray) -> dict[int, list[tuple[str, str]]]:
         if not len(rows):
