@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
@@ -109,6 +110,21 @@ class TestWhatIsUnusual:
         [record] = scorer.records(columns)
         [column] = [column for column in record.columns if column.name == name]
         assert (column.value, column.share, column.low) == (texts[1], 0.0, None)
+
+    def test_of_many_columns_the_work_grows_with_their_number_and_twenty_are_named(self) -> None:
+        numbers = {f"n{place}": {"kind": "number", "minimum": 0, "maximum": 100, "unit": "u", "description": "d"} for place in range(150)}
+        content = load_contract("employees", DATA).model_dump(include={"name", "title", "description", "source", "metric", "families"})
+        target = {"column": "class", "classes": ["a", "b"]}
+        classes = {"class": {"kind": "category", "categories": ["a", "b"], "description": "d"}}
+        contract = Contract.model_validate({**content, "target": target, "columns": {**numbers, **classes}})
+        rng = np.random.default_rng(0)
+        unusual = fit_unusual(contract, pd.DataFrame(rng.normal(50, 5, (300, 150)), columns=list(numbers)))
+        scorer, columns = UnusualScorer(unusual, contract), Columns(rng.uniform(0, 100, (40, 150)), np.empty((40, 0), np.intp))
+
+        assert unusual.precision == ()
+        assert scorer._tables[-1].size == 0  # no matrix to multiply by
+        np.testing.assert_allclose(scorer.raw_scores(columns), unusual.raw_scores(columns), rtol=1e-9)
+        assert {len(record.columns) for record in scorer.records(columns)} == {20}
 
     def test_the_same_rows_give_the_same_file(self) -> None:
         contract, parts, unusual = fitted("heart")

@@ -15,6 +15,7 @@ from hearth.contracts.record_parser import Columns
 from hearth.modelling.unusual import RARE_SHARE, Unusual, UnusualColumn, UnusualRecord
 
 _RARE_TOGETHER = float(np.log(10))  # a pair of values that is ten times rarer than by chance is named
+_MOST_NAMED = 20  # columns of a record: with more of them it is another kind of record, and an answer would be all about it
 
 
 class UnusualScorer:
@@ -39,7 +40,7 @@ class UnusualScorer:
             np.array([(pair.first, pair.second, unusual.columns[pair.second].bins) for pair in pairs], np.intp).reshape(len(pairs), 3),
             _flat(tables),
             _starts([len(values) for values in tables]),
-            np.reshape(unusual.precision or np.eye(len(numbers)), (len(numbers), len(numbers))),
+            np.reshape(unusual.precision, (len(numbers), len(numbers))) if unusual.precision else np.empty((0, 0)),
         )
 
     def raw_scores(self, columns: Columns) -> np.ndarray:
@@ -55,12 +56,12 @@ class UnusualScorer:
         return self._unusual.scores(raw), raw > self._unusual.threshold
 
     def records(self, columns: Columns) -> list[UnusualRecord]:
-        """Return for each record its score, and the columns and combinations that are unusual in it."""
+        """Return for each record its score, and the columns (the first `_MOST_NAMED`) and combinations that are unusual in it."""
         scores, unusual = self.scores(columns)
         strange = self._strange_columns(columns)
         pairs = self._rare_pairs(columns, np.flatnonzero(unusual))
         return [
-            UnusualRecord(score, is_unusual, tuple(strange.get(row, ())), _without(strange.get(row, ()), pairs.get(row, ())))
+            UnusualRecord(score, is_unusual, tuple(strange.get(row, ())[:_MOST_NAMED]), _without(strange.get(row, ()), pairs.get(row, ())))
             for row, (score, is_unusual) in enumerate(zip(scores.tolist(), unusual.tolist(), strict=True))
         ]
 
@@ -168,8 +169,8 @@ def _score(numbers, codes, ranges, cuts, first_cut, single, first_single, bin_of
         distance = 0.0
         for column in range(width):
             if z[column] != 0.0:
-                weighted = 0.0
-                for other in range(width):
+                weighted = 0.0 if precision.size else z[column]  # without a matrix the numbers are taken as independent
+                for other in range(precision.shape[0]):
                     weighted += precision[column, other] * z[other]
                 distance += weighted * z[column]
         total += 0.5 * distance
