@@ -85,7 +85,7 @@ def _measured(contract: Contract, columns: Columns, fit: Callable[[Columns], tup
 def _methods(contract: Contract) -> Mapping[str, Callable[[Columns], tuple[Method, float]]]:
     def own(train: Columns) -> tuple[Method, float]:
         unusual = fit_unusual(contract, RecordParser(contract).frame(train))
-        return UnusualScorer(unusual, contract.categorical_features).raw_scores, unusual.threshold
+        return UnusualScorer(unusual, contract).raw_scores, unusual.threshold
 
     def by_folds(make: Callable[[Columns], Method]) -> Callable[[Columns], tuple[Method, float]]:
         def fit(train: Columns) -> tuple[Method, float]:

@@ -37,7 +37,9 @@ def prediction_message(prediction: Predictions, include: Include = NOTHING) -> p
 def _unusual(record: UnusualRecord) -> pb.Unusual:
     message = pb.Unusual(score=record.score, unusual=record.unusual)
     for column in record.columns:
-        value = pb.Value(text=column.value) if isinstance(column.value, str) else pb.Value(number=column.value)
+        value = None
+        if column.value is not None:
+            value = pb.Value(text=column.value) if isinstance(column.value, str) else pb.Value(number=column.value)
         message.columns.add(name=column.name, value=value, low=column.low, high=column.high, share=column.share)
     for pair in record.combinations:
         message.combinations.add(columns=pair)

@@ -48,7 +48,9 @@ def _only(value: Any) -> Any:  # noqa: ANN401 - JSON
 
 def _column(column: Json) -> str:
     name, value, low, high, share = (column.get(key) for key in ("name", "value", "low", "high", "share"))
-    shown = "missing" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    if value is None:  # a personal column
+        return str(name)
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
     if isinstance(low, int | float) and isinstance(high, int | float):
         return f"{name}: {shown}, where the train set has {low:g} to {high:g}"
     return f"{name}: {shown}, which {share:.2%} of the train set has" if isinstance(share, float) else f"{name}: {shown}"

@@ -17,14 +17,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from grpc_service.encoding import packed_message, record_message
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
 from grpc_service.v2 import open_inference_pb2 as v2
 from grpc_service.v2.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from hearth.cli.remote import _why_unusual
 from hearth.client import Client, Conflict
 from hearth.client.answers import StoredPrediction
+from hearth.contracts import load_contract
 from hearth.contracts.names import graphql_names
 from hearth.fakes import FakeRecords
 from hearth.modelling.prediction_sets import PredictionSets
@@ -46,6 +49,7 @@ from hearth_api.graphql_schema import builders as graphql_builders
 from hearth_api.schemas import builders as rest_builders
 from tests.api.running import running, service_settings
 from tests.grpc.service import Service, Shelf, serving
+from tests.grpc.service import settings as grpc_settings
 from tests.support.fake_registry import ByDesignation, stored
 from tests.support.models import DATA, FakeRegistry, employees
 
@@ -55,26 +59,30 @@ ORDINARY = {name: ORDINARY[name] for name in CONTRACT.feature_names}
 STRANGE = {**ORDINARY, "Sleep Hours": 12.0, "Team Size": 50, "Recognition Frequency": 15}
 SETS = [["Low", "Medium"], ["Low", "Medium"]]  # ByDesignation gives 0.1, 0.8, 0.1; the thresholds are below
 OLD = "knn"  # the alias of a version without trust
+PERSONAL = {"Sleep Hours": True, "Team Size": "hash", "Gender": True}
+NAME_ALONE = {"value": None, "low": None, "high": None, "share": None}
 Answers = tuple[list[list[str]], list[dict[str, Any]]]
 
 
 @cache
-def trust() -> Trust:
+def trust(without: str = "") -> Trust:
+    """Return what a version keeps of made-up rows; none of them is of the gender `without`."""
     frame = FakeRecords.load(CONTRACT, DATA).frame(3_000, 3)[list(CONTRACT.feature_names)]
-    return Trust(
-        PredictionSets(0.9, (0.05, 0.2, 0.2)), fit_unusual(CONTRACT, frame.astype(dict.fromkeys(CONTRACT.numeric_features, float)))
-    )
+    frame = frame[frame["Gender"] != without].astype(dict.fromkeys(CONTRACT.numeric_features, float))
+    return Trust(PredictionSets(0.9, (0.05, 0.2, 0.2)), fit_unusual(CONTRACT, frame))
 
 
 class TrustShelf(FakeRegistry):
     """The champion knows what an answer can include, the version of another alias does not."""
+
+    known: Callable[[], Trust] = staticmethod(trust)
 
     def __init__(self) -> None:
         super().__init__(**{"champion": "3", OLD: "2"})
 
     def load_with_example(self, version: RegisteredVersion) -> StoredModel:
         loaded = super().load_with_example(version)
-        return stored(self.model, loaded.example, trust() if version.version == "3" else None)
+        return stored(self.model, loaded.example, self.known() if version.version == "3" else None)
 
 
 class GrpcShelf(TrustShelf, Shelf):
@@ -171,7 +179,7 @@ def _own_grpc(doors: Doors, request: pb.PredictRequest) -> Answers:
             "columns": [
                 {
                     "name": column.name,
-                    "value": column.value.number if column.value.WhichOneof("kind") == "number" else column.value.text,
+                    "value": getattr(column.value, kind) if (kind := column.value.WhichOneof("kind")) else None,
                     **{name: getattr(column, name) if column.HasField(name) else None for name in ("low", "high", "share")},
                 }
                 for column in one.columns
@@ -257,6 +265,54 @@ def test_files_get_columns_and_a_bad_row_stays_empty(doors: Doors, kind: str) ->
     assert "Team Size 50 (" in table[1]["new_unusual_values"]
     assert float(table[1]["new_unusual_score"]) > 0.99
     assert table[2]["new_error"].startswith("Team Size: ")
+
+
+@pytest.fixture(scope="module")
+def personal_doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    data = tmp_path_factory.mktemp("data")
+    content = yaml.safe_load((DATA / "employees/contract.yaml").read_text("utf-8"))
+    for name, personal in PERSONAL.items():
+        content["columns"][name]["personal"] = personal
+    (data / "employees").mkdir()
+    (data / "employees/contract.yaml").write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
+    contract = load_contract("employees", data)
+    shelf, grpc_shelf = TrustShelf(), GrpcShelf()
+    shelf.known = grpc_shelf.known = lambda: trust(without=str(STRANGE["Gender"]))
+    with ExitStack() as stack:
+        http = stack.enter_context(running(create_app(service_settings(data_dir=data, predictions_hash_key="k" * 20), shelf)))
+        service = stack.enter_context(serving(grpc_shelf, grpc_settings(predictions_hash_key="k" * 20), contract))
+        models = stack.enter_context(ModelFollower(shelf, {"employees": contract}, 60))
+        yield Doors(http, service, models)
+
+
+class TestPersonalColumns:
+    """Of them every door tells the name alone: the ends of a range, and a rare value, are somebody's."""
+
+    @pytest.mark.parametrize("door", TYPED, ids=lambda door: door.__name__)
+    def test_are_named_and_that_is_all(self, personal_doors: Doors, door: Callable[[Doors], Answers]) -> None:
+        _, unusual = door(personal_doors)
+
+        assert unusual[1]["unusual"] is True
+        seen = {column.pop("name"): column for column in unusual[1]["columns"]}
+        assert seen.keys() >= {*PERSONAL, "Recognition Frequency"}
+        assert {name: seen[name] for name in PERSONAL} == dict.fromkeys(PERSONAL, NAME_ALONE)
+        assert seen["Recognition Frequency"]["high"] < seen["Recognition Frequency"]["value"]
+
+    def test_in_files_and_on_the_command_line_too(self, personal_doors: Doors) -> None:
+        lines = io.StringIO(newline="")
+        writer = csv.DictWriter(lines, ORDINARY)
+        writer.writeheader()
+        writer.writerow(STRANGE)
+
+        answer = personal_doors.http.post("/predict/csv?include=unusual", content=lines.getvalue().encode())
+        with Client(str(personal_doors.http.base_url)) as caller:
+            [told] = caller.predict([STRANGE], include=["unusual"]).unusual_records or ()
+
+        assert answer.status_code == 200, answer.text
+        [row] = csv.DictReader(io.StringIO(answer.text, newline=""))
+        for text in (row["unusual_values"], _why_unusual(told)):
+            assert {"Sleep Hours", "Team Size", "Gender"} <= set(text.split("; "))
+            assert "Recognition Frequency 15 (" in text
 
 
 def test_what_is_not_asked_for_is_not_there(doors: Doors) -> None:

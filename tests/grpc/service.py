@@ -20,6 +20,7 @@ from sklearn.pipeline import Pipeline
 from grpc_service.server import running_server
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
+from hearth.contracts import Contract
 from hearth.errors import ModelUnavailable
 from hearth.modelling.features import build_features
 from hearth.registry import RegisteredVersion, StoredModel
@@ -145,10 +146,10 @@ class Service:
 
 
 @contextmanager
-def serving(shelf: Shelf, options: GrpcSettings | None = None) -> Iterator[Service]:
+def serving(shelf: Shelf, options: GrpcSettings | None = None, contract: Contract = EMPLOYEES) -> Iterator[Service]:
     """Serve from a loop in a thread of its own; at the end the server stops as it does at SIGTERM."""
     options = options or settings()
-    contracts = {"employees": EMPLOYEES}
+    contracts = {"employees": contract}
     started = threading.Event()
     port = 0
     stop = asyncio.Event()

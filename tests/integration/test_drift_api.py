@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import psycopg
 import pytest
 
 from hearth.client import ApiError, Client
@@ -15,6 +16,7 @@ from hearth.monitoring.check import DriftCheck, Level
 from hearth.monitoring.window import Position
 from hearth.predictions.drift_store import DriftStore
 from hearth.predictions.migration import migrate
+from hearth.serving.drift_follower import DriftFollower
 from hearth_api.app import create_app
 from tests.api.running import READER_KEY, SCORER_KEY, refused, running, service_settings
 from tests.support.command_line import run_command
@@ -93,6 +95,24 @@ def test_the_newest_check_is_answered_by_every_door_alike(store: DriftStore, cli
     assert "Sleep Hours" in printed.output
     listed = run_command("drift", "employees", "--history", "5", "--json", "--url", client.base_url, folder=tmp_path)
     assert [check_["level"] for check_ in json.loads(listed.output)["checks"]] == ["ok", "drift"]
+
+
+def test_a_check_that_this_release_cannot_read_is_left_out_and_the_next_one_takes_its_place(
+    store: DriftStore, client: httpx.Client, fresh_database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.write_check(make_check(NOON))
+    with psycopg.connect(fresh_database, autocommit=True) as other_release:
+        other_release.execute("""UPDATE drift_checks SET detail = detail - 'records' || '{"level": "unheard of"}'""")
+    with DriftFollower(store, poll_seconds=0.05) as follower:
+        wait_until(lambda: "cannot read it" in caplog.text)
+        assert "hearth monitor" in refused(client.get("/drift/employees"), 404, "no_drift_check")
+        assert client.post("/graphql", json={"query": "{ drift { level } }"}).json()["data"] == {"drift": None}
+        assert client.get("/drift/employees/history").json()["checks"] == []
+        assert (store.check_at("employees"), store.checks("employees", 5), store.newest_checks()) == (None, [], [])
+
+        store.write_check(make_check(NOON + timedelta(minutes=5), 0.7))
+        wait_until(lambda: bool(follower.checks()))
+    assert client.get("/drift/employees").json()["level"] == "drift"
 
 
 def test_the_cursor_of_a_check_leads_to_the_records_of_its_window(store: DriftStore, client: httpx.Client) -> None:

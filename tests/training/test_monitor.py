@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from deploy.embedded import temporary_servers
 from hearth.contracts import Contract
-from hearth.errors import PredictionsUnavailable
+from hearth.errors import PredictionsUnavailable, RegistryUnavailable
 from hearth.jobs.monitor import Monitor
 from hearth.monitoring.check import Level
 from hearth.predictions.drift_store import DriftStore
@@ -113,6 +113,28 @@ def test_an_alarm_holds_until_a_window_without_old_records_is_lower(site: Site) 
     assert resolved
     assert resolved.level is Level.OK
     assert resolved.since is None
+
+
+def test_an_alarm_whose_report_fails_is_reported_by_the_retry(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = site.contract.name
+    site.train()
+    site.serve(1_000, "Team Size=1sd/min")
+
+    def away(_: Registry, *_arguments: object) -> str:
+        raise RegistryUnavailable("MLflow does not answer.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Registry, "log_monitoring", away)
+        with pytest.raises(RegistryUnavailable):
+            site.monitor.check(name, now=site.now)
+    assert site.drift.check_at(name) is None
+    retried = site.monitor.check(name, now=site.now + timedelta(minutes=1))
+    assert retried.check
+    assert retried.check.level is Level.DRIFT
+    assert retried.changed
+    assert retried.run_id
+    assert site.drift.check_at(name) == retried.check
+    assert not site.monitor.check(name, now=site.now + timedelta(minutes=2)).is_new
 
 
 def test_records_that_break_the_contract_are_counted_beside_the_window(site: Site) -> None:

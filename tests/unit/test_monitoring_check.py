@@ -104,6 +104,34 @@ def test_records_with_too_many_missing_features_are_compared_by_their_share_alon
     assert {column.name for column in found.alarming} == {INCOMPLETE}
 
 
+def test_where_a_personal_column_may_be_missing_a_window_as_the_reference_is_ok_and_missing_values_are_not_compared() -> None:
+    content = CONTRACT.model_dump()
+    content["columns"]["Mental Fatigue Score"]["personal"] = True
+    contract = Contract.model_validate(content)
+
+    def rows(count: int, seed: int) -> tuple[pd.DataFrame, pd.Series]:
+        X, y = sample_rows(contract, count, seed)
+        chance = np.random.default_rng(seed).random((2, count))
+        holes = {name: X[name].where(chance[i] > 0.3) for i, name in enumerate(("Mental Fatigue Score", "Resource Allocation"))}
+        return X.assign(**holes), y
+
+    X, y = rows(8_000, 1)
+    kept = X[X.isna().sum(axis=1) <= contract.cleaning.max_nulls]
+    reference = Reference(profile(contract, kept, y[kept.index], "d"), REFERENCE.outputs, Incomplete(len(X) - len(kept), len(X)))
+
+    def judged(shift: float) -> DriftCheck:
+        X, _ = rows(1_000, 3)
+        frame = X.drop(columns="Mental Fatigue Score")
+        frame["Sleep Hours"] += shift
+        return check(contract, "1", reference, replace(window(), features=frame), None, now=NOON)
+
+    found = judged(0.0)
+    assert found.level is Level.OK
+    assert INCOMPLETE not in {column.name for column in found.columns}
+    assert not any("missing" in column.difference.p_values for column in found.columns if column.difference.role == "input")
+    assert [column.name for column in judged(1.0).alarming] == ["Sleep Hours"]
+
+
 def test_answers_of_another_kind_are_seen_where_records_stay() -> None:
     found = judge(window(sure=3.0))
     assert {column.name for column in found.alarming} == {PREDICTED_CLASS, CONFIDENCE}

@@ -32,7 +32,7 @@ UNUSUAL = {
     "columns": [
         {"name": "Sleep Hours", "value": 23.5, "low": 4.0, "high": 9.0, "share": None},
         {"name": "Gender", "value": "x", "low": None, "high": None, "share": 0.001},
-        {"name": "Age", "value": None, "low": None, "high": None},
+        {"name": "Age", "value": None, "low": None, "high": None, "share": None},  # a personal column
     ],
     "combinations": [["Team Size", "Designation"]],
 }
@@ -49,7 +49,7 @@ class TestCaution:
         assert found.columns == (
             "Sleep Hours: 23.5, where the train set has 4 to 9",
             "Gender: x, which 0.10% of the train set has",
-            "Age: missing",
+            "Age",
             "Team Size and Designation: values that are rare together",
         )
 

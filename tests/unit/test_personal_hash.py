@@ -1,20 +1,23 @@
 """Values of `personal: hash` columns are stored as keyed hashes: equal for equal values, and not to be read."""
 
+import unicodedata
 from datetime import UTC, datetime
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from hearth.contracts import Contract
+from hearth.contracts.record_parser import RecordParser
 from hearth.errors import InvalidSettings
 from hearth.predictions.personal_hash import PREFIX, PersonalHash
 from hearth.predictions.recorded_columns import recorded_columns
 from hearth.serving.recording.answer import describe_features
 from hearth.serving.recording.messages import AnswerBatch, blocks
 from hearth.streaming.client import Entry
-from hearth.streaming.messages import encode
+from hearth.streaming.messages import encode, read_records
 from hearth.streaming.worker.personal_values import PersonalValues
-from hearth.streaming.worker.scoring import score
+from hearth.streaming.worker.scoring import _recorded, score
 from tests.support.models import employees, good_record
 from tests.unit.test_explaining import fitted
 from tests.unit.test_personal_values import with_personal
@@ -41,6 +44,30 @@ def test_a_value_has_one_hash_whatever_form_it_comes_in_and_another_in_another_c
     assert len(others | set(values)) == 4
     assert HASH.hashed("Sleep Hours", None) is None
     assert HASH.hashed("Designation", 3) == 3
+
+
+def with_accents(category: str) -> Contract:
+    """Return the contract with an accent in a category of a hashed column, and with numbers of both signs."""
+    content = CONTRACT.model_dump(exclude_unset=True)
+    content["columns"]["Gender"]["categories"] = [category, "Male"]
+    content["columns"]["Sleep Hours"]["minimum"] = -12
+    return Contract.model_validate(content)
+
+
+@pytest.mark.parametrize("written", ["NFC", "NFD"])
+def test_equal_values_have_one_hash_by_stream_and_by_interface_however_they_are_written(written: Literal["NFC", "NFD"]) -> None:
+    contract = with_accents(unicodedata.normalize(written, "Féminin"))
+    record = good_record(contract)
+    forms = [
+        {**record, "Gender": gender, "Sleep Hours": hours}
+        for gender in (unicodedata.normalize("NFC", "Féminin"), unicodedata.normalize("NFD", "Féminin"))
+        for hours in (0, 0.0, -0.0)
+    ]
+    stored = _recorded(read_records(Entry("1-0", encode("employees", "champion", forms))), contract, HASH)
+    stored += [found for form in forms for found in by_interfaces(contract, form, HASH)]
+    assert len(stored) == 2 * len(forms)
+    for name in NAMES:
+        assert len({str(found[name]) for found in stored}) == 1
 
 
 @pytest.mark.parametrize("key", ["", "short"])
@@ -78,7 +105,7 @@ def test_what_the_worker_stores_is_what_the_interfaces_store() -> None:
 
 def by_interfaces(contract: Contract, record: dict[str, object], personal_hash: PersonalHash | None) -> list[dict[str, object]]:
     """Return what REST, GraphQL and gRPC store of a record."""
-    columns = fitted("logistic_regression").scorer.parser.parse([record])
+    columns = RecordParser(contract).parse([record])
     batch = AnswerBatch(
         dataset="employees",
         alias="champion",

@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
@@ -37,7 +38,7 @@ def fitted(dataset: str) -> tuple[Contract, Split, Unusual]:
 
 def scorer_of(dataset: str) -> UnusualScorer:
     contract, _, unusual = fitted(dataset)
-    return UnusualScorer(unusual, contract.categorical_features)
+    return UnusualScorer(unusual, contract)
 
 
 def planted(contract: Contract, columns: Columns, values: dict[str, float]) -> Columns:
@@ -84,7 +85,7 @@ class TestWhatIsUnusual:
     def test_the_same_record_is_unusual_on_the_real_extract(self) -> None:
         contract = load_contract("employees", DATA)
         parts = split_of(contract, require_real_file("employees").read_bytes())
-        scorer = UnusualScorer(fit_unusual(contract, parts.X_train), contract.categorical_features)
+        scorer = UnusualScorer(fit_unusual(contract, parts.X_train), contract)
         columns = RecordParser(contract).from_frame(parts.X_test)
         assert scorer.scores(planted(contract, columns, STRANGE))[1].all()
         assert scorer.scores(columns)[1].mean() <= 0.01
@@ -104,11 +105,26 @@ class TestWhatIsUnusual:
         contract, parts, _ = fitted("heart")
         name, texts = next(iter(contract.categorical_features.items()))
         frame = parts.X_train[parts.X_train[name] == texts[0]]
-        scorer = UnusualScorer(fit_unusual(contract, frame), contract.categorical_features)
+        scorer = UnusualScorer(fit_unusual(contract, frame), contract)
         columns = RecordParser(contract).from_frame(parts.X_train[parts.X_train[name] == texts[1]].head(1))
         [record] = scorer.records(columns)
         [column] = [column for column in record.columns if column.name == name]
         assert (column.value, column.share, column.low) == (texts[1], 0.0, None)
+
+    def test_of_many_columns_the_work_grows_with_their_number_and_twenty_are_named(self) -> None:
+        numbers = {f"n{place}": {"kind": "number", "minimum": 0, "maximum": 100, "unit": "u", "description": "d"} for place in range(150)}
+        content = load_contract("employees", DATA).model_dump(include={"name", "title", "description", "source", "metric", "families"})
+        target = {"column": "class", "classes": ["a", "b"]}
+        classes = {"class": {"kind": "category", "categories": ["a", "b"], "description": "d"}}
+        contract = Contract.model_validate({**content, "target": target, "columns": {**numbers, **classes}})
+        rng = np.random.default_rng(0)
+        unusual = fit_unusual(contract, pd.DataFrame(rng.normal(50, 5, (300, 150)), columns=list(numbers)))
+        scorer, columns = UnusualScorer(unusual, contract), Columns(rng.uniform(0, 100, (40, 150)), np.empty((40, 0), np.intp))
+
+        assert unusual.precision == ()
+        assert scorer._tables[-1].size == 0  # no matrix to multiply by
+        np.testing.assert_allclose(scorer.raw_scores(columns), unusual.raw_scores(columns), rtol=1e-9)
+        assert {len(record.columns) for record in scorer.records(columns)} == {20}
 
     def test_the_same_rows_give_the_same_file(self) -> None:
         contract, parts, unusual = fitted("heart")
@@ -117,7 +133,7 @@ class TestWhatIsUnusual:
     def test_a_column_without_values_and_one_with_a_single_value_can_be_learnt_from(self) -> None:
         contract, parts, _ = fitted("employees")
         frame = parts.X_train.head(50).assign(**{"Sleep Hours": np.nan, "Team Size": 7.0})
-        scorer = UnusualScorer(fit_unusual(contract, frame), contract.categorical_features)
+        scorer = UnusualScorer(fit_unusual(contract, frame), contract)
         assert np.isfinite(scorer.raw_scores(RecordParser(contract).from_frame(parts.X_test))).all()
 
     def test_one_row_is_too_few(self) -> None:

@@ -4,13 +4,13 @@ from pydantic import BaseModel, Field
 
 
 class UnusualColumnAnswer(BaseModel):
-    """A value that the train set does not have, or a category that it hardly has."""
+    """A value that the train set does not have, or a category that it hardly has; of a personal column all but the name is null."""
 
     name: str
-    value: float | str | None
-    low: float | None = Field(description="the lowest value of the train set; null for a category")
-    high: float | None = Field(description="the highest value of the train set; null for a category")
-    share: float | None = Field(description="share of the train set that has the category; null for a number")
+    value: float | str | None = Field(description="as it was sent; null for a personal column")
+    low: float | None = Field(description="the lowest value of the train set; null for a category and a personal column")
+    high: float | None = Field(description="the highest value of the train set; null for a category and a personal column")
+    share: float | None = Field(description="share of the train set that has the category; null for a number and a personal column")
 
 
 class UnusualAnswer(BaseModel):

@@ -15,7 +15,7 @@ from hearth.cli.application import MODELS, PREDICTIONS, Command, CommandError, e
 from hearth.cli.service import KEY, URL, open_client
 
 if TYPE_CHECKING:
-    from hearth.client.answers import Answer, ApprovalInfo, MovedAliases, StandingInfo, StoredPrediction, Unusual
+    from hearth.client.answers import Answer, ApprovalInfo, MovedAliases, StandingInfo, StoredPrediction, Unusual, UnusualColumn
 
 Url = Annotated[str | None, typer.Option(envvar=URL, help="The REST service (default: that of the checkout's stack).", show_default=False)]
 ApiKey = Annotated[
@@ -435,12 +435,13 @@ def print_json(answer: "Answer") -> None:
 
 def _why_unusual(item: "Unusual") -> str:
     """Return the values that the train set does not have, and the columns whose values are rare together."""
-    parts = [
-        f"{column.name} {_cell(column.value)} "
-        + (f"({column.share or 0:.2%} of the train set)" if column.low is None else f"({column.low:g} to {column.high:g})")
-        for column in item.columns
-    ]
-    return "; ".join([*parts, *(" with ".join(pair) for pair in item.combinations)])
+    return "; ".join([*map(_why_strange, item.columns), *(" with ".join(pair) for pair in item.combinations)])
+
+
+def _why_strange(column: "UnusualColumn") -> str:
+    if column.low is not None and column.high is not None:
+        return f"{column.name} {_cell(column.value)} ({column.low:g} to {column.high:g})"
+    return column.name if column.share is None else f"{column.name} {_cell(column.value)} ({column.share:.2%} of the train set)"
 
 
 def _print_predictions(stored: Iterable["StoredPrediction"]) -> None:

@@ -276,7 +276,7 @@ class ModelInfo(Answer):
 
 
 class UnusualColumn(Answer):
-    """A value outside the range of the train set, `low` to `high`, or a category with this `share` of it."""
+    """A value outside the range of the train set, `low` to `high`, or a category with this `share` of it; of a personal column the name."""
 
     name: str
     value: float | str | None

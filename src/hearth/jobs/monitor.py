@@ -84,12 +84,12 @@ class Monitor:
             judged = replace(judged, second_opinion=second_opinion(train, window.features))
         if judged.first and judged.last:
             judged = replace(judged, refused=self._drift.refused(dataset, judged.first.scored_at, judged.last.scored_at))
-        self._drift.write_check(judged)
         _LOGGER.log(logging.WARNING if judged.level.alarms else logging.INFO, "%s: %s", dataset, judged.summary)
         previous = last if last and last.version == version.version else None
         changed = judged.level is not (previous.level if previous else None)
         moved = changed and (judged.level.alarms or bool(previous and previous.level.alarms))
         run_id = self._report(contract, judged) if judged.columns and (moved or by_hand) else ""
+        self._drift.write_check(judged)  # last: where the report fails, a retry finds the same change of level and reports it
         return Monitored(judged, is_new=True, changed=changed, run_id=run_id)
 
     def _reference(self, contract: Contract, version: RegisteredVersion) -> Reference:

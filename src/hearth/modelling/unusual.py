@@ -114,7 +114,10 @@ class Dependence:
 
 @dataclass(frozen=True)
 class UnusualColumn:
-    """A value that the train set does not have: outside `low` to `high`, or a category with this `share` of the train set."""
+    """A value that the train set does not have: outside `low` to `high`, or a category with this `share` of the train set.
+
+    Of a personal column all but the name is None.
+    """
 
     name: str
     value: float | str | None

@@ -12,7 +12,7 @@ from hearth.contracts import Contract
 from hearth.data.profile import CategoryProfile, NumericProfile, bin_shares, category_shares
 from hearth.monitoring.reference import INCOMPLETE, Incomplete, Reference, output_frame
 from hearth.monitoring.statistics import NEGLIGIBLE, chi_square, pool_rare_bins, population_stability, share_difference, welch
-from hearth.monitoring.window import Window, complete_rows
+from hearth.monitoring.window import Window, complete_rows, sees_missing
 
 Role = Literal["input", "output"]
 
@@ -56,7 +56,9 @@ class Difference:
     def detail(self) -> str:
         """What changed most, in words."""
         parts = {bin_: (before, now) for bin_, before, now in zip(self.bins, self.before, self.now, strict=True)}
-        if abs(self.missing_now - self.missing_before) > max((abs(now - before) for before, now in parts.values()), default=0):
+        if "missing" in self.p_values and abs(self.missing_now - self.missing_before) > max(
+            (abs(now - before) for before, now in parts.values()), default=0
+        ):
             return f"missing in {self.missing_before:.1%} before, {self.missing_now:.1%} now"
         if self.mean_before is not None and self.mean_now is not None and self.std_before:
             moved = (self.mean_now - self.mean_before) / self.std_before
@@ -71,13 +73,15 @@ def differences(contract: Contract, reference: Reference, window: Window) -> lis
     """Compare each feature that is stored and not ignored, and each output; what the reference does not have is left out.
 
     Records with more missing features than the ETL keeps are not compared, since the profile has none; their share is, as a variable of
-    its own. Where the reference does not know that share, they are compared as all others.
+    its own. Where the reference does not know that share, they are compared as all others. Where the window does not show which these
+    are, there is no such share, and missing values are not compared: those of the reference are of complete records.
     """
-    knows_incomplete = bool(reference.incomplete and reference.incomplete.of)
+    counts_missing = sees_missing(contract)
+    knows_incomplete = counts_missing and bool(reference.incomplete and reference.incomplete.of)
     complete = complete_rows(contract, window.features) if knows_incomplete else np.ones(len(window), dtype=bool)
     features = window.features[complete]
     compared = [name for name in features.columns if name not in contract.drift.ignore]
-    found = _of_frame(features[compared], reference.profile.numbers, reference.profile.categories, "input")
+    found = _of_frame(features[compared], reference.profile.numbers, reference.profile.categories, "input", counts_missing=counts_missing)
     if reference.incomplete and knows_incomplete:
         found.append(_incomplete(reference.incomplete, int((~complete).sum()), len(complete)))
     outputs = reference.outputs
@@ -88,18 +92,23 @@ def differences(contract: Contract, reference: Reference, window: Window) -> lis
 
 
 def _of_frame(
-    frame: pd.DataFrame, numbers: Mapping[str, NumericProfile], categories: Mapping[str, CategoryProfile], role: Role
+    frame: pd.DataFrame,
+    numbers: Mapping[str, NumericProfile],
+    categories: Mapping[str, CategoryProfile],
+    role: Role,
+    *,
+    counts_missing: bool = True,
 ) -> list[Difference]:
     found = []
     for name in frame.columns:
         if name in numbers:
-            found.append(_number(name, role, numbers[name], frame[name].to_numpy(dtype=np.float64)))
+            found.append(_number(name, role, numbers[name], frame[name].to_numpy(dtype=np.float64), counts_missing))
         elif name in categories:
-            found.append(_category(name, role, categories[name], frame[name]))
+            found.append(_category(name, role, categories[name], frame[name], counts_missing))
     return found
 
 
-def _number(name: str, role: Role, profile: NumericProfile, values: np.ndarray) -> Difference:
+def _number(name: str, role: Role, profile: NumericProfile, values: np.ndarray, counts_missing: bool) -> Difference:
     present = values[~np.isnan(values)]
     before, now = np.array(profile.shares or (1.0,)) * profile.count, np.array(bin_shares(values, profile.edges)) * len(present)
     p_bins, psi = _bins(before, now)
@@ -109,8 +118,8 @@ def _number(name: str, role: Role, profile: NumericProfile, values: np.ndarray) 
     return Difference(
         name=name,
         role=role,
-        p_values={"bins": p_bins, "mean": p_mean, "missing": p_missing},
-        psi=max(psi, psi_missing),
+        p_values={"bins": p_bins, "mean": p_mean, **({"missing": p_missing} if counts_missing else {})},
+        psi=max(psi, psi_missing) if counts_missing else psi,
         bins=_bin_names(profile.edges),
         before=tuple(profile.shares) or (1.0,),
         now=bin_shares(values, profile.edges),
@@ -122,7 +131,7 @@ def _number(name: str, role: Role, profile: NumericProfile, values: np.ndarray) 
     )
 
 
-def _category(name: str, role: Role, profile: CategoryProfile, values: pd.Series) -> Difference:
+def _category(name: str, role: Role, profile: CategoryProfile, values: pd.Series, counts_missing: bool) -> Difference:
     categories, present = tuple(profile.shares), int(values.count())
     shares = tuple(category_shares(values, categories).values())
     p_bins, psi = _bins(np.array(list(profile.shares.values())) * profile.count, np.array(shares) * present)
@@ -130,8 +139,8 @@ def _category(name: str, role: Role, profile: CategoryProfile, values: pd.Series
     return Difference(
         name=name,
         role=role,
-        p_values={"bins": p_bins, "missing": p_missing},
-        psi=max(psi, psi_missing),
+        p_values={"bins": p_bins, **({"missing": p_missing} if counts_missing else {})},
+        psi=max(psi, psi_missing) if counts_missing else psi,
         bins=categories,
         before=tuple(profile.shares.values()),
         now=shares,

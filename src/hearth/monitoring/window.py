@@ -73,6 +73,11 @@ def _number(value: object) -> float:
     return number if math.isfinite(number) else math.nan
 
 
+def sees_missing(contract: Contract) -> bool:
+    """Return whether windows show how many features a record lacked: they do not where one that is not stored may be missing."""
+    return not any(column.personal and column.nullable for column in contract.feature_columns.values())
+
+
 def complete_rows(contract: Contract, features: pd.DataFrame) -> np.ndarray:
     """Return which rows have no more missing features than the contract's ETL keeps: those that a profile describes."""
     missing = features.isna().sum(axis=1).to_numpy()

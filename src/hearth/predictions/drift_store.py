@@ -1,15 +1,21 @@
-"""The part of the predictions store that the monitor reads and writes: newest answers of a version, checks, outputs of versions."""
+"""The part of the predictions store that the monitor reads and writes: newest answers of a version, checks, outputs of versions.
 
+A check that another release wrote in another form is left out, with a warning in the log: the next check of the monitor takes its place.
+"""
+
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from psycopg.rows import class_row, tuple_row
+from pydantic import ValidationError
 
 from hearth.monitoring.check import DriftCheck
 from hearth.monitoring.reference import Outputs
 from hearth.predictions.store import PredictionStore
 
+_LOGGER = logging.getLogger(__name__)
 KEEP_DAYS = 90
 """How long checks are kept."""
 
@@ -27,15 +33,17 @@ _INSERT_COLUMN = """
     VALUES (%(dataset)s, %(checked_at)s, %(name)s, %(role)s, %(level)s, %(psi)s, %(p_value)s) ON CONFLICT DO NOTHING
 """
 _CHECK_AT = """
-    SELECT detail::text FROM drift_checks WHERE dataset = %(dataset)s AND checked_at <= COALESCE(%(at)s, 'infinity'::timestamptz)
+    SELECT dataset, detail::text FROM drift_checks
+    WHERE dataset = %(dataset)s AND checked_at <= COALESCE(%(at)s, 'infinity'::timestamptz)
     ORDER BY checked_at DESC LIMIT 1
 """
-_NEWEST = "SELECT detail::text FROM drift_checks WHERE dataset = %(dataset)s ORDER BY checked_at DESC LIMIT %(limit)s"
-_NEWEST_OF_ALL = "SELECT DISTINCT ON (dataset) detail::text FROM drift_checks ORDER BY dataset, checked_at DESC"
+_NEWEST = "SELECT dataset, detail::text FROM drift_checks WHERE dataset = %(dataset)s ORDER BY checked_at DESC LIMIT %(limit)s"
+_NEWEST_OF_ALL = "SELECT DISTINCT ON (dataset) dataset, detail::text FROM drift_checks ORDER BY dataset, checked_at DESC"
 _HISTORY = """
     SELECT checked_at, version, level, detail->>'records' AS records, detail->'quality'->'now'->>'value' AS estimate,
            detail->'second_opinion'->>'auc' AS auc
     FROM drift_checks WHERE dataset = %(dataset)s AND checked_at >= COALESCE(%(since)s, '-infinity'::timestamptz)
+    AND detail->>'records' IS NOT NULL -- as another release may have written it
     ORDER BY checked_at DESC LIMIT %(limit)s
 """
 _HISTORY_COLUMNS = """
@@ -124,21 +132,22 @@ class DriftStore(PredictionStore):
             cursor.execute("DELETE FROM refused_records WHERE dataset = %s AND at < %s", (check.dataset, oldest))
 
     def check_at(self, dataset: str, at: datetime | None = None) -> DriftCheck | None:
-        """Return the newest check of a data set, or the newest that was made by a moment; None without one."""
+        """Return the newest check of a data set, or the newest that was made by a moment; None without one that can be read."""
         with self._reading(tuple_row) as cursor:
             found = cursor.execute(_CHECK_AT, {"dataset": dataset, "at": at}).fetchone()
-        return DriftCheck.from_json(found[0]) if found else None
+        return next(iter(_readable([found])), None) if found else None
 
     def checks(self, dataset: str, limit: int) -> list[DriftCheck]:
         """Return the newest checks of a data set with all details, oldest first."""
         with self._reading(tuple_row) as cursor:
             found = cursor.execute(_NEWEST, {"dataset": dataset, "limit": limit}).fetchall()[::-1]
-        return [DriftCheck.from_json(detail) for (detail,) in found]
+        return _readable(found)
 
     def newest_checks(self) -> list[DriftCheck]:
         """Return the newest check of each data set."""
         with self._reading(tuple_row) as cursor:
-            return [DriftCheck.from_json(detail) for (detail,) in cursor.execute(_NEWEST_OF_ALL).fetchall()]
+            found = cursor.execute(_NEWEST_OF_ALL).fetchall()
+        return _readable(found)
 
     def history(self, dataset: str, limit: int, since: datetime | None = None) -> list[PastCheck]:
         """Return the newest checks of a data set, oldest first, with the levels of their columns."""
@@ -157,17 +166,37 @@ class DriftStore(PredictionStore):
         ]
 
     def outputs(self, dataset: str, run_id: str) -> Outputs | None:
-        """Return how the version of a run answers on its test set; None if that was not stored yet."""
+        """Return how the version of a run answers on its test set; None if that was not stored yet, or cannot be read."""
         query = "SELECT outputs::text FROM version_outputs WHERE dataset = %s AND run_id = %s"
         with self._reading(tuple_row) as cursor:
             found = cursor.execute(query, (dataset, run_id)).fetchone()
-        return Outputs.from_json(found[0]) if found else None
+        try:
+            return Outputs.from_json(found[0]) if found else None
+        except ValidationError as error:
+            _LOGGER.warning("%s: the stored answers of the run %s on its test set cannot be read: %s", dataset, run_id, _first(error))
+            return None
 
     def write_outputs(self, dataset: str, run_id: str, version: str, outputs: Outputs) -> None:
         """Store how a version answers on its test set, once."""
         query = "INSERT INTO version_outputs (dataset, run_id, version, outputs) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
         with self._connection() as connection:
             connection.execute(query, (dataset, run_id, version, outputs.to_json().decode()))
+
+
+def _readable(found: Sequence[tuple[str, str]]) -> list[DriftCheck]:
+    """Return the checks of data sets and details as they are stored, in their order, without those that this release cannot read."""
+    checks = []
+    for dataset, detail in found:
+        try:
+            checks.append(DriftCheck.from_json(detail))
+        except ValidationError as error:
+            _LOGGER.warning("%s: a stored check for drift is left out, since this release cannot read it: %s", dataset, _first(error))
+    return checks
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
 
 
 def _float(value: str | None) -> float | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from hearth.contracts import Contract
+from hearth.contracts.texts import normalized
 from hearth.errors import InvalidSettings
 
 PREFIX = "hmac:"
@@ -46,8 +47,8 @@ class PersonalHash:
         """Return what is stored for a value of a column; None, a missing value, stays."""
         if value is None or column not in self.columns:
             return value
-        # a whole number may come as 3 or 3.0
-        text = repr(float(value)) if isinstance(value, int | float) else str(value)
+        # 3 and 3.0 are one number, as 0.0 and -0.0 are, and a text in NFC and NFD is one category
+        text = repr(float(value) + 0.0) if isinstance(value, int | float) else normalized(str(value))
         message = f"{self.dataset}\x00{column}\x00{text}".encode()
         return PREFIX + hmac.digest(self.key, message, "sha256").hex()[:_HASH_CHARACTERS]
 

@@ -36,7 +36,7 @@ def unusual_of(model: LoadedModel, columns: Columns) -> list[UnusualRecord]:
 
 
 def unusual_dict(record: UnusualRecord) -> dict[str, object]:
-    """Return the JSON form: `low` and `high` are those of a number, `share` that of a category."""
+    """Return the JSON form: `low` and `high` are those of a number, `share` that of a category; of a personal column all are None."""
     return {
         "score": record.score,
         "unusual": record.unusual,
@@ -52,10 +52,12 @@ def unusual_text(record: UnusualRecord) -> str:
     """Return what is unusual in a record as a text for people; empty if nothing is."""
     parts = []
     for column in record.columns:
-        if column.low is None or column.high is None:
-            parts.append(f"{column.name} {column.value} ({column.share or 0:.2%} of the train set)")
-        else:
+        if column.low is not None and column.high is not None:
             parts.append(f"{column.name} {column.value:g} ({column.low:g} to {column.high:g})")
+        elif column.share is not None:
+            parts.append(f"{column.name} {column.value} ({column.share:.2%} of the train set)")
+        else:
+            parts.append(column.name)
     return "; ".join([*parts, *(" with ".join(pair) for pair in record.combinations)])
 
 

@@ -320,7 +320,7 @@ def _unusual_scorer(trust: Trust | None, contract: Contract, where: str) -> Unus
     if trust is None or trust.unusual is None:
         return None
     trust.unusual.require_contract(contract, where)
-    scorer = UnusualScorer(trust.unusual, contract.categorical_features)
+    scorer = UnusualScorer(trust.unusual, contract)
     scorer.raw_scores(random_columns(contract, 1))  # compiles, if no process has yet
     return scorer
 

@@ -10,18 +10,21 @@ from math import inf, isnan
 import numpy as np
 from numba import njit
 
+from hearth.contracts import Contract
 from hearth.contracts.record_parser import Columns
 from hearth.modelling.unusual import RARE_SHARE, Unusual, UnusualColumn, UnusualRecord
 
 _RARE_TOGETHER = float(np.log(10))  # a pair of values that is ten times rarer than by chance is named
+_MOST_NAMED = 20  # columns of a record: with more of them it is another kind of record, and an answer would be all about it
 
 
 class UnusualScorer:
     """Tells how unlike the train set records are. Threads may share one."""
 
-    def __init__(self, unusual: Unusual, categories: dict[str, tuple[str, ...]]) -> None:
-        """`categories` has the texts of each category, as the contract names them."""
-        self._unusual, self._texts = unusual, list(categories.values())
+    def __init__(self, unusual: Unusual, contract: Contract) -> None:
+        """`contract` has the texts of each category, and says which columns are personal: of these only the name is told."""
+        self._unusual, self._texts = unusual, list(contract.categorical_features.values())
+        self._personal = contract.personal_columns
         numbers = unusual.numbers
         pairs = unusual.dependences
         single = [np.asarray(column.surprise) for column in unusual.columns]
@@ -37,7 +40,7 @@ class UnusualScorer:
             np.array([(pair.first, pair.second, unusual.columns[pair.second].bins) for pair in pairs], np.intp).reshape(len(pairs), 3),
             _flat(tables),
             _starts([len(values) for values in tables]),
-            np.reshape(unusual.precision or np.eye(len(numbers)), (len(numbers), len(numbers))),
+            np.reshape(unusual.precision, (len(numbers), len(numbers))) if unusual.precision else np.empty((0, 0)),
         )
 
     def raw_scores(self, columns: Columns) -> np.ndarray:
@@ -53,12 +56,12 @@ class UnusualScorer:
         return self._unusual.scores(raw), raw > self._unusual.threshold
 
     def records(self, columns: Columns) -> list[UnusualRecord]:
-        """Return for each record its score, and the columns and combinations that are unusual in it."""
+        """Return for each record its score, and the columns (the first `_MOST_NAMED`) and combinations that are unusual in it."""
         scores, unusual = self.scores(columns)
         strange = self._strange_columns(columns)
         pairs = self._rare_pairs(columns, np.flatnonzero(unusual))
         return [
-            UnusualRecord(score, is_unusual, tuple(strange.get(row, ())), _without(strange.get(row, ()), pairs.get(row, ())))
+            UnusualRecord(score, is_unusual, tuple(strange.get(row, ())[:_MOST_NAMED]), _without(strange.get(row, ()), pairs.get(row, ())))
             for row, (score, is_unusual) in enumerate(zip(scores.tolist(), unusual.tolist(), strict=True))
         ]
 
@@ -69,14 +72,18 @@ class UnusualScorer:
         for row, place in np.argwhere(outside).tolist():
             number = self._unusual.numbers[place]
             value = float(columns.numbers[row, place])
-            found.setdefault(row, []).append(UnusualColumn(number.name, value, low=number.low, high=number.high))
+            found.setdefault(row, []).append(self._told(UnusualColumn(number.name, value, low=number.low, high=number.high)))
         for place, category in enumerate(self._unusual.categories):
             shares = np.array([*category.shares, 1.0])  # a missing value is not rare
             for row in np.flatnonzero(shares[columns.codes[:, place]] < RARE_SHARE).tolist():
                 code = int(columns.codes[row, place])
                 strange = UnusualColumn(category.name, self._texts[place][code], share=category.shares[code])
-                found.setdefault(row, []).append(strange)
+                found.setdefault(row, []).append(self._told(strange))
         return found
+
+    def _told(self, strange: UnusualColumn) -> UnusualColumn:
+        """Return the column without its value and what the train set has, if it is personal: the ends of a range are somebody's values."""
+        return UnusualColumn(strange.name, None) if strange.name in self._personal else strange
 
     def _rare_pairs(self, columns: Columns, rows: np.ndarray) -> dict[int, list[tuple[str, str]]]:
         if not len(rows):
@@ -162,8 +169,8 @@ def _score(numbers, codes, ranges, cuts, first_cut, single, first_single, bin_of
         distance = 0.0
         for column in range(width):
             if z[column] != 0.0:
-                weighted = 0.0
-                for other in range(width):
+                weighted = 0.0 if precision.size else z[column]  # without a matrix the numbers are taken as independent
+                for other in range(precision.shape[0]):
                     weighted += precision[column, other] * z[other]
                 distance += weighted * z[column]
         total += 0.5 * distance
