@@ -115,10 +115,8 @@ def split(contract: Contract, frame: pd.DataFrame) -> Split:
     """
     X = frame[list(contract.feature_names)]
     y = target_codes(contract, frame[contract.target.column])
-    groups = X.groupby(list(X.columns), sort=False, dropna=False).ngroup().to_numpy() if len(X) else np.empty(0, dtype=np.int64)
-    votes = np.zeros((int(groups.max(initial=-1)) + 1, len(contract.target.classes)), dtype=np.int64)
-    np.add.at(votes, (groups, y.to_numpy()), 1)
-    classes = votes.argmax(axis=1)
+    groups = equal_rows(X)
+    classes = group_classes(groups, y.to_numpy(), len(contract.target.classes))
     _require_enough(contract, classes)
 
     if contract.split.by == "hash":
@@ -137,6 +135,19 @@ def split(contract: Contract, frame: pd.DataFrame) -> Split:
         y_test=y[in_test].reset_index(drop=True),
         groups_test=frame.loc[in_test, list(contract.group_columns)].reset_index(drop=True) if contract.group_columns else pd.DataFrame(),
     )
+
+
+def equal_rows(X: pd.DataFrame) -> np.ndarray:
+    """Return the number of the group of equal rows that each row is in, shape (rows,); groups are numbered as they first appear."""
+    return X.groupby(list(X.columns), sort=False, dropna=False).ngroup().to_numpy() if len(X) else np.empty(0, dtype=np.int64)
+
+
+def group_classes(groups: np.ndarray, codes: np.ndarray, classes: int) -> np.ndarray:
+    """Return the most frequent class of each group, the lower one in a tie, shape (groups,)."""
+    votes = np.zeros((int(groups.max(initial=-1)) + 1, classes), dtype=np.int64)
+    np.add.at(votes, (groups, codes), 1)
+    most: np.ndarray = votes.argmax(axis=1)
+    return most
 
 
 def digest(split: Split) -> str:

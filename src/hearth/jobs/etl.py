@@ -31,7 +31,7 @@ from hearth.jobs.shift_check import Comparison, compare
 from hearth.registry import InputData, Registry
 from hearth.settings import RawFileSettings
 from hearth.storage import ObjectStore
-from hearth.training.folds import FOLDS, require_rows
+from hearth.training.folds import FOLDS, require_different_rows
 
 logger = logging.getLogger(__name__)
 
@@ -182,7 +182,7 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
     validation = _VALIDATION.validate_json(store.get(store.data_bucket, f"{validated_key}.json"))
     cleaned = clean(contract, store.get_frame(store.data_bucket, validated_key))
     parts = split(contract, cleaned.frame)
-    require_rows(contract, parts.y_train, at_least=FOLDS)
+    require_different_rows(contract, parts.X_train, parts.y_train, at_least=FOLDS)
     name = digest(parts)
     checked = [file for file in _CHECK_FILES if store.exists(store.data_bucket, f"{validated_key}.{file}")]
     for file in checked:  # also beside data that are there already: the last raw file that gave them
