@@ -59,10 +59,9 @@ def clean(contract: Contract, accepted: pd.DataFrame) -> Cleaned:
 
     Duplicates are equal in features, columns of groups and target, and in the identifiers too if the contract compares them.
     """
-    features, target = list(contract.feature_names), contract.target.column
-    columns = accepted[[*features, *contract.group_columns, target]]
-    has_target = accepted[target].notna().to_numpy()
-    keeps = has_target & (columns[features].isna().sum(axis=1).to_numpy() <= contract.cleaning.max_nulls)
+    columns = accepted[[*contract.feature_names, *contract.group_columns, contract.target.column]]
+    has_target = accepted[contract.target.column].notna().to_numpy()
+    keeps = has_target & has_enough(contract, accepted)
     complete = int(keeps.sum())
     if contract.cleaning.drop_duplicates:
         keeps[keeps] = ~_copies(contract, accepted, keeps)
@@ -77,6 +76,20 @@ def clean(contract: Contract, accepted: pd.DataFrame) -> Cleaned:
         missing_before=_missing(columns),
         missing_after=_missing(frame),
     )
+
+
+def has_enough(contract: Contract, rows: pd.DataFrame) -> np.ndarray:
+    """Return which rows miss no more features than the contract allows, shape (rows,)."""
+    enough: np.ndarray = rows[list(contract.feature_names)].isna().sum(axis=1).to_numpy() <= contract.cleaning.max_nulls
+    return enough
+
+
+def compared_columns(contract: Contract) -> list[str]:
+    """Return the columns in which a row equals another if it is a copy of it."""
+    compared = [*contract.feature_names, *contract.group_columns, contract.target.column]
+    if contract.cleaning.compare_identifiers:
+        compared += [name for name, column in contract.columns.items() if isinstance(column, IdentifierColumn)]
+    return compared
 
 
 def target_codes(contract: Contract, target: pd.Series) -> pd.Series:
@@ -171,9 +184,7 @@ def digest(split: Split) -> str:
 
 def _copies(contract: Contract, rows: pd.DataFrame, among: np.ndarray) -> np.ndarray:
     """Return which of the rows that a mask selects are copies of an earlier one of them."""
-    compared = [*contract.feature_names, *contract.group_columns, contract.target.column]
-    if contract.cleaning.compare_identifiers:
-        compared += [name for name, column in contract.columns.items() if isinstance(column, IdentifierColumn)]
+    compared = compared_columns(contract)
     return (rows[compared] if among.all() else rows.loc[among, compared]).duplicated().to_numpy()
 
 
