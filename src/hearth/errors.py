@@ -197,9 +197,9 @@ class UntrainableData(HearthError):
 
     code = "untrainable_data"
 
-    def __init__(self, dataset: str, counts: Mapping[str, int], at_least: int) -> None:
+    def __init__(self, dataset: str, counts: Mapping[str, int], at_least: int, *, rows: str = "train rows") -> None:
         per_class = ", ".join(f"{label}: {count}" for label, count in counts.items())
-        super().__init__(f"{dataset!r} cannot be trained: each class needs {at_least} train rows, there are {per_class}. Load more data.")
+        super().__init__(f"{dataset!r} cannot be trained: each class needs {at_least} {rows}, there are {per_class}. Load more data.")
 
 
 class ShiftedData(HearthError):

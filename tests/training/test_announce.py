@@ -1,7 +1,10 @@
 """What the ETL leaves in MLflow about published data, and how a service reads it: real object store, real MLflow."""
 
+import json
+from pathlib import Path
 from uuid import uuid4
 
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
@@ -14,6 +17,7 @@ from hearth.data.processed import load_processed
 from hearth.errors import ObjectNotFound, RegistryError
 from hearth.jobs import etl
 from hearth.jobs.announce import announce
+from hearth.jobs.check_data import check
 from hearth.registry import Registry
 from hearth.registry.tracking import PUBLISHED
 from hearth.storage import ObjectStore
@@ -86,6 +90,34 @@ def test_the_latest_is_what_was_published_last_also_when_it_is_an_earlier_digest
     assert first != second
     assert latest is not None
     assert latest.digest == registry.data_report(latest).digest == first
+
+
+def test_the_report_is_of_the_last_raw_file_that_gave_the_data(store: ObjectStore, registry: Registry, mlflow_uri: str) -> None:
+    rows = raw_rows(EMPLOYEES, 400, seed=17, missing_share=0)
+    copied = pd.concat([rows, rows[:100]])
+    seen = []
+    for frame in (copied, rows, rows, copied):
+        store.put(store.data_bucket, f"employees/raw/{EMPLOYEES.source.file}", frame.to_csv(index=False).encode())
+        key = etl.validate("employees", etl.find_raw("employees", store=store), store=store)
+        digest = etl.process("employees", check("employees", key, store=store), store=store)
+        run_id = etl.log("employees", digest, store=store, registry=registry)
+        report = announce("employees", digest, store=store, registry=registry)
+
+        client = MlflowClient(mlflow_uri, mlflow_uri)
+        metrics = client.get_run(run_id).data.metrics
+        folder = Path(client.download_artifacts(run_id, ""))
+        logged = json.loads((folder / "report.json").read_text("utf-8"))
+        checked = json.loads((folder / "check.json").read_text("utf-8"))
+        assert (metrics["rows_in"], metrics["dropped/duplicate"]) == (report.rows_in, report.dropped[DUPLICATE])
+        assert (logged["validation"]["rows_in"], logged["dropped"][DUPLICATE]) == (report.rows_in, report.dropped[DUPLICATE])
+        assert checked["rows"] == report.rows_in
+        publication = registry.publication(EXPERIMENT)
+        assert publication is not None
+        assert registry.data_report(publication) == report
+        seen.append((digest, run_id, report.rows_in, report.dropped[DUPLICATE]))
+
+    assert len({entry[:2] for entry in seen}) == 1
+    assert [entry[2:] for entry in seen] == [(500, 100), (400, 0), (400, 0), (500, 100)]
 
 
 def test_data_that_no_run_has_logged_are_an_error_that_names_them(store: ObjectStore, registry: Registry) -> None:

@@ -6,17 +6,21 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from benchmarks.data_check import PLANTED, generated_rows, reference, without_jump
 from hearth.contracts import load_contract
 from hearth.contracts.check_words import CheckName
 from hearth.data.checks import CHECKS, CheckedRows, CheckReport, check_rows
 from hearth.data.checks import runner as runner_module
+from hearth.data.cleaning import clean, split
+from hearth.data.profile import profile
 from tests.support.contracts import ODD_RECORD, write_contract
 
 DATA = Path(__file__).parents[2] / "data"
 EMPLOYEES = load_contract("employees", DATA)
 ROWS = generated_rows(EMPLOYEES, 6_000, 7)
+OTHER = {"Female": "Male", "Male": "Female"}
 CLEAN = without_jump(ROWS, np.random.default_rng(7))
 
 
@@ -67,6 +71,35 @@ def test_lines_are_those_of_the_file() -> None:
     [finding] = [finding for finding in check_rows(rows, "copies").findings if finding.check == "duplicates"]
 
     assert (finding.count, finding.lines) == (1, (9,))
+
+
+def test_a_file_does_not_differ_from_its_own_profile_although_the_cleaning_leaves_rows_out() -> None:
+    frame = CLEAN.frame.copy()
+    nullable = [name for name, column in EMPLOYEES.feature_columns.items() if column.nullable]
+    frame.loc[::5, nullable] = np.nan  # more than cleaning.max_nulls
+    rows = CheckedRows.of(EMPLOYEES, frame, CLEAN.lines)
+    parts = split(EMPLOYEES, clean(EMPLOYEES, frame).frame)
+
+    report = check_rows(rows, "the same", profile(EMPLOYEES, parts.X_train, parts.y_train, "before"))
+
+    assert len(nullable) > EMPLOYEES.cleaning.max_nulls
+    assert [finding for finding in report.findings if finding.check == "missing_share"] == []
+
+
+def test_copies_are_those_that_the_cleaning_leaves_out(tmp_path: Path) -> None:
+    """Rows that differ in a column that is kept for groups are no copies."""
+    words = yaml.safe_load((DATA / "employees/contract.yaml").read_text("utf-8"))
+    words["columns"]["Gender"]["feature"] = False
+    words["cleaning"]["compare_identifiers"] = False
+    (tmp_path / "employees").mkdir()
+    (tmp_path / "employees/contract.yaml").write_text(yaml.safe_dump(words, sort_keys=False), "utf-8")
+    contract = load_contract("employees", tmp_path)
+    frame = pd.concat([ROWS.frame, ROWS.frame[:20], ROWS.frame[20:30].assign(Gender=lambda part: part["Gender"].map(OTHER))])
+    rows = CheckedRows.of(contract, frame.reset_index(drop=True), np.arange(len(frame)) + 2)
+
+    [finding] = [finding for finding in check_rows(rows, "copies").findings if finding.check == "duplicates"]
+
+    assert finding.count == 20
 
 
 def test_a_check_that_breaks_is_named_and_costs_no_other_one(monkeypatch: pytest.MonkeyPatch) -> None:

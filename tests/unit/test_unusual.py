@@ -48,6 +48,20 @@ def planted(contract: Contract, columns: Columns, values: dict[str, float]) -> C
     return Columns(numbers, columns.codes)
 
 
+def test_copies_of_rows_do_not_make_others_unusual() -> None:
+    contract, parts, _ = fitted("employees")
+    copies = parts.X_train.iloc[np.repeat(np.arange(200), 8)].reset_index(drop=True)
+    unusual = fit_unusual(contract, copies)
+
+    assert (unusual.raw_scores(RecordParser(contract).from_frame(parts.X_test)) > unusual.threshold).mean() <= 0.02
+
+
+def test_rows_that_are_all_equal_can_be_learnt_from() -> None:
+    contract, parts, _ = fitted("heart")
+
+    assert fit_unusual(contract, parts.X_train.iloc[[0] * 12].reset_index(drop=True)).rows == 12
+
+
 @pytest.mark.parametrize("dataset", ["employees", "heart", "covertype"])
 class TestEveryDataSet:
     def test_machine_code_scores_as_numpy_does(self, dataset: str) -> None:

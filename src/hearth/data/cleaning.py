@@ -59,10 +59,9 @@ def clean(contract: Contract, accepted: pd.DataFrame) -> Cleaned:
 
     Duplicates are equal in features, columns of groups and target, and in the identifiers too if the contract compares them.
     """
-    features, target = list(contract.feature_names), contract.target.column
-    columns = accepted[[*features, *contract.group_columns, target]]
-    has_target = accepted[target].notna().to_numpy()
-    keeps = has_target & (columns[features].isna().sum(axis=1).to_numpy() <= contract.cleaning.max_nulls)
+    columns = accepted[[*contract.feature_names, *contract.group_columns, contract.target.column]]
+    has_target = accepted[contract.target.column].notna().to_numpy()
+    keeps = has_target & has_enough(contract, accepted)
     complete = int(keeps.sum())
     if contract.cleaning.drop_duplicates:
         keeps[keeps] = ~_copies(contract, accepted, keeps)
@@ -77,6 +76,20 @@ def clean(contract: Contract, accepted: pd.DataFrame) -> Cleaned:
         missing_before=_missing(columns),
         missing_after=_missing(frame),
     )
+
+
+def has_enough(contract: Contract, rows: pd.DataFrame) -> np.ndarray:
+    """Return which rows miss no more features than the contract allows, shape (rows,)."""
+    enough: np.ndarray = rows[list(contract.feature_names)].isna().sum(axis=1).to_numpy() <= contract.cleaning.max_nulls
+    return enough
+
+
+def compared_columns(contract: Contract) -> list[str]:
+    """Return the columns in which a row equals another if it is a copy of it."""
+    compared = [*contract.feature_names, *contract.group_columns, contract.target.column]
+    if contract.cleaning.compare_identifiers:
+        compared += [name for name, column in contract.columns.items() if isinstance(column, IdentifierColumn)]
+    return compared
 
 
 def target_codes(contract: Contract, target: pd.Series) -> pd.Series:
@@ -115,10 +128,8 @@ def split(contract: Contract, frame: pd.DataFrame) -> Split:
     """
     X = frame[list(contract.feature_names)]
     y = target_codes(contract, frame[contract.target.column])
-    groups = X.groupby(list(X.columns), sort=False, dropna=False).ngroup().to_numpy() if len(X) else np.empty(0, dtype=np.int64)
-    votes = np.zeros((int(groups.max(initial=-1)) + 1, len(contract.target.classes)), dtype=np.int64)
-    np.add.at(votes, (groups, y.to_numpy()), 1)
-    classes = votes.argmax(axis=1)
+    groups = equal_rows(X)
+    classes = group_classes(groups, y.to_numpy(), len(contract.target.classes))
     _require_enough(contract, classes)
 
     if contract.split.by == "hash":
@@ -137,6 +148,19 @@ def split(contract: Contract, frame: pd.DataFrame) -> Split:
         y_test=y[in_test].reset_index(drop=True),
         groups_test=frame.loc[in_test, list(contract.group_columns)].reset_index(drop=True) if contract.group_columns else pd.DataFrame(),
     )
+
+
+def equal_rows(X: pd.DataFrame) -> np.ndarray:
+    """Return the number of the group of equal rows that each row is in, shape (rows,); groups are numbered as they first appear."""
+    return X.groupby(list(X.columns), sort=False, dropna=False).ngroup().to_numpy() if len(X) else np.empty(0, dtype=np.int64)
+
+
+def group_classes(groups: np.ndarray, codes: np.ndarray, classes: int) -> np.ndarray:
+    """Return the most frequent class of each group, the lower one in a tie, shape (groups,)."""
+    votes = np.zeros((int(groups.max(initial=-1)) + 1, classes), dtype=np.int64)
+    np.add.at(votes, (groups, codes), 1)
+    most: np.ndarray = votes.argmax(axis=1)
+    return most
 
 
 def digest(split: Split) -> str:
@@ -160,9 +184,7 @@ def digest(split: Split) -> str:
 
 def _copies(contract: Contract, rows: pd.DataFrame, among: np.ndarray) -> np.ndarray:
     """Return which of the rows that a mask selects are copies of an earlier one of them."""
-    compared = [*contract.feature_names, *contract.group_columns, contract.target.column]
-    if contract.cleaning.compare_identifiers:
-        compared += [name for name, column in contract.columns.items() if isinstance(column, IdentifierColumn)]
+    compared = compared_columns(contract)
     return (rows[compared] if among.all() else rows.loc[among, compared]).duplicated().to_numpy()
 
 

@@ -6,7 +6,7 @@ connect to those of the environment.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 import pandas as pd
@@ -31,7 +31,7 @@ from hearth.jobs.shift_check import Comparison, compare
 from hearth.registry import InputData, Registry
 from hearth.settings import RawFileSettings
 from hearth.storage import ObjectStore
-from hearth.training.folds import FOLDS, require_rows
+from hearth.training.folds import FOLDS, require_different_rows
 
 logger = logging.getLogger(__name__)
 
@@ -169,7 +169,7 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
 
 
 def process(dataset: str, validated_key: str, *, store: ObjectStore | None = None) -> str:
-    """Clean, split and write the data set under the digest of its contents; if it exists already, nothing is written.
+    """Clean, split and write the data set under the digest of its contents; of one that exists, only what tells of the raw file.
 
     Returns:
         The digest.
@@ -182,7 +182,7 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
     validation = _VALIDATION.validate_json(store.get(store.data_bucket, f"{validated_key}.json"))
     cleaned = clean(contract, store.get_frame(store.data_bucket, validated_key))
     parts = split(contract, cleaned.frame)
-    require_rows(contract, parts.y_train, at_least=FOLDS)
+    require_different_rows(contract, parts.X_train, parts.y_train, at_least=FOLDS)
     name = digest(parts)
     checked = [file for file in _CHECK_FILES if store.exists(store.data_bucket, f"{validated_key}.{file}")]
     for file in checked:  # also beside data that are there already: the last raw file that gave them
@@ -192,6 +192,9 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
     if processed.is_whole(store, dataset, name):
         logger.info("s3://%s/%s/%s is there already", store.processed_bucket, dataset, name)
         processed.note_origin(store, dataset, name, validation.origin)
+        key = processed.processed_key(dataset, name, processed.REPORT)
+        earlier = _REPORT.validate_json(store.get(store.processed_bucket, key))
+        store.put(store.processed_bucket, key, _REPORT.dump_json(_report_again(contract, validation, cleaned, earlier), indent=2))
         return name
 
     comparison = compare(contract, store, parts)
@@ -214,7 +217,7 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
 
 
 def log(dataset: str, digest_: str, *, store: ObjectStore | None = None, registry: Registry | None = None) -> str:
-    """Log a processed data set to the MLflow experiment `<dataset>_etl`, once for each digest.
+    """Log a processed data set to the MLflow experiment `<dataset>_etl`, in one run for each digest, which tells of the last raw file.
 
     Returns:
         The id of the run.
@@ -284,20 +287,37 @@ def _report(  # noqa: PLR0913, PLR0917 - the parts of the report
         compared_with=comparison.reference,
         moved={shift.name: shift.moved for shift in comparison.shifts},
         warnings=(*validation.warnings, *map(str, comparison.noteworthy)),
-        parameters={
-            "test_share": contract.split.test_share,
-            "seed": contract.split.seed,
-            "dropped_columns": ", ".join(contract.drop),
-            "categorical_columns": ", ".join(contract.categorical_features),
-            "target": contract.target.column,
-            "cuts": ", ".join(f"{cut:g}" for cut in contract.target.cuts),
-            "classes": ", ".join(contract.target.classes),
-            "max_nulls": contract.cleaning.max_nulls,
-            "drop_duplicates": str(contract.cleaning.drop_duplicates),
-            "compare_identifiers": str(contract.cleaning.compare_identifiers),
-            "max_shift": contract.cleaning.max_shift,
-            "read_as": "; ".join(validation.understood)[:_LONGEST_PARAMETER],
-            "compared_with": comparison.reference or "nothing",
-            "max_rejected_share": contract.cleaning.max_rejected_share,
-        },
+        parameters=_parameters(contract, validation, comparison.reference),
     )
+
+
+def _report_again(contract: Contract, validation: Validation, cleaned: Cleaned, earlier: EtlReport) -> EtlReport:
+    """Return the report of data that are there already, as another raw file gave them; what they were compared with stays."""
+    return replace(
+        earlier,
+        validation=validation,
+        dropped=cleaned.dropped,
+        missing_before=cleaned.missing_before,
+        missing_after=cleaned.missing_after,
+        warnings=(*validation.warnings, *earlier.warnings[len(earlier.validation.warnings) :]),
+        parameters=_parameters(contract, validation, earlier.compared_with),
+    )
+
+
+def _parameters(contract: Contract, validation: Validation, compared_with: str) -> dict[str, str | float | int]:
+    return {
+        "test_share": contract.split.test_share,
+        "seed": contract.split.seed,
+        "dropped_columns": ", ".join(contract.drop),
+        "categorical_columns": ", ".join(contract.categorical_features),
+        "target": contract.target.column,
+        "cuts": ", ".join(f"{cut:g}" for cut in contract.target.cuts),
+        "classes": ", ".join(contract.target.classes),
+        "max_nulls": contract.cleaning.max_nulls,
+        "drop_duplicates": str(contract.cleaning.drop_duplicates),
+        "compare_identifiers": str(contract.cleaning.compare_identifiers),
+        "max_shift": contract.cleaning.max_shift,
+        "read_as": "; ".join(validation.understood)[:_LONGEST_PARAMETER],
+        "compared_with": compared_with or "nothing",
+        "max_rejected_share": contract.cleaning.max_rejected_share,
+    }

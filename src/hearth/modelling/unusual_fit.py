@@ -11,6 +11,7 @@ from sklearn.covariance import ledoit_wolf
 
 from hearth.contracts import Contract
 from hearth.contracts.record_parser import Columns, RecordParser
+from hearth.data.cleaning import equal_rows
 from hearth.modelling.unusual import (
     ALARM_SHARE,
     MOST_PAIRED,
@@ -48,9 +49,12 @@ def fit_unusual(contract: Contract, frame: pd.DataFrame, seed: int = 0) -> Unusu
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(columns))[:_MOST_ROWS]
     sample = _take(columns, order)
-    fold = np.arange(len(sample)) % _FOLDS
+    groups = equal_rows(pd.DataFrame(np.column_stack([sample.numbers, sample.codes])))  # equal rows are held out together
+    if not groups.any():  # all rows are equal, so that none is left to compare them with
+        groups = np.arange(len(sample))
+    fold = groups % _FOLDS
     raw = np.empty(len(sample))
-    for number in range(min(_FOLDS, len(sample))):
+    for number in np.unique(fold):
         held_out = fold == number
         raw[held_out] = _describe(contract, _take(sample, ~held_out), _take(sample, ~held_out)).raw_scores(_take(sample, held_out))
     raw.sort()

@@ -129,7 +129,7 @@ class Tracking:
         artifacts: Mapping[str, bytes],
         data: InputData,
     ) -> str:
-        """Log an ETL, once for each digest.
+        """Log an ETL, in one run for each digest: metrics and artifacts become the last ones, parameters stay the first.
 
         Returns:
             The id of the run, which is an earlier one if this digest was logged before.
@@ -138,7 +138,11 @@ class Tracking:
             experiment_id = self._experiment(experiment, data.name, _ETL_RUNS)
             runs = list(self._connection.runs(experiment_id, DIGEST, data.digest))
             if finished := [run for run in runs if run.info.status == "FINISHED"]:
-                return str(finished[-1].info.run_id)
+                run_id = str(finished[-1].info.run_id)
+                logged = finished[-1].data.metrics
+                self._connection.log(run_id, {}, {name: value for name, value in metrics.items() if logged.get(name) != value})
+                self._connection.log_files(run_id, artifacts)
+                return run_id
             for run in runs:  # left by an interrupted task
                 self._client.delete_run(run.info.run_id)
             note = f"Cleaned and split {data.name}: {len(data.frame):,} rows, in {data.source}"

@@ -9,6 +9,7 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.utils.class_weight import compute_sample_weight
 
 from hearth.contracts import Contract
+from hearth.data.cleaning import equal_rows, group_classes
 from hearth.errors import UntrainableData
 from hearth.modelling.families import Family
 from hearth.modelling.features import build_features
@@ -33,20 +34,26 @@ def make_folds(  # noqa: PLR0913 - all but the data are named
 ) -> list[Fold]:
     """Cut the train set into folds with equal shares of each class, and make each fold's features once.
 
-    Above `most_rows` rows, by default `family.tuning_rows`, a stratified sample stands for all; it has at least `folds` rows of each class.
+    Rows with equal features are in one fold, as `split` puts them on one side: else a model is judged by what it has learnt by heart.
+    Such a group counts as one row, of its most frequent class.
+
+    Above `most_rows` rows, by default `family.tuning_rows`, a stratified sample stands for all, with at least `folds` groups of each class.
 
     Raises:
-        UntrainableData: a class has fewer rows than there are folds.
+        UntrainableData: a class has fewer different rows than there are folds.
     """
-    require_rows(contract, y, at_least=folds)
+    groups, classes = _groups(contract, X, y, at_least=folds)
     rows = np.arange(len(X))
     most_rows = family.tuning_rows if most_rows is None else most_rows
     if len(X) > most_rows:
-        rows = _sample(rows, y.to_numpy(), size=most_rows, at_least=folds, seed=seed)
+        rows = _sample(groups, classes, y.to_numpy(), size=most_rows, at_least=folds, seed=seed)
         X, y = X.iloc[rows], y.iloc[rows]
     codes = y.to_numpy()
+    places, kept = pd.factorize(groups[rows])  # without copies each row is the group of its place
     parts = []
-    for fit_rows, held_out in StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, codes):
+    for _, held_groups in StratifiedKFold(folds, shuffle=True, random_state=seed).split(kept, classes[kept]):
+        is_held_out = np.isin(places, held_groups)
+        fit_rows, held_out = np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
         features = build_features(contract)
         X_fit = features.fit_transform(X.iloc[fit_rows])
         weights = row_weights(contract, family, codes[fit_rows])
@@ -54,10 +61,32 @@ def make_folds(  # noqa: PLR0913 - all but the data are named
     return parts
 
 
-def _sample(rows: np.ndarray, codes: np.ndarray, *, size: int, at_least: int, seed: int) -> np.ndarray:
-    """Draw a stratified sample, and for a rare class as many rows more as it takes to have `at_least`."""
-    sample, others = train_test_split(rows, train_size=size, stratify=codes, random_state=seed)
-    more = [others[codes[others] == code][: max(0, at_least - int((codes[sample] == code).sum()))] for code in np.unique(codes)]
+def require_different_rows(contract: Contract, X: pd.DataFrame, y: pd.Series, at_least: int) -> None:
+    """Raise UntrainableData if a class has fewer rows, those with equal features counted as one of their most frequent class."""
+    _groups(contract, X, y, at_least)
+
+
+def _groups(contract: Contract, X: pd.DataFrame, y: pd.Series, at_least: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the group of each row and the class of each group; raise UntrainableData if a class has fewer groups."""
+    require_rows(contract, y, at_least)
+    groups = equal_rows(X)
+    classes = group_classes(groups, y.to_numpy(), len(contract.target.classes))
+    counts = np.bincount(classes, minlength=len(contract.target.classes)).tolist()
+    if min(counts) < at_least:
+        by_class = dict(zip(contract.target.classes, counts, strict=True))
+        raise UntrainableData(contract.name, by_class, at_least, rows="train rows that differ in their features")
+    return groups, classes
+
+
+def _sample(  # noqa: PLR0913 - all but the data are named
+    groups: np.ndarray, classes: np.ndarray, codes: np.ndarray, *, size: int, at_least: int, seed: int
+) -> np.ndarray:
+    """Draw a stratified sample of rows, and for a rare class a row each of as many groups more as it takes to have `at_least`."""
+    sample, others = train_test_split(np.arange(len(codes)), train_size=size, stratify=codes, random_state=seed)
+    drawn = np.unique(groups[sample])
+    fresh = others[~np.isin(groups[others], drawn) & (codes[others] == classes[groups[others]])]
+    fresh = fresh[~pd.Series(groups[fresh]).duplicated().to_numpy()]
+    more = [fresh[codes[fresh] == code][: max(0, at_least - int((classes[drawn] == code).sum()))] for code in np.unique(codes)]
     return np.concatenate([sample, *more])
 
 

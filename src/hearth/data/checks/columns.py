@@ -63,26 +63,27 @@ def find_one_class_categories(rows: CheckedRows) -> Iterator[Finding]:
 
 def find_missing(rows: CheckedRows, reference: Profile | None) -> Iterator[Finding]:
     """Yield a finding for each feature whose share of missing values is far from before, and where missing values tell the class."""
-    before = _missing_before(reference)
+    before, enough = _missing_before(reference), rows.enough
     limit = float(norm.isf(_CHANCE / 2 / max(len(rows.features), 1)))
     for name, values in rows.features.items():
-        missing = np.isnan(values)
-        share = float(missing.mean())
-        if (was := before.get(name)) is not None and reference is not None:
+        if (was := before.get(name)) is not None and reference is not None and len(enough):
+            missing = np.isnan(enough.features[name])
+            share = float(missing.mean())
             change = share - was
-            pooled = (missing.sum() + was * reference.rows) / (len(rows) + reference.rows)
-            error = (pooled * (1 - pooled) * (1 / len(rows) + 1 / max(reference.rows, 1))) ** 0.5
+            pooled = (missing.sum() + was * reference.rows) / (len(enough) + reference.rows)
+            error = (pooled * (1 - pooled) * (1 / len(enough) + 1 / max(reference.rows, 1))) ** 0.5
             if abs(change) >= _MISSING_CHANGE and abs(change) > limit * error:
                 what = f"{share:.1%} of the values are missing, before {was:.1%}."
                 figures = {"missing_share": share, "before": was}
-                lines = first_lines(rows.lines[missing])
+                lines = first_lines(enough.lines[missing])
                 yield Finding("missing_share", "warn", what, "Has the source changed?", (name,), figures, int(missing.sum()), lines)
+        missing = np.isnan(values)
         if _FEWEST <= missing.sum() <= len(rows) - _FEWEST:
             tells, surely = _tells(missing, rows.codes, len(rows.contract.target.classes))
             if surely >= _TELLS:
                 what = f"missing values differ by {tells:.0%} between a class and the others: that it is missing tells the class."
                 advice = "Is the value entered after the target is known? Then drop the column."
-                yield Finding("missing_tells", "warn", what, advice, (name,), {"difference": tells, "missing_share": share})
+                yield Finding("missing_tells", "warn", what, advice, (name,), {"difference": tells, "missing_share": float(missing.mean())})
 
 
 def _missing_before(reference: Profile | None) -> dict[str, float]:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from hearth.contracts import IdentifierColumn
 from hearth.data.checks.quick_model import accuracy_of_splits
 from hearth.data.checks.report import Finding, Level, first_lines
 from hearth.data.checks.table import CheckedRows
+from hearth.data.cleaning import compared_columns
 
 _MANY, _NEAR = 0.05, 0.01  # shares of rows
 _BEYOND_CHANCE = 10.0
@@ -24,11 +24,7 @@ _FEWEST_FEATURES, _FEWEST_DISTINCT = 3, 20
 def find_duplicates(rows: CheckedRows) -> Iterator[Finding]:
     """Yield a finding about rows that are copies of earlier ones, and what they would do if they were on both sides of a split."""
     contract = rows.contract
-    keys = rows.keys
-    if contract.cleaning.compare_identifiers:
-        identifiers = [name for name, column in contract.columns.items() if isinstance(column, IdentifierColumn)]
-        if identifiers:
-            keys = rows.frame[identifiers].assign(**{" ": keys}).groupby([*identifiers, " "], dropna=False).ngroup().to_numpy()
+    keys = rows.frame.groupby(compared_columns(contract), dropna=False, sort=False).ngroup().to_numpy()
     copies = np.flatnonzero(pd.Series(keys).duplicated().to_numpy())
     if not len(copies):
         return

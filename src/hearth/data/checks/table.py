@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 
 from hearth.contracts import Contract, IdentifierColumn
 from hearth.contracts.column_types import DateColumn, IntegerColumn, NumberColumn
-from hearth.data.cleaning import target_codes
+from hearth.data.cleaning import has_enough, target_codes
 
 MOST_BINS = 50
 _SEED = 20_261_129
@@ -82,6 +82,11 @@ class CheckedRows:
     def numeric_target(self) -> np.ndarray | None:
         """The target as a number, shape (rows,); None where it is a class in the file too."""
         return self.frame[self.contract.target.column].to_numpy(dtype=np.float64) if self.contract.target.cuts else None
+
+    @cached_property
+    def enough(self) -> "CheckedRows":
+        """The rows that the cleaning does not leave out for their missing values: those that a profile is of."""
+        return self.take(np.flatnonzero(has_enough(self.contract, self.frame)))
 
     @cached_property
     def distinct(self) -> np.ndarray:
