@@ -5,7 +5,9 @@ and splits it. **train_<family>** fits each family on the folds of the train set
 **evaluate_<family>** evaluates its predictions of the rows held out. **select_best_model** selects the best by the gate's rule,
 **tune_best_model** multiplies its numbers by the factors and keeps the best variant. **register_model** fits that on the whole train set,
 evaluates it on the test set, which is used here for the first time, and registers it; **promote_model** is the gate, **deploy_model** waits
-until the REST service serves the version, and **cleanup_old_models** deletes old versions without an alias.
+until the REST service serves the version, and **cleanup_old_models** deletes old versions without an alias. Where the contract requires the
+approval of a person, **judge_model** decides first without moving anything, **approve** waits for the person, and **promote_model** decides
+again with the answer.
 
 The results are also in the Airflow Variables `best_model_type`, `best_model_accuracy` (the contract's metric in cross-validation),
 `best_model_tuning_label`, `best_model_tuned_params` and `best_model_tuned_accuracy`; their prefix is that of this DAG.

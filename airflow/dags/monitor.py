@@ -44,8 +44,10 @@ def monitor_dag(contract: Contract, settings: MonitorScheduleSettings) -> DAG:
             from hearth.jobs.monitor import monitor
 
             result = monitor(dataset, by_hand=dag_run.run_type == "manual")
-            if result.check is None or not result.is_new:
-                raise AirflowSkipException(f"{dataset}: there is no champion, or no answer is new since the last check.")
+            if result.check is None:
+                raise AirflowSkipException(f"{dataset}: there is no champion yet.")
+            if not result.is_new:
+                raise AirflowSkipException(f"{dataset}: no answer is new since the last check.")
             found = result.check
             if result.changed or found.level == "act":
                 columns = [column.name for column in found.alarming]

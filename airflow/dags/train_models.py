@@ -1,10 +1,10 @@
 """Train one family of models on a processed data set.
 
 **train** tunes the family by cross-validation on the train set, fits the best parameters, evaluates the model once on the test set and
-registers it as a version. **promote** gives it the family's alias if it is no worse than the version that has it, and makes the best family
-champion. Where the contract requires the approval of a person, **judge** decides first without moving anything, **approve** waits for the
-person, and **promote** decides again with the answer. Runs when the ETL publishes data, and by hand. All tasks may run again: a training
-whose version is registered is not repeated.
+registers it as a version. **promote** gives it the family's alias if it passes the gate (by default: better than the version that has it by
+more than noise, or equal and better in log loss or size), and makes the best family champion. Where the contract requires the approval of
+a person, **judge** decides first without moving anything, **approve** waits for the person, and **promote** decides again with the answer.
+Runs when the ETL publishes data, and by hand. All tasks may run again: a training whose version is registered is not repeated.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -22,10 +22,14 @@ _FERNET_BYTES = 32
 
 
 def read_values(path: Path) -> dict[str, str]:
-    """Return the settings of a file, uninterpolated; none if there is no file."""
+    """Return the settings of a file, uninterpolated and without the quotes around them; none if there is no file."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    return {name.strip(): _unquoted(value.strip()) for name, _, value in pairs}
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
 
 
 def missing_secrets(committed: Mapping[str, str], local: Mapping[str, str]) -> list[str]:

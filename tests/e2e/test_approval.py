@@ -15,7 +15,7 @@ import pytest
 from deploy.embedded import temporary_servers
 from deploy.embedded.temporary_servers import ObjectStore as ObjectStoreServer
 from hearth.cli.application import CommandError
-from hearth.cli.approval import _answer
+from hearth.cli.approval import _answer, _Waiting
 from hearth.contracts import load_contract
 from hearth.fakes import FakeRecords
 from hearth.jobs import etl
@@ -100,9 +100,9 @@ def test_a_version_waits_and_takes_its_alias_once_a_person_approves(
         assert version.tags["hearth.gate"] == "waiting"
         assert registry.aliases("heart") == {}
         assert version.approval is not None
-        answer(version.approval.task, "Approve", "Groups\nchecked")
+        answer(version, "Approve", "Groups\nchecked")
         with pytest.raises(CommandError, match="has had an answer already"):
-            _answer(version.approval.task, "Reject", "", 60)
+            _answer(_Waiting("heart", version.version, version.approval.task), "Reject", "", 60)
 
     assert ended["run"] == "success"
     assert registry.aliases("heart") == {"logistic_regression": version.version, "champion": version.version}
@@ -124,8 +124,7 @@ def test_a_version_that_a_person_refuses_gets_no_alias(
     before = registry.aliases("heart")
     with running(env, "heart_train_random_forest") as ended:
         version = _waiting(registry)
-        assert version.approval is not None
-        answer(version.approval.task, "Reject", "Too few women")
+        answer(version, "Reject", "Too few women")
 
     assert ended["run"] == "success"
     assert ended["tasks"] == {"train": "success", "judge": "success", "approve": "success", "promote": "skipped"}
@@ -148,9 +147,7 @@ def test_the_pipeline_of_all_families_waits_too(
         decision = registry.versions("heart")[0].decision
         assert decision is not None
         if waits := decision.waits:
-            approval = _waiting(registry).approval
-            assert approval is not None
-            answer(approval.task, "Reject", "")
+            answer(_waiting(registry), "Reject", "")
 
     assert ended["run"] == "success"
     assert ended["tasks"]["approve"] == ("success" if waits else "skipped")  # skipped where the gate refuses it before
@@ -173,12 +170,14 @@ def running(env: dict[str, str], dag: str) -> Iterator[dict[str, Any]]:
             process.kill()
 
 
-def answer(task: str, option: str, comment: str) -> None:
+def answer(version: RegisteredVersion, option: str, comment: str) -> None:
     """Answer as `hearth approve` does, again until the task waits: its version says so a moment before."""
+    assert version.approval is not None
+    waiting = _Waiting("heart", version.version, version.approval.task)
 
     def given() -> bool:
         try:
-            _answer(task, option, comment, 60)
+            _answer(waiting, option, comment, 60)
         except CommandError as error:
             if "does not wait yet" not in str(error):
                 raise

@@ -89,6 +89,22 @@ class TestRollBack:
         assert registry.carried == {"champion": "1", "previous": "2"}
         assert "over the gate (breaks a bound" in registry.records("1")[0]
 
+    @pytest.mark.parametrize(("gate", "why"), [("waiting", "waits for the approval of a person"), ("refused", "is refused by the gate")])
+    def test_a_version_that_was_promoted_over_the_gate_comes_back_over_the_gate_alone(self, gate: str, why: str) -> None:
+        registry = Ledger(champion="1")
+        registry.tags["2"]["hearth.gate"] = gate
+        promote(registry, "2", force=True)
+        roll_back(registry)
+        assert registry.carried == {"champion": "1", "previous": "2"}
+
+        with pytest.raises(AliasNotMoved, match=f"{why}.*over_gate"):
+            roll_back(registry)
+        assert registry.carried == {"champion": "1", "previous": "2"}
+
+        AliasAdmin(registry).roll_back(EMPLOYEES, "operator", force=True)
+        assert registry.carried == {"champion": "2", "previous": "1"}
+        assert registry.records("2")[-1] == f"champion by operator, over the gate ({gate}), rolled back from version 1"
+
     def test_without_a_champion_before_nothing_is_moved(self) -> None:
         registry = Ledger(champion="2")
 

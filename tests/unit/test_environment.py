@@ -1,6 +1,7 @@
 """Which value a process of the stack gets when several places name one."""
 
 import os
+import subprocess
 from pathlib import Path
 from random import Random
 
@@ -8,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.embedded.environment import interpolate, load_environment
+from deploy.compose.make_secrets import read_values
+from deploy.embedded.environment import _raw, interpolate, load_environment
 from deploy.embedded.launcher import SettingError
 
 ENV = """
@@ -28,6 +30,17 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_env_alone_gives_its_values(checkout: Path) -> None:
     assert load_environment(checkout, {})["HEARTH_URL"] == "postgresql://127.0.0.1:15432/predictions"
+
+
+def test_a_shell_that_sources_env_and_the_programs_of_compose_read_the_same_values_from_it() -> None:
+    script = "set -eua; . ./.env; exec env -0"
+    sourced = subprocess.run(["/bin/sh", "-c", script], cwd=ROOT, env={"PATH": os.defpath}, capture_output=True, text=True, check=True)
+    values = dict(line.split("=", 1) for line in sourced.stdout.split("\0") if line.startswith(("HEARTH_", "OBJECT_STORE=")))
+
+    interpolated = interpolate(_raw(ROOT / ".env"), {})
+    assert sourced.stderr == ""
+    assert values == interpolated
+    assert values == interpolate(read_values(ROOT / ".env"), {})
 
 
 def test_a_variable_from_outside_moves_the_urls_that_are_built_from_it(checkout: Path) -> None:

@@ -88,11 +88,12 @@ class AliasAdmin:
     def roll_back(self, contract: Contract, by: str, *, force: bool = False) -> Move:
         """Let champion and previous change places, so that a second time undoes the first.
 
-        The previous champion passed the gate in its day. If it breaks a bound of the contract on the present test set, or has no claim to
-        an alias any more, it needs `force`, which is recorded.
+        The previous champion passed the gate in its day, or was promoted over it. If the gate has refused it, or a person has not approved
+        it yet, or if it breaks a bound of the contract on the present test set, or has no claim to an alias any more, it needs `force`,
+        which is recorded.
 
         Raises:
-            AliasNotMoved: it breaks a bound, there is no previous champion, or an alias was moved meanwhile.
+            AliasNotMoved: the gate speaks against it, it breaks a bound, there is no previous champion, or an alias was moved meanwhile.
             RefusedModel: it must not be loaded.
             RegistryError: the registry does not answer.
         """
@@ -103,10 +104,12 @@ class AliasAdmin:
         if previous == champion:
             raise AliasNotMoved(f"The previous champion of {contract.name!r} is the champion: version {previous} carries both aliases.")
         version = self._load(contract, CHAMPION, previous)
-        problem = _standing_problem(version)
+        gate = _gate(version)
+        held = gate in {_WAITING, _REFUSED}
+        problem = _why_not(version, gate) if held else _standing_problem(version)
         if problem and not force:
             raise AliasNotMoved(f"{version} {problem}. To go back to it nevertheless, ask with over_gate.")
-        over = f", over the gate ({problem})" if problem else ""
+        over = f", over the gate ({gate if held else problem})" if problem else ""
         record = f"champion by {by}{over}, rolled back from version {champion or 'none'}"
         return self._move(CHAMPION, version, rollback(champion, previous), aliases, record)
 

@@ -1,0 +1,26 @@
+"""What the task of the DAG `monitor` says when there is nothing to compare."""
+
+from types import SimpleNamespace
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from hearth.jobs import monitor as monitor_job
+from tests.dags import dag_files
+from tests.support.airflow_home import ROOT
+
+
+@pytest.mark.parametrize(
+    ("result", "why"),
+    [
+        (SimpleNamespace(check=None, is_new=False), "employees: there is no champion yet"),
+        (SimpleNamespace(check=SimpleNamespace(), is_new=False), "employees: no answer is new since the last check"),
+    ],
+)
+def test_a_skipped_check_says_which_of_the_two_is_missing(monkeypatch: pytest.MonkeyPatch, result: SimpleNamespace, why: str) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "airflow" / "dags"))  # as Airflow does for the modules that DAG files share
+    check = dag_files.load("monitor").employees_monitor.get_task("check")
+    monkeypatch.setattr(monitor_job, "monitor", lambda *_, **__: result)
+
+    with pytest.raises(AirflowSkipException, match=why):
+        check.python_callable(dag_run=SimpleNamespace(run_type="scheduled"), outlet_events={})
