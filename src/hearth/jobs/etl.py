@@ -193,8 +193,10 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
         logger.info("s3://%s/%s/%s is there already", store.processed_bucket, dataset, name)
         processed.note_origin(store, dataset, name, validation.origin)
         key = processed.processed_key(dataset, name, processed.REPORT)
-        earlier = _REPORT.validate_json(store.get(store.processed_bucket, key))
-        store.put(store.processed_bucket, key, _REPORT.dump_json(_report_again(contract, validation, cleaned, earlier), indent=2))
+        earlier = store.get(store.processed_bucket, key)
+        again = _REPORT.dump_json(_report_again(contract, validation, cleaned, _REPORT.validate_json(earlier)), indent=2)
+        if again != earlier:
+            store.put(store.processed_bucket, key, again)
         return name
 
     comparison = compare(contract, store, parts)
