@@ -16,7 +16,6 @@ import typer
 from hearth.cli.application import MODELS, Command, CommandError, examples
 from hearth.cli.remote import ApiKey, NamedDataset, Timeout, Url
 from hearth.cli.service import checkout_settings, open_client
-from hearth.contracts.airflow_names import PIPELINE, TRAIN
 
 if TYPE_CHECKING:
     import httpx
@@ -120,6 +119,8 @@ def _answer(waiting: _Waiting, option: str, comment: str, timeout: float) -> Non
 
 def _path(waiting: _Waiting) -> str:
     """Return where Airflow has the question of the task, which must belong to a training DAG of the data set."""
+    from hearth.contracts.airflow_names import PIPELINE, TRAIN  # noqa: PLC0415 - a help page does not wait for pydantic
+
     if waiting.task.count("/") != 2:  # noqa: PLR2004 - DAG, run, task
         raise CommandError(
             f"The version names no task of Airflow that waits (hearth.approval_task is {waiting.task!r}): answer in Airflow itself."
