@@ -30,6 +30,9 @@ _IDENTITIES = (
     ("reader", "HEARTH_S3_READER", ("Read", "List"), ("HEARTH_DATA_BUCKET", "HEARTH_PROCESSED_BUCKET")),
 )
 _ADMIN = "HEARTH_S3_ADMIN"
+# A bucket takes seven volumes of this size, as far as the free disk would hold them all full: with SeaweedFS's own 128, a disk with 60 GB
+# left takes nothing into the seventieth bucket.
+_VOLUME_MEGABYTES = 16
 _SIGNING_KEYS = ("SIGNING", "SIGNING_READ", "FILER_SIGNING", "FILER_SIGNING_READ")
 
 
@@ -103,6 +106,7 @@ def main() -> None:
     ports = [option for component, name in COMPONENTS.items() for option in component_ports(component, name)]
     # Components that would listen on other ports or addresses are off, and so is what the others serve over HTTP.
     extras = [
+        f"-master.volumeSizeLimitMB={_VOLUME_MEGABYTES}",
         "-disableHttp",
         "-s3.iam=false",
         "-webdav=false",
