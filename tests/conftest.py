@@ -11,6 +11,7 @@ import pytest
 from xdist.workermanage import WorkerController
 
 from deploy.embedded import temporary_servers
+from tests.browser.shared import OPEN
 from tests.support import airflow_home
 from tests.support.parallel import FileScheduling, processes, sort_items
 from tests.support.shared_servers import LocalServers, RemoteServers, Servers
@@ -51,6 +52,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileSched
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return processes(config.args)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Close the shared browser and its page before a test that is none of theirs."""
+    if not item.nodeid.startswith("tests/browser/"):
+        OPEN.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

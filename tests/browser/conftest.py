@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from deploy.embedded import temporary_servers
 from tests.browser.chromium import chromium
+from tests.browser.shared import OPEN
 from tests.browser.site import Site, site_of
 from tests.support.waiting import LIMIT_SECONDS
 
@@ -21,18 +22,15 @@ def retrier() -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
+    with OPEN:
+        yield OPEN.enter_context(chromium())
 
 
 @pytest.fixture(scope="session")
-def shared_site(
-    browser: Browser, mlflow_uri: str, postgres_url: str, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+def shared_site(browser: Browser, mlflow_uri: str, postgres_url: str, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Site:
     assert browser.is_connected()  # without one nothing needs to start
     database = temporary_servers.create_database(postgres_url, f"test_{uuid4().hex}")
-    with site_of(mlflow_uri, database, valkey_url, tmp_path_factory.mktemp("page")) as site:
-        yield site
+    return OPEN.enter_context(site_of(mlflow_uri, database, valkey_url, tmp_path_factory.mktemp("page")))
 
 
 @pytest.fixture
