@@ -13,7 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 SPLIT = ("tests/integration/test_embedded_stack.py",)
 
 # These share a process: they open one page, or register models under the names of real data sets in the shared MLflow.
-GROUPS = {"page": ("tests/integration/test_add_a_model.py", "tests/browser/")}
+GROUPS = {"page": ("tests/integration/test_add_a_model.py", "tests/integration/test_documents.py", "tests/browser/")}
 
 # These take longest: they start first, so that no process works alone at the end.
 FIRST = (
