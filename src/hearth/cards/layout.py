@@ -143,7 +143,7 @@ def _groups(card: Card) -> Iterator[Block]:
             class_.label,
             f"{group.rows:,}",
             *(
-                _told(figure)
+                _figure_text(figure)
                 for figure in (class_.base_rate, class_.selection_rate, class_.recall, class_.precision, class_.calibration_error)
             ),
         )
@@ -153,7 +153,7 @@ def _groups(card: Card) -> Iterator[Block]:
     yield Table(("group", "class", "rows", "base rate", "predicted", "recall", "precision", "calibration error"), rows, 2)
     yield Paragraph("Differences between groups; the intervals hold for all pairs of a column at once.")
     gaps = tuple(
-        (f"{gap.column}: {gap.groups[0]} minus {gap.groups[1]}", gap.label, gap.measure.replace("_", " "), _told(gap.figure))
+        (f"{gap.column}: {gap.groups[0]} minus {gap.groups[1]}", gap.label, gap.measure.replace("_", " "), _figure_text(gap.figure))
         for gap in report.gaps
     )
     yield Table(("groups", "class", "difference of", "figure"), gaps, 3)
@@ -254,7 +254,7 @@ def _interval(interval: Interval) -> str:
     return f"{interval.figure:.4f} ({interval.low:.4f} to {interval.high:.4f})"
 
 
-def _told(figure: GroupFigure) -> str:
+def _figure_text(figure: GroupFigure) -> str:
     interval = figure.interval
     if figure.answer == _CANNOT_TELL:
         return f"{_CANNOT_TELL} ({figure.rows:,} rows)"

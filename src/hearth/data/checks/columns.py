@@ -79,7 +79,7 @@ def find_missing(rows: CheckedRows, reference: Profile | None) -> Iterator[Findi
                 yield Finding("missing_share", "warn", what, "Has the source changed?", (name,), figures, int(missing.sum()), lines)
         missing = np.isnan(values)
         if _FEWEST <= missing.sum() <= len(rows) - _FEWEST:
-            tells, surely = _tells(missing, rows.codes, len(rows.contract.target.classes))
+            tells, surely = _largest_difference(missing, rows.codes, len(rows.contract.target.classes))
             if surely >= _TELLS:
                 what = f"missing values differ by {tells:.0%} between a class and the others: that it is missing tells the class."
                 advice = "Is the value entered after the target is known? Then drop the column."
@@ -119,7 +119,7 @@ def find_order(rows: CheckedRows) -> Iterator[Finding]:
             yield Finding("row_number", "warn", what, "A key is no feature: name it under drop.", (name,), {"order": order})
 
 
-def _tells(missing: np.ndarray, codes: np.ndarray, classes: int) -> tuple[float, float]:
+def _largest_difference(missing: np.ndarray, codes: np.ndarray, classes: int) -> tuple[float, float]:
     """Return the largest difference of the share of missing values between a class and the others, and what it surely exceeds."""
     differences = [(0.0, 0.0)]
     for code in range(classes):

@@ -72,16 +72,16 @@ class UnusualScorer:
         for row, place in np.argwhere(outside).tolist():
             number = self._unusual.numbers[place]
             value = float(columns.numbers[row, place])
-            found.setdefault(row, []).append(self._told(UnusualColumn(number.name, value, low=number.low, high=number.high)))
+            found.setdefault(row, []).append(self._without_personal(UnusualColumn(number.name, value, low=number.low, high=number.high)))
         for place, category in enumerate(self._unusual.categories):
             shares = np.array([*category.shares, 1.0])  # a missing value is not rare
             for row in np.flatnonzero(shares[columns.codes[:, place]] < RARE_SHARE).tolist():
                 code = int(columns.codes[row, place])
                 strange = UnusualColumn(category.name, self._texts[place][code], share=category.shares[code])
-                found.setdefault(row, []).append(self._told(strange))
+                found.setdefault(row, []).append(self._without_personal(strange))
         return found
 
-    def _told(self, strange: UnusualColumn) -> UnusualColumn:
+    def _without_personal(self, strange: UnusualColumn) -> UnusualColumn:
         """Return the column without its value and what the train set has, if it is personal: the ends of a range are somebody's values."""
         return UnusualColumn(strange.name, None) if strange.name in self._personal else strange
 
