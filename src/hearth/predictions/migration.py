@@ -20,6 +20,11 @@ _GRANT_MONITOR = """
             GRANT SELECT ON predictions TO monitor;
             GRANT SELECT, INSERT, DELETE ON drift_checks, drift_columns, version_outputs TO monitor;
             GRANT SELECT, DELETE ON refused_records TO monitor;
+            GRANT SELECT, INSERT ON labels TO monitor;
+            GRANT SELECT ON forgotten_records TO monitor;
+            GRANT SELECT, INSERT, UPDATE ON rollouts, retrains, alerts TO monitor;
+            GRANT SELECT, INSERT ON rollout_events TO monitor;
+            GRANT SELECT ON rollout_counts TO monitor;
         END IF;
     END $$
 """
