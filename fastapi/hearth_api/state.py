@@ -11,6 +11,11 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from hearth.alerts import Severity
+from hearth.alerts.channels import channels_of
+from hearth.alerts.housekeeping import AlertHousekeeping
+from hearth.alerts.outbox import Outbox
+from hearth.alerts.sender import AlertSender
 from hearth.contracts import Contract
 from hearth.errors import UnknownDataset
 from hearth.predictions import PredictionStore
@@ -61,6 +66,9 @@ class ServiceState:
     store: PredictionStore
     drift: DriftStore
     drift_follower: DriftFollower
+    alerts: Outbox
+    alert_housekeeping: AlertHousekeeping
+    alert_sender: AlertSender
     live: LivePredictions
     stream: StreamWriter
     workers_stream: ConsumerGroup
@@ -106,6 +114,15 @@ def open_service(
             settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
         ) as drift,
         DriftFollower(drift) as drift_follower,
+        Outbox(
+            settings.predictions_url.get_secret_value(),
+            statement_seconds=settings.predictions_read_seconds,
+            connect_seconds=_STORE_CONNECT_SECONDS,
+            refuse_seconds=_STORE_REFUSE_SECONDS,
+        ) as alerts,
+        Outbox(settings.predictions_url.get_secret_value(), max_connections=3) as outbox,
+        AlertHousekeeping(outbox) as alert_housekeeping,
+        AlertSender(outbox, channels_of(settings), lowest=Severity(settings.alert_severity), link=settings.alert_link) as alert_sender,
         StreamWriter(redis_url, stream_name, settings.stream_keep_messages) as stream,
         ModelFollower(registry, contracts, settings.alias_poll_seconds) as models,
         Recorder(settings, contracts, models) as recorder,
@@ -127,6 +144,9 @@ def open_service(
             store=store,
             drift=drift,
             drift_follower=drift_follower,
+            alerts=alerts,
+            alert_housekeeping=alert_housekeeping,
+            alert_sender=alert_sender,
             live=LivePredictions(store),
             stream=stream,
             workers_stream=workers_stream,

@@ -260,7 +260,7 @@ class AccessSettings(RedisSettings):
 
     api_admin_key: SecretStr = Field(description="the API key named 'admin', with every scope")
     api_keys: SecretStr = Field(
-        SecretStr(""), description="further keys: name:scopes:secret, separated by blanks; scopes: admin, predict, read, joined by +"
+        SecretStr(""), description="further keys: name:scopes:secret, separated by blanks; scopes: admin, predict, read, alert, joined by +"
     )
     api_require_key: bool = Field(
         default=False, description="whether predictions need a key with the scope 'predict', and stored ones 'read'"

@@ -15,6 +15,7 @@ from strawberry.fastapi import BaseContext
 from strawberry.tools import create_type
 from strawberry.utils.str_converters import to_camel_case
 
+from hearth.alerts import Severity, State
 from hearth.contracts.aliases import CHAMPION
 from hearth.predictions import Cursor
 from hearth.serving.access import PREDICT, READ
@@ -25,11 +26,13 @@ from hearth_api.graphql_schema.inputs import RecordInputs
 from hearth_api.middleware.api_keys import FieldGuard
 from hearth_api.schemas import builders as rest
 from hearth_api.schemas import drift_builders
+from hearth_api.schemas.alert_builders import alert_info
 from hearth_api.schemas.data_builders import data_info
 from hearth_api.state import ServiceState
 
 _MAX_PAGE = 1_000
 _MOST_CHECKS = 500
+MOST_ALERTS = 500
 _CLASS_DESCRIPTION = "the class to explain, or `all`; by default the predicted class of each record"
 _TOP_DESCRIPTION = "return only the largest contributions of each record, this many; all by default"
 
@@ -165,6 +168,23 @@ async def drift_history(info: Info, dataset: str | None = None, last: int = 100)
     return [types.convert(types.PastDrift, check) for check in drift_builders.drift_history(contract.name, checks).checks]
 
 
+async def alerts(
+    info: Info, first: int = 100, state: str | None = None, dataset: str | None = None, severity: str | None = None
+) -> list[types.Alert]:
+    await info.context.guard.admit(READ)
+    if not 1 <= first <= MOST_ALERTS:
+        raise InvalidQuery(f"'first' must be 1 to {MOST_ALERTS}, got {first}.")
+    for name, value, known in (("state", state, State), ("severity", severity, Severity)):
+        if value is not None and value not in list(known):
+            raise InvalidQuery(f"{name!r} must be one of {', '.join(known)}.")
+    if "\0" in (dataset or ""):
+        raise InvalidQuery("A text holds the character NUL, which no name has.")
+    info.context.count_rows(first)
+    service = info.context.service
+    read = partial(service.alerts.alerts, state, dataset, first, severity=severity)
+    return [types.convert(types.Alert, alert_info(alert)) for alert in await to_thread.run_sync(read, limiter=service.graphql.threads)]
+
+
 def make_query(inputs: RecordInputs) -> type:
     """Make the type `Query`, whose `predict` and `explain` take records of these data sets."""
 
@@ -211,6 +231,7 @@ def make_query(inputs: RecordInputs) -> type:
         "predictions": (predictions, "Stored predictions, newest first; `after` takes the end cursor of the page before."),
         "drift": (drift, "The newest check for drift of a data set; null before the first."),
         "drift_history": (drift_history, "Checks for drift, the oldest first; `last` says how many of the newest."),
+        "alerts": (alerts, "What somebody should look at: open alerts first, then acknowledged, then resolved ones."),
         "predict": (predict, "Score records."),
         "explain": (explain, "What each column of a record adds to the score of a class."),
     }

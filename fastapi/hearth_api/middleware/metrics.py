@@ -11,6 +11,7 @@ from hearth.serving.metrics import (
     Errors,
     Requests,
     new_registry,
+    register_alert_metrics,
     register_drift_metrics,
     register_model_metrics,
     register_recorder_metrics,
@@ -29,6 +30,11 @@ def measure(app: FastAPI) -> None:
     register_model_metrics(registry, lambda: app.state.service.models.status())  # noqa: PLW0108 - the service is made when the application starts
     register_recorder_metrics(registry, lambda: app.state.service.recorder.counts())  # noqa: PLW0108 - the same
     register_drift_metrics(registry, lambda: app.state.service.drift_follower.checks())  # noqa: PLW0108 - the same
+    register_alert_metrics(
+        registry,
+        lambda: app.state.service.alert_housekeeping.open_counts(),  # noqa: PLW0108 - the same
+        lambda: app.state.service.alert_sender.outcomes,
+    )
 
 
 class RequestMetrics:

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from psycopg.rows import class_row, dict_row, kwargs_row
 
-from hearth.alerts.alert import AlertEvent, Severity
-from hearth.alerts.alert_store import AlertStore
+from hearth.alerts.alert import Severity
+from hearth.alerts.alert_store import AlertStore, event_row
 from hearth.alerts.message import Message
 from hearth.alerts.texts import LONGEST_NAME, one_line
 
@@ -104,7 +104,7 @@ class Outbox(AlertStore):
             row = connection.execute(_CLAIM, {"channel": channel, "lease": lease}).fetchone()
             if row is None:
                 return None
-            event = connection.cursor(row_factory=kwargs_row(_event)).execute(_EVENT, [row[0]]).fetchone()
+            event = connection.cursor(row_factory=kwargs_row(event_row)).execute(_EVENT, [row[0]]).fetchone()
             first = connection.execute("SELECT min(id) FROM alert_events WHERE alert_id = %s", [event and event.alert_id]).fetchone()
         assert event is not None and first is not None  # noqa: S101, PT018 - the delivery refers to it
         return Claim(Message(self.alert(event.alert_id), event, first[0], link), channel, row[1])
@@ -137,7 +137,3 @@ class Outbox(AlertStore):
         query = f"UPDATE alert_deliveries SET {change} WHERE event_id = %(event_id)s AND channel = %(channel)s AND sent_at IS NULL"  # noqa: S608
         with self._connection() as connection:
             connection.execute(query.encode(), {"event_id": claim.message.event.id, "channel": claim.channel, **values})
-
-
-def _event(severity: str, **columns: object) -> AlertEvent:
-    return AlertEvent(severity=Severity(severity), **columns)  # type: ignore[arg-type]  # the table has these types

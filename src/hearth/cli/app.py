@@ -5,6 +5,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from hearth.cli import (
+    alerts,
     approval,
     contract_draft,
     data,
@@ -55,6 +56,7 @@ monitor.register(app)
 remote.register(app)
 approval.register(app)
 drift.register(app)
+alerts.register(app)
 sign.register(app)
 store.register(app)
 replay.register(app)
