@@ -120,7 +120,7 @@ def open_service(
             connect_seconds=_STORE_CONNECT_SECONDS,
             refuse_seconds=_STORE_REFUSE_SECONDS,
         ) as alerts,
-        Outbox(settings.predictions_url.get_secret_value(), max_connections=3) as outbox,
+        Outbox(settings.predictions_url.get_secret_value(), max_connections=3, connect_seconds=_STORE_CONNECT_SECONDS) as outbox,
         AlertHousekeeping(outbox) as alert_housekeeping,
         AlertSender(outbox, channels_of(settings), lowest=Severity(settings.alert_severity), link=settings.alert_link) as alert_sender,
         StreamWriter(redis_url, stream_name, settings.stream_keep_messages) as stream,
