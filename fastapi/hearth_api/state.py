@@ -20,9 +20,11 @@ from hearth.contracts import Contract
 from hearth.errors import UnknownDataset
 from hearth.predictions import PredictionStore
 from hearth.predictions.drift_store import DriftStore
+from hearth.predictions.label_store import LabelStore
 from hearth.serving.alias_admin import AliasAdmin, AliasRegistry
 from hearth.serving.drift_follower import DriftFollower
 from hearth.serving.explaining import Explainers
+from hearth.serving.feedback import Feedback
 from hearth.serving.model_cards import CardRegistry, ModelCards
 from hearth.serving.model_follower import ModelFollower
 from hearth.serving.predictor import Predictor
@@ -69,6 +71,7 @@ class ServiceState:
     alerts: Outbox
     alert_housekeeping: AlertHousekeeping
     alert_sender: AlertSender
+    feedback: Feedback
     live: LivePredictions
     stream: StreamWriter
     workers_stream: ConsumerGroup
@@ -123,8 +126,14 @@ def open_service(
         Outbox(settings.predictions_url.get_secret_value(), max_connections=3, connect_seconds=_STORE_CONNECT_SECONDS) as outbox,
         AlertHousekeeping(outbox) as alert_housekeeping,
         AlertSender(outbox, channels_of(settings), lowest=Severity(settings.alert_severity), link=settings.alert_link) as alert_sender,
+        LabelStore(
+            settings.predictions_url.get_secret_value(),
+            max_connections=2,
+            statement_seconds=settings.predictions_read_seconds,
+            connect_seconds=_STORE_CONNECT_SECONDS,
+        ) as labels,
         StreamWriter(redis_url, stream_name, settings.stream_keep_messages) as stream,
-        ModelFollower(registry, contracts, settings.alias_poll_seconds) as models,
+        ModelFollower(registry, _first(settings.api_default_dataset, contracts), settings.alias_poll_seconds) as models,
         Recorder(settings, contracts, models) as recorder,
         Explainers(contracts, settings.data_dir, seconds=settings.explain_seconds) as explainers,
         PendingMessages(redis_url, stream_name) as pending,
@@ -147,6 +156,7 @@ def open_service(
             alerts=alerts,
             alert_housekeeping=alert_housekeeping,
             alert_sender=alert_sender,
+            feedback=Feedback(labels, contracts),
             live=LivePredictions(store),
             stream=stream,
             workers_stream=workers_stream,
@@ -163,6 +173,11 @@ def open_service(
             data_threads=CapacityLimiter(_DATA_THREADS),
             graphql=graphql,
         )
+
+
+def _first(dataset: str, contracts: Mapping[str, Contract]) -> dict[str, Contract]:
+    """Return contracts with that of a data set first: models are loaded in this order."""
+    return dict(sorted(contracts.items(), key=lambda item: item[0] != dataset))
 
 
 def service_of(connection: HTTPConnection) -> ServiceState:

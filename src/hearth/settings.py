@@ -260,10 +260,11 @@ class AccessSettings(RedisSettings):
 
     api_admin_key: SecretStr = Field(description="the API key named 'admin', with every scope")
     api_keys: SecretStr = Field(
-        SecretStr(""), description="further keys: name:scopes:secret, separated by blanks; scopes: admin, predict, read, alert, joined by +"
+        SecretStr(""),
+        description="further keys: name:scopes:secret, separated by blanks; scopes: admin, predict, read, feedback, alert, joined by +",
     )
     api_require_key: bool = Field(
-        default=False, description="whether predictions need a key with the scope 'predict', and stored ones 'read'"
+        default=False, description="whether predictions need a key with the scope 'predict', stored ones 'read', and labels 'feedback'"
     )
     api_rate_limit: str = Field("", description="prediction requests of one caller, such as 1000/minute; empty: no limit")
     api_rate_limit_shared: bool = Field(default=False, description="whether processes count together, in the Redis server, which is slower")
@@ -283,6 +284,9 @@ class RetentionSettings(PredictionsSettings):
     """How long predictions are stored."""
 
     predictions_keep_days: float = Field(ge=0, le=100_000, description="days after which predictions are deleted; 0: never")
+    labels_wait_days: float = Field(
+        ge=0, le=100_000, description="days that a label waits for its prediction before it is deleted; 0: for ever"
+    )
     predictions_warn_gigabytes: float = Field(
         20, ge=0, description="size of the table at which the worker warns, and at each doubling; 0: never"
     )

@@ -1,60 +1,56 @@
-"""What GraphQL changes: alerts are taken up and resolved. Each needs what its route of REST needs."""
+"""What GraphQL writes: reports of what records turned out to be, and what people do with alerts."""
 
-from functools import partial
+from datetime import datetime
 from typing import Annotated, Any
 
 import strawberry
 from anyio import to_thread
+from strawberry.scalars import JSON
 from strawberry.tools import create_type
 
+from hearth.predictions.feedback import Door
+from hearth.serving.access import FEEDBACK
 from hearth_api.graphql_schema import types
+from hearth_api.graphql_schema.alert_mutations import alert_mutations
 from hearth_api.graphql_schema.errors import InvalidQuery
 from hearth_api.graphql_schema.queries import Info
-from hearth_api.schemas.alert_builders import alert_info, person
-from hearth_api.schemas.alerts import Resolution
+from hearth_api.middleware.api_keys import caller_name
+from hearth_api.schemas.feedback import feedback_answer
 
-_LONGEST_NAME, _LONGEST_TEXT = 100, 1_000
-By = Annotated[str | None, strawberry.argument(description="a person; by default the name of the API key")]
+_DESCRIPTION = "Report what records turned out to be; each report is answered by itself, in their order."
 
 
-async def acknowledge_alert(info: Info, id: strawberry.ID, by: By = None) -> types.Alert:  # noqa: A002 - its name in GraphQL
-    key = await info.context.guard.admit_admin()
+@strawberry.input(description="What one record turned out to be.")
+class FeedbackInput:
+    id: str = strawberry.field(description="id of the request or message that the record was in")
+    truth: JSON = strawberry.field(description="the class by its name, or as the target column of the data set holds it")
+    row: int = strawberry.field(default=0, description="index of the record in its request or message")
+    dataset: str | None = strawberry.field(default=None, description="needed if the prediction is not stored, or not yet")
+    observed_at: datetime | None = strawberry.field(default=None, description="when the truth was observed; by default now")
+    reported_by: str | None = strawberry.field(default=None, description="who says so; by default the name of the API key")
+
+
+Reports = Annotated[list[FeedbackInput], strawberry.argument(description="at least one")]
+DatasetOfAll = Annotated[str | None, strawberry.argument(description="for reports that do not name theirs")]
+
+
+async def send_feedback(info: Info, reports: Reports, dataset: DatasetOfAll = None) -> types.Feedback:
+    """Receive reports as `POST /feedback` does."""
+    await info.context.guard.admit(FEEDBACK)
     service = info.context.service
-    work = partial(service.alerts.acknowledge, alert_id_of(id), person(_checked("by", by, _LONGEST_NAME), key))
-    return types.convert(types.Alert, alert_info(await to_thread.run_sync(work, limiter=service.graphql.threads)))
-
-
-async def resolve_alert(info: Info, id: strawberry.ID, why: str | None = None, by: By = None) -> types.Alert:  # noqa: A002
-    key = await info.context.guard.admit_admin()
-    service = info.context.service
-    said = _checked("why", why, _LONGEST_TEXT) or Resolution(by=None).why
-    work = partial(service.alerts.resolve_id, alert_id_of(id), said, person(_checked("by", by, _LONGEST_NAME), key))
-    return types.convert(types.Alert, alert_info(await to_thread.run_sync(work, limiter=service.graphql.threads)))
-
-
-def alert_id_of(text: strawberry.ID) -> int:
-    """Return the id of an alert.
-
-    Raises:
-        InvalidQuery: it is no number of one.
-    """
-    if not (text.isascii() and text.isdecimal() and 0 < int(text[:20]) < 2**63):
-        raise InvalidQuery("'id' must be the number of an alert.")
-    return int(text)
+    limit = service.settings.api_max_records
+    if not 1 <= len(reports) <= limit:
+        raise InvalidQuery(f"'reports' must have 1 to {limit} items, got {len(reports)}.")
+    info.context.count_rows(len(reports))
+    door = Door("graphql", caller_name(info.context.connection) or "graphql", dataset)
+    raw = [vars(report) for report in reports]
+    receipts = await to_thread.run_sync(service.feedback.receive, raw, door, limiter=service.graphql.threads)
+    answer = feedback_answer(receipts)
+    items = [types.convert(types.Receipt, receipt) for receipt in answer.receipts]
+    return types.convert(types.Feedback, answer, receipts=items)
 
 
 def make_mutation() -> type:
     """Make the type `Mutation`."""
-    fields: list[Any] = [
-        strawberry.mutation(
-            resolver=acknowledge_alert, name="acknowledgeAlert", description="Take an alert up; needs a key for administration."
-        ),
-        strawberry.mutation(resolver=resolve_alert, name="resolveAlert", description="Say that an alert is over; needs the same."),
-    ]
-    return create_type("Mutation", fields)
-
-
-def _checked(name: str, text: str | None, longest: int) -> str | None:
-    if text is not None and not 1 <= len(text) <= longest:
-        raise InvalidQuery(f"{name!r} must have 1 to {longest} characters, got {len(text)}.")
-    return text
+    field: Any = strawberry.mutation(resolver=send_feedback, name="sendFeedback", description=_DESCRIPTION)
+    return create_type("Mutation", [field, *alert_mutations()])

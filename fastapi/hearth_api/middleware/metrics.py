@@ -13,6 +13,7 @@ from hearth.serving.metrics import (
     new_registry,
     register_alert_metrics,
     register_drift_metrics,
+    register_label_metrics,
     register_model_metrics,
     register_recorder_metrics,
 )
@@ -35,6 +36,7 @@ def measure(app: FastAPI) -> None:
         lambda: app.state.service.alert_housekeeping.open_counts(),  # noqa: PLW0108 - the same
         lambda: app.state.service.alert_sender.outcomes,
     )
+    register_label_metrics(registry, lambda: app.state.service.feedback.counts())  # noqa: PLW0108 - the same
 
 
 class RequestMetrics:

@@ -13,6 +13,7 @@ from hearth.cli import (
     data_report,
     doctor,
     drift,
+    feedback,
     monitor,
     remote,
     replay,
@@ -57,6 +58,7 @@ remote.register(app)
 approval.register(app)
 drift.register(app)
 alerts.register(app)
+feedback.register(app)
 sign.register(app)
 store.register(app)
 replay.register(app)

@@ -160,6 +160,20 @@ def _alerts(open_counts: Mapping[tuple[str, str, str], int], deliveries: Mapping
     yield sent
 
 
+def register_label_metrics(registry: CollectorRegistry, counts: Callable[[], Mapping[tuple[str, str, str], int]]) -> None:
+    """Register the metric of received labels, by door, data set and outcome."""
+    registry.register(_Collected(lambda: _labels(counts())))
+
+
+def _labels(counts: Mapping[tuple[str, str, str], int]) -> Iterator[Metric]:
+    received = CounterMetricFamily(
+        "hearth_labels_received", "Reports of what records turned out to be.", labels=["source", "dataset", "outcome"]
+    )
+    for key, count in counts.items():
+        received.add_metric(list(key), count)
+    yield received
+
+
 def _drift(checks: Sequence[DriftCheck]) -> Iterator[Metric]:
     version, column = ["dataset", "version"], ["dataset", "version", "column"]
     level = GaugeMetricFamily("hearth_drift_level", "Level of drift: -1 not enough, 0 ok, 1 warn, 2 drift, 3 act.", labels=version)
