@@ -4,6 +4,7 @@ import streamlit as st
 
 from hearth.host_names import HostNames
 from streamlit_app.shared import settings, style
+from streamlit_app.views.alerts import alerts
 from streamlit_app.views.data import data
 from streamlit_app.views.drift import drift
 from streamlit_app.views.file import score_file
@@ -25,6 +26,7 @@ VIEWS = {
     "live": st.Page(live, title="Live", icon=":material/monitoring:", url_path="live"),
     "data": st.Page(data, title="Data", icon=":material/table:", url_path="data"),
     "drift": st.Page(drift, title="Drift", icon=":material/ssid_chart:", url_path="drift"),
+    "alerts": st.Page(alerts, title="Alerts", icon=":material/notifications:", url_path="alerts"),
     "models": st.Page(models, title="Models", icon=":material/deployed_code:", url_path="models"),
     "health": st.Page(health, title="Health", icon=":material/vital_signs:", url_path="health"),
 }

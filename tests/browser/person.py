@@ -11,6 +11,7 @@ VIEWS = {
     "live": "Live",
     "data": "Data",
     "drift": "Drift",
+    "alerts": "Alerts",
     "models": "Models",
     "health": "Health",
 }
@@ -21,6 +22,7 @@ LAST = {
     "file": "CSV or Parquet file",
     "live": "As of",
     "data": "Columns of the train rows",
+    "alerts": "As of",
     "models": "GraphQL",
     "drift": "checked",
     "health": "Aliases",
