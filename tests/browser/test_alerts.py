@@ -69,7 +69,7 @@ def test_a_person_sees_open_alerts_first_takes_one_up_and_resolves_it(page: Page
     expect(metric(page, "Acknowledged")).to_have_text("0")
     assert store.alert(drift.id).resolved_by == "Ada (key admin)"
     page.locator(f".st-key-alerts-{drift.id}").get_by_text("What happened").click()
-    expect(page.get_by_test_id("stTable").get_by_role("cell", name="name: Sleep Hours, psi: 0.31")).to_be_visible()
+    expect(page.get_by_test_id("stTable").get_by_role("cell", name="psi: 0.31, name: Sleep Hours")).to_be_visible()
     expect(page.get_by_test_id("stTable").get_by_role("cell", name="acknowledged, critical")).to_be_visible()
 
 
