@@ -77,13 +77,16 @@ def test_losses_of_numbers_are_taken_like_those_of_classes() -> None:
 
 
 def test_an_alarm_holds_until_all_evidence_is_gone() -> None:
-    state = advance(begin(0.17), np.ones(8))
-    assert alarms(state, 0.02, alarmed=False)
-    recovering = advance(state, np.zeros(20))
-    assert not alarms(recovering, 0.02, alarmed=False)
-    assert alarms(recovering, 0.02, alarmed=True)
-    assert not alarms(advance(recovering, np.zeros(400)), 0.02, alarmed=True)
-    assert advance(recovering, np.zeros(400)).log_highest == state.log_highest
+    falling, recovering, recovered = np.ones(12), np.zeros(20), np.zeros(400)
+    state = advance(begin(0.17), falling)
+    assert alarms(evidence(begin(0.17), falling), 0.02)
+    path = evidence(state, recovering)
+    assert 0 < path[-1] < math.log(50)
+    assert alarms(path, 0.02, alarmed=True)
+    assert alarms(evidence(begin(0.17), np.concatenate([falling, recovering])), 0.02)
+    assert not alarms(evidence(state, np.concatenate([recovering, recovered])), 0.02, alarmed=True)
+    assert not alarms(evidence(begin(0.17), recovered), 0.02)
+    assert alarms(np.zeros(0), 0.02, alarmed=True)
 
 
 def test_a_hundred_thousand_right_answers_and_wrong_ones_overflow_nothing() -> None:

@@ -21,7 +21,6 @@ from hearth.monitoring.live_quality import (
     measure,
     measure_parts,
     paired,
-    subject_of,
 )
 from tests.support.samples import ROOT
 
@@ -115,17 +114,6 @@ def test_a_better_challenger_is_better_on_the_same_records() -> None:
 )
 def test_the_level_is_that_of_the_test_once_there_are_enough_labels(labels: int, test: Evidence | None, expected: QualityLevel) -> None:
     assert level_of(labels, 100, test) is expected
-
-
-def test_a_version_is_looked_at_for_one_reason() -> None:
-    aliases = {"champion": "1", "challenger": "2", "knn": "1"}
-    assert [subject_of(version, aliases, "3") for version in "1234"] == [
-        Subject.CHAMPION,
-        Subject.CHALLENGER,
-        Subject.CANARY,
-        Subject.OTHER,
-    ]
-    assert subject_of("2", aliases, "2") is Subject.CANARY
 
 
 def test_a_check_is_the_same_after_it_was_stored() -> None:

@@ -52,6 +52,11 @@ class EProcess:
         """The evidence: 1 at the beginning, the larger the less the hypothesis can be true; at most 1e300."""
         return math.exp(min(self.log_value, _LARGEST))
 
+    @property
+    def highest(self) -> float:
+        """The largest evidence so far."""
+        return math.exp(min(self.log_highest, _LARGEST))
+
     def to_json(self) -> bytes:
         """Write the state as the store holds it."""
         return _STATE.dump_json(self)
@@ -86,9 +91,13 @@ def bound_of(reference: float, rows: int, tolerance: float) -> float:
     return max(reference + tolerance, share(reference * rows, rows, _LEVEL).high)
 
 
-def alarms(state: EProcess, chance: float, *, alarmed: bool) -> bool:
-    """Whether the test says that the loss has risen: from E >= 1 / chance on, until all evidence is gone (E < 1)."""
-    return state.log_value >= (0.0 if alarmed else -math.log(chance))
+def alarms(path: np.ndarray, chance: float, *, alarmed: bool = False) -> bool:
+    """Whether the test alarms after the evidence has gone along a path of `evidence`, shape (labels,).
+
+    An alarm begins with E >= 1 / chance and holds until all evidence is gone, E < 1. `alarmed` says whether it did before the path.
+    """
+    decided = np.flatnonzero((path >= -math.log(chance)) | (path < 0))
+    return bool(path[decided[-1]] >= 0) if len(decided) else alarmed
 
 
 def advance(state: EProcess, losses: np.ndarray) -> EProcess:

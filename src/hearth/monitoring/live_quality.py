@@ -13,7 +13,6 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from hearth.contracts import Contract
-from hearth.contracts.aliases import CHALLENGER, CHAMPION
 from hearth.modelling.bounds import bins_interval
 from hearth.modelling.comparison import Interval, compare, metric_interval, share
 from hearth.modelling.evaluation import CALIBRATION_BINS, ReliabilityBin
@@ -272,10 +271,6 @@ def level_of(labels: int, minimum: int, evidence: Evidence | None) -> QualityLev
     return QualityLevel.FALLEN if evidence and evidence.alarmed_at else QualityLevel.OK
 
 
-def subject_of(version: str, aliases: dict[str, str], canary: str | None) -> Subject:
-    """Return why a version is looked at."""
-    if version == aliases.get(CHAMPION):
-        return Subject.CHAMPION
-    if version == canary:
-        return Subject.CANARY
-    return Subject.CHALLENGER if version == aliases.get(CHALLENGER) else Subject.OTHER
+def wrong(codes: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return the loss of classes, each of the shape (rows,): 1 for another one than the true, else 0."""
+    return np.asarray(codes != truth, dtype=np.float64)
