@@ -154,7 +154,7 @@ def cool_down_end(words: Retrain, history: Sequence[PastRetrain]) -> datetime | 
     if last is None:
         return None
     doublings = min(refusals_in_a_row(history), _MOST_DOUBLINGS)
-    return (last.ended_at or last.decided_at) + timedelta(hours=words.cool_down_hours) * 2**doublings
+    return (last.ended_at or last.decided_at) + timedelta(hours=words.cool_down_hours * float(2**doublings))
 
 
 def unstored_features(contract: Contract) -> tuple[str, ...]:
