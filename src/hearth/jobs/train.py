@@ -134,7 +134,7 @@ def tune_family(  # noqa: PLR0913, PLR0917 - what is tuned, on what, how, and wh
             trials=plan.trials,
             seed=plan.seed,
             jobs=plan.jobs,
-            row_weights=_weights(split),
+            row_weights=row_weights(split),
             on_trial=log,
         )
         study.log_best(tuned)
@@ -149,7 +149,7 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
     """
     family = FAMILIES[selection.family]
     fitted = fit_calibrated(
-        contract, split.X_train, split.y_train, family, params=selection.params, seed=selection.seed, row_weights=_weights(split)
+        contract, split.X_train, split.y_train, family, params=selection.params, seed=selection.seed, row_weights=row_weights(split)
     )
     pipeline, calibration = fitted.pipeline, fitted.calibration
     evaluation = evaluate(contract, pipeline, split.X_test, split.y_test)
@@ -194,7 +194,8 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
     return version
 
 
-def _weights(split: Split) -> np.ndarray | None:
+def row_weights(split: Split) -> np.ndarray | None:
+    """Return how much each train row counts, shape (rows,); None if all count the same."""
     return None if split.weights_train is None else split.weights_train.to_numpy()
 
 

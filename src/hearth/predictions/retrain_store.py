@@ -48,11 +48,15 @@ _END = """
 """
 # A record is labelled once, however many labels it has; it is new if its first label came in after the last retraining began
 _LABELS = """
-    SELECT count(*), count(*) FILTER (WHERE first.received_at > COALESCE(%(after)s, '-infinity'::timestamptz))
-    FROM predictions JOIN (
-        SELECT message_id, row, min(received_at) AS received_at FROM labels WHERE dataset = %(dataset)s GROUP BY message_id, row
-    ) AS first USING (message_id, row)
-    WHERE dataset = %(dataset)s AND role = 'answer' AND scored_at >= %(since)s
+    SELECT count(*), count(*) FILTER (WHERE received_at > COALESCE(%(after)s, '-infinity'::timestamptz))
+    FROM (
+        SELECT message_id, row, min(received_at) AS received_at FROM labels WHERE dataset = %(dataset)s
+        GROUP BY message_id, row HAVING max(observed_at) >= %(since)s
+    ) AS record
+    WHERE EXISTS (
+        SELECT FROM predictions WHERE predictions.message_id = record.message_id AND predictions.row = record.row
+        AND dataset = %(dataset)s AND role = 'answer'
+    )
 """
 _ADD_RECORDS = """
     INSERT INTO retrain_records (message_id, row, retrain_id)
