@@ -15,9 +15,11 @@ from hearth.contracts import Contract
 from hearth.errors import UnknownDataset
 from hearth.predictions import PredictionStore
 from hearth.predictions.drift_store import DriftStore
+from hearth.predictions.label_store import LabelStore
 from hearth.serving.alias_admin import AliasAdmin, AliasRegistry
 from hearth.serving.drift_follower import DriftFollower
 from hearth.serving.explaining import Explainers
+from hearth.serving.feedback import Feedback
 from hearth.serving.model_cards import CardRegistry, ModelCards
 from hearth.serving.model_follower import ModelFollower
 from hearth.serving.predictor import Predictor
@@ -61,6 +63,7 @@ class ServiceState:
     store: PredictionStore
     drift: DriftStore
     drift_follower: DriftFollower
+    feedback: Feedback
     live: LivePredictions
     stream: StreamWriter
     workers_stream: ConsumerGroup
@@ -106,6 +109,12 @@ def open_service(
             settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
         ) as drift,
         DriftFollower(drift) as drift_follower,
+        LabelStore(
+            settings.predictions_url.get_secret_value(),
+            max_connections=2,
+            statement_seconds=settings.predictions_read_seconds,
+            connect_seconds=_STORE_CONNECT_SECONDS,
+        ) as labels,
         StreamWriter(redis_url, stream_name, settings.stream_keep_messages) as stream,
         ModelFollower(registry, contracts, settings.alias_poll_seconds) as models,
         Recorder(settings, contracts, models) as recorder,
@@ -127,6 +136,7 @@ def open_service(
             store=store,
             drift=drift,
             drift_follower=drift_follower,
+            feedback=Feedback(labels, contracts),
             live=LivePredictions(store),
             stream=stream,
             workers_stream=workers_stream,

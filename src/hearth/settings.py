@@ -214,10 +214,11 @@ class AccessSettings(RedisSettings):
 
     api_admin_key: SecretStr = Field(description="the API key named 'admin', with every scope")
     api_keys: SecretStr = Field(
-        SecretStr(""), description="further keys: name:scopes:secret, separated by blanks; scopes: admin, predict, read, joined by +"
+        SecretStr(""),
+        description="further keys: name:scopes:secret, separated by blanks; scopes: admin, predict, read, feedback, joined by +",
     )
     api_require_key: bool = Field(
-        default=False, description="whether predictions need a key with the scope 'predict', and stored ones 'read'"
+        default=False, description="whether predictions need a key with the scope 'predict', stored ones 'read', and labels 'feedback'"
     )
     api_rate_limit: str = Field("", description="prediction requests of one caller, such as 1000/minute; empty: no limit")
     api_rate_limit_shared: bool = Field(default=False, description="whether processes count together, in the Redis server, which is slower")

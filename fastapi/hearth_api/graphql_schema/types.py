@@ -12,6 +12,7 @@ from strawberry.schema.config import StrawberryConfig
 from hearth_api.schemas import data as rest_data
 from hearth_api.schemas import drift as rest_drift
 from hearth_api.schemas import explanations as rest_explanations
+from hearth_api.schemas import feedback as rest_feedback
 from hearth_api.schemas import models as rest_models
 from hearth_api.schemas import predictions as rest_predictions
 from hearth_api.schemas import stream as rest_stream
@@ -264,3 +265,13 @@ class PageInfo:
 class PredictionConnection:
     edges: list[PredictionEdge]
     page_info: PageInfo
+
+
+@derived()
+class Receipt(rest_feedback.ReceiptInfo):
+    pass
+
+
+@derived()
+class Feedback(rest_feedback.FeedbackAnswer):
+    pass

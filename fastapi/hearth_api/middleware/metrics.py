@@ -12,6 +12,7 @@ from hearth.serving.metrics import (
     Requests,
     new_registry,
     register_drift_metrics,
+    register_label_metrics,
     register_model_metrics,
     register_recorder_metrics,
 )
@@ -29,6 +30,7 @@ def measure(app: FastAPI) -> None:
     register_model_metrics(registry, lambda: app.state.service.models.status())  # noqa: PLW0108 - the service is made when the application starts
     register_recorder_metrics(registry, lambda: app.state.service.recorder.counts())  # noqa: PLW0108 - the same
     register_drift_metrics(registry, lambda: app.state.service.drift_follower.checks())  # noqa: PLW0108 - the same
+    register_label_metrics(registry, lambda: app.state.service.feedback.counts())  # noqa: PLW0108 - the same
 
 
 class RequestMetrics:

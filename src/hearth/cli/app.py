@@ -12,6 +12,7 @@ from hearth.cli import (
     data_report,
     doctor,
     drift,
+    feedback,
     monitor,
     remote,
     replay,
@@ -55,6 +56,7 @@ monitor.register(app)
 remote.register(app)
 approval.register(app)
 drift.register(app)
+feedback.register(app)
 sign.register(app)
 store.register(app)
 replay.register(app)

@@ -658,3 +658,27 @@ class SampleRecords(Answer):
     dataset: str
     source: str
     records: Sequence[Mapping[str, object]]
+
+
+class Receipt(Answer):
+    """What became of one report.
+
+    `outcome` is joined, waiting, same, changed, older or refused; `before` is the different label that counted when it came. A refused
+    report has an `error`, a stable word, and a `detail`.
+    """
+
+    id: str
+    row: int
+    outcome: str
+    dataset: str | None
+    before: str | None
+    error: str | None
+    detail: str | None
+
+
+class FeedbackAnswer(Answer):
+    """What became of reports, in their order."""
+
+    outcomes: Mapping[str, int]
+    refused: int
+    receipts: Sequence[Receipt]
