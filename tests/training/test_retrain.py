@@ -51,9 +51,10 @@ def run_all(site: LabelledSite, run: str) -> Retrain:
         version = site.retraining.register(run, keys)
     for _ in range(2):
         verdict = site.retraining.judge(run, version)
-    for _ in range(2):
-        row = site.retraining.deploy(run, site.retraining.judge(run, version))
     assert verdict.version == version
+    for _ in range(2):
+        known = site.retraining.judge(run, version)
+        row = site.retraining.deploy(run, known) if known.passed else site.retraining.refuse(run, known)
     return row
 
 

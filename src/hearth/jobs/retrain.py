@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from hearth.alerts.alert_store import AlertStore
 from hearth.contracts import load_contract
-from hearth.contracts.aliases import CHAMPION
+from hearth.contracts.aliases import CHAMPION, PREVIOUS
 from hearth.contracts.origins import Origin
 from hearth.data.processed import latest_digest, load_processed, read_manifest, split_source
 from hearth.errors import ModelUnavailable, ObjectNotFound
@@ -23,6 +23,7 @@ from hearth.jobs.retrain_candidates import RetrainCandidate
 from hearth.jobs.retrain_data import Way, write_retrain_data
 from hearth.jobs.train import Selection, fit_and_register
 from hearth.jobs.version_bench import VersionBench
+from hearth.modelling.approval import Approval
 from hearth.modelling.comparison import Comparison, compare
 from hearth.modelling.gate import ComparedRows, Decision, Entrant, choose_leader, claim_problem
 from hearth.modelling.retrain_gate import RetrainVerdict, judge_retrained, recent_level
@@ -150,21 +151,37 @@ class Retraining:
         self._retrains.note(run, {"verdict": verdict.to_json().decode()})
         return verdict
 
-    def deploy(self, run: str, verdict: RetrainVerdict) -> Retrain:
-        """Deploy the version if its verdict says so, write the decision onto it and its card, and end the run."""
-        row, version = self._row(run), self._registry.version(self._contract.name, verdict.version)
-        if not verdict.passed:
-            self._record(version.version, self._refusal(version.version, version.family, verdict))
-            return self._end(run, State.REFUSED, f"version {version.version} is refused: {'; '.join(verdict.reasons)}")
-        decision = promote(self._contract.name, version.family, version.version, store=self._store, registry=self._registry)
-        self._record(version.version, replace(decision, reasons=(*verdict.reasons, *decision.reasons)))
-        if decision.champion != version.version:
-            return self._end(run, State.REFUSED, f"version {version.version} is refused by the gate: {'; '.join(decision.reasons)}")
-        return self._end(run, State.DEPLOYED, f"{row.why}; version {version.version} is deployed: {'; '.join(verdict.reasons)}")
+    def refuse(self, run: str, verdict: RetrainVerdict) -> Retrain:
+        """Write onto the version and its card that it is refused, and end the run; no alias moves."""
+        version = self._registry.version(self._contract.name, verdict.version)
+        self._record(version.version, self._refusal(version.version, version.family, verdict))
+        return self._end(run, State.REFUSED, f"version {version.version} is refused: {'; '.join(verdict.reasons)}")
 
-    def fail(self, run: str, why: str) -> None:
-        """End a run that cannot go on; one that has ended is left alone."""
-        self._retrains.end(run, State.FAILED, why, datetime.now(UTC))
+    def deploy(self, run: str, verdict: RetrainVerdict, approval: Approval | None = None) -> Retrain:
+        """Deploy a version whose verdict lets it pass, if the gate of the contract does too; write both down and end the run.
+
+        `approval` is the answer of a person, where the contract asks for one.
+
+        Raises:
+            AliasNotMoved: the contract requires an approval, and there is none.
+        """
+        row, version = self._row(run), self._registry.version(self._contract.name, verdict.version)
+        decision = promote(
+            self._contract.name, version.family, version.version, approval=approval, store=self._store, registry=self._registry
+        )
+        self._record(version.version, replace(decision, reasons=(*verdict.reasons, *decision.reasons)))
+        carried = {alias for alias, number in self._registry.aliases(self._contract.name).items() if number == version.version}
+        if not decision.passed or not carried - {version.family, PREVIOUS}:
+            return self._end(run, State.REFUSED, f"version {version.version} is refused by the gate: {'; '.join(decision.reasons)}")
+        why = f"version {version.version} is deployed as {', '.join(sorted(carried))}: {'; '.join(verdict.reasons)}"
+        return self._end(run, State.DEPLOYED, f"{row.why}; {why}" if row.state is State.RUNNING else why)
+
+    def end(self, run: str) -> Retrain | None:
+        """Note that a run has failed, if it has not ended; returns its row, None without one."""
+        row = self._retrains.retrain(run)
+        if row and row.state is State.RUNNING:
+            self._end(run, State.FAILED, f"{row.why}; a step failed")
+        return self._retrains.retrain(run)
 
     def _champion(self) -> str | None:
         return self._registry.aliases(self._contract.name).get(CHAMPION)

@@ -58,6 +58,7 @@ _LABELS = """
         AND dataset = %(dataset)s AND role = 'answer'
     )
 """
+_QUALITY_ALARM = "SELECT summary FROM alerts WHERE dataset = %(dataset)s AND kind = 'quality' AND resolved_at IS NULL"
 _ADD_RECORDS = """
     INSERT INTO retrain_records (message_id, row, retrain_id)
     SELECT message_id, row, %(id)s FROM unnest(%(message_ids)s::text[], %(rows)s::integer[]) AS keys (message_id, row)
@@ -88,7 +89,7 @@ class Retrain:
 class RetrainStore(DriftStore):
     """The tables `retrains` and `retrain_records`. Every method raises PredictionsUnavailable if the store does not answer."""
 
-    def situation(self, contract: Contract, champion: str | None, now: datetime, quality_alarm: str = "") -> Situation:
+    def situation(self, contract: Contract, champion: str | None, now: datetime) -> Situation:
         """Return what a decision depends on; a check for drift of another version than the champion says nothing."""
         check = self.check_at(contract.name)
         history = self.past(contract.name)
@@ -96,11 +97,12 @@ class RetrainStore(DriftStore):
         since = now - timedelta(days=contract.retrain.window_days)
         with self._reading(tuple_row) as cursor:
             labels, new = cursor.execute(_LABELS, {"dataset": contract.name, "since": since, "after": after}).fetchone() or (0, 0)
+            alarm = cursor.execute(_QUALITY_ALARM, {"dataset": contract.name}).fetchone()
         is_current = check is not None and champion is not None and check.version == champion
         return Situation(
             drift=Level(check.level) if check and is_current else None,
             drift_detail=check.summary if check and is_current else "",
-            quality_alarm=quality_alarm,
+            quality_alarm=str(alarm[0]) if alarm else "",
             labels=int(labels),
             new_labels=int(new),
             history=[PastRetrain(past.id, past.trigger, past.state, past.decided_at, past.ended_at) for past in history],
