@@ -29,6 +29,7 @@ from hearth.contracts.drift_words import Drift
 from hearth.contracts.file_format import FileFormat
 from hearth.contracts.gate_words import Gate
 from hearth.contracts.probability_words import CalibrationWord, Sets
+from hearth.contracts.retrain_words import Retrain
 from hearth.contracts.texts import abridge
 
 _FILE_NAME = r"^[A-Za-z0-9._-]+\.csv$"
@@ -167,6 +168,7 @@ class Contract(Part):
     calibration: CalibrationWord = Field("auto", description="how probabilities are calibrated; auto: as held-out rows say it helps")
     sets: Sets = Sets()
     drift: Drift = Drift()
+    retrain: Retrain = Retrain()
     sensitive: dict[str, tuple[Number, ...]] = Field(
         {}, description="columns whose groups are compared: categories, and numbers with the limits of their bands"
     )
