@@ -40,7 +40,7 @@ def drift_asset(dataset: str) -> Asset:
 
 
 def quality_asset(dataset: str) -> Asset:
-    """Return the asset that the monitor updates when labels show another level, and while quality has `fallen`; as `drift_asset`."""
+    """Return the asset that the monitor updates while labels say that the champion's quality has fallen; events are as `drift_asset`'s."""
     return Asset(f"{dataset}/quality")
 
 

@@ -3,10 +3,10 @@
 **check** compares the newest answers of the champion with the profile of its train set and with its answers on the test set, and stores the
 result; docs/drift.md has the levels. An MLflow run with a report is logged when the level changes, and by hand. The asset
 `<data set>/drift` is updated when the level changes and while it is `act`. With no new answer, and without a champion, the task is skipped.
+Before that it loads files of labels that were put into `s3://data/<data set>/labels/` (docs/feedback.md): both need the same servers.
 
 **measure** computes the quality of what was served from the labels that have come, and tests whether it has fallen; docs/loop.md has how.
-The asset `<data set>/quality` is updated when the level changes and while it is `fallen`. With no new label the task is skipped, but for
-once an hour.
+The asset `<data set>/quality` is updated while it is `fallen`. With no new label the task is skipped, but for once an hour.
 """
 
 from typing import TYPE_CHECKING
@@ -46,8 +46,10 @@ def monitor_dag(contract: Contract, settings: MonitorScheduleSettings) -> DAG:
         def check(dag_run: "DagRunProtocol", outlet_events: "OutletEventAccessors") -> str:
             from airflow.sdk.exceptions import AirflowSkipException
 
+            from hearth.jobs.load_labels import load_labels
             from hearth.jobs.monitor import monitor
 
+            load_labels(dataset)
             result = monitor(dataset, by_hand=dag_run.run_type == "manual")
             if result.check is None:
                 raise AirflowSkipException(f"{dataset}: there is no champion yet.")
@@ -60,7 +62,7 @@ def monitor_dag(contract: Contract, settings: MonitorScheduleSettings) -> DAG:
                 outlet_events[changes].add(drift_asset(dataset), extra=extra)
             return found.summary
 
-        @task(outlets=[quality_changes])
+        @task(outlets=[quality_changes], trigger_rule="none_failed")  # after the files of labels are loaded, also if the check is skipped
         @reporting
         def measure(dag_run: "DagRunProtocol", outlet_events: "OutletEventAccessors") -> str:
             from airflow.sdk.exceptions import AirflowSkipException
@@ -73,13 +75,12 @@ def monitor_dag(contract: Contract, settings: MonitorScheduleSettings) -> DAG:
             if not result.is_new:
                 raise AirflowSkipException(f"{dataset}: no label is new since the last check.")
             found = result.check
-            if result.changed or found.level == "fallen":
+            if found.level == "fallen":
                 extra = {"level": str(found.level), "version": found.version, "labels": found.labels}
                 outlet_events[quality_changes].add(quality_asset(dataset), extra=extra)
             return found.summary
 
-        check()
-        measure()
+        check() >> measure()
     return dag
 
 

@@ -203,6 +203,12 @@ class MonitorScheduleSettings(Settings):
     monitor_schedule: str = Field(min_length=1, description="when monitor runs: a cron expression, a word such as @hourly, or 'none'")
 
 
+class RetrainScheduleSettings(Settings):
+    """When versions are trained again without an alarm."""
+
+    retrain_schedule: str = Field(min_length=1, description="when retrain runs beside alarms: a cron expression, a word, or 'none'")
+
+
 class RedisSettings(Settings):
     """Where the Redis-protocol server is."""
 
@@ -214,10 +220,11 @@ class AccessSettings(RedisSettings):
 
     api_admin_key: SecretStr = Field(description="the API key named 'admin', with every scope")
     api_keys: SecretStr = Field(
-        SecretStr(""), description="further keys: name:scopes:secret, separated by blanks; scopes: admin, predict, read, joined by +"
+        SecretStr(""),
+        description="further keys: name:scopes:secret, separated by blanks; scopes: admin, predict, read, feedback, joined by +",
     )
     api_require_key: bool = Field(
-        default=False, description="whether predictions need a key with the scope 'predict', and stored ones 'read'"
+        default=False, description="whether predictions need a key with the scope 'predict', stored ones 'read', and labels 'feedback'"
     )
     api_rate_limit: str = Field("", description="prediction requests of one caller, such as 1000/minute; empty: no limit")
     api_rate_limit_shared: bool = Field(default=False, description="whether processes count together, in the Redis server, which is slower")
@@ -228,6 +235,7 @@ class StreamSettings(RedisSettings):
     """Where the stream is."""
 
     stream_name: str = Field(description="the stream of records to score")
+    labels_stream_name: str = Field("mlops_labels", min_length=1, description="the stream of what records turned out to be")
     stream_group: str = Field(description="the consumer group of the workers")
     stream_max_length: int = Field(ge=1, description="waiting messages, at most; above it the producer waits and REST refuses")
     stream_keep_messages: int = Field(1_000, ge=0, description="settled messages that stay in the stream; the same for all its processes")

@@ -12,8 +12,10 @@ from strawberry.schema.config import StrawberryConfig
 from hearth_api.schemas import data as rest_data
 from hearth_api.schemas import drift as rest_drift
 from hearth_api.schemas import explanations as rest_explanations
+from hearth_api.schemas import feedback as rest_feedback
 from hearth_api.schemas import models as rest_models
 from hearth_api.schemas import predictions as rest_predictions
+from hearth_api.schemas import quality as rest_quality
 from hearth_api.schemas import stream as rest_stream
 
 Code = NewType("Code", object)
@@ -168,6 +170,51 @@ class PastDrift(rest_drift.PastDrift):
     pass
 
 
+@derived()
+class Interval(rest_quality.IntervalInfo):
+    pass
+
+
+@derived()
+class Measured(rest_quality.MeasuredInfo):
+    pass
+
+
+@derived()
+class Coverage(rest_quality.CoverageInfo):
+    pass
+
+
+@derived()
+class QualityPart(rest_quality.QualityPartInfo):
+    pass
+
+
+@derived()
+class Evidence(rest_quality.EvidenceInfo):
+    pass
+
+
+@derived()
+class VersionQuality(rest_quality.VersionQualityInfo):
+    pass
+
+
+@derived()
+class PairedQuality(rest_quality.PairedInfo):
+    pass
+
+
+@derived()
+class Quality(rest_quality.QualityInfo):
+    pass
+
+
+@derived()
+class PastQuality(rest_quality.PastQualityInfo):
+    pass
+
+
 @strawberry.type(description="The probability of a class.")
 class ClassProbability:
     label: str
@@ -264,3 +311,13 @@ class PageInfo:
 class PredictionConnection:
     edges: list[PredictionEdge]
     page_info: PageInfo
+
+
+@derived()
+class Receipt(rest_feedback.ReceiptInfo):
+    pass
+
+
+@derived()
+class Feedback(rest_feedback.FeedbackAnswer):
+    pass

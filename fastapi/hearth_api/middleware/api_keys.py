@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hearth.errors import HearthError
-from hearth.serving.access import PREDICT, READ, Access, Key
+from hearth.serving.access import FEEDBACK, PREDICT, READ, Access, Key
 from hearth_api.documentation import API_KEY, BEARER
 from hearth_api.errors import error_response
 
@@ -32,8 +32,10 @@ _OPEN_PATTERN = re.compile(
 )
 
 
-# What was stored of everybody's records is read with a scope of its own. GraphQL serves both: its fields check which of the two they need.
-_READ_PATTERN = re.compile(r"/predictions(/.*)?|/drift/.*|/stream")
+# What was stored of everybody's records is read with a scope of its own, and what they turned out to be is written with another. GraphQL
+# serves all: its fields check which of them they need.
+_READ_PATTERN = re.compile(r"/predictions(/.*)?|/drift/.*|/quality/.*|/stream")
+_FEEDBACK_PATTERN = re.compile(r"/feedback(/.*)?")
 _GRAPHQL_PATTERN = re.compile(r"/graphql(/.*)?")
 _CALLER = "caller"
 
@@ -83,6 +85,12 @@ def protect(app: FastAPI, access: Access) -> None:
         app.add_middleware(Guard, access=access)
 
 
+def caller_name(connection: HTTPConnection) -> str | None:
+    """Return the name of the key of a request; None if it has none, or no key had to be checked."""
+    caller = connection.scope.get("state", {}).get(_CALLER)
+    return caller.key.name if caller and caller.key else None
+
+
 def is_open(path: str) -> bool:
     """Tell whether a path needs no key for predictions."""
     return path in _OPEN_PATHS or _OPEN_PATTERN.fullmatch(path) is not None
@@ -119,7 +127,9 @@ class FieldGuard:
 
 def _scopes(path: str) -> tuple[str, ...]:
     if _GRAPHQL_PATTERN.fullmatch(path):
-        return PREDICT, READ
+        return PREDICT, READ, FEEDBACK
+    if _FEEDBACK_PATTERN.fullmatch(path):
+        return (FEEDBACK,)
     return (READ,) if _READ_PATTERN.fullmatch(path) else (PREDICT,)
 
 

@@ -12,7 +12,9 @@ from hearth.cli import (
     data_report,
     doctor,
     drift,
+    feedback,
     monitor,
+    quality,
     remote,
     replay,
     sign,
@@ -55,6 +57,8 @@ monitor.register(app)
 remote.register(app)
 approval.register(app)
 drift.register(app)
+quality.register(app)
+feedback.register(app)
 sign.register(app)
 store.register(app)
 replay.register(app)

@@ -30,6 +30,7 @@ from hearth.contracts.file_format import FileFormat
 from hearth.contracts.gate_words import Gate
 from hearth.contracts.label_words import Quality
 from hearth.contracts.probability_words import CalibrationWord, Sets
+from hearth.contracts.retrain_words import Retrain
 from hearth.contracts.texts import abridge
 
 _FILE_NAME = r"^[A-Za-z0-9._-]+\.csv$"
@@ -169,6 +170,7 @@ class Contract(Part):
     sets: Sets = Sets()
     drift: Drift = Drift()
     quality: Quality = Quality()
+    retrain: Retrain = Retrain()
     sensitive: dict[str, tuple[Number, ...]] = Field(
         {}, description="columns whose groups are compared: categories, and numbers with the limits of their bands"
     )

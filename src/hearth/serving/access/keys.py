@@ -8,8 +8,8 @@ from typing import Self
 
 from hearth.errors import InvalidKey, InvalidSettings, MissingScope
 
-ADMIN, PREDICT, READ = "admin", "predict", "read"
-SCOPES = (ADMIN, PREDICT, READ)
+ADMIN, PREDICT, READ, FEEDBACK = "admin", "predict", "read", "feedback"
+SCOPES = (ADMIN, PREDICT, READ, FEEDBACK)
 
 _SHORTEST_SECRET = 16
 
