@@ -16,6 +16,7 @@ from hearth.errors import UnknownDataset
 from hearth.predictions import PredictionStore
 from hearth.predictions.drift_store import DriftStore
 from hearth.predictions.label_store import LabelStore
+from hearth.predictions.quality_store import QualityStore
 from hearth.serving.alias_admin import AliasAdmin, AliasRegistry
 from hearth.serving.drift_follower import DriftFollower
 from hearth.serving.explaining import Explainers
@@ -24,6 +25,7 @@ from hearth.serving.model_cards import CardRegistry, ModelCards
 from hearth.serving.model_follower import ModelFollower
 from hearth.serving.predictor import Predictor
 from hearth.serving.published_data import PublishedData
+from hearth.serving.quality_follower import QualityFollower
 from hearth.serving.recording.recorder import Recorder
 from hearth.settings import ApiSettings
 from hearth.streaming.client import StreamWriter
@@ -63,6 +65,8 @@ class ServiceState:
     store: PredictionStore
     drift: DriftStore
     drift_follower: DriftFollower
+    quality: QualityStore
+    quality_follower: QualityFollower
     feedback: Feedback
     live: LivePredictions
     stream: StreamWriter
@@ -109,6 +113,10 @@ def open_service(
             settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
         ) as drift,
         DriftFollower(drift) as drift_follower,
+        QualityStore(
+            settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
+        ) as quality,
+        QualityFollower(quality) as quality_follower,
         LabelStore(
             settings.predictions_url.get_secret_value(),
             max_connections=2,
@@ -116,7 +124,7 @@ def open_service(
             connect_seconds=_STORE_CONNECT_SECONDS,
         ) as labels,
         StreamWriter(redis_url, stream_name, settings.stream_keep_messages) as stream,
-        ModelFollower(registry, contracts, settings.alias_poll_seconds) as models,
+        ModelFollower(registry, _first(settings.api_default_dataset, contracts), settings.alias_poll_seconds) as models,
         Recorder(settings, contracts, models) as recorder,
         Explainers(contracts, settings.data_dir, seconds=settings.explain_seconds) as explainers,
         PendingMessages(redis_url, stream_name) as pending,
@@ -136,6 +144,8 @@ def open_service(
             store=store,
             drift=drift,
             drift_follower=drift_follower,
+            quality=quality,
+            quality_follower=quality_follower,
             feedback=Feedback(labels, contracts),
             live=LivePredictions(store),
             stream=stream,
@@ -153,6 +163,11 @@ def open_service(
             data_threads=CapacityLimiter(_DATA_THREADS),
             graphql=graphql,
         )
+
+
+def _first(dataset: str, contracts: Mapping[str, Contract]) -> dict[str, Contract]:
+    """Return contracts with that of a data set first: models are loaded in this order."""
+    return dict(sorted(contracts.items(), key=lambda item: item[0] != dataset))
 
 
 def service_of(connection: HTTPConnection) -> ServiceState:

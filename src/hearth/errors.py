@@ -33,6 +33,7 @@
     ├── NotKept                a version was trained before it kept what a request asks for
     ├── PredictionsUnavailable the predictions store does not answer
     ├── NoDriftCheck           a data set was never checked for drift
+    ├── NoQualityCheck         the quality of a data set was never measured from labels
     ├── UnknownAlert           no alert has this id
     ├── AlertResolved          an alert is over: nobody can acknowledge it any more
     ├── InvalidCursor          a cursor of the list of predictions cannot be read
@@ -413,6 +414,18 @@ class AlertResolved(HearthError):
 
     def __init__(self, alert_id: int) -> None:
         super().__init__(f"The alert {alert_id} is resolved, so it cannot be acknowledged. If the trouble comes back, a new alert opens.")
+
+
+class NoQualityCheck(HearthError):
+    """The quality of a data set was never measured from labels."""
+
+    code = "no_quality_check"
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, dataset: str) -> None:
+        super().__init__(
+            f"The quality of {dataset!r} was not measured yet: the DAG monitor does it while a champion answers, `hearth monitor` at once."
+        )
 
 
 class InvalidCursor(HearthError):

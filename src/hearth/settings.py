@@ -203,6 +203,12 @@ class MonitorScheduleSettings(Settings):
     monitor_schedule: str = Field(min_length=1, description="when monitor runs: a cron expression, a word such as @hourly, or 'none'")
 
 
+class RetrainScheduleSettings(Settings):
+    """When versions are trained again without an alarm."""
+
+    retrain_schedule: str = Field(min_length=1, description="when retrain runs beside alarms: a cron expression, a word, or 'none'")
+
+
 class RedisSettings(Settings):
     """Where the Redis-protocol server is."""
 

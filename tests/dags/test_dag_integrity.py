@@ -70,7 +70,7 @@ def test_every_data_set_is_monitored_every_five_minutes(dags: Parsed) -> None:
     for contract in list_contracts():
         monitor = dags[airflow_names.dag_id(contract, airflow_names.MONITOR)]
         assert monitor["schedule"] == "*/5 * * * *"
-        assert monitor["outlets"] == [f"{contract.name}/drift changes"]
+        assert monitor["outlets"] == [f"{contract.name}/drift changes", f"{contract.name}/quality changes"]
 
 
 def test_a_second_data_set_in_batches_has_dags_of_its_own_and_the_schedule_can_be_switched_off(tmp_path: Path) -> None:

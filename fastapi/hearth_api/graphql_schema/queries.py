@@ -26,6 +26,7 @@ from hearth_api.middleware.api_keys import FieldGuard
 from hearth_api.schemas import builders as rest
 from hearth_api.schemas import drift_builders
 from hearth_api.schemas.data_builders import data_info
+from hearth_api.schemas.quality import PastQualityInfo, QualityInfo
 from hearth_api.state import ServiceState
 
 _MAX_PAGE = 1_000
@@ -165,6 +166,25 @@ async def drift_history(info: Info, dataset: str | None = None, last: int = 100)
     return [types.convert(types.PastDrift, check) for check in drift_builders.drift_history(contract.name, checks).checks]
 
 
+async def quality(info: Info, dataset: str | None = None) -> types.Quality | None:
+    await info.context.guard.admit(READ)
+    service = info.context.service
+    contract = service.contract(dataset or service.settings.api_default_dataset)
+    check = await to_thread.run_sync(service.quality.check_at, contract.name, limiter=service.graphql.threads)
+    return types.convert(types.Quality, QualityInfo.model_validate(check)) if check else None
+
+
+async def quality_history(info: Info, dataset: str | None = None, last: int = 100) -> list[types.PastQuality]:
+    await info.context.guard.admit(READ)
+    if not 1 <= last <= _MOST_CHECKS:
+        raise InvalidQuery(f"'last' must be 1 to {_MOST_CHECKS}, got {last}.")
+    service = info.context.service
+    contract = service.contract(dataset or service.settings.api_default_dataset)
+    info.context.count_rows(last)
+    checks = await to_thread.run_sync(service.quality.history, contract.name, last, limiter=service.graphql.threads)
+    return [types.convert(types.PastQuality, PastQualityInfo.model_validate(check)) for check in checks]
+
+
 def make_query(inputs: RecordInputs) -> type:
     """Make the type `Query`, whose `predict` and `explain` take records of these data sets."""
 
@@ -211,6 +231,8 @@ def make_query(inputs: RecordInputs) -> type:
         "predictions": (predictions, "Stored predictions, newest first; `after` takes the end cursor of the page before."),
         "drift": (drift, "The newest check for drift of a data set; null before the first."),
         "drift_history": (drift_history, "Checks for drift, the oldest first; `last` says how many of the newest."),
+        "quality": (quality, "The quality of a data set's answers, from labels; null before it is measured."),
+        "quality_history": (quality_history, "Checks of quality, the oldest first; `last` says how many of the newest."),
         "predict": (predict, "Score records."),
         "explain": (explain, "What each column of a record adds to the score of a class."),
     }

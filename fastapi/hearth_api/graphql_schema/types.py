@@ -15,6 +15,7 @@ from hearth_api.schemas import explanations as rest_explanations
 from hearth_api.schemas import feedback as rest_feedback
 from hearth_api.schemas import models as rest_models
 from hearth_api.schemas import predictions as rest_predictions
+from hearth_api.schemas import quality as rest_quality
 from hearth_api.schemas import stream as rest_stream
 
 Code = NewType("Code", object)
@@ -166,6 +167,51 @@ class PastColumn(rest_drift.PastColumn):
 
 @derived()
 class PastDrift(rest_drift.PastDrift):
+    pass
+
+
+@derived()
+class Interval(rest_quality.IntervalInfo):
+    pass
+
+
+@derived()
+class Measured(rest_quality.MeasuredInfo):
+    pass
+
+
+@derived()
+class Coverage(rest_quality.CoverageInfo):
+    pass
+
+
+@derived()
+class QualityPart(rest_quality.QualityPartInfo):
+    pass
+
+
+@derived()
+class Evidence(rest_quality.EvidenceInfo):
+    pass
+
+
+@derived()
+class VersionQuality(rest_quality.VersionQualityInfo):
+    pass
+
+
+@derived()
+class PairedQuality(rest_quality.PairedInfo):
+    pass
+
+
+@derived()
+class Quality(rest_quality.QualityInfo):
+    pass
+
+
+@derived()
+class PastQuality(rest_quality.PastQualityInfo):
     pass
 
 

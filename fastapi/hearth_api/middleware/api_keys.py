@@ -34,7 +34,7 @@ _OPEN_PATTERN = re.compile(
 
 # What was stored of everybody's records is read with a scope of its own, and what they turned out to be is written with another. GraphQL
 # serves all: its fields check which of them they need.
-_READ_PATTERN = re.compile(r"/predictions(/.*)?|/drift/.*|/stream")
+_READ_PATTERN = re.compile(r"/predictions(/.*)?|/drift/.*|/quality/.*|/stream")
 _FEEDBACK_PATTERN = re.compile(r"/feedback(/.*)?")
 _GRAPHQL_PATTERN = re.compile(r"/graphql(/.*)?")
 _CALLER = "caller"

@@ -16,6 +16,7 @@ from hearth.serving.metrics import (
     register_model_metrics,
     register_recorder_metrics,
 )
+from hearth.serving.quality_metrics import register_quality_metrics
 from hearth_api.errors import ERROR_CODE
 
 _METHODS = frozenset(HTTPMethod)
@@ -30,6 +31,7 @@ def measure(app: FastAPI) -> None:
     register_model_metrics(registry, lambda: app.state.service.models.status())  # noqa: PLW0108 - the service is made when the application starts
     register_recorder_metrics(registry, lambda: app.state.service.recorder.counts())  # noqa: PLW0108 - the same
     register_drift_metrics(registry, lambda: app.state.service.drift_follower.checks())  # noqa: PLW0108 - the same
+    register_quality_metrics(registry, lambda: app.state.service.quality_follower.checks())  # noqa: PLW0108 - the same
     register_label_metrics(registry, lambda: app.state.service.feedback.counts())  # noqa: PLW0108 - the same
 
 

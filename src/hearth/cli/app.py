@@ -14,6 +14,7 @@ from hearth.cli import (
     drift,
     feedback,
     monitor,
+    quality,
     remote,
     replay,
     sign,
@@ -56,6 +57,7 @@ monitor.register(app)
 remote.register(app)
 approval.register(app)
 drift.register(app)
+quality.register(app)
 feedback.register(app)
 sign.register(app)
 store.register(app)

@@ -159,6 +159,17 @@ def drift_history(dataset: str, *, limit: int = 100, since: datetime | None = No
     return _get(f"/drift/{_quoted(dataset)}/history", answers.DriftHistory, {"limit": limit, "since": since.isoformat() if since else None})
 
 
+def quality(dataset: str, *, at: datetime | None = None) -> Call[answers.Quality]:
+    """Return the quality that labels show of a data set, now or as it was measured by a moment; it has to name its zone."""
+    return _get(f"/quality/{_quoted(dataset)}", answers.Quality, {"at": at.isoformat() if at else None})
+
+
+def quality_history(dataset: str, *, limit: int = 100, since: datetime | None = None) -> Call[answers.QualityHistory]:
+    """Return the newest checks of quality of a data set, oldest first, of the champion alone."""
+    parameters = {"limit": limit, "since": since.isoformat() if since else None}
+    return _get(f"/quality/{_quoted(dataset)}/history", answers.QualityHistory, parameters)
+
+
 def predict(
     records: Record | Sequence[Record],
     *,

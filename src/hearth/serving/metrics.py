@@ -106,7 +106,7 @@ class Requests:
         time(seconds)
 
 
-class _Collected(Collector):
+class Collected(Collector):
     """Metrics that are computed when they are scraped."""
 
     def __init__(self, collect: Callable[[], Iterator[Metric]]) -> None:
@@ -122,22 +122,22 @@ class _Collected(Collector):
 
 def register_model_metrics(registry: CollectorRegistry, status: Callable[[], FollowerStatus]) -> None:
     """Register metrics of served versions, of the poll of the registry, and of moved aliases."""
-    registry.register(_Collected(lambda: _models(status())))
+    registry.register(Collected(lambda: _models(status())))
 
 
 def register_recorder_metrics(registry: CollectorRegistry, counts: Callable[[], RecorderCounts]) -> None:
     """Register metrics of scored and stored records, and of challengers."""
-    registry.register(_Collected(lambda: _recorder(counts())))
+    registry.register(Collected(lambda: _recorder(counts())))
 
 
 def register_drift_metrics(registry: CollectorRegistry, checks: Callable[[], Sequence[DriftCheck]]) -> None:
     """Register metrics of the newest check for drift of each data set."""
-    registry.register(_Collected(lambda: _drift(checks())))
+    registry.register(Collected(lambda: _drift(checks())))
 
 
 def register_label_metrics(registry: CollectorRegistry, counts: Callable[[], Mapping[tuple[str, str, str], int]]) -> None:
     """Register the metric of received labels, by door, data set and outcome."""
-    registry.register(_Collected(lambda: _labels(counts())))
+    registry.register(Collected(lambda: _labels(counts())))
 
 
 def _labels(counts: Mapping[tuple[str, str, str], int]) -> Iterator[Metric]:
