@@ -453,7 +453,7 @@ def test_both_clients_have_every_call_with_its_signature_and_docstring() -> None
         if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_") and name not in MAKERS
     ]
 
-    assert len(described) == 26
+    assert len(described) == 28
     for call in described:
         for client in (Client, AsyncClient):
             method = getattr(client, call.__name__)
