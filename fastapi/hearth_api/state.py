@@ -15,6 +15,8 @@ from hearth.contracts import Contract
 from hearth.errors import UnknownDataset
 from hearth.predictions import PredictionStore
 from hearth.predictions.drift_store import DriftStore
+from hearth.predictions.rollout_store import RolloutStore
+from hearth.rollouts.moves import RolloutRegistry
 from hearth.serving.alias_admin import AliasAdmin, AliasRegistry
 from hearth.serving.drift_follower import DriftFollower
 from hearth.serving.explaining import Explainers
@@ -23,6 +25,11 @@ from hearth.serving.model_follower import ModelFollower
 from hearth.serving.predictor import Predictor
 from hearth.serving.published_data import PublishedData
 from hearth.serving.recording.recorder import Recorder
+from hearth.serving.rollouts.controller import RolloutController
+from hearth.serving.rollouts.counter import RolloutCounter
+from hearth.serving.rollouts.estimates import Estimator
+from hearth.serving.rollouts.reporter import RolloutReporter
+from hearth.serving.rollouts.router import Router
 from hearth.settings import ApiSettings
 from hearth.streaming.client import StreamWriter
 from hearth.streaming.dead_letters import DeadLetters
@@ -39,7 +46,7 @@ _STORE_CONNECT_SECONDS = 2  # a person waits for the answer, and SIGTERM waits f
 _STORE_REFUSE_SECONDS = 1.0
 
 
-class ServiceRegistry(AliasRegistry, CardRegistry, Protocol):
+class ServiceRegistry(AliasRegistry, CardRegistry, RolloutRegistry, Protocol):
     """All of a registry that the service uses."""
 
 
@@ -61,6 +68,8 @@ class ServiceState:
     store: PredictionStore
     drift: DriftStore
     drift_follower: DriftFollower
+    rollouts: RolloutStore
+    rollout_controller: RolloutController
     live: LivePredictions
     stream: StreamWriter
     workers_stream: ConsumerGroup
@@ -93,6 +102,7 @@ def open_service(
     settings: ApiSettings, contracts: Mapping[str, Contract], registry: ServiceRegistry, checks: Mapping[str, Check] | None
 ) -> Iterator[ServiceState]:
     """Give the state of a service, and close it at the end; without `checks` it checks the servers that the settings name."""
+    counter = RolloutCounter.of(contracts)
     redis_url, stream_name = settings.redis_url.get_secret_value(), settings.stream_name
     with (
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
@@ -108,6 +118,11 @@ def open_service(
         DriftFollower(drift) as drift_follower,
         StreamWriter(redis_url, stream_name, settings.stream_keep_messages) as stream,
         ModelFollower(registry, contracts, settings.alias_poll_seconds) as models,
+        RolloutStore(
+            settings.predictions_url.get_secret_value(), max_connections=3, statement_seconds=settings.predictions_read_seconds
+        ) as rollouts,
+        RolloutReporter(rollouts, counter, models, contracts),
+        RolloutController(rollouts, registry, contracts, estimate=Estimator(drift)) as rollout_controller,
         Recorder(settings, contracts, models) as recorder,
         Explainers(contracts, settings.data_dir, seconds=settings.explain_seconds) as explainers,
         PendingMessages(redis_url, stream_name) as pending,
@@ -121,7 +136,9 @@ def open_service(
             contracts=contracts,
             models=models,
             recorder=recorder,
-            predictor=Predictor(models, recorder, compute),
+            predictor=Predictor(models, recorder, compute, Router(models, counter)),
+            rollouts=rollouts,
+            rollout_controller=rollout_controller,
             explainers=explainers,
             files=FileSlots(settings.api_max_files),
             store=store,

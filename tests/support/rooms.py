@@ -15,6 +15,7 @@ EVERYWHERE = (
     "monitoring",
     "predictions",
     "registry",
+    "rollouts",
     "settings",
     "storage",
     "tables",

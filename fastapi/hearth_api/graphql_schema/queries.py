@@ -23,6 +23,7 @@ from hearth_api.graphql_schema import builders, types
 from hearth_api.graphql_schema.errors import InvalidQuery
 from hearth_api.graphql_schema.inputs import RecordInputs
 from hearth_api.middleware.api_keys import FieldGuard
+from hearth_api.requests.routing import routing_key
 from hearth_api.schemas import builders as rest
 from hearth_api.schemas import drift_builders
 from hearth_api.schemas.data_builders import data_info
@@ -50,6 +51,10 @@ class Context(BaseContext):
     def request_id(self) -> str:
         """The id of the HTTP request; empty for a WebSocket."""
         return str(self.connection.scope.get("state", {}).get("request_id") or "")
+
+    def routing_key(self) -> str:
+        """Return what decides which version answers while a rollout runs: that of the HTTP request, so all fields meet the same version."""
+        return routing_key(self.connection.scope)
 
     def count_rows(self, rows: int) -> None:
         """Count records, predictions or versions of the query, over all of its fields and aliases.
@@ -174,7 +179,7 @@ def make_query(inputs: RecordInputs) -> type:
         contract, rows = inputs.read(records, service.settings.api_max_records)
         info.context.count_rows(len(rows))
         predictor = service.predictor
-        loaded = predictor.find(contract.name, model)
+        loaded = predictor.route(contract.name, model, info.context.routing_key, None)  # fields are selected later
         request_id = unique_id(info.context.request_id)  # one query may have several predictions, each with an id of its own
         prediction = await predictor.dispatch(loaded, len(rows), 0, lambda: predictor.predict(loaded, rows, request_id, "graphql"))
         return builders.predictions_of(prediction, contract)
@@ -192,7 +197,7 @@ def make_query(inputs: RecordInputs) -> type:
         info.context.count_explained(len(rows))
         if top is not None and top < 1:
             raise InvalidQuery(f"'top' must be at least 1, got {top}.")
-        loaded = service.models.get(contract.name, model)
+        loaded = service.predictor.route(contract.name, model, info.context.routing_key)
         service.explainers.check_class(contract.name, class_)
         columns = loaded.scorer.parser.parse(rows)
         explanations = await asyncio.wrap_future(service.explainers.submit(loaded, columns, class_, top))

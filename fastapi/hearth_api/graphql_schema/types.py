@@ -220,6 +220,7 @@ class Predictions:
     version: str
     n_samples: int
     request_id: str
+    canary: bool
 
 
 @derived()

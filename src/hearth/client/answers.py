@@ -400,7 +400,7 @@ class DriftHistory(Answer):
 class Predictions(Answer):
     """Predictions in the order of the records; `prediction`, `label` and `probability` are None unless there is one record.
 
-    `sets` and `unusual_records`, and for one record `set` and `unusual`, are there if the call has asked to include them.
+    `canary` is True where a candidate answered in the champion's place. `sets` and `unusual_records`, and for one record `set` and `unusual`, are there if the call has asked to include them.
     """
 
     predictions: Sequence[int | str]
@@ -417,6 +417,7 @@ class Predictions(Answer):
     family: str
     n_samples: int
     request_id: str
+    canary: bool | None = None
     sets: Sequence[Sequence[str]] | None = None
     set: Sequence[str] | None = None
     unusual_records: Sequence[Unusual] | None = None

@@ -15,9 +15,13 @@ from hearth.predictions import PredictionStore
 from hearth.predictions.migration import migrate
 from hearth.predictions.personal_hash import hashes_of
 from hearth.predictions.retention import Retention
+from hearth.predictions.rollout_store import RolloutStore
 from hearth.serving.metrics import new_registry, register_model_metrics, serve_metrics
 from hearth.serving.model_follower import ModelFollower
 from hearth.serving.model_probe import ProbedRegistry
+from hearth.serving.rollouts.counter import RolloutCounter
+from hearth.serving.rollouts.reporter import RolloutReporter
+from hearth.serving.rollouts.router import Router
 from hearth.settings import WorkerSettings
 from hearth.streaming.consumer import ByteLimits, StreamConsumer
 from hearth.streaming.retrying import Retrier, Stopped
@@ -67,7 +71,7 @@ def _run(settings: WorkerSettings, retrier: Retrier) -> None:
     name, group, consumer = settings.stream_name, settings.stream_group, settings.stream_consumer or socket.gethostname()
     max_dead, keep = settings.stream_max_length, settings.stream_keep_messages
     limits = ByteLimits(settings.stream_batch_bytes, settings.stream_max_message_bytes)
-    registry = new_registry()
+    registry, counter = new_registry(), RolloutCounter.of(contracts)
     with (
         serve_metrics(registry, settings.worker_metrics_host, settings.worker_metrics_port),
         StreamConsumer(settings.redis_url.get_secret_value(), name, group, consumer, max_dead, keep, limits) as stream,
@@ -77,6 +81,8 @@ def _run(settings: WorkerSettings, retrier: Retrier) -> None:
         with (
             ModelFollower(ProbedRegistry.of(settings, contracts), contracts, settings.alias_poll_seconds) as models,
             Retention(store, settings.predictions_keep_days, settings.predictions_warn_gigabytes),
+            RolloutStore(url, max_connections=1) as rollouts,
+            RolloutReporter(rollouts, counter, models, contracts),
         ):
             register_model_metrics(registry, models.status)
             logger.info("consumer %s of group %s scores the stream %s", consumer, group, name)
@@ -88,6 +94,7 @@ def _run(settings: WorkerSettings, retrier: Retrier) -> None:
                 settings=settings,
                 retrier=retrier,
                 reports=Reports(registry),
+                router=Router(models, counter),
             ).run()
 
 
