@@ -33,6 +33,8 @@
     ├── NotKept                a version was trained before it kept what a request asks for
     ├── PredictionsUnavailable the predictions store does not answer
     ├── NoDriftCheck           a data set was never checked for drift
+    ├── UnknownAlert           no alert has this id
+    ├── AlertResolved          an alert is over: nobody can acknowledge it any more
     ├── InvalidCursor          a cursor of the list of predictions cannot be read
     ├── StreamUnavailable      the Redis server does not answer
     ├── StreamFull             the stream holds as many messages as it may; nothing was queued
@@ -388,6 +390,28 @@ class NoDriftCheck(HearthError):
         super().__init__(
             f"There is no check for drift of {dataset!r} yet: the DAG monitor makes one while a champion answers, `hearth monitor` at once."
         )
+
+
+class UnknownAlert(HearthError):
+    """No alert has this id."""
+
+    code = "unknown_alert"
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, alert_id: int) -> None:
+        super().__init__(
+            f"There is no alert {alert_id}: it never was, or was resolved so long ago that it is deleted. GET /alerts lists them."
+        )
+
+
+class AlertResolved(HearthError):
+    """An alert is over: nobody can acknowledge it any more."""
+
+    code = "alert_resolved"
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, alert_id: int) -> None:
+        super().__init__(f"The alert {alert_id} is resolved, so it cannot be acknowledged. If the trouble comes back, a new alert opens.")
 
 
 class InvalidCursor(HearthError):

@@ -237,6 +237,9 @@ class RetentionSettings(PredictionsSettings):
     """How long predictions are stored."""
 
     predictions_keep_days: float = Field(ge=0, le=100_000, description="days after which predictions are deleted; 0: never")
+    labels_wait_days: float = Field(
+        ge=0, le=100_000, description="days that a label waits for its prediction before it is deleted; 0: for ever"
+    )
     predictions_warn_gigabytes: float = Field(
         20, ge=0, description="size of the table at which the worker warns, and at each doubling; 0: never"
     )

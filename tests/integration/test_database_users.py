@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from deploy.embedded import temporary_servers
+from hearth.alerts import AlertStore
 from hearth.predictions import PredictionStore
 from hearth.predictions.migration import migrate
 
@@ -96,6 +97,12 @@ def test_the_monitors_user_owns_nothing_and_may_what_a_migration_grants(server: 
     with as_user(server, "monitor", "predictions", "watching") as connection:
         assert connection.execute("SELECT count(*) FROM predictions").fetchone() == (0,)
         connection.execute("DELETE FROM drift_checks")
+    monitors = f"{server.rpartition('/')[0].replace(urlsplit(server).netloc.rpartition('@')[0], 'monitor:watching')}/predictions"
+    with AlertStore(monitors) as alerts:
+        alerts.open("drift", "employees", "info", "moved")
+        alerts.open("drift", "employees", "critical", "moved on")
+        assert alerts.resolve("drift", "employees", "quiet")
+    with as_user(server, "monitor", "predictions", "watching") as connection:
         for forbidden in ("DELETE FROM predictions", "SELECT * FROM earlier", "DROP TABLE drift_checks"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(forbidden)

@@ -73,6 +73,7 @@ class Bench:
             "stream_batch_messages": 100,
             "stream_batch_records": 5_000,
             "predictions_keep_days": 0,
+            "labels_wait_days": 0,
             "stream_block_milliseconds": 50,
             "stream_claim_idle_milliseconds": 60_000,
             "stream_max_deliveries": 5,

@@ -400,7 +400,8 @@ class DriftHistory(Answer):
 class Predictions(Answer):
     """Predictions in the order of the records; `prediction`, `label` and `probability` are None unless there is one record.
 
-    `canary` is True where a candidate answered in the champion's place. `sets` and `unusual_records`, and for one record `set` and `unusual`, are there if the call has asked to include them.
+    `canary` is True where a candidate answered in the champion's place. `sets` and `unusual_records`, and for one record `set` and
+    `unusual`, are there if the call has asked to include them.
     """
 
     predictions: Sequence[int | str]

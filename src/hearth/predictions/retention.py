@@ -1,11 +1,16 @@
-"""Deletes predictions after a number of days, in small steps that do not block other users of the table, and warns when it grows large."""
+"""Deletes predictions, and labels without one, after a number of days, in small steps that block no other user of the tables.
+
+It warns when the predictions grow large.
+"""
 
 import logging
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from hearth.errors import PredictionsUnavailable
+from hearth.predictions.label_store import LabelStore
 from hearth.predictions.store import PredictionStore
 
 logger = logging.getLogger(__name__)
@@ -32,17 +37,21 @@ def prune(store: PredictionStore, older_than: datetime) -> int:
 class Retention:
     """A thread that deletes predictions older than `keep_days`, once a minute; 0 keeps them for ever. Several processes may run one.
 
+    Labels go with their predictions. With a store of `labels`, those that have waited for a prediction for `wait_days` are deleted, too.
     It warns when the table has grown over `warn_gigabytes`, and at each doubling; 0: never.
     """
 
-    def __init__(self, store: PredictionStore, keep_days: float, warn_gigabytes: float = 0) -> None:
+    def __init__(
+        self, store: PredictionStore, keep_days: float, warn_gigabytes: float = 0, *, labels: LabelStore | None = None, wait_days: float = 0
+    ) -> None:
         self._store, self._keep = store, timedelta(days=keep_days)
+        self._labels, self._wait = labels, timedelta(days=wait_days)
         self._warn_bytes = warn_gigabytes * _GIGABYTE
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
 
     def __enter__(self) -> Self:
-        if self._keep or self._warn_bytes:
+        if self._keep or self._warn_bytes or self._wait:
             self._thread.start()
         return self
 
@@ -53,8 +62,9 @@ class Retention:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            if deleted := self._prune() if self._keep else 0:
-                logger.info("%d predictions of more than %g days ago are deleted", deleted, self._keep / timedelta(days=1))
+            self._prune("predictions", self._store.delete_before, self._keep)
+            if self._labels is not None:
+                self._prune("labels without a prediction", self._labels.delete_lonely, self._wait)
             self._watch_size()
             self._stop.wait(_POLL_SECONDS)
 
@@ -76,12 +86,14 @@ class Retention:
             while self._warn_bytes <= size:
                 self._warn_bytes *= 2
 
-    def _prune(self) -> int:
+    def _prune(self, what: str, delete: Callable[[datetime, int], int], age: timedelta) -> None:
+        """Delete what is older than an age, step by step, and log how many; nothing with an age of 0."""
         deleted = 0
         try:
-            while not self._stop.is_set() and (rows := self._store.delete_before(datetime.now(UTC) - self._keep, _STEP_ROWS)):
+            while age and not self._stop.is_set() and (rows := delete(datetime.now(UTC) - age, _STEP_ROWS)):
                 deleted += rows
                 self._stop.wait(_PAUSE_SECONDS)
         except PredictionsUnavailable:
             pass  # logged by the code that stores predictions; retried in a minute
-        return deleted
+        if deleted:
+            logger.info("%d %s of more than %g days ago are deleted", deleted, what, age / timedelta(days=1))

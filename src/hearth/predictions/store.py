@@ -34,10 +34,18 @@ _COUNT_REFUSED = """
     INSERT INTO refused_records AS known (dataset, at, records) VALUES (%s, date_trunc('second', clock_timestamp()), %s)
     ON CONFLICT (dataset, at) DO UPDATE SET records = known.records + EXCLUDED.records
 """
-_DELETE_OLDEST = (
-    "DELETE FROM predictions WHERE ctid = ANY (ARRAY("
-    "SELECT ctid FROM predictions WHERE scored_at < %(moment)s ORDER BY scored_at LIMIT %(rows)s))"
-)
+# Labels go with what they belong to
+_DELETE_OLDEST = """
+    WITH old AS (
+        DELETE FROM predictions WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM predictions WHERE scored_at < %(moment)s ORDER BY scored_at LIMIT %(rows)s
+        )) RETURNING message_id, row, dataset
+    ), old_labels AS (
+        DELETE FROM labels AS label USING old
+        WHERE label.message_id = old.message_id AND label.row = old.row AND label.dataset = old.dataset
+    )
+    SELECT count(*) FROM old
+"""
 _DELETE_LOCK = 0x70727565  # any number that differs from the lock of the migration
 _SELECT = f"SELECT {_NAMES} FROM predictions"  # noqa: S608 - constants
 
@@ -200,14 +208,19 @@ class PredictionStore:
             return cursor.execute(LABEL_PAIRS, {"dataset": dataset, "since": since}).fetchall()
 
     def delete_before(self, moment: datetime, rows: int) -> int:
-        """Delete the oldest `rows` predictions that were scored before a moment, and return how many; none while another process does.
+        """Delete the oldest `rows` predictions that were scored before a moment, with their labels, and return how many predictions.
+
+        None while another process does.
 
         Raises:
             PredictionsUnavailable: the rows may or may not be deleted.
         """
         with self._connection() as connection, connection.transaction():
             (is_locked,) = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [_DELETE_LOCK]).fetchone() or (False,)
-            return connection.execute(_DELETE_OLDEST, {"moment": moment, "rows": rows}).rowcount if is_locked else 0
+            if not is_locked:
+                return 0
+            (deleted,) = connection.execute(_DELETE_OLDEST, {"moment": moment, "rows": rows}).fetchone() or (0,)
+            return int(deleted)
 
     def size(self) -> int:
         """Return the bytes of the table and its indexes.

@@ -11,7 +11,7 @@ import time
 from hearth.contracts import usable_contracts
 from hearth.errors import HearthError
 from hearth.logs import configure_logging
-from hearth.predictions import PredictionStore
+from hearth.predictions.label_store import LabelStore
 from hearth.predictions.migration import migrate
 from hearth.predictions.personal_hash import hashes_of
 from hearth.predictions.retention import Retention
@@ -75,12 +75,18 @@ def _run(settings: WorkerSettings, retrier: Retrier) -> None:
     with (
         serve_metrics(registry, settings.worker_metrics_host, settings.worker_metrics_port),
         StreamConsumer(settings.redis_url.get_secret_value(), name, group, consumer, max_dead, keep, limits) as stream,
-        PredictionStore(url, max_connections=2) as store,
+        LabelStore(url, max_connections=2) as store,
     ):
         retrier.call(lambda: migrate(url))
         with (
             ModelFollower(ProbedRegistry.of(settings, contracts), contracts, settings.alias_poll_seconds) as models,
-            Retention(store, settings.predictions_keep_days, settings.predictions_warn_gigabytes),
+            Retention(
+                store,
+                settings.predictions_keep_days,
+                settings.predictions_warn_gigabytes,
+                labels=store,
+                wait_days=settings.labels_wait_days,
+            ),
             RolloutStore(url, max_connections=1) as rollouts,
             RolloutReporter(rollouts, counter, models, contracts),
         ):

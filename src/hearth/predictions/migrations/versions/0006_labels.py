@@ -23,8 +23,10 @@ def upgrade() -> None:
         )
         """
     )
-    op.execute("CREATE INDEX labels_record ON labels (message_id, row, id)")
-    op.execute("CREATE INDEX labels_dataset_received_at ON labels (dataset, received_at)")
+    # A delivery that is repeated writes nothing; the newest of a record is found by it, too
+    op.execute("CREATE UNIQUE INDEX labels_observation ON labels (message_id, row, dataset, observed_at, code)")
+    op.execute("CREATE INDEX labels_dataset_observed_at ON labels (dataset, observed_at)")
+    op.execute("CREATE INDEX labels_received_at ON labels (received_at)")
 
 
 def downgrade() -> None:
