@@ -1,18 +1,18 @@
 """Rollouts on a real database: what is counted, decided and moved, and what a kill at any point leaves."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from hearth.contracts.deploy_words import Deploy
-from hearth.errors import AliasNotMoved, NoRollout, PredictionsUnavailable, RegistryUnavailable, RolloutRunning
+from hearth.errors import AliasNotMoved, NoRollout, PredictionsUnavailable, RefusedModel, RegistryUnavailable, RolloutRunning
 from hearth.predictions.migration import migrate
-from hearth.predictions.rollout_store import Rollout, RolloutStore, VersionCounts
+from hearth.predictions.rollout_store import Change, Rollout, RolloutStore, VersionCounts
 from hearth.registry import Traffic
 from hearth.rollouts.counts import Counts, bucket_of
 from hearth.rollouts.start import pause_rollout, start_rollout, stop_rollout
+from hearth.serving.model_follower import ModelFollower
 from hearth.serving.rollouts.controller import RolloutController
 from hearth.serving.rollouts.counter import RolloutCounter
 from hearth.serving.rollouts.reporter import RolloutReporter
@@ -56,6 +56,10 @@ def look(controller: RolloutController) -> None:
     controller.look(datetime.now(UTC) + LATER)
 
 
+def shown(registry: FakeRegistry) -> Traffic | None:
+    return registry.registered_model("employees").traffic
+
+
 def events(store: RolloutStore, rollout: Rollout) -> list[tuple[str, float]]:
     return [(event.event, event.share) for event in store.events([rollout.id])]
 
@@ -69,14 +73,14 @@ class TestForward:
         count(store, rollout, "1", 900)
         count(store, rollout, "2", 100)
         look(controller)
-        assert registry.traffic == Traffic(rollout=rollout.id, version="2", champion="1", share=1.0)
+        assert shown(registry) == Traffic(rollout=rollout.id, version="2", champion="1", share=1.0)
         look(controller)  # 100 more are needed at this step
         assert controller.statuses()[0].candidate.answers == 100
         count(store, rollout, "2", 200)
         look(controller)
 
         assert registry.carried == {"knn": "2", "champion": "2", "previous": "1"}
-        assert registry.traffic is None
+        assert shown(registry) is None
         assert store.running("employees") is None
         ended = store.rollout(rollout.id)
         assert ended is not None
@@ -194,7 +198,7 @@ class TestOthers:
 
 
 class Killed(BaseException):
-    pass
+    """Nothing catches it, as nothing catches a SIGKILL."""
 
 
 MOVES = ("set_alias", "delete_alias", "set_traffic", "annotate")
@@ -209,7 +213,7 @@ def test_a_controller_that_is_killed_between_any_two_moves_leaves_a_champion_and
     count(store, rollout, "1", 1_000)
     count(store, rollout, "2", 100 if ending == "finish" else 50, errors=0 if ending == "finish" else 10)
     contract = CONTRACT.model_copy(update={"deploy": CONTRACT.deploy.model_copy(update={"steps": (0.1,)})})
-    store.change(rollout, replace_steps(rollout))
+    store.change(rollout, one_step(rollout))
     moves = 0
 
     def killing(name: str) -> object:
@@ -245,18 +249,15 @@ def test_a_controller_that_is_killed_between_any_two_moves_leaves_a_champion_and
     assert ended.state == ("finished" if ending == "finish" else "rolled_back")
 
 
-def replace_steps(rollout: Rollout) -> "object":
-    from hearth.predictions.rollout_store import Change
-
+def one_step(rollout: Rollout) -> Change:
     return Change("note", rollout.state, rollout.share, "", {"steps": [0.1]})
 
 
 class TestOutages:
-    def test_while_the_store_is_away_nothing_moves(self, store: RolloutStore, registry: FakeRegistry, fresh_database: str) -> None:
+    def test_while_the_store_is_away_nothing_moves(self, store: RolloutStore, registry: FakeRegistry) -> None:
         start(store, registry)
-        with RolloutStore("postgresql://nobody@127.0.0.1:9/none", connect_seconds=2) as away:
-            with pytest.raises(PredictionsUnavailable):
-                RolloutController(away, registry, {"employees": CONTRACT}).look()
+        with RolloutStore("postgresql://nobody@127.0.0.1:9/none", connect_seconds=2) as away, pytest.raises(PredictionsUnavailable):
+            RolloutController(away, registry, {"employees": CONTRACT}).look()
 
         assert registry.traffic
         assert registry.traffic.share == 0.1
@@ -279,8 +280,6 @@ class TestOutages:
 
 class TestCounts:
     def test_a_process_writes_what_it_counted_over_what_it_wrote_before(self, store: RolloutStore, registry: FakeRegistry) -> None:
-        from hearth.serving.model_follower import ModelFollower
-
         rollout = start(store, registry)
         models = ModelFollower(registry, {"employees": CONTRACT}, poll_seconds=60)
         models.poll()
@@ -299,9 +298,6 @@ class TestCounts:
         assert (counts.version, counts.answers, counts.errors, sum(counts.latencies)) == ("2", 2, 0, 2)
 
     def test_a_process_that_refuses_the_candidate_says_why(self, store: RolloutStore, registry: FakeRegistry) -> None:
-        from hearth.errors import RefusedModel
-        from hearth.serving.model_follower import ModelFollower
-
         rollout = start(store, registry)
         registry.broken["2"] = RefusedModel("models:/employees/2 predicts other probabilities than when it was saved.")
         models = ModelFollower(registry, {"employees": CONTRACT}, poll_seconds=60)

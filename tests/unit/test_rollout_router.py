@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,9 @@ from hearth.serving.rollouts.router import Router, position, request_key
 from tests.support.contracts import good_record
 from tests.support.fake_registry import FakeRegistry
 from tests.support.samples import EMPLOYEES
+
+if TYPE_CHECKING:
+    from hearth.modelling.trust import Trust
 
 TRAFFIC = Traffic(rollout="r1", version="2", champion="1", share=0.25)
 KEYS = [f"customer {number}" for number in range(4_000)]
@@ -139,8 +142,10 @@ class TestWhoAnswers:
     def test_one_that_lacks_what_is_asked_for_leaves_it_to_the_champion(self, models: ModelFollower) -> None:
         split = models.split("employees")
         assert split
+        with_sets = replace(split.champion, trust=cast("Trust", SimpleNamespace(sets=1)))
         lacking = SimpleNamespace(
-            get=models.get, split=lambda _: replace(split, share=1.0, champion=replace(split.champion, trust=SimpleNamespace(sets=1)))
+            get=models.get,
+            split=lambda _: replace(split, share=1.0, champion=with_sets),
         )
         router = Router(cast("ModelFollower", lacking))
 
