@@ -31,7 +31,7 @@ from hearth.logs import configure_logging
 from hearth.predictions.rollout_store import RolloutStore
 from hearth.serving.access import Access
 from hearth.serving.gc_freeze import freeze_after_import, freeze_now
-from hearth.serving.metrics import new_registry, register_model_metrics, register_recorder_metrics, serve_metrics
+from hearth.serving.metrics import new_registry, register_model_metrics, register_recorder_metrics, register_rollout_metrics, serve_metrics
 from hearth.serving.model_follower import ModelFollower
 from hearth.serving.model_probe import ProbedRegistry
 from hearth.serving.predictor import Predictor
@@ -67,6 +67,7 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
     counter = RolloutCounter.of(contracts)
     metrics = new_registry()
     register_model_metrics(metrics, models.status)
+    register_rollout_metrics(metrics, models.splits, counter.by_version)
     with (
         serve_metrics(metrics, settings.grpc_host, settings.grpc_metrics_port),
         Recorder(settings, contracts, models) as recorder,

@@ -25,6 +25,7 @@ from hearth.serving.model_follower import ModelFollower
 from hearth.serving.predictor import Predictor
 from hearth.serving.published_data import PublishedData
 from hearth.serving.recording.recorder import Recorder
+from hearth.serving.rollouts.admin import RolloutAdmin
 from hearth.serving.rollouts.controller import RolloutController
 from hearth.serving.rollouts.counter import RolloutCounter
 from hearth.serving.rollouts.estimates import Estimator
@@ -76,6 +77,7 @@ class ServiceState:
     letters: DeadLetters
     messages: MessageStatuses
     alias_admin: AliasAdmin
+    rollout_admin: RolloutAdmin
     cards: ModelCards
     published: PublishedData
     dependencies: Dependencies
@@ -130,6 +132,7 @@ def open_service(
         ConsumerGroup(redis_url, stream_name, settings.stream_group, settings.stream_keep_messages) as workers_stream,
         GraphqlThread() as graphql,
     ):
+        alias_admin = AliasAdmin(registry)
         checks = default_checks(settings, store, stream) if checks is None else checks
         yield ServiceState(
             settings=settings,
@@ -149,7 +152,8 @@ def open_service(
             workers_stream=workers_stream,
             letters=letters,
             messages=MessageStatuses(pending, letters, store),
-            alias_admin=AliasAdmin(registry),
+            alias_admin=alias_admin,
+            rollout_admin=RolloutAdmin(rollouts, registry, alias_admin, rollout_controller),
             cards=ModelCards(registry),
             published=PublishedData(registry, contracts),
             dependencies=Dependencies(checks, server_addresses(settings, store, stream)),

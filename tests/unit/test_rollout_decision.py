@@ -87,7 +87,7 @@ class TestBack:
     def test_without_times_of_the_champion_nothing_is_slow(self) -> None:
         assert decide(WORDS, evidence(counts(600, seconds=5.0), counts(99), slow_since=LONG_AGO), NOW).action == "step"
 
-    @pytest.mark.parametrize(("value", "action"), [(0.80, "step"), (0.72, "step"), (0.60, "roll_back")])
+    @pytest.mark.parametrize(("value", "action"), [(0.80, "step"), (0.72, "step"), (0.71, "roll_back")])
     def test_an_estimate_far_below_the_champions_with_both_intervals(self, value: float, action: str) -> None:
         champion = EstimatedQuality("macro_f1", 0.80, 0.78, 0.82)
         candidate = EstimatedQuality("macro_f1", value, value - 0.03, value + 0.03)

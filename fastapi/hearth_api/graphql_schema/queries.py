@@ -27,9 +27,11 @@ from hearth_api.requests.routing import routing_key
 from hearth_api.schemas import builders as rest
 from hearth_api.schemas import drift_builders
 from hearth_api.schemas.data_builders import data_info
+from hearth_api.schemas.rollout_builders import rollout_list
 from hearth_api.state import ServiceState
 
 _MAX_PAGE = 1_000
+_MOST_ROLLOUTS = 200
 _MOST_CHECKS = 500
 _CLASS_DESCRIPTION = "the class to explain, or `all`; by default the predicted class of each record"
 _TOP_DESCRIPTION = "return only the largest contributions of each record, this many; all by default"
@@ -170,6 +172,17 @@ async def drift_history(info: Info, dataset: str | None = None, last: int = 100)
     return [types.convert(types.PastDrift, check) for check in drift_builders.drift_history(contract.name, checks).checks]
 
 
+async def rollouts(info: Info, dataset: str | None = None, last: int = 20) -> types.Rollouts:
+    await info.context.guard.admit(READ)
+    if not 1 <= last <= _MOST_ROLLOUTS:
+        raise InvalidQuery(f"'last' must be 1 to {_MOST_ROLLOUTS}, got {last}.")
+    service = info.context.service
+    contract = service.contract(dataset or service.settings.api_default_dataset)
+    info.context.count_rows(last)
+    views = await to_thread.run_sync(service.rollout_admin.history, contract.name, last, limiter=service.graphql.threads)
+    return types.convert(types.Rollouts, rollout_list(contract.name, views))
+
+
 def make_query(inputs: RecordInputs) -> type:
     """Make the type `Query`, whose `predict` and `explain` take records of these data sets."""
 
@@ -216,6 +229,7 @@ def make_query(inputs: RecordInputs) -> type:
         "predictions": (predictions, "Stored predictions, newest first; `after` takes the end cursor of the page before."),
         "drift": (drift, "The newest check for drift of a data set; null before the first."),
         "drift_history": (drift_history, "Checks for drift, the oldest first; `last` says how many of the newest."),
+        "rollouts": (rollouts, "The rollout that runs, and those that have ended; `last` says how many of the newest."),
         "predict": (predict, "Score records."),
         "explain": (explain, "What each column of a record adds to the score of a class."),
     }

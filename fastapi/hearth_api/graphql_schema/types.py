@@ -14,6 +14,7 @@ from hearth_api.schemas import drift as rest_drift
 from hearth_api.schemas import explanations as rest_explanations
 from hearth_api.schemas import models as rest_models
 from hearth_api.schemas import predictions as rest_predictions
+from hearth_api.schemas import rollouts as rest_rollouts
 from hearth_api.schemas import stream as rest_stream
 
 Code = NewType("Code", object)
@@ -165,6 +166,26 @@ class PastColumn(rest_drift.PastColumn):
 
 @derived()
 class PastDrift(rest_drift.PastDrift):
+    pass
+
+
+@derived()
+class RolloutCounts(rest_rollouts.RolloutCounts):
+    pass
+
+
+@derived()
+class RolloutEvent(rest_rollouts.RolloutEventInfo):
+    pass
+
+
+@derived()
+class Rollout(rest_rollouts.RolloutInfo):
+    pass
+
+
+@derived()
+class Rollouts(rest_rollouts.RolloutList):
     pass
 
 

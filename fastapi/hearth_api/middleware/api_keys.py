@@ -27,13 +27,13 @@ _OPEN_PATHS = {"/", "/health", "/ready", "/metrics", "/models", "/list-models", 
     "/v2",
 }
 _OPEN_PATTERN = re.compile(
-    r"/datasets(/[^/]+)?|/[^/]+/model-info|/static-offline-docs/.*|/model/reload|/reload-cache|/models/[^/]+/(rollback|promote)"
+    r"/datasets(/[^/]+)?|/[^/]+/model-info|/static-offline-docs/.*|/model/reload|/reload-cache|/models/[^/]+/(rollback|promote|rollout/[^/]+)"
     r"|/v2/health/(live|ready)|/v2/models/[^/]+(/versions/[^/]+)?(/ready)?"
 )
 
 
 # What was stored of everybody's records is read with a scope of its own. GraphQL serves both: its fields check which of the two they need.
-_READ_PATTERN = re.compile(r"/predictions(/.*)?|/drift/.*|/stream")
+_READ_PATTERN = re.compile(r"/predictions(/.*)?|/drift/.*|/rollouts/.*|/stream")
 _GRAPHQL_PATTERN = re.compile(r"/graphql(/.*)?")
 _CALLER = "caller"
 

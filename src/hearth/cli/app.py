@@ -15,6 +15,7 @@ from hearth.cli import (
     monitor,
     remote,
     replay,
+    rollout,
     sign,
     stack,
     store,
@@ -55,6 +56,7 @@ monitor.register(app)
 remote.register(app)
 approval.register(app)
 drift.register(app)
+rollout.register(app)
 sign.register(app)
 store.register(app)
 replay.register(app)

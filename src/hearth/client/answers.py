@@ -202,6 +202,7 @@ class AliasInfo(Answer):
     problem: str
     signed: bool | None
     challenge: ChallengeInfo | None
+    share: float | None = None
 
 
 class DatasetModels(Answer):
@@ -395,6 +396,53 @@ class DriftHistory(Answer):
 
     dataset: str
     checks: Sequence[PastDrift]
+
+
+class RolloutCounts(Answer):
+    """What a version did while a rollout ran; `p99_milliseconds` is of the time to score."""
+
+    answers: int
+    errors: int
+    p99_milliseconds: float | None
+
+
+class RolloutEvent(Answer):
+    """Something that happened to a rollout."""
+
+    at: datetime
+    event: str
+    share: float
+    reason: str
+
+
+class Rollout(Answer):
+    """A version that was or is tried on a share of the champion's requests."""
+
+    id: str
+    dataset: str
+    version: str
+    champion: str
+    family: str
+    state: str
+    share: float
+    steps: Sequence[float]
+    started_by: str
+    started_at: datetime
+    changed_at: datetime
+    ended_at: datetime | None
+    reason: str
+    waits_for: str
+    candidate_counts: RolloutCounts
+    champion_counts: RolloutCounts
+    events: Sequence[RolloutEvent]
+
+
+class Rollouts(Answer):
+    """The rollouts of a data set; of those that have ended the latest first."""
+
+    dataset: str
+    running: Rollout | None
+    ended: Sequence[Rollout]
 
 
 class Predictions(Answer):

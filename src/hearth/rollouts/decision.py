@@ -1,5 +1,6 @@
 """Whether a candidate stays at its share, gets a larger one, or is rolled back. Pure; docs/rollout.md has how often it errs."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -11,6 +12,8 @@ from hearth.rollouts.statistics import ErrorTest, upper_place
 
 Action = Literal["stay", "step", "finish", "roll_back"]
 
+_DEVIATIONS = 3.0  # above the champion's own share of errors
+_MOST_ERRORS = 0.9
 _QUANTILE = 0.99
 _FEWEST_TIMES = 100  # of the champion, before which nothing is known of its p99
 
@@ -85,12 +88,13 @@ def decide(words: Deploy, evidence: Evidence, now: datetime, *, may_step: bool =
 
 def _failing(words: Deploy, evidence: Evidence) -> str:
     candidate, champion = evidence.candidate, evidence.champion
-    if not ErrorTest(words.errors, words.level).is_beyond(candidate.errors, candidate.answers):
+    bound = words.errors
+    if champion.errors:  # whatever the champion fails at too is not the candidate's fault
+        bound = min(_MOST_ERRORS, max(bound, (champion.errors + _DEVIATIONS * math.sqrt(champion.errors)) / champion.answers))
+    if not ErrorTest(bound, words.level).is_beyond(candidate.errors, candidate.answers):
         return ""
-    if candidate.error_share <= champion.error_share:
-        return ""  # whatever it is, it is not the version
     return (
-        f"{candidate.errors} of {candidate.answers} answers failed ({candidate.error_share:.2%}), more than {words.errors:.2%}; "
+        f"{candidate.errors} of {candidate.answers} answers failed ({candidate.error_share:.2%}), more than {bound:.2%}; "
         f"of the champion's {champion.answers}, {champion.errors}"
     )
 
@@ -115,7 +119,7 @@ def _estimated_worse(words: Deploy, estimates: Estimates | None) -> str:
     if estimates is None:
         return ""
     candidate, champion = estimates.candidate, estimates.champion
-    if candidate.high >= champion.low - words.estimate_drop:
+    if candidate.high >= champion.value - words.estimate_drop:
         return ""
     return (
         f"the estimated {candidate.metric} is {candidate.value:.3f} ({candidate.low:.3f} to {candidate.high:.3f}), more than "

@@ -172,6 +172,10 @@ class ModelFollower:
         """Return the candidate that answers a share of the champion's requests; None if none does, or it is not loaded here."""
         return self._splits.get(dataset)
 
+    def splits(self) -> Mapping[str, Split]:
+        """Return the candidates that answer here, by data set."""
+        return dict(self._splits)
+
     def traffic(self, dataset: str) -> Traffic | None:
         """Return what the registry says about shares, whether or not this process can do it."""
         return self._views[dataset].traffic

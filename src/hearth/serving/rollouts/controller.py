@@ -106,7 +106,7 @@ class RolloutController:
             with self._store.alone() as alone:
                 for rollout in running if alone else ():
                     self._follow(rollout, [each for each in counts if each.rollout_id == rollout.id], now or datetime.now(UTC))
-        self._statuses = tuple(RolloutStatus(rollout, *_both(rollout, counts), self._verdicts.get(rollout.id)) for rollout in running)
+        self._statuses = tuple(RolloutStatus(rollout, *both_counts(rollout, counts), self._verdicts.get(rollout.id)) for rollout in running)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -151,7 +151,7 @@ class RolloutController:
             self._decide(contract, rollout, counts, now)
 
     def _decide(self, contract: Contract, rollout: Rollout, counts: list[VersionCounts], now: datetime) -> None:
-        candidate, champion = _both(rollout, counts)
+        candidate, champion = both_counts(rollout, counts)
         known = self._verdicts.get(rollout.id)
         evidence = Evidence(
             share=rollout.share,
@@ -210,7 +210,7 @@ class RolloutController:
             self._on_end(replace(rollout, state=state, reason=reason))
 
 
-def _both(rollout: Rollout, counts: list[VersionCounts]) -> tuple[Counts, Counts]:
+def both_counts(rollout: Rollout, counts: list[VersionCounts]) -> tuple[Counts, Counts]:
     """Return what candidate and champion did in all processes."""
     candidate, champion = (
         Counts.total(

@@ -17,6 +17,7 @@ _LOCAL_LEVEL = 1e-3  # of the test by which a process stops by itself: stricter 
 
 @dataclass
 class _Versions:
+    dataset: str
     counts: dict[str, Counts] = field(default_factory=dict)
     stopped: bool = False
 
@@ -43,7 +44,7 @@ class RolloutCounter:
         with self._lock:
             known = self._rollouts.get(rollout)
             if known is None:
-                known = self._rollouts[rollout] = _Versions()
+                known = self._rollouts[rollout] = _Versions(model.dataset)
                 while len(self._rollouts) > _MOST_ROLLOUTS:
                     del self._rollouts[next(iter(self._rollouts))]
             counts = known.counts.get(model.version)
@@ -67,6 +68,16 @@ class RolloutCounter:
         with self._lock:
             known = self._rollouts.get(rollout)
             return {version: counts.copy() for version, counts in known.counts.items()} if known else {}
+
+    def by_version(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Return answers and errors since the start of the process, by data set and version, for metrics."""
+        sums: dict[tuple[str, str], tuple[int, int]] = {}
+        with self._lock:
+            for known in self._rollouts.values():
+                for version, counts in known.counts.items():
+                    answers, errors = sums.get((known.dataset, version), (0, 0))
+                    sums[known.dataset, version] = (answers + counts.answers, errors + counts.errors)
+        return sums
 
     def all_counts(self) -> dict[str, dict[str, Counts]]:
         """Return the counts of all rollouts that this process remembers, by their ids."""

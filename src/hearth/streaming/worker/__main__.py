@@ -16,7 +16,7 @@ from hearth.predictions.migration import migrate
 from hearth.predictions.personal_hash import hashes_of
 from hearth.predictions.retention import Retention
 from hearth.predictions.rollout_store import RolloutStore
-from hearth.serving.metrics import new_registry, register_model_metrics, serve_metrics
+from hearth.serving.metrics import new_registry, register_model_metrics, register_rollout_metrics, serve_metrics
 from hearth.serving.model_follower import ModelFollower
 from hearth.serving.model_probe import ProbedRegistry
 from hearth.serving.rollouts.counter import RolloutCounter
@@ -91,6 +91,7 @@ def _run(settings: WorkerSettings, retrier: Retrier) -> None:
             RolloutReporter(rollouts, counter, models, contracts),
         ):
             register_model_metrics(registry, models.status)
+            register_rollout_metrics(registry, models.splits, counter.by_version)
             logger.info("consumer %s of group %s scores the stream %s", consumer, group, name)
             Worker(
                 stream=stream,
