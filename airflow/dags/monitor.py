@@ -3,6 +3,7 @@
 **check** compares the newest answers of the champion with the profile of its train set and with its answers on the test set, and stores the
 result; docs/drift.md has the levels. An MLflow run with a report is logged when the level changes, and by hand. The asset
 `<data set>/drift` is updated when the level changes and while it is `act`. With no new answer, and without a champion, the task is skipped.
+Before that it loads files of labels that were put into `s3://data/<data set>/labels/` (docs/feedback.md): both need the same servers.
 """
 
 from typing import TYPE_CHECKING
@@ -41,8 +42,10 @@ def monitor_dag(contract: Contract, settings: MonitorScheduleSettings) -> DAG:
         def check(dag_run: "DagRunProtocol", outlet_events: "OutletEventAccessors") -> str:
             from airflow.sdk.exceptions import AirflowSkipException
 
+            from hearth.jobs.load_labels import load_labels
             from hearth.jobs.monitor import monitor
 
+            load_labels(dataset)
             result = monitor(dataset, by_hand=dag_run.run_type == "manual")
             if result.check is None:
                 raise AirflowSkipException(f"{dataset}: there is no champion yet.")

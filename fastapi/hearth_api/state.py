@@ -116,7 +116,7 @@ def open_service(
             connect_seconds=_STORE_CONNECT_SECONDS,
         ) as labels,
         StreamWriter(redis_url, stream_name, settings.stream_keep_messages) as stream,
-        ModelFollower(registry, contracts, settings.alias_poll_seconds) as models,
+        ModelFollower(registry, _first(settings.api_default_dataset, contracts), settings.alias_poll_seconds) as models,
         Recorder(settings, contracts, models) as recorder,
         Explainers(contracts, settings.data_dir, seconds=settings.explain_seconds) as explainers,
         PendingMessages(redis_url, stream_name) as pending,
@@ -153,6 +153,11 @@ def open_service(
             data_threads=CapacityLimiter(_DATA_THREADS),
             graphql=graphql,
         )
+
+
+def _first(dataset: str, contracts: Mapping[str, Contract]) -> dict[str, Contract]:
+    """Return contracts with that of a data set first: models are loaded in this order."""
+    return dict(sorted(contracts.items(), key=lambda item: item[0] != dataset))
 
 
 def service_of(connection: HTTPConnection) -> ServiceState:

@@ -235,6 +235,7 @@ class StreamSettings(RedisSettings):
     """Where the stream is."""
 
     stream_name: str = Field(description="the stream of records to score")
+    labels_stream_name: str = Field("mlops_labels", min_length=1, description="the stream of what records turned out to be")
     stream_group: str = Field(description="the consumer group of the workers")
     stream_max_length: int = Field(ge=1, description="waiting messages, at most; above it the producer waits and REST refuses")
     stream_keep_messages: int = Field(1_000, ge=0, description="settled messages that stay in the stream; the same for all its processes")

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path
@@ -31,6 +33,15 @@ _REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"
 _BUCKET_IS_THERE = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 _FIRST_SERVER_ERROR = 500
 _CHUNK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectEntry:
+    """An object as a listing has it; `tag` changes with its content."""
+
+    key: str
+    tag: str
+    modified: datetime
 
 
 class ObjectStore:
@@ -164,6 +175,13 @@ class ObjectStore:
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 for entry in page.get("Contents", ()):
                     yield entry["Key"]
+
+    def entries(self, bucket: str, prefix: str = "") -> Iterator[ObjectEntry]:
+        """All objects whose key starts with the prefix, in the store's order, page by page."""
+        with self._errors_of(bucket):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                for entry in page.get("Contents", ()):
+                    yield ObjectEntry(entry["Key"], entry["ETag"].strip('"'), entry["LastModified"])
 
     def put_frame(self, bucket: str, key: str, frame: pd.DataFrame) -> None:
         """Write a frame as parquet, without its index."""

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
+from hearth.jobs import load_labels as load_labels_job
 from hearth.jobs import monitor as monitor_job
 from tests.dags import dag_files
 from tests.support.airflow_home import ROOT
@@ -21,6 +22,7 @@ def test_a_skipped_check_says_which_of_the_two_is_missing(monkeypatch: pytest.Mo
     monkeypatch.syspath_prepend(str(ROOT / "airflow" / "dags"))  # as Airflow does for the modules that DAG files share
     check = dag_files.load("monitor").employees_monitor.get_task("check")
     monkeypatch.setattr(monitor_job, "monitor", lambda *_, **__: result)
+    monkeypatch.setattr(load_labels_job, "load_labels", lambda _: None)
 
     with pytest.raises(AirflowSkipException, match=why):
         check.python_callable(dag_run=SimpleNamespace(run_type="scheduled"), outlet_events={})
