@@ -36,6 +36,7 @@ from hearth_api.routes import (
     models,
     open_inference,
     predictions,
+    retrains,
     service,
     stream,
 )
@@ -113,7 +114,21 @@ def _add_middleware(app: FastAPI, settings: ApiSettings, access: Access) -> None
 
 def _add_routes(app: FastAPI, settings: ApiSettings, contracts: Mapping[str, Contract]) -> None:
     default = settings.api_default_dataset
-    for module in (service, metrics, models, cards, data, predictions, drift, feedback, stream, admin, open_inference, mlflow_scoring):
+    for module in (
+        service,
+        metrics,
+        models,
+        cards,
+        data,
+        predictions,
+        drift,
+        retrains,
+        feedback,
+        stream,
+        admin,
+        open_inference,
+        mlflow_scoring,
+    ):
         app.include_router(module.router)
     app.include_router(model_info_routes(contracts))
     app.include_router(stream_routes(contracts, default))

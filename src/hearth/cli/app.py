@@ -16,6 +16,7 @@ from hearth.cli import (
     monitor,
     remote,
     replay,
+    retrain,
     sign,
     stack,
     store,
@@ -56,6 +57,7 @@ monitor.register(app)
 remote.register(app)
 approval.register(app)
 drift.register(app)
+retrain.register(app)
 feedback.register(app)
 sign.register(app)
 store.register(app)

@@ -159,6 +159,20 @@ def drift_history(dataset: str, *, limit: int = 100, since: datetime | None = No
     return _get(f"/drift/{_quoted(dataset)}/history", answers.DriftHistory, {"limit": limit, "since": since.isoformat() if since else None})
 
 
+def retrains(dataset: str, *, limit: int = 50) -> Call[answers.RetrainList]:
+    """Return the newest decisions about training again, and what would be decided now."""
+    return _get(f"/retrains/{_quoted(dataset)}", answers.RetrainList, {"limit": limit})
+
+
+def forget(message_id: str, *, row: int | None = None) -> Call[answers.Erasure]:
+    """Erase the predictions and labels of a message, or of one of its records, for good. Needs a key with the scope admin.
+
+    Raises:
+        NotFound: nothing is stored under this id, and nothing was.
+    """
+    return Call("DELETE", f"/predictions/{_quoted(message_id)}", _read(answers.Erasure), {"row": row})
+
+
 def predict(
     records: Record | Sequence[Record],
     *,
