@@ -139,7 +139,7 @@ chaos: setup ## kill workers and servers while 100,000 records go through the st
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-labels bench-explain bench-groups bench-slices bench-latency-bound
+.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-labels bench-retrain bench-explain bench-groups bench-slices bench-latency-bound
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -188,6 +188,9 @@ bench-drift: setup-dev ## false alarms and delays of the check for drift, by sim
 
 bench-labels: setup-dev ## false alarms and delays of the alarm on labels, by simulation
 	$(SERVE)/python -m benchmarks.label_alarm $(BENCH_FLAGS)
+
+bench-retrain: setup-dev ## quality before, under and after a drift, with labels: make bench-retrain [BENCH_FLAGS="--family svm --runs 3"]
+	$(SERVE)/python -m benchmarks.retraining $(BENCH_FLAGS)
 
 bench-groups: setup-dev ## what the report on groups says: make bench-groups [BENCH_FLAGS="--dataset heart --file data/heart/heart.csv"]
 	$(SERVE)/python -m benchmarks.group_report $(BENCH_FLAGS)

@@ -37,6 +37,7 @@ from hearth_api.routes import (
     open_inference,
     predictions,
     quality,
+    retrains,
     service,
     stream,
 )
@@ -123,6 +124,7 @@ def _add_routes(app: FastAPI, settings: ApiSettings, contracts: Mapping[str, Con
         predictions,
         drift,
         quality,
+        retrains,
         feedback,
         stream,
         admin,

@@ -15,8 +15,10 @@ from hearth.contracts import Contract
 from hearth.errors import UnknownDataset
 from hearth.predictions import PredictionStore
 from hearth.predictions.drift_store import DriftStore
+from hearth.predictions.erasure_store import ErasureStore
 from hearth.predictions.label_store import LabelStore
 from hearth.predictions.quality_store import QualityStore
+from hearth.predictions.retrain_store import RetrainStore
 from hearth.serving.alias_admin import AliasAdmin, AliasRegistry
 from hearth.serving.drift_follower import DriftFollower
 from hearth.serving.explaining import Explainers
@@ -64,6 +66,8 @@ class ServiceState:
     files: FileSlots
     store: PredictionStore
     drift: DriftStore
+    retrains: RetrainStore
+    erasures: ErasureStore
     drift_follower: DriftFollower
     quality: QualityStore
     quality_follower: QualityFollower
@@ -112,6 +116,10 @@ def open_service(
         DriftStore(
             settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
         ) as drift,
+        RetrainStore(
+            settings.predictions_url.get_secret_value(), max_connections=1, statement_seconds=settings.predictions_read_seconds
+        ) as retrains,
+        ErasureStore(settings.predictions_url.get_secret_value(), max_connections=1) as erasures,
         DriftFollower(drift) as drift_follower,
         QualityStore(
             settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
@@ -143,6 +151,8 @@ def open_service(
             files=FileSlots(settings.api_max_files),
             store=store,
             drift=drift,
+            retrains=retrains,
+            erasures=erasures,
             drift_follower=drift_follower,
             quality=quality,
             quality_follower=quality_follower,

@@ -66,6 +66,14 @@ def test_a_data_set_that_comes_in_batches_is_loaded_on_a_schedule_and_its_etl_ru
     assert "employees_load_data" not in dags
 
 
+def test_every_data_set_is_trained_again_when_an_alarm_is_raised_one_run_at_a_time(dags: Parsed) -> None:
+    for contract in list_contracts():
+        dag = dags[airflow_names.dag_id(contract, airflow_names.RETRAIN)]
+        assert dag["inlets"] == [f"{contract.name}/drift", f"{contract.name}/quality"]
+        assert dag["outlets"] == [f"{contract.name}/model"]
+        assert dag["max_active_runs"] == 1
+
+
 def test_every_data_set_is_monitored_every_five_minutes(dags: Parsed) -> None:
     for contract in list_contracts():
         monitor = dags[airflow_names.dag_id(contract, airflow_names.MONITOR)]

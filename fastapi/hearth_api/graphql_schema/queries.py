@@ -23,6 +23,7 @@ from hearth_api.graphql_schema import builders, types
 from hearth_api.graphql_schema.errors import InvalidQuery
 from hearth_api.graphql_schema.inputs import RecordInputs
 from hearth_api.middleware.api_keys import FieldGuard
+from hearth_api.retrains import read_retrains
 from hearth_api.schemas import builders as rest
 from hearth_api.schemas import drift_builders
 from hearth_api.schemas.data_builders import data_info
@@ -185,6 +186,17 @@ async def quality_history(info: Info, dataset: str | None = None, last: int = 10
     return [types.convert(types.PastQuality, PastQualityInfo.model_validate(check)) for check in checks]
 
 
+async def retrains(info: Info, dataset: str | None = None, last: int = 50) -> types.RetrainList:
+    await info.context.guard.admit(READ)
+    if not 1 <= last <= _MOST_CHECKS:
+        raise InvalidQuery(f"'last' must be 1 to {_MOST_CHECKS}, got {last}.")
+    service = info.context.service
+    contract = service.contract(dataset or service.settings.api_default_dataset)
+    info.context.count_rows(last)
+    listed = await to_thread.run_sync(read_retrains, service, contract, last, limiter=service.graphql.threads)
+    return types.convert(types.RetrainList, listed)
+
+
 def make_query(inputs: RecordInputs) -> type:
     """Make the type `Query`, whose `predict` and `explain` take records of these data sets."""
 
@@ -233,6 +245,7 @@ def make_query(inputs: RecordInputs) -> type:
         "drift_history": (drift_history, "Checks for drift, the oldest first; `last` says how many of the newest."),
         "quality": (quality, "The quality of a data set's answers, from labels; null before it is measured."),
         "quality_history": (quality_history, "Checks of quality, the oldest first; `last` says how many of the newest."),
+        "retrains": (retrains, "Decisions about training again, the newest first, and what would be decided now."),
         "predict": (predict, "Score records."),
         "explain": (explain, "What each column of a record adds to the score of a class."),
     }

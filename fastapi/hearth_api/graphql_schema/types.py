@@ -16,6 +16,7 @@ from hearth_api.schemas import feedback as rest_feedback
 from hearth_api.schemas import models as rest_models
 from hearth_api.schemas import predictions as rest_predictions
 from hearth_api.schemas import quality as rest_quality
+from hearth_api.schemas import retrains as rest_retrains
 from hearth_api.schemas import stream as rest_stream
 
 Code = NewType("Code", object)
@@ -212,6 +213,26 @@ class Quality(rest_quality.QualityInfo):
 
 @derived()
 class PastQuality(rest_quality.PastQualityInfo):
+    pass
+
+
+@derived()
+class MetricDifference(rest_retrains.MetricDifference):
+    pass
+
+
+@derived()
+class Retrain(rest_retrains.RetrainInfo):
+    pass
+
+
+@derived()
+class NextRetrain(rest_retrains.NextRetrain):
+    pass
+
+
+@derived()
+class RetrainList(rest_retrains.RetrainList):
     pass
 
 

@@ -17,6 +17,7 @@ from hearth.cli import (
     quality,
     remote,
     replay,
+    retrain,
     sign,
     stack,
     store,
@@ -58,6 +59,7 @@ remote.register(app)
 approval.register(app)
 drift.register(app)
 quality.register(app)
+retrain.register(app)
 feedback.register(app)
 sign.register(app)
 store.register(app)

@@ -170,6 +170,20 @@ def quality_history(dataset: str, *, limit: int = 100, since: datetime | None = 
     return _get(f"/quality/{_quoted(dataset)}/history", answers.QualityHistory, parameters)
 
 
+def retrains(dataset: str, *, limit: int = 50) -> Call[answers.RetrainList]:
+    """Return the newest decisions about training again, and what would be decided now."""
+    return _get(f"/retrains/{_quoted(dataset)}", answers.RetrainList, {"limit": limit})
+
+
+def forget(message_id: str, *, row: int | None = None) -> Call[answers.Erasure]:
+    """Erase the predictions and labels of a message, or of one of its records, for good. Needs a key with the scope admin.
+
+    Raises:
+        NotFound: nothing is stored under this id, and nothing was.
+    """
+    return Call("DELETE", f"/predictions/{_quoted(message_id)}", _read(answers.Erasure), {"row": row})
+
+
 def predict(
     records: Record | Sequence[Record],
     *,
