@@ -17,7 +17,7 @@ from assets import MOST_TRIALS, model_asset, processed_asset, requested_trials
 from hearth.contracts import Contract
 from hearth.contracts.airflow_names import TRAIN, dag_id
 from hearth.modelling.families import trainable_contracts
-from task_defaults import reporting, task_defaults
+from task_defaults import dag_alerts, reporting, task_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
@@ -34,6 +34,7 @@ def training_dag(contract: Contract, family: str) -> DAG:
         catchup=False,
         max_active_runs=runs_at_once(contract),
         default_args=task_defaults(minutes=30),
+        **dag_alerts(dataset),
         params={
             "trials": Param(10, type="integer", minimum=1, maximum=MOST_TRIALS, title="Trials", description="Sets of parameters to try."),
             "seed": Param(

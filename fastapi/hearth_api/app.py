@@ -27,6 +27,7 @@ from hearth_api.readiness import Check
 from hearth_api.requests.parameters import refuse_unread_parameters
 from hearth_api.routes import (
     admin,
+    alerts,
     cards,
     data,
     drift,
@@ -125,6 +126,7 @@ def _add_routes(app: FastAPI, settings: ApiSettings, contracts: Mapping[str, Con
         drift,
         quality,
         retrains,
+        alerts,
         feedback,
         stream,
         admin,

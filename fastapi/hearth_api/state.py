@@ -11,6 +11,11 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from hearth.alerts import Severity
+from hearth.alerts.channels import channels_of
+from hearth.alerts.housekeeping import AlertHousekeeping
+from hearth.alerts.outbox import Outbox
+from hearth.alerts.sender import AlertSender
 from hearth.contracts import Contract
 from hearth.errors import UnknownDataset
 from hearth.predictions import PredictionStore
@@ -71,6 +76,9 @@ class ServiceState:
     drift_follower: DriftFollower
     quality: QualityStore
     quality_follower: QualityFollower
+    alerts: Outbox
+    alert_housekeeping: AlertHousekeeping
+    alert_sender: AlertSender
     feedback: Feedback
     live: LivePredictions
     stream: StreamWriter
@@ -125,6 +133,15 @@ def open_service(
             settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
         ) as quality,
         QualityFollower(quality) as quality_follower,
+        Outbox(
+            settings.predictions_url.get_secret_value(),
+            statement_seconds=settings.predictions_read_seconds,
+            connect_seconds=_STORE_CONNECT_SECONDS,
+            refuse_seconds=_STORE_REFUSE_SECONDS,
+        ) as alerts,
+        Outbox(settings.predictions_url.get_secret_value(), max_connections=3, connect_seconds=_STORE_CONNECT_SECONDS) as outbox,
+        AlertHousekeeping(outbox) as alert_housekeeping,
+        AlertSender(outbox, channels_of(settings), lowest=Severity(settings.alert_severity), link=settings.alert_link) as alert_sender,
         LabelStore(
             settings.predictions_url.get_secret_value(),
             max_connections=2,
@@ -156,6 +173,9 @@ def open_service(
             drift_follower=drift_follower,
             quality=quality,
             quality_follower=quality_follower,
+            alerts=alerts,
+            alert_housekeeping=alert_housekeeping,
+            alert_sender=alert_sender,
             feedback=Feedback(labels, contracts),
             live=LivePredictions(store),
             stream=stream,

@@ -209,6 +209,52 @@ class RetrainScheduleSettings(Settings):
     retrain_schedule: str = Field(min_length=1, description="when retrain runs beside alarms: a cron expression, a word, or 'none'")
 
 
+def _check_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    for address in addresses:
+        if not re.fullmatch(r"[^\s@<>,;:\"\\\x00-\x1f]+@[A-Za-z0-9.\[\]:_-]+", address):
+            raise ValueError("expected addresses such as alerts@example.org, without names")
+    return addresses
+
+
+MailAddresses = Annotated[Words, AfterValidator(_check_addresses)]
+"""Addresses of mail, without names."""
+
+
+class AlertSettings(Settings):
+    """Where alerts are sent; docs/alerts.md."""
+
+    alert_severity: Literal["info", "warning", "critical"] = Field("info", description="the least urgent alerts that are sent")
+    alert_link: str = Field("", pattern="^(https?://.*)?$", description="the page's address, for links in what is sent; empty: no links")
+    alert_webhook_url: SecretStr = Field(SecretStr(""), description="where alerts are posted as JSON, as Slack reads it; empty: nowhere")
+    alert_webhook_signing_key: SecretStr = Field(SecretStr(""), description="what signs these posts; empty: they are not signed")
+    alert_mail_host: str = Field("", description="the SMTP server that alerts are mailed by; empty: they are not mailed")
+    alert_mail_port: int = Field(587, ge=1, le=65_535, description="its port")
+    alert_mail_tls: Literal["starttls", "tls", "none"] = Field("starttls", description="TLS: 'starttls', 'tls' from the first byte, 'none'")
+    alert_mail_user: str = Field("", description="the user of its login; empty: it has none")
+    alert_mail_password: SecretStr = Field(SecretStr(""), description="the password of this user")
+    alert_mail_from: MailAddresses = Field((), description="the address that mails of alerts come from")
+    alert_mail_to: MailAddresses = Field((), description="the addresses that they go to")
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _check_url(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not re.fullmatch(r"https?://[^\s/]+\S*", url.get_secret_value()):
+            raise ValueError("expected http://… or https://…")
+        return url
+
+    @model_validator(mode="after")
+    def _check_mail(self) -> Self:
+        if self.alert_mail_host and (len(self.alert_mail_from) != 1 or not self.alert_mail_to):
+            raise InvalidSettings(
+                "HEARTH_ALERT_MAIL_HOST is set: set one address in HEARTH_ALERT_MAIL_FROM, and some in HEARTH_ALERT_MAIL_TO."
+            )
+        if self.alert_mail_host and self.alert_mail_user and self.alert_mail_tls == "none" and self.environment == "production":
+            raise InvalidSettings(
+                "HEARTH_ALERT_MAIL_TLS is 'none', so the password of HEARTH_ALERT_MAIL_USER would go over the net as it is."
+            )
+        return self
+
+
 class RedisSettings(Settings):
     """Where the Redis-protocol server is."""
 
@@ -221,7 +267,7 @@ class AccessSettings(RedisSettings):
     api_admin_key: SecretStr = Field(description="the API key named 'admin', with every scope")
     api_keys: SecretStr = Field(
         SecretStr(""),
-        description="further keys: name:scopes:secret, separated by blanks; scopes: admin, predict, read, feedback, joined by +",
+        description="further keys: name:scopes:secret, separated by blanks; scopes: admin, predict, read, feedback, alert, joined by +",
     )
     api_require_key: bool = Field(
         default=False, description="whether predictions need a key with the scope 'predict', stored ones 'read', and labels 'feedback'"
@@ -327,7 +373,7 @@ class GrpcClientSettings(Settings):
     grpc_ca: Path | None = Field(None, description="the PEM file of who signed the service's certificate; none: gRPC's own list")
 
 
-class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, AccessSettings):
+class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, AccessSettings, AlertSettings):
     """Limits of the REST service."""
 
     api_max_records: int = Field(ge=1, description="records in one request, at most")

@@ -71,6 +71,7 @@ for path in sorted(folder.glob("*.py")):
                     "reports": [reports(task) for task in dag.tasks],
                     "retry_policies": [type(task.retry_policy).__name__ for task in dag.tasks],
                     "timeouts": [task.execution_timeout is not None for task in dag.tasks],
+                    "alerts": dag.on_failure_callback is not None and dag.on_success_callback is not None,
                     "catchup": dag.catchup,
                     "max_active_runs": dag.max_active_runs,
                     "params": {name: dag.params[name] for name in dag.params},

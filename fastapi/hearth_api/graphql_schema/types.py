@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, create_model
 from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 
+from hearth_api.schemas import alerts as rest_alerts
 from hearth_api.schemas import data as rest_data
 from hearth_api.schemas import drift as rest_drift
 from hearth_api.schemas import explanations as rest_explanations
@@ -234,6 +235,11 @@ class NextRetrain(rest_retrains.NextRetrain):
 @derived()
 class RetrainList(rest_retrains.RetrainList):
     pass
+
+
+@derived()
+class Alert(rest_alerts.AlertInfo):
+    id: strawberry.ID  # type: ignore[assignment]  # GraphQL's whole numbers are short
 
 
 @strawberry.type(description="The probability of a class.")

@@ -11,6 +11,7 @@ from hearth.serving.metrics import (
     Errors,
     Requests,
     new_registry,
+    register_alert_metrics,
     register_drift_metrics,
     register_label_metrics,
     register_model_metrics,
@@ -32,6 +33,11 @@ def measure(app: FastAPI) -> None:
     register_recorder_metrics(registry, lambda: app.state.service.recorder.counts())  # noqa: PLW0108 - the same
     register_drift_metrics(registry, lambda: app.state.service.drift_follower.checks())  # noqa: PLW0108 - the same
     register_quality_metrics(registry, lambda: app.state.service.quality_follower.checks())  # noqa: PLW0108 - the same
+    register_alert_metrics(
+        registry,
+        lambda: app.state.service.alert_housekeeping.open_counts(),  # noqa: PLW0108 - the same
+        lambda: app.state.service.alert_sender.outcomes,
+    )
     register_label_metrics(registry, lambda: app.state.service.feedback.counts())  # noqa: PLW0108 - the same
 
 

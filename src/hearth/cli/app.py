@@ -5,6 +5,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from hearth.cli import (
+    alerts,
     approval,
     contract_draft,
     data,
@@ -60,6 +61,7 @@ approval.register(app)
 drift.register(app)
 quality.register(app)
 retrain.register(app)
+alerts.register(app)
 feedback.register(app)
 sign.register(app)
 store.register(app)

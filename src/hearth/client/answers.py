@@ -578,6 +578,65 @@ class Erasure(Answer):
     trained_on: Sequence[TrainedOn]
 
 
+class AlertInfo(Answer):
+    """An alert: its severity is info, warning or critical, its state open, acknowledged or resolved. Its texts may come from outside."""
+
+    id: int
+    kind: str
+    dataset: str | None
+    severity: str
+    state: str
+    summary: str
+    detail: Mapping[str, object]
+    times: int
+    opened_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    resolved_at: datetime | None
+    resolved_by: str | None
+    resolution: str | None
+
+
+class AlertList(Answer):
+    """Alerts, open ones first, and how many of all data sets are open and acknowledged."""
+
+    alerts: Sequence[AlertInfo]
+    open: int
+    acknowledged: int
+
+
+class AlertEventInfo(Answer):
+    """Something that happened to an alert."""
+
+    event: str
+    at: datetime
+    severity: str
+    by: str
+    text: str
+
+
+class AlertDelivery(Answer):
+    """An event on its way to people."""
+
+    event: str
+    channel: str
+    attempts: int
+    sent_at: datetime | None
+    next_at: datetime | None
+    gave_up_at: datetime | None
+    error: str | None
+
+
+class AlertHistory(Answer):
+    """An alert with what happened to it, and whether that was sent."""
+
+    alert: AlertInfo
+    events: Sequence[AlertEventInfo]
+    deliveries: Sequence[AlertDelivery]
+
+
 class Predictions(Answer):
     """Predictions in the order of the records; `prediction`, `label` and `probability` are None unless there is one record.
 

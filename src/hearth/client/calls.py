@@ -184,6 +184,42 @@ def forget(message_id: str, *, row: int | None = None) -> Call[answers.Erasure]:
     return Call("DELETE", f"/predictions/{_quoted(message_id)}", _read(answers.Erasure), {"row": row})
 
 
+def alerts(
+    *, state: str | None = None, dataset: str | None = None, severity: str | None = None, limit: int = 100
+) -> Call[answers.AlertList]:
+    """Return alerts: open ones first, then acknowledged, then resolved; an empty data set means those of the stack."""
+    return _get("/alerts", answers.AlertList, {"state": state, "dataset": dataset, "severity": severity, "limit": limit})
+
+
+def alert(alert_id: int) -> Call[answers.AlertHistory]:
+    """Return an alert with what happened to it, and whether that was sent.
+
+    Raises:
+        NotFound: there is no such alert.
+    """
+    return _get(f"/alerts/{alert_id:d}", answers.AlertHistory)
+
+
+def acknowledge_alert(alert_id: int, *, by: str | None = None) -> Call[answers.AlertInfo]:
+    """Take an alert up, in the name of a person or of the API key; whoever did so first stays. Needs the scope admin.
+
+    Raises:
+        NotFound: there is no such alert.
+        Conflict: it is resolved.
+    """
+    return post(f"/alerts/{alert_id:d}/acknowledge", answers.AlertInfo, json_body({"by": by}), Repeat.SAFE)
+
+
+def resolve_alert(alert_id: int, *, why: str | None = None, by: str | None = None) -> Call[answers.AlertInfo]:
+    """Say that an alert is over. Trouble that is still there opens a new one. Needs the scope admin.
+
+    Raises:
+        NotFound: there is no such alert.
+    """
+    body = {"by": by} | ({"why": why} if why is not None else {})
+    return post(f"/alerts/{alert_id:d}/resolve", answers.AlertInfo, json_body(body), Repeat.SAFE)
+
+
 def predict(
     records: Record | Sequence[Record],
     *,

@@ -135,6 +135,31 @@ def register_drift_metrics(registry: CollectorRegistry, checks: Callable[[], Seq
     registry.register(Collected(lambda: _drift(checks())))
 
 
+def register_alert_metrics(
+    registry: CollectorRegistry,
+    open_counts: Callable[[], Mapping[tuple[str, str, str], int]],
+    deliveries: Callable[[], Mapping[tuple[str, str], int]],
+) -> None:
+    """Register metrics of alerts that are not resolved, and of those that this process has sent."""
+    registry.register(Collected(lambda: _alerts(open_counts(), deliveries())))
+
+
+def _alerts(open_counts: Mapping[tuple[str, str, str], int], deliveries: Mapping[tuple[str, str], int]) -> Iterator[Metric]:
+    counts: Counts[tuple[str, str]] = Counts()
+    for (kind, _, severity), count in open_counts.items():
+        counts[kind.partition("/")[0], severity] += count  # what is behind the slash may come from outside
+    alerts = GaugeMetricFamily("hearth_alerts_open", "Alerts that are not resolved.", labels=["kind", "severity"])
+    for labels, count in counts.items():
+        alerts.add_metric(list(labels), count)
+    yield alerts
+    sent = CounterMetricFamily(
+        "hearth_alert_deliveries", "Attempts to send alerts, by outcome: sent, failed or given_up.", labels=["channel", "outcome"]
+    )
+    for labels, count in dict(deliveries).items():
+        sent.add_metric(list(labels), count)
+    yield sent
+
+
 def register_label_metrics(registry: CollectorRegistry, counts: Callable[[], Mapping[tuple[str, str, str], int]]) -> None:
     """Register the metric of received labels, by door, data set and outcome."""
     registry.register(Collected(lambda: _labels(counts())))
