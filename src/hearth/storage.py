@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path
@@ -31,6 +32,14 @@ _REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"
 _BUCKET_IS_THERE = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 _FIRST_SERVER_ERROR = 500
 _CHUNK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as a listing has it; `size` in bytes."""
+
+    key: str
+    size: int
 
 
 class ObjectStore:
@@ -164,6 +173,18 @@ class ObjectStore:
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 for entry in page.get("Contents", ()):
                     yield entry["Key"]
+
+    def entries(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
+        """All objects whose keys start with the prefix, in the store's order, page by page."""
+        with self._errors_of(bucket):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                for entry in page.get("Contents", ()):
+                    yield StoredObject(entry["Key"], entry["Size"])
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Delete an object; it may be gone."""
+        with self._errors_of(bucket, key):
+            self._client.delete_object(Bucket=bucket, Key=key)
 
     def put_frame(self, bucket: str, key: str, frame: pd.DataFrame) -> None:
         """Write a frame as parquet, without its index."""

@@ -6,6 +6,7 @@ import typer
 
 from hearth.cli import (
     approval,
+    backup,
     contract_draft,
     data,
     data_check,
@@ -57,6 +58,7 @@ approval.register(app)
 drift.register(app)
 sign.register(app)
 store.register(app)
+backup.register(app)
 replay.register(app)
 
 
