@@ -6,16 +6,14 @@ the moment after that, the registry last, and then the files. A copy of a later 
 """
 
 import json
-import logging
 import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from pathlib import Path
 
 from hearth.backup import databases, objects, streams
 from hearth.backup.archives import MANIFEST, Vault
@@ -33,7 +31,7 @@ REGISTRY = "mlflow"
 SETTINGS = "settings.part"
 STREAMS = "streams.part"
 
-_LOGGER = logging.getLogger(__name__)
+_REGISTRY_TRIES = 3
 _UNFINISHED_DAYS = 1  # a backup that has no manifest after this is not being written any more
 _VERSIONS = """
 SELECT v.name, v.version, coalesce(v.storage_location, ''), r.artifact_uri FROM model_versions v
@@ -43,10 +41,10 @@ LEFT JOIN runs r ON r.run_uuid = v.run_id WHERE v.current_stage IS DISTINCT FROM
 
 @dataclass(frozen=True)
 class _Version:
-    """A version in the registry, and the prefix in MLflow's bucket under which its files are; None if they are elsewhere."""
+    """A version in the registry, and the folder of its files in MLflow's bucket; None if they are elsewhere."""
 
     name: str
-    prefix: str | None
+    folder: str | None
 
 
 def require_secret(secret: str) -> str:
@@ -74,8 +72,7 @@ def create_backup(place: Place, settings: BackupSettings | None = None) -> Manif
     """
     settings = settings or BackupSettings()
     secret = require_secret(settings.backup_key.get_secret_value())
-    postgres_url = settings.backup_postgres_url.get_secret_value()
-    if settings.backup_databases and not postgres_url:
+    if settings.backup_databases and not settings.backup_postgres_url.get_secret_value():
         raise InvalidSettings("HEARTH_BACKUP_POSTGRES_URL is empty: it has to name a user who may read all databases.")
     started, salt = datetime.now(UTC), secrets.token_bytes(SALT_BYTES)
     backup_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
@@ -84,11 +81,9 @@ def create_backup(place: Place, settings: BackupSettings | None = None) -> Manif
     with vault.create(SETTINGS, parts, compressed=True) as archive:
         archive.add("settings.json", json.dumps(public_settings(os.environ), indent=1).encode())
     copied_streams = _copy_streams(settings, vault, parts)
-    copied_databases, versions = _copy_databases(settings.backup_databases, postgres_url, vault, parts)
-    copied_buckets = _copy_buckets(settings, vault, parts)
-    warnings = [*_missing_files(versions, copied_buckets[settings.mlflow_bucket])]
-    vanished = {bucket: len(copy.vanished) for bucket, copy in copied_buckets.items() if copy.vanished}
-    warnings += [f"{count} objects of the bucket {bucket!r} were deleted while it was copied" for bucket, count in vanished.items()]
+    run = _Run(settings, vault, parts)
+    run.copy_databases()
+    run.copy_buckets()
     manifest = Manifest(
         id=backup_id,
         started_at=started,
@@ -96,11 +91,11 @@ def create_backup(place: Place, settings: BackupSettings | None = None) -> Manif
         salt=salt.hex(),
         fingerprint=vault.key.fingerprint,
         parts=tuple(parts),
-        databases=copied_databases,
-        buckets={bucket: {"objects": len(copy.keys), "bytes": copy.bytes} for bucket, copy in copied_buckets.items()},
+        databases=run.databases,
+        buckets={bucket: {"objects": len(copy.keys), "bytes": copy.bytes} for bucket, copy in run.buckets.items()},
         streams=copied_streams,
         versions={"hearth": version("hearth"), "mlflow": version("mlflow-skinny")},
-        warnings=tuple(warnings),
+        warnings=tuple(run.warnings()),
     )
     with place.create(f"{backup_id}/{MANIFEST}") as file:
         file.write(manifest.to_bytes(vault.key))
@@ -138,49 +133,82 @@ def _copy_streams(settings: BackupSettings, vault: Vault, parts: list[Part]) -> 
     return copied
 
 
-def _copy_databases(names: Sequence[str], url: str, vault: Vault, parts: list[Part]) -> tuple[dict[str, dict[str, object]], list[_Version]]:
-    copied: dict[str, dict[str, object]] = {}
-    versions: list[_Version] = []
-    with ExitStack() as stack:
-        # What refers to the registry (answers, runs of DAGs) is seen at an earlier moment than the registry.
-        ordered = sorted(names, key=lambda name: name == REGISTRY)
-        connections = {name: stack.enter_context(databases.connected(url, name)) for name in ordered}
-        for connection in connections.values():
-            databases.open_snapshot(connection)
-        for name, connection in connections.items():
-            schema = databases.read_schema(connection)
-            with vault.create(f"postgres-{name}.part", parts, compressed=True) as archive:
-                rows = databases.dump(connection, schema, archive)
-            copied[name] = {"server": schema.server, "revisions": schema.revisions, "tables": rows}
-            if name == REGISTRY and "model_versions" in rows:
-                versions = [
-                    _Version(f"{model} {number}", _prefix(location or artifacts or ""))
-                    for model, number, location, artifacts in connection.execute(_VERSIONS)
-                ]
-    return copied, versions
+class _Run:
+    """The databases and buckets of one backup."""
+
+    def __init__(self, settings: BackupSettings, vault: Vault, parts: list[Part]) -> None:
+        self._url, self._vault, self._parts = settings.backup_postgres_url.get_secret_value(), vault, parts
+        self._names = [name for name in settings.backup_databases if name != REGISTRY]
+        self._has_registry = REGISTRY in settings.backup_databases
+        self._mlflow_bucket = settings.mlflow_bucket
+        self._store = ObjectStore(
+            settings.s3_endpoint_url,
+            region=settings.s3_region,
+            access_key=settings.s3_backup_access_key.get_secret_value(),
+            secret_key=settings.s3_backup_secret_key.get_secret_value(),
+        )
+        self._versions: list[_Version] = []
+        self.databases: dict[str, dict[str, object]] = {}
+        self.buckets = {bucket: objects.BucketCopy() for bucket in (self._mlflow_bucket, settings.data_bucket, settings.processed_bucket)}
+
+    def copy_databases(self) -> None:
+        """Copy what refers to the registry (answers, runs of DAGs), all as of one moment before."""
+        with ExitStack() as stack:
+            connections = {name: stack.enter_context(databases.connected(self._url, name)) for name in self._names}
+            for connection in connections.values():
+                databases.open_snapshot(connection)
+            for name, connection in connections.items():
+                self._copy_database(name, connection)
+
+    def copy_buckets(self) -> None:
+        """Copy the registry, then the files.
+
+        A version that is removed in between would be without its files: then the registry is copied again, as it is without the version.
+        """
+        for _ in range(_REGISTRY_TRIES):
+            if self._has_registry:
+                with databases.connected(self._url, REGISTRY) as connection:
+                    databases.open_snapshot(connection)
+                    self._versions = self._read_versions(connection)
+                    self._copy_database(REGISTRY, connection)
+            objects.dump(self._store, self._mlflow_bucket, self._vault, self._parts, self.buckets[self._mlflow_bucket])
+            if not list(self._without_files()):
+                break
+        for bucket, copy in self.buckets.items():
+            if bucket != self._mlflow_bucket:
+                objects.dump(self._store, bucket, self._vault, self._parts, copy)
+
+    def warnings(self) -> Iterator[str]:
+        """Say what whoever restores should know."""
+        yield from self._without_files()
+        for bucket, copy in self.buckets.items():
+            if copy.vanished:
+                yield f"{len(copy.vanished)} objects of the bucket {bucket!r} were deleted while it was copied"
+
+    def _copy_database(self, name: str, connection: databases.Connection) -> None:
+        schema = databases.read_schema(connection)
+        file = f"postgres-{name}.part"
+        self._parts[:] = [part for part in self._parts if part.name != file]
+        with self._vault.create(file, self._parts, compressed=True) as archive:
+            rows = databases.dump(connection, schema, archive)
+        self.databases[name] = {"server": schema.server, "revisions": schema.revisions, "tables": rows}
+
+    def _read_versions(self, connection: databases.Connection) -> list[_Version]:
+        if not databases.rows_of(connection, ["model_versions"]):
+            return []
+        rows = connection.execute(_VERSIONS)
+        return [_Version(f"{model} {number}", _folder(location or artifacts or "")) for model, number, location, artifacts in rows]
+
+    def _without_files(self) -> Iterator[str]:
+        whole = self.buckets[self._mlflow_bucket].whole_folders()
+        for found in self._versions:
+            if found.folder is None:
+                yield f"the files of the version {found.name} are not in MLflow's bucket, and so not in the backup"
+            elif found.folder.rstrip("/") not in whole:
+                yield f"the version {found.name} has no files in the object store, or not all"
 
 
-def _copy_buckets(settings: BackupSettings, vault: Vault, parts: list[Part]) -> dict[str, objects.BucketCopy]:
-    store = ObjectStore(
-        settings.s3_endpoint_url,
-        region=settings.s3_region,
-        access_key=settings.s3_backup_access_key.get_secret_value(),
-        secret_key=settings.s3_backup_secret_key.get_secret_value(),
-    )
-    buckets = (settings.data_bucket, settings.processed_bucket, settings.mlflow_bucket)
-    return {bucket: objects.dump(store, bucket, vault, parts) for bucket in buckets}
-
-
-def _prefix(location: str) -> str | None:
-    """Return the place of files in MLflow's bucket: the server hands out `mlflow-artifacts:/1/…` for `1/…`."""
+def _folder(location: str) -> str | None:
+    """Return the folder of files in MLflow's bucket: the server hands out `mlflow-artifacts:/1/…` for `1/…`."""
     match = re.fullmatch(r"(?:mlflow-artifacts:/+(?:[^/]+:\d+/)?|s3://[^/]+/)(.+)", location)
-    return f"{match[1].rstrip('/')}/" if match else None
-
-
-def _missing_files(versions: Sequence[_Version], copy: objects.BucketCopy) -> Iterator[str]:
-    folders = {str(parent) for key in copy.keys for parent in Path(key).parents}
-    for found in versions:
-        if found.prefix is None:
-            yield f"the files of the version {found.name} are not in MLflow's bucket, and so not in the backup"
-        elif found.prefix.rstrip("/") not in folders:
-            yield f"the version {found.name} has no files in the object store"
+    return match[1] if match else None

@@ -1,10 +1,9 @@
 """Copies of buckets in the archives of a backup."""
 
-import itertools
 import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import BinaryIO
@@ -23,26 +22,28 @@ _WINDOW = 32
 
 @dataclass
 class BucketCopy:
-    """What was copied of a bucket. `vanished` are keys that were deleted between the listing and their turn."""
+    """What was copied of a bucket, in so many packs. `vanished` are keys that were deleted between the listing and their turn."""
 
-    keys: set[str]
-    bytes: int
-    vanished: list[str]
+    keys: set[str] = field(default_factory=set)
+    vanished: set[str] = field(default_factory=set)
+    bytes: int = 0
+    packs: int = 0
+
+    def whole_folders(self) -> set[str]:
+        """Return the folders that have files in the copy, and of which none was deleted while it was made."""
+        return _folders(self.keys) - _folders(self.vanished)
 
 
-def dump(store: ObjectStore, bucket: str, vault: Vault, parts: list[Part]) -> BucketCopy:
-    """Copy a bucket in parts; return what was copied.
+def dump(store: ObjectStore, bucket: str, vault: Vault, parts: list[Part], copy: BucketCopy) -> None:
+    """Copy what is new in a bucket since `copy`, which is continued.
 
     Others may write meanwhile. What refers to an object is written after it, so the bucket is listed again until nothing is new: what a
     copied object refers to is then in the copy. An object is copied once, as it was at its turn.
     """
-    copy = BucketCopy(set(), 0, [])
-    numbers = itertools.count(1)
-    seen: set[str] = set()
-    while new := [entry for entry in store.entries(bucket) if entry.key not in seen]:
-        seen.update(entry.key for entry in new)
+    while new := [entry for entry in store.entries(bucket) if entry.key not in copy.keys and entry.key not in copy.vanished]:
         for pack in _packs(new):
-            with vault.create(f"objects-{bucket}-{next(numbers):04}.part", parts, compressed=False) as archive:
+            copy.packs += 1
+            with vault.create(f"objects-{bucket}-{copy.packs:04}.part", parts, compressed=False) as archive:
                 for entry, content in _contents(store, bucket, pack):
                     if content is not None:
                         archive.add(entry.key, content)
@@ -54,12 +55,10 @@ def dump(store: ObjectStore, bucket: str, vault: Vault, parts: list[Part]) -> Bu
                                 file.seek(0)
                                 archive.add_file(entry.key, file, size)
                         except ObjectNotFound:
-                            copy.vanished.append(entry.key)
+                            copy.vanished.add(entry.key)
                             continue
                     copy.keys.add(entry.key)
                     copy.bytes += size
-    copy.vanished = [key for key in copy.vanished if key not in copy.keys]
-    return copy
 
 
 def load(store: ObjectStore, bucket: str, members: Iterable[tuple[str, BinaryIO]]) -> set[str]:
@@ -90,6 +89,10 @@ def _put_large(store: ObjectStore, bucket: str, key: str, start: Iterable[bytes]
         shutil.copyfileobj(file, whole, 1 << 20)
         whole.flush()
         store.put_file(bucket, key, Path(whole.name))
+
+
+def _folders(keys: Iterable[str]) -> set[str]:
+    return {key[:end] for key in keys for end, letter in enumerate(key) if letter == "/"}
 
 
 def _packs(entries: Iterable[StoredObject]) -> Iterator[list[StoredObject]]:

@@ -53,7 +53,8 @@ class StreamCopy(StreamClient):
 
     def __init__(self, url: str, name: str) -> None:
         super().__init__(url, name)
-        self._redis.set_response_callback("XRANGE", lambda response, **_: response or [])
+        for command in ("XRANGE", "XCLAIM"):  # as the server answers
+            self._redis.set_response_callback(command, lambda response, **_: response or [])
 
     def exists(self) -> bool:
         with self._translate_errors():
