@@ -22,7 +22,7 @@ from hearth.backup.manifest import Manifest, Part
 from hearth.backup.places import Place
 from hearth.backup.sealing import SALT_BYTES, SHORTEST_SECRET, BackupKey
 from hearth.backup.settings_copy import public_settings
-from hearth.errors import InvalidSettings
+from hearth.errors import BackupError, InvalidSettings
 from hearth.settings import BackupSettings
 from hearth.storage import ObjectStore
 from hearth.streaming.stream_copy import StreamCopy
@@ -31,6 +31,7 @@ REGISTRY = "mlflow"
 SETTINGS = "settings.part"
 STREAMS = "streams.part"
 
+_WITHOUT_MIGRATIONS = ("data",)  # its tables are derived from contracts
 _REGISTRY_TRIES = 3
 _UNFINISHED_DAYS = 1  # a backup that has no manifest after this is not being written any more
 _VERSIONS = """
@@ -187,6 +188,11 @@ class _Run:
 
     def _copy_database(self, name: str, connection: databases.Connection) -> None:
         schema = databases.read_schema(connection)
+        if not schema.revisions and name not in _WITHOUT_MIGRATIONS:
+            raise BackupError(
+                f"The database {name!r} has no tables of an application. If its data are in another server, such as MySQL, leave it out "
+                "of HEARTH_BACKUP_DATABASES and back it up with the tools of that server; if it was never used, start the stack once."
+            )
         file = f"postgres-{name}.part"
         self._parts[:] = [part for part in self._parts if part.name != file]
         with self._vault.create(file, self._parts, compressed=True) as archive:
