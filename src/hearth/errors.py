@@ -21,6 +21,10 @@
     ├── StorageError
     │   ├── ObjectNotFound     the bucket holds no such key
     │   └── StorageUnavailable the store does not answer
+    ├── BackupError            a backup cannot be made or restored
+    │   ├── BackupUnavailable  a server that it needs does not answer
+    │   ├── InvalidBackup      it is damaged, not whole, or of another key
+    │   └── StackNotEmpty      a restore would replace data
     ├── UnknownFamily          no family of models has this name
     ├── UnknownAlias           the data set cannot have this alias
     ├── ModelUnavailable       no version carries the alias, or nothing is loaded and the registry does not answer
@@ -282,6 +286,32 @@ class StorageUnavailable(StorageError):
 
     code = "storage_unavailable"
     kind = ErrorKind.UNAVAILABLE
+
+
+class BackupError(HearthError):
+    """A backup cannot be made or restored."""
+
+    code = "backup_error"
+
+
+class BackupUnavailable(BackupError):
+    """A server that a backup or a restore needs does not answer."""
+
+    code = "backup_unavailable"
+    kind = ErrorKind.UNAVAILABLE
+
+
+class InvalidBackup(BackupError):
+    """A backup is damaged, not whole, or made with another key."""
+
+    code = "invalid_backup"
+
+
+class StackNotEmpty(BackupError):
+    """A restore would replace data that are there."""
+
+    code = "stack_not_empty"
+    kind = ErrorKind.CONFLICT
 
 
 class UnknownFamily(HearthError):

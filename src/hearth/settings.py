@@ -287,6 +287,48 @@ class StreamSettings(RedisSettings):
     stream_keep_messages: int = Field(1_000, ge=0, description="settled messages that stay in the stream; the same for all its processes")
 
 
+class BackupPlaceSettings(Settings):
+    """Where backups lie, and what they are encrypted with."""
+
+    backup_to: str = Field("", description="where backups go by default: a folder, or s3://bucket/prefix; empty: nowhere")
+    backup_key: SecretStr = Field(SecretStr(""), description="what backups are encrypted with; 16 characters at least")
+    backup_keep: int = Field(7, ge=1, description="backups that a scheduled one leaves there, the newest")
+    backup_store_url: str = Field("", description="the S3 endpoint of backups in s3://…; not the stack's own")
+    backup_store_region: str = Field("us-east-1", description="its region")
+    backup_store_access_key: SecretStr = Field(SecretStr(""), description="its key id")
+    backup_store_secret_key: SecretStr = Field(SecretStr(""), description="its key secret")
+
+
+class BackupSettings(BackupPlaceSettings, StorageAddressSettings, StreamSettings):
+    """What a backup reads, as a user and with a key that may only read."""
+
+    backup_postgres_url: SecretStr = Field(SecretStr(""), description="PostgreSQL URL of the user who reads all databases")
+    backup_databases: Words = Field(("predictions", "data", "airflow", "mlflow"), description="databases that are backed up")
+    s3_region: str = Field(description="region of the object store")
+    s3_backup_access_key: SecretStr = Field(SecretStr(""), description="id of the key that reads all buckets")
+    s3_backup_secret_key: SecretStr = Field(SecretStr(""), description="its secret")
+    data_bucket: str = Field(description="bucket of raw, validated and rejected rows")
+    processed_bucket: str = Field(description="bucket of processed data sets")
+    mlflow_bucket: str = Field(description="bucket of MLflow's files")
+
+
+class RestoreSettings(BackupPlaceSettings, StorageSettings, StreamSettings):
+    """What a restore writes."""
+
+    restore_postgres_url: SecretStr = Field(SecretStr(""), description="PostgreSQL URL of a superuser, who fills all databases")
+    mlflow_s3_access_key: SecretStr = Field(description="id of the key of MLflow's bucket")
+    mlflow_s3_secret_key: SecretStr = Field(description="its secret")
+    mlflow_bucket: str = Field(description="bucket of MLflow's files")
+
+
+class BackupScheduleSettings(Settings):
+    """When a backup is made by itself."""
+
+    backup_schedule: str = Field(
+        "none", min_length=1, description="when hearth_backup runs: a cron expression, a word such as @daily, or 'none'"
+    )
+
+
 class RetentionSettings(PredictionsSettings):
     """How long predictions are stored."""
 

@@ -36,11 +36,13 @@ _CHUNK = 1 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectEntry:
-    """An object as a listing has it; `tag` changes with its content."""
+class StoredObject:
+    """An object as the store lists it; `size` in bytes; `etag` is another one when it is written anew."""
 
+    bucket: str
     key: str
-    tag: str
+    size: int
+    etag: str
     modified: datetime
 
 
@@ -176,12 +178,17 @@ class ObjectStore:
                 for entry in page.get("Contents", ()):
                     yield entry["Key"]
 
-    def entries(self, bucket: str, prefix: str = "") -> Iterator[ObjectEntry]:
-        """All objects whose key starts with the prefix, in the store's order, page by page."""
+    def objects(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
+        """All objects whose keys start with the prefix, in the store's order, page by page."""
         with self._errors_of(bucket):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 for entry in page.get("Contents", ()):
-                    yield ObjectEntry(entry["Key"], entry["ETag"].strip('"'), entry["LastModified"])
+                    yield StoredObject(bucket, entry["Key"], entry["Size"], entry["ETag"].strip('"'), entry["LastModified"])
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Delete an object; it may be gone."""
+        with self._errors_of(bucket, key):
+            self._client.delete_object(Bucket=bucket, Key=key)
 
     def put_frame(self, bucket: str, key: str, frame: pd.DataFrame) -> None:
         """Write a frame as parquet, without its index."""

@@ -13,12 +13,15 @@ from deploy.compose.make_secrets import read_values
 from deploy.embedded import objectstore
 from hearth.settings import (
     ApiSettings,
+    BackupScheduleSettings,
+    BackupSettings,
     BatchApiSettings,
     GrpcSettings,
     IngestSettings,
     LoadSettings,
     PageSettings,
     ProducerSettings,
+    RestoreSettings,
     Settings,
     StorageSettings,
     WorkerSettings,
@@ -191,6 +194,9 @@ def test_every_variable_has_a_laptop_value(path: Path) -> None:
         ("airflow-dag-processor", LoadSettings),
         ("batch-api", BatchApiSettings),
         ("streamlit", PageSettings),
+        ("backup", BackupSettings),
+        ("restore", RestoreSettings),
+        ("airflow-dag-processor", BackupScheduleSettings),
     ],
 )
 def test_a_process_finds_all_of_its_settings(name: str, settings: type[Settings], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,8 @@ from hearth import settings
 from hearth.errors import InvalidSettings
 from hearth.settings import (
     ApiSettings,
+    BackupScheduleSettings,
+    BackupSettings,
     BatchApiSettings,
     GrpcClientSettings,
     GrpcSettings,
@@ -20,6 +22,7 @@ from hearth.settings import (
     ProducerSettings,
     RawFileSettings,
     RegistrySettings,
+    RestoreSettings,
     Settings,
     StorageSettings,
     WorkerSettings,
@@ -43,6 +46,9 @@ ALL = (
     LoadSettings,
     BatchApiSettings,
     PageSettings,
+    BackupSettings,
+    BackupScheduleSettings,
+    RestoreSettings,
 )
 STORAGE = """
 HEARTH_ENVIRONMENT=laptop

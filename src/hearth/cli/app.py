@@ -7,6 +7,7 @@ import typer
 from hearth.cli import (
     alerts,
     approval,
+    backup,
     contract_draft,
     data,
     data_check,
@@ -65,6 +66,7 @@ alerts.register(app)
 feedback.register(app)
 sign.register(app)
 store.register(app)
+backup.register(app)
 replay.register(app)
 
 
