@@ -27,7 +27,7 @@ lock: $(UV) ## compile the requirement files again, from pyproject.toml; with th
 	$(COMPILE) pyproject.toml --extra mlflow -o dockerfiles/mlflow/requirements.txt
 	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) -o dockerfiles/serve/requirements.txt
 	$(COMPILE) pyproject.toml --extra airflow --group dev --group notebook -c dockerfiles/airflow/requirements.txt -o requirements/airflow-dev.txt
-	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) --group dev --group interfaces --group proto --group containers -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
+	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) --group dev --group interfaces --group proto --group containers --group monitoring -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
 	$(COMPILE) --group embedded -c dockerfiles/serve/requirements.txt -o requirements/embedded.txt
 	for group in clients docs; do $(COMPILE) --group $$group -o requirements/$$group.txt || exit 1; done
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
@@ -211,6 +211,11 @@ STACK = test ! -x $(ENVS)/embedded/bin/python || $(HEARTH)
 
 up: setup ## start the embedded stack and wait until all of it is healthy
 	@$(STACK) up $(SERVICES)
+
+.PHONY: monitoring
+monitoring: setup ## start the stack with Prometheus, on port 9090: docs/monitoring.md
+	@$(STACK) up
+	@$(STACK) up prometheus
 
 down: ## stop it, leaving nothing behind
 	@$(STACK) down
