@@ -25,6 +25,7 @@ JOBS = (
     Job("worker", "stream_worker", 50053, "HEARTH_WORKER_METRICS_PORT"),
     Job("exporter", "exporter", 50054, "HEARTH_EXPORTER_PORT"),
 )
+_COMPOSE_SERVERS = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
 _REST_PORT = 8800
 
 
@@ -38,10 +39,10 @@ def embedded_config(environment: Mapping[str, str], rules: str) -> Json:
     ]
     own = {"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{environment['HEARTH_PROMETHEUS_PORT']}"]}]}
     # The service has the form of Alertmanager's API, and stores what it is sent
-    return _config([*scrapes, own], rules, [_receiver(f"127.0.0.1:{ports['rest']}", environment["HEARTH_API_ADMIN_KEY"])])
+    return _config([*scrapes, own], rules, [_receiver(f"127.0.0.1:{ports['rest']}", environment.get("HEARTH_PROMETHEUS_API_KEY", ""))])
 
 
-def compose_config() -> Json:
+def compose_config(api_key: str) -> Json:
     """Return the configuration of the Compose stack, where a service may have several containers."""
     scrapes = [
         {
@@ -51,26 +52,24 @@ def compose_config() -> Json:
         for job in JOBS
     ]
     servers = [{"job_name": name, "static_configs": [{"targets": [f"{name}:{port}"]}]} for name, port in _COMPOSE_SERVERS.items()]
-    return _config([*scrapes, *servers], "/etc/prometheus/rules/*.yml", [{"static_configs": [{"targets": ["alertmanager:9093"]}]}])
-
-
-_COMPOSE_SERVERS = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
+    return _config(
+        [*scrapes, *servers], "/etc/prometheus/rules/*.yml", [_receiver("alertmanager:9093"), _receiver(f"fastapi:{_REST_PORT}", api_key)]
+    )
 
 
 def alertmanager_config() -> Json:
-    """Return the configuration of Compose's Alertmanager: Hearth's own list of alerts is its receiver, which sends them on."""
-    webhook = {
-        "url": f"http://fastapi:{_REST_PORT}/api/v2/alerts/webhook",
-        "send_resolved": True,
-        "http_config": {"authorization": {"type": "Bearer", "credentials_file": "/run/secrets/hearth_api_key"}},
+    """Return the first configuration of Compose's Alertmanager: it shows and silences, and sends nothing before it has a receiver."""
+    route = {
+        "receiver": "nobody",
+        "group_by": ["alertname", "dataset"],
+        "group_wait": "10s",
+        "group_interval": "1m",
+        "repeat_interval": "4h",
     }
-    return {
-        "route": {"receiver": "hearth", "group_by": ["alertname", "dataset"], "group_wait": "10s", "group_interval": "1m", "repeat_interval": "1h"},
-        "receivers": [{"name": "hearth", "webhook_configs": [webhook]}],
-    }
+    return {"route": route, "receivers": [{"name": "nobody"}]}
 
 
-def _receiver(address: str, key: str) -> Json:
+def _receiver(address: str, key: str = "") -> Json:
     authorization = {"authorization": {"type": "Bearer", "credentials": key}} if key else {}
     return {"api_version": "v2", "timeout": "5s", **authorization, "static_configs": [{"targets": [address]}]}
 
