@@ -212,10 +212,13 @@ STACK = test ! -x $(ENVS)/embedded/bin/python || $(HEARTH)
 up: setup ## start the embedded stack and wait until all of it is healthy
 	@$(STACK) up $(SERVICES)
 
-.PHONY: monitoring
+.PHONY: monitoring dashboards
 monitoring: setup ## start the stack with Prometheus, on port 9090: docs/monitoring.md
 	@$(STACK) up
 	@$(STACK) up prometheus
+
+dashboards: setup-dev ## generate the JSON of Grafana's dashboards again, from deploy/monitoring/dashboards
+	$(SERVE)/python -m deploy.monitoring.dashboards.generate
 
 down: ## stop it, leaving nothing behind
 	@$(STACK) down
