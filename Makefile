@@ -262,15 +262,15 @@ compose-status: ## say how each container is
 	@$(COMPOSE) --profile all ps --all
 
 compose-down: ## stop the Compose stack; its data stay
-	$(COMPOSE) --profile all down
+	$(COMPOSE) --profile all --profile monitoring down
 
 compose-clean: ## stop it and remove all of its data
-	$(COMPOSE) --profile all down --volumes
+	$(COMPOSE) --profile all --profile monitoring down --volumes
 
 lint-compose: setup-dev ## the Dockerfiles, and where Docker is, the Compose file
 	$(SERVE)/hadolint dockerfiles/*/Dockerfile
 	@if docker compose version > /dev/null 2>&1; then \
 		for store in minio seaweedfs external; do \
-			OBJECT_STORE=$$store docker compose --profile all --profile debug config --quiet || exit 1; done; \
+			OBJECT_STORE=$$store docker compose --profile all --profile monitoring --profile debug config --quiet || exit 1; done; \
 		docker compose -f docker-compose.yaml -f docker-compose.dev.yaml --profile all config --quiet; \
 	else echo "lint-compose: docker compose config was skipped, because Docker Compose is not installed here"; fi

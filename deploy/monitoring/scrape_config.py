@@ -57,18 +57,6 @@ def compose_config(api_key: str) -> Json:
     )
 
 
-def alertmanager_config() -> Json:
-    """Return the first configuration of Compose's Alertmanager: it shows and silences, and sends nothing before it has a receiver."""
-    route = {
-        "receiver": "nobody",
-        "group_by": ["alertname", "dataset"],
-        "group_wait": "10s",
-        "group_interval": "1m",
-        "repeat_interval": "4h",
-    }
-    return {"route": route, "receivers": [{"name": "nobody"}]}
-
-
 def _receiver(address: str, key: str = "") -> Json:
     authorization = {"authorization": {"type": "Bearer", "credentials": key}} if key else {}
     return {"api_version": "v2", "timeout": "5s", **authorization, "static_configs": [{"targets": [address]}]}

@@ -394,6 +394,9 @@ class PageSettings(RegistrySettings):
     page_worker_metrics_url: str = Field(pattern="^https?://", description="metrics of the stream worker, for its health")
     batch_api_url: str = Field(pattern="^https?://", description="the API of batches, for its health")
     page_prometheus_url: str = Field("", pattern="^(https?://.*)?$", description="Prometheus, for the view Monitoring; empty: there is none")
+    page_dashboards_dir: Path = Field(
+        Path("deploy/monitoring/dashboards/json"), description="the folder of the dashboards that the view Monitoring draws"
+    )
     page_api_key: SecretStr = Field(SecretStr(""), description="API key of the page, if predictions need one")
     page_allowed_hosts: Hosts = Field((), description="names beside localhost that the page answers to, such as page.example.org; '*': all")
     page_api_link: str = Field(pattern="^https?://", description="link to the REST service")

@@ -10,6 +10,7 @@ from hearth.errors import InvalidSettings
 from hearth.settings import (
     ApiSettings,
     BatchApiSettings,
+    ExporterSettings,
     GrpcClientSettings,
     GrpcSettings,
     IngestSettings,
@@ -42,6 +43,7 @@ ALL = (
     IngestSettings,
     LoadSettings,
     BatchApiSettings,
+    ExporterSettings,
     PageSettings,
 )
 STORAGE = """
