@@ -27,7 +27,7 @@ lock: $(UV) ## compile the requirement files again, from pyproject.toml; with th
 	$(COMPILE) pyproject.toml --extra mlflow -o dockerfiles/mlflow/requirements.txt
 	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) -o dockerfiles/serve/requirements.txt
 	$(COMPILE) pyproject.toml --extra airflow --group dev --group notebook -c dockerfiles/airflow/requirements.txt -o requirements/airflow-dev.txt
-	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) --group dev --group interfaces --group proto --group containers -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
+	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) --group dev --group interfaces --group proto --group containers --group monitoring -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
 	$(COMPILE) --group embedded -c dockerfiles/serve/requirements.txt -o requirements/embedded.txt
 	for group in clients docs; do $(COMPILE) --group $$group -o requirements/$$group.txt || exit 1; done
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
@@ -232,6 +232,14 @@ STACK = test ! -x $(ENVS)/embedded/bin/python || $(HEARTH)
 up: setup ## start the embedded stack and wait until all of it is healthy
 	@$(STACK) up $(SERVICES)
 
+.PHONY: monitoring dashboards
+monitoring: setup ## start the stack with Prometheus, on port 9090: docs/monitoring.md
+	@$(STACK) up
+	@$(STACK) up prometheus
+
+dashboards: setup-dev ## generate the JSON of Grafana's dashboards again, from deploy/monitoring/dashboards
+	$(SERVE)/python -m deploy.monitoring.dashboards.generate
+
 down: ## stop it, leaving nothing behind
 	@$(STACK) down
 
@@ -289,15 +297,15 @@ compose-status: ## say how each container is
 	@$(COMPOSE) --profile all ps --all
 
 compose-down: ## stop the Compose stack; its data stay
-	$(COMPOSE) --profile all down
+	$(COMPOSE) --profile all --profile monitoring down
 
 compose-clean: ## stop it and remove all of its data
-	$(COMPOSE) --profile all down --volumes
+	$(COMPOSE) --profile all --profile monitoring down --volumes
 
 lint-compose: setup-dev ## the Dockerfiles, and where Docker is, the Compose file
 	$(SERVE)/hadolint dockerfiles/*/Dockerfile
 	@if docker compose version > /dev/null 2>&1; then \
 		for store in minio seaweedfs external; do \
-			OBJECT_STORE=$$store docker compose --profile all --profile debug config --quiet || exit 1; done; \
+			OBJECT_STORE=$$store docker compose --profile all --profile monitoring --profile debug config --quiet || exit 1; done; \
 		docker compose -f docker-compose.yaml -f docker-compose.dev.yaml --profile all config --quiet; \
 	else echo "lint-compose: docker compose config was skipped, because Docker Compose is not installed here"; fi

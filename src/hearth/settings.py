@@ -468,6 +468,19 @@ class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, Acc
         return origins
 
 
+class ExporterSettings(RegistrySettings, MonitorSettings, RedisSettings, StorageAddressSettings):
+    """The servers that the exporter asks for their health, and where it serves what it finds."""
+
+    airflow_url: str = Field("", description="Airflow's API server; empty: it is not asked")
+    airflow_user: str = Field("", description="the user who reads DAGs and runs")
+    airflow_password: SecretStr = Field(SecretStr(""), description="the password of that user")
+    api_url: str = Field("", description="the REST service, for published data; empty: it is not asked")
+    exporter_host: str = Field("127.0.0.1", min_length=1, description="the address of the exporter's metrics")
+    exporter_port: int = Field(ge=0, le=65_535, description="their port")
+    exporter_seconds: float = Field(15, ge=1, description="seconds between two looks at a server")
+    exporter_certificates: Words = Field((), description="certificates whose end is watched: host:port, or the path of a PEM file")
+
+
 class PageSettings(RegistrySettings):
     """The servers that the page calls, and its links, which are addresses for browsers."""
 
@@ -476,6 +489,10 @@ class PageSettings(RegistrySettings):
     page_grpc_metrics_url: str = Field(pattern="^https?://", description="metrics of the gRPC service, for its health")
     page_worker_metrics_url: str = Field(pattern="^https?://", description="metrics of the stream worker, for its health")
     batch_api_url: str = Field(pattern="^https?://", description="the API of batches, for its health")
+    page_prometheus_url: str = Field("", pattern="^(https?://.*)?$", description="Prometheus, for the view Monitoring; empty: there is none")
+    page_dashboards_dir: Path = Field(
+        Path("deploy/monitoring/dashboards/json"), description="the folder of the dashboards that the view Monitoring draws"
+    )
     page_api_key: SecretStr = Field(SecretStr(""), description="API key of the page, if predictions need one")
     page_allowed_hosts: Hosts = Field((), description="names beside localhost that the page answers to, such as page.example.org; '*': all")
     page_api_link: str = Field(pattern="^https?://", description="link to the REST service")

@@ -1,0 +1,2 @@
+import nothing_such
+from airflow.sdk import DAG
