@@ -26,7 +26,7 @@ from hearth.contracts import Contract, load_contract
 from hearth.contracts.airflow_names import PIPELINE, dag_id, variable_name
 from hearth.contracts.deploy_words import WAYS
 from hearth.modelling.families import trainable_contracts
-from task_defaults import reporting, task_defaults
+from task_defaults import dag_alerts, reporting, task_defaults
 
 MODEL_PARAMS = Path(__file__).parents[1] / "config" / "model_params.yaml"
 
@@ -180,6 +180,7 @@ def pipeline_dag(contract: Contract) -> DAG:
         catchup=False,
         max_active_runs=runs_at_once(contract),
         default_args=task_defaults(minutes=30),
+        **dag_alerts(dataset),
         params={
             "steps": Param(2, type="integer", minimum=0, maximum=20, title="Steps", description="Rounds of variation, at most."),
             "factors": Param(

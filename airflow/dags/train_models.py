@@ -18,7 +18,7 @@ from hearth.contracts import Contract
 from hearth.contracts.airflow_names import TRAIN, dag_id
 from hearth.contracts.deploy_words import WAYS
 from hearth.modelling.families import trainable_contracts
-from task_defaults import reporting, task_defaults
+from task_defaults import dag_alerts, reporting, task_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
@@ -35,6 +35,7 @@ def training_dag(contract: Contract, family: str) -> DAG:
         catchup=False,
         max_active_runs=runs_at_once(contract),
         default_args=task_defaults(minutes=30),
+        **dag_alerts(dataset),
         params={
             "trials": Param(10, type="integer", minimum=1, maximum=MOST_TRIALS, title="Trials", description="Sets of parameters to try."),
             "seed": Param(

@@ -177,6 +177,63 @@ class Problem(_message.Message):
     expected: str
     def __init__(self, row: _Optional[int] = ..., column: _Optional[str] = ..., value: _Optional[_Union[Value, _Mapping]] = ..., expected: _Optional[str] = ...) -> None: ...
 
+class Feedback(_message.Message):
+    __slots__ = ("id", "row", "truth", "dataset", "observed_at", "reported_by")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    TRUTH_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_AT_FIELD_NUMBER: _ClassVar[int]
+    REPORTED_BY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    row: int
+    truth: Value
+    dataset: str
+    observed_at: _timestamp_pb2.Timestamp
+    reported_by: str
+    def __init__(self, id: _Optional[str] = ..., row: _Optional[int] = ..., truth: _Optional[_Union[Value, _Mapping]] = ..., dataset: _Optional[str] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reported_by: _Optional[str] = ...) -> None: ...
+
+class SendFeedbackRequest(_message.Message):
+    __slots__ = ("reports", "dataset")
+    REPORTS_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    reports: _containers.RepeatedCompositeFieldContainer[Feedback]
+    dataset: str
+    def __init__(self, reports: _Optional[_Iterable[_Union[Feedback, _Mapping]]] = ..., dataset: _Optional[str] = ...) -> None: ...
+
+class SendFeedbackResponse(_message.Message):
+    __slots__ = ("receipts", "outcomes", "refused")
+    class OutcomesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    RECEIPTS_FIELD_NUMBER: _ClassVar[int]
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    receipts: _containers.RepeatedCompositeFieldContainer[Receipt]
+    outcomes: _containers.ScalarMap[str, int]
+    refused: int
+    def __init__(self, receipts: _Optional[_Iterable[_Union[Receipt, _Mapping]]] = ..., outcomes: _Optional[_Mapping[str, int]] = ..., refused: _Optional[int] = ...) -> None: ...
+
+class Receipt(_message.Message):
+    __slots__ = ("id", "row", "outcome", "dataset", "before", "error")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    row: int
+    outcome: str
+    dataset: str
+    before: str
+    error: Error
+    def __init__(self, id: _Optional[str] = ..., row: _Optional[int] = ..., outcome: _Optional[str] = ..., dataset: _Optional[str] = ..., before: _Optional[str] = ..., error: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...
+
 class ListModelsRequest(_message.Message):
     __slots__ = ("dataset",)
     DATASET_FIELD_NUMBER: _ClassVar[int]

@@ -21,6 +21,10 @@
     ├── StorageError
     │   ├── ObjectNotFound     the bucket holds no such key
     │   └── StorageUnavailable the store does not answer
+    ├── BackupError            a backup cannot be made or restored
+    │   ├── BackupUnavailable  a server that it needs does not answer
+    │   ├── InvalidBackup      it is damaged, not whole, or of another key
+    │   └── StackNotEmpty      a restore would replace data
     ├── UnknownFamily          no family of models has this name
     ├── UnknownAlias           the data set cannot have this alias
     ├── ModelUnavailable       no version carries the alias, or nothing is loaded and the registry does not answer
@@ -33,6 +37,7 @@
     ├── NotKept                a version was trained before it kept what a request asks for
     ├── PredictionsUnavailable the predictions store does not answer
     ├── NoDriftCheck           a data set was never checked for drift
+    ├── NoQualityCheck         the quality of a data set was never measured from labels
     ├── UnknownAlert           no alert has this id
     ├── AlertResolved          an alert is over: nobody can acknowledge it any more
     ├── InvalidCursor          a cursor of the list of predictions cannot be read
@@ -48,6 +53,9 @@
     ├── MissingScope           the API key lacks a scope
     ├── TooManyRequests        a rate limit is reached
     ├── UnknownClass           the data set has no such class
+    ├── InvalidFeedback        a report of what a record turned out to be cannot be read
+    │   ├── InvalidTruth       it names no class of the data set
+    │   └── UnknownPrediction  it names no data set, and no prediction that is stored
     ├── InvalidFile            a file to score cannot be read as a table with the features of its data set
     ├── TooBusy                a limit of concurrent work is reached
     ├── TooSlow                work took longer than its limit of time
@@ -282,6 +290,32 @@ class StorageUnavailable(StorageError):
     kind = ErrorKind.UNAVAILABLE
 
 
+class BackupError(HearthError):
+    """A backup cannot be made or restored."""
+
+    code = "backup_error"
+
+
+class BackupUnavailable(BackupError):
+    """A server that a backup or a restore needs does not answer."""
+
+    code = "backup_unavailable"
+    kind = ErrorKind.UNAVAILABLE
+
+
+class InvalidBackup(BackupError):
+    """A backup is damaged, not whole, or made with another key."""
+
+    code = "invalid_backup"
+
+
+class StackNotEmpty(BackupError):
+    """A restore would replace data that are there."""
+
+    code = "stack_not_empty"
+    kind = ErrorKind.CONFLICT
+
+
 class UnknownFamily(HearthError):
     """No family of models has this name."""
 
@@ -414,6 +448,18 @@ class AlertResolved(HearthError):
         super().__init__(f"The alert {alert_id} is resolved, so it cannot be acknowledged. If the trouble comes back, a new alert opens.")
 
 
+class NoQualityCheck(HearthError):
+    """The quality of a data set was never measured from labels."""
+
+    code = "no_quality_check"
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, dataset: str) -> None:
+        super().__init__(
+            f"The quality of {dataset!r} was not measured yet: the DAG monitor does it while a champion answers, `hearth monitor` at once."
+        )
+
+
 class InvalidCursor(HearthError):
     """A cursor of the list of predictions cannot be read."""
 
@@ -536,6 +582,36 @@ class UnknownClass(HearthError):
 
     def __init__(self, dataset: str, name: str, classes: Sequence[str]) -> None:
         super().__init__(f"{dataset!r} has no class {_short(name)}; expected one of: {', '.join(classes)}.")
+
+
+class InvalidFeedback(HearthError):
+    """A report of what a record turned out to be cannot be read; others beside it can."""
+
+    code = "invalid_feedback"
+    kind = ErrorKind.CALLER
+
+    def __init__(self, field: str, value: object, expected: str) -> None:
+        super().__init__(f"{field}: got {_short(value)}, expected {expected}.")
+
+
+class InvalidTruth(InvalidFeedback):
+    """A report names no class of the data set."""
+
+    code = "invalid_truth"
+
+    def __init__(self, value: object, expected: str) -> None:
+        super().__init__("truth", value, expected)
+
+
+class UnknownPrediction(InvalidFeedback):
+    """A report names no data set, and no prediction that is stored, so nothing says what it is about."""
+
+    code = "unknown_prediction"
+
+    def __init__(self, message_id: str, row: int) -> None:
+        HearthError.__init__(
+            self, f"No prediction with the id {_short(message_id)} and row {row} is stored: name its dataset, and the label waits for it."
+        )
 
 
 class InvalidFile(HearthError):

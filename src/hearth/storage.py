@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path
@@ -31,6 +33,17 @@ _REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"
 _BUCKET_IS_THERE = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 _FIRST_SERVER_ERROR = 500
 _CHUNK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as the store lists it; `size` in bytes; `etag` is another one when it is written anew."""
+
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    modified: datetime
 
 
 class ObjectStore:
@@ -164,6 +177,18 @@ class ObjectStore:
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 for entry in page.get("Contents", ()):
                     yield entry["Key"]
+
+    def objects(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
+        """All objects whose keys start with the prefix, in the store's order, page by page."""
+        with self._errors_of(bucket):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                for entry in page.get("Contents", ()):
+                    yield StoredObject(bucket, entry["Key"], entry["Size"], entry["ETag"].strip('"'), entry["LastModified"])
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Delete an object; it may be gone."""
+        with self._errors_of(bucket, key):
+            self._client.delete_object(Bucket=bucket, Key=key)
 
     def put_frame(self, bucket: str, key: str, frame: pd.DataFrame) -> None:
         """Write a frame as parquet, without its index."""

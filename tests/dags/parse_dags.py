@@ -48,6 +48,12 @@ def reports(task: Any) -> bool:
     return False
 
 
+def pre_execute(task: Any) -> str:
+    """Return the name of what runs before a task; a mapped task hands it to each of its instances."""
+    hook = getattr(task, "_pre_execute_hook", None) or getattr(task, "partial_kwargs", {}).get("pre_execute")
+    return getattr(hook, "__name__", "")
+
+
 files = []
 for path in sorted(folder.glob("*.py")):
     started = time.process_time()
@@ -61,10 +67,11 @@ for path in sorted(folder.glob("*.py")):
                 dag_id: {
                     "tags": sorted(dag.tags),
                     "retries": [task.retries for task in dag.tasks],
-                    "pre_execute": [getattr(getattr(task, "_pre_execute_hook", None), "__name__", "") for task in dag.tasks],
+                    "pre_execute": [pre_execute(task) for task in dag.tasks],
                     "reports": [reports(task) for task in dag.tasks],
                     "retry_policies": [type(task.retry_policy).__name__ for task in dag.tasks],
                     "timeouts": [task.execution_timeout is not None for task in dag.tasks],
+                    "alerts": dag.on_failure_callback is not None and dag.on_success_callback is not None,
                     "catchup": dag.catchup,
                     "max_active_runs": dag.max_active_runs,
                     "params": {name: dag.params[name] for name in dag.params},

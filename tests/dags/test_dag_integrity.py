@@ -66,11 +66,19 @@ def test_a_data_set_that_comes_in_batches_is_loaded_on_a_schedule_and_its_etl_ru
     assert "employees_load_data" not in dags
 
 
+def test_every_data_set_is_trained_again_when_an_alarm_is_raised_one_run_at_a_time(dags: Parsed) -> None:
+    for contract in list_contracts():
+        dag = dags[airflow_names.dag_id(contract, airflow_names.RETRAIN)]
+        assert dag["inlets"] == [f"{contract.name}/drift", f"{contract.name}/quality"]
+        assert dag["outlets"] == [f"{contract.name}/model"]
+        assert dag["max_active_runs"] == 1
+
+
 def test_every_data_set_is_monitored_every_five_minutes(dags: Parsed) -> None:
     for contract in list_contracts():
         monitor = dags[airflow_names.dag_id(contract, airflow_names.MONITOR)]
         assert monitor["schedule"] == "*/5 * * * *"
-        assert monitor["outlets"] == [f"{contract.name}/drift changes"]
+        assert monitor["outlets"] == [f"{contract.name}/drift changes", f"{contract.name}/quality changes"]
 
 
 def test_a_second_data_set_in_batches_has_dags_of_its_own_and_the_schedule_can_be_switched_off(tmp_path: Path) -> None:
@@ -96,6 +104,7 @@ def test_every_dag_retries_and_ends_in_time_and_says_what_it_is_for(dags: Parsed
         assert set(dag["retry_policies"]) == {"RetryByErrorKind"}, dag_id
         assert set(dag["pre_execute"]) == {"refuse_unknown_params"}, dag_id
         assert all(dag["timeouts"]), dag_id
+        assert dag["alerts"], f"{dag_id} has no **dag_alerts(dataset)"
         assert dag["tags"], dag_id
         assert dag["doc"], dag_id
         assert not dag["catchup"], dag_id

@@ -370,7 +370,13 @@ class TestStandardServices:
 
         assert set(reflected.get_services()) >= {SERVICE, "inference.GRPCInferenceService", "grpc.health.v1.Health"}
         found = reflected.FindFileContainingSymbol(SERVICE)
-        assert {method.name for method in found.service[0].method} == {"Predict", "PredictStream", "ListModels", "ModelInfo"}
+        assert {method.name for method in found.service[0].method} == {
+            "Predict",
+            "PredictStream",
+            "SendFeedback",
+            "ListModels",
+            "ModelInfo",
+        }
 
 
 class TestStop:

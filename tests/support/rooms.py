@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 EVERYWHERE = (
     "alerts",
+    "backup",
     "cards",
     "contracts",
     "errors",

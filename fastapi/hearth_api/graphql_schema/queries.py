@@ -15,6 +15,7 @@ from strawberry.fastapi import BaseContext
 from strawberry.tools import create_type
 from strawberry.utils.str_converters import to_camel_case
 
+from hearth.alerts import Severity, State
 from hearth.contracts.aliases import CHAMPION
 from hearth.predictions import Cursor
 from hearth.serving.access import PREDICT, READ
@@ -24,15 +25,19 @@ from hearth_api.graphql_schema.errors import InvalidQuery
 from hearth_api.graphql_schema.inputs import RecordInputs
 from hearth_api.middleware.api_keys import FieldGuard
 from hearth_api.requests.routing import routing_key
+from hearth_api.retrains import read_retrains
 from hearth_api.schemas import builders as rest
 from hearth_api.schemas import drift_builders
+from hearth_api.schemas.alert_builders import alert_info
 from hearth_api.schemas.data_builders import data_info
+from hearth_api.schemas.quality import PastQualityInfo, QualityInfo
 from hearth_api.schemas.rollout_builders import rollout_list
 from hearth_api.state import ServiceState
 
 _MAX_PAGE = 1_000
 _MOST_ROLLOUTS = 200
 _MOST_CHECKS = 500
+MOST_ALERTS = 500
 _CLASS_DESCRIPTION = "the class to explain, or `all`; by default the predicted class of each record"
 _TOP_DESCRIPTION = "return only the largest contributions of each record, this many; all by default"
 
@@ -183,6 +188,53 @@ async def rollouts(info: Info, dataset: str | None = None, last: int = 20) -> ty
     return types.convert(types.Rollouts, rollout_list(contract.name, views))
 
 
+async def quality(info: Info, dataset: str | None = None) -> types.Quality | None:
+    await info.context.guard.admit(READ)
+    service = info.context.service
+    contract = service.contract(dataset or service.settings.api_default_dataset)
+    check = await to_thread.run_sync(service.quality.check_at, contract.name, limiter=service.graphql.threads)
+    return types.convert(types.Quality, QualityInfo.model_validate(check)) if check else None
+
+
+async def quality_history(info: Info, dataset: str | None = None, last: int = 100) -> list[types.PastQuality]:
+    await info.context.guard.admit(READ)
+    if not 1 <= last <= _MOST_CHECKS:
+        raise InvalidQuery(f"'last' must be 1 to {_MOST_CHECKS}, got {last}.")
+    service = info.context.service
+    contract = service.contract(dataset or service.settings.api_default_dataset)
+    info.context.count_rows(last)
+    checks = await to_thread.run_sync(service.quality.history, contract.name, last, limiter=service.graphql.threads)
+    return [types.convert(types.PastQuality, PastQualityInfo.model_validate(check)) for check in checks]
+
+
+async def retrains(info: Info, dataset: str | None = None, last: int = 50) -> types.RetrainList:
+    await info.context.guard.admit(READ)
+    if not 1 <= last <= _MOST_CHECKS:
+        raise InvalidQuery(f"'last' must be 1 to {_MOST_CHECKS}, got {last}.")
+    service = info.context.service
+    contract = service.contract(dataset or service.settings.api_default_dataset)
+    info.context.count_rows(last)
+    listed = await to_thread.run_sync(read_retrains, service, contract, last, limiter=service.graphql.threads)
+    return types.convert(types.RetrainList, listed)
+
+
+async def alerts(
+    info: Info, first: int = 100, state: str | None = None, dataset: str | None = None, severity: str | None = None
+) -> list[types.Alert]:
+    await info.context.guard.admit(READ)
+    if not 1 <= first <= MOST_ALERTS:
+        raise InvalidQuery(f"'first' must be 1 to {MOST_ALERTS}, got {first}.")
+    for name, value, known in (("state", state, State), ("severity", severity, Severity)):
+        if value is not None and value not in list(known):
+            raise InvalidQuery(f"{name!r} must be one of {', '.join(known)}.")
+    if "\0" in (dataset or ""):
+        raise InvalidQuery("A text holds the character NUL, which no name has.")
+    info.context.count_rows(first)
+    service = info.context.service
+    read = partial(service.alerts.alerts, state, dataset, first, severity=severity)
+    return [types.convert(types.Alert, alert_info(alert)) for alert in await to_thread.run_sync(read, limiter=service.graphql.threads)]
+
+
 def make_query(inputs: RecordInputs) -> type:
     """Make the type `Query`, whose `predict` and `explain` take records of these data sets."""
 
@@ -230,6 +282,10 @@ def make_query(inputs: RecordInputs) -> type:
         "drift": (drift, "The newest check for drift of a data set; null before the first."),
         "drift_history": (drift_history, "Checks for drift, the oldest first; `last` says how many of the newest."),
         "rollouts": (rollouts, "The rollout that runs, and those that have ended; `last` says how many of the newest."),
+        "quality": (quality, "The quality of a data set's answers, from labels; null before it is measured."),
+        "quality_history": (quality_history, "Checks of quality, the oldest first; `last` says how many of the newest."),
+        "retrains": (retrains, "Decisions about training again, the newest first, and what would be decided now."),
+        "alerts": (alerts, "What somebody should look at: open alerts first, then acknowledged, then resolved ones."),
         "predict": (predict, "Score records."),
         "explain": (explain, "What each column of a record adds to the score of a class."),
     }

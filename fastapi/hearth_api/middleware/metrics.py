@@ -11,11 +11,14 @@ from hearth.serving.metrics import (
     Errors,
     Requests,
     new_registry,
+    register_alert_metrics,
     register_drift_metrics,
+    register_label_metrics,
     register_model_metrics,
     register_recorder_metrics,
     register_rollout_metrics,
 )
+from hearth.serving.quality_metrics import register_quality_metrics
 from hearth_api.errors import ERROR_CODE
 
 _METHODS = frozenset(HTTPMethod)
@@ -36,6 +39,13 @@ def measure(app: FastAPI) -> None:
         lambda: app.state.service.rollout_controller.statuses(),  # noqa: PLW0108 - the same
     )
     register_drift_metrics(registry, lambda: app.state.service.drift_follower.checks())  # noqa: PLW0108 - the same
+    register_quality_metrics(registry, lambda: app.state.service.quality_follower.checks())  # noqa: PLW0108 - the same
+    register_alert_metrics(
+        registry,
+        lambda: app.state.service.alert_housekeeping.open_counts(),  # noqa: PLW0108 - the same
+        lambda: app.state.service.alert_sender.outcomes,
+    )
+    register_label_metrics(registry, lambda: app.state.service.feedback.counts())  # noqa: PLW0108 - the same
 
 
 class RequestMetrics:

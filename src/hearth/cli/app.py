@@ -5,16 +5,21 @@ from typing import Annotated, NoReturn
 import typer
 
 from hearth.cli import (
+    alerts,
     approval,
+    backup,
     contract_draft,
     data,
     data_check,
     data_report,
     doctor,
     drift,
+    feedback,
     monitor,
+    quality,
     remote,
     replay,
+    retrain,
     rollout,
     sign,
     stack,
@@ -56,9 +61,14 @@ monitor.register(app)
 remote.register(app)
 approval.register(app)
 drift.register(app)
+quality.register(app)
+retrain.register(app)
+alerts.register(app)
+feedback.register(app)
 rollout.register(app)
 sign.register(app)
 store.register(app)
+backup.register(app)
 replay.register(app)
 
 

@@ -177,9 +177,10 @@ class DriftStore(PredictionStore):
             return None
 
     def write_outputs(self, dataset: str, run_id: str, version: str, outputs: Outputs) -> None:
-        """Store how a version answers on its test set, once."""
+        """Store how a version answers on its test set, in the place of what was stored before."""
         query = "INSERT INTO version_outputs (dataset, run_id, version, outputs) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
-        with self._connection() as connection:
+        with self._connection() as connection, connection.transaction():
+            connection.execute("DELETE FROM version_outputs WHERE dataset = %s AND run_id = %s", (dataset, run_id))
             connection.execute(query, (dataset, run_id, version, outputs.to_json().decode()))
 
 

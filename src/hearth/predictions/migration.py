@@ -23,8 +23,10 @@ _GRANT_MONITOR = """
             GRANT SELECT, INSERT ON labels TO monitor;
             GRANT SELECT ON forgotten_records TO monitor;
             GRANT SELECT, INSERT, UPDATE ON rollouts, retrains, alerts TO monitor;
+            GRANT SELECT, INSERT ON retrain_records TO monitor;
             GRANT SELECT, INSERT ON rollout_events, alert_events TO monitor;
             GRANT SELECT ON rollout_counts TO monitor;
+            GRANT SELECT, INSERT, UPDATE, DELETE ON quality_checks, quality_tests, quality_losses TO monitor;
         END IF;
     END $$
 """

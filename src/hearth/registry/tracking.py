@@ -25,7 +25,7 @@ from hearth.registry.study import PRUNED, TRIAL, Study
 from hearth.settings import ModelSettings, RegistrySettings
 
 DATASET, FAMILY, DIGEST, KEY = "hearth.dataset", "hearth.family", "hearth.digest", "hearth.training_key"
-DECISION, STANDING, ORIGIN = "hearth.decision", "hearth.standing", "hearth.origin"
+DECISION, STANDING, ORIGIN, RETRAIN = "hearth.decision", "hearth.standing", "hearth.origin", "hearth.retrain"
 APPROVAL, APPROVED_BY, APPROVED_AT = "hearth.approval", "hearth.approved_by", "hearth.approved_at"
 APPROVAL_COMMENT, APPROVAL_TASK = "hearth.approval_comment", "hearth.approval_task"
 REVISION = "hearth.git_revision"
