@@ -197,6 +197,19 @@ class MonitorSettings(Settings):
     monitor_url: SecretStr = Field(description="PostgreSQL URL of the predictions store, for a user who reads it and writes checks")
 
 
+class BatchSettings(Settings):
+    """What scoring of batches stores."""
+
+    batch_sample_records: int = Field(
+        250,
+        ge=0,
+        le=10_000,
+        description="records of a batch that are stored and count for drift, at most; 0: none",
+    )
+    predictions_hash_key: SecretStr = Field(SecretStr(""), description="the key of the hashes of `personal: hash` columns")
+    api_default_dataset: str = Field("", description="the data set of batches that name none")
+
+
 class MonitorScheduleSettings(Settings):
     """When served records are checked for drift."""
 

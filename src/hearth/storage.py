@@ -211,9 +211,7 @@ class ObjectStore:
         """
         with self._errors_of(found.bucket, found.key):
             try:
-                answer = self._client.get_object(
-                    Bucket=found.bucket, Key=found.key, Range=f"bytes={start}-{end - 1}", IfMatch=found.etag
-                )
+                answer = self._client.get_object(Bucket=found.bucket, Key=found.key, Range=f"bytes={start}-{end - 1}", IfMatch=found.etag)
             except ClientError as error:
                 if _code(error) in _CHANGED:
                     raise ObjectChanged(found.bucket, found.key) from error

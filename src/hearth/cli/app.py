@@ -15,6 +15,7 @@ from hearth.cli import (
     monitor,
     remote,
     replay,
+    score,
     sign,
     stack,
     store,
@@ -53,6 +54,7 @@ data_report.register(data_app)
 tune.register(app)
 monitor.register(app)
 remote.register(app)
+score.register(app)
 approval.register(app)
 drift.register(app)
 sign.register(app)
