@@ -103,6 +103,7 @@ def test_a_batch_is_scored_by_the_champion_in_two_tasks_and_a_second_run_writes_
     store.put_frame("data", "employees/score/day=2/b.parquet", frame)
     conf = json.dumps({"employees_score_batch": {"tasks": 2, "keep": ["Employee ID"], "chunk_rows": 100}})
 
+    runs = []
     for _ in range(2):
         output = airflow_home.run("e2e/run_dags.py", conf, "employees_score_batch", env={**env, "HEARTH_MONITOR_URL": fresh_database})
         answer = json.loads(output.splitlines()[-1])["employees_score_batch"]
@@ -111,8 +112,8 @@ def test_a_batch_is_scored_by_the_champion_in_two_tasks_and_a_second_run_writes_
         summary = json.loads(store.get("data", "employees/scored/summary.json"))
         with PredictionStore(fresh_database) as predictions:
             stored = predictions.page(500, dataset="employees", source="batch")
-        first = (objects, summary, len(stored)) if _ == 0 else first
-        assert (objects, summary, len(stored)) == first
+        runs.append((objects, summary, len(stored)))
+    assert runs[0] == runs[1]
 
     parts = sorted(key.removeprefix("employees/scored/") for key in objects if "/scored/scored/" in key)
     assert parts == [f"scored/{name}.0000{part}.parquet" for name in ("a.csv", "day=2/b.parquet") for part in range(3)]

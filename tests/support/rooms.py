@@ -5,6 +5,7 @@ import pkgutil
 from collections.abc import Iterator
 
 EVERYWHERE = (
+    "batch",
     "cards",
     "contracts",
     "errors",
