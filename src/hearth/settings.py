@@ -197,6 +197,19 @@ class MonitorSettings(Settings):
     monitor_url: SecretStr = Field(description="PostgreSQL URL of the predictions store, for a user who reads it and writes checks")
 
 
+class BatchSettings(Settings):
+    """What scoring of batches stores."""
+
+    batch_sample_records: int = Field(
+        250,
+        ge=0,
+        le=10_000,
+        description="records of a batch that are stored and count for drift, at most; 0: none",
+    )
+    predictions_hash_key: SecretStr = Field(SecretStr(""), description="the key of the hashes of `personal: hash` columns")
+    api_default_dataset: str = Field("", description="the data set of batches that name none")
+
+
 class MonitorScheduleSettings(Settings):
     """When served records are checked for drift."""
 
@@ -489,7 +502,9 @@ class PageSettings(RegistrySettings):
     page_grpc_metrics_url: str = Field(pattern="^https?://", description="metrics of the gRPC service, for its health")
     page_worker_metrics_url: str = Field(pattern="^https?://", description="metrics of the stream worker, for its health")
     batch_api_url: str = Field(pattern="^https?://", description="the API of batches, for its health")
-    page_prometheus_url: str = Field("", pattern="^(https?://.*)?$", description="Prometheus, for the view Monitoring; empty: there is none")
+    page_prometheus_url: str = Field(
+        "", pattern="^(https?://.*)?$", description="Prometheus, for the view Monitoring; empty: there is none"
+    )
     page_dashboards_dir: Path = Field(
         Path("deploy/monitoring/dashboards/json"), description="the folder of the dashboards that the view Monitoring draws"
     )

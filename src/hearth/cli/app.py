@@ -20,6 +20,7 @@ from hearth.cli import (
     remote,
     replay,
     retrain,
+    score,
     sign,
     stack,
     store,
@@ -58,6 +59,7 @@ data_report.register(data_app)
 tune.register(app)
 monitor.register(app)
 remote.register(app)
+score.register(app)
 approval.register(app)
 drift.register(app)
 quality.register(app)

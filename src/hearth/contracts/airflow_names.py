@@ -14,6 +14,7 @@ LOAD: Dag = "load_data"
 CLEAR: Dag = "clear_data"
 MONITOR: Dag = "monitor"
 RETRAIN: Dag = "retrain"
+SCORE_BATCH: Dag = "score_batch"
 
 
 def dag_id(contract: "Contract", dag: Dag, family: str = "") -> str:
