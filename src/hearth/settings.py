@@ -376,6 +376,7 @@ class ProducerSettings(StreamSettings, AliasSettings):
     """The fake records that the producer puts into the stream."""
 
     producer_dataset: str = Field(description="data sets of the fake records, such as 'employees,heart'; 'all': each with statistics")
+    producer_labels: float = Field(0, ge=0, le=1, description="share of the fake records whose label follows; 0: none")
     producer_records_per_second: float = Field(ge=0, le=1_000_000, description="records a second; 0: as fast as possible")
     producer_bad_share: float = Field(ge=0, le=1, description="the share of fake records that break the contract on purpose")
 
