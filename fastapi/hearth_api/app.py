@@ -39,6 +39,7 @@ from hearth_api.routes import (
     predictions,
     quality,
     retrains,
+    rollouts,
     service,
     stream,
 )
@@ -130,6 +131,7 @@ def _add_routes(app: FastAPI, settings: ApiSettings, contracts: Mapping[str, Con
         feedback,
         stream,
         admin,
+        rollouts,
         open_inference,
         mlflow_scoring,
     ):

@@ -48,6 +48,8 @@
     ├── UnknownVersion         the registry has no such version
     ├── NoCard                 a version has no model card
     ├── AliasNotMoved          an alias must not move as requested, or has moved meanwhile
+    ├── RolloutRunning         a rollout of the data set runs, so no other can start
+    ├── NoRollout              no rollout of the data set runs
     ├── InvalidKey             a request has no API key, or an unknown one
     ├── MissingScope           the API key lacks a scope
     ├── TooManyRequests        a rate limit is reached
@@ -533,6 +535,28 @@ class AliasNotMoved(HearthError):
 
     code = "alias_not_moved"
     kind = ErrorKind.CONFLICT
+
+
+class RolloutRunning(HearthError):
+    """A rollout of the data set runs, so no other can start."""
+
+    code = "rollout_running"
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, dataset: str, version: str, rollout_id: str) -> None:
+        super().__init__(
+            f"A rollout of {dataset!r} runs: version {version}, {rollout_id}. Wait for its end, or end it: hearth rollout stop {dataset}."
+        )
+
+
+class NoRollout(HearthError):
+    """No rollout of the data set runs."""
+
+    code = "no_rollout"
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, dataset: str) -> None:
+        super().__init__(f"No rollout of {dataset!r} runs. GET /rollouts/{dataset} has those that ended.")
 
 
 class InvalidKey(HearthError):

@@ -18,6 +18,7 @@ EVERYWHERE = (
     "monitoring",
     "predictions",
     "registry",
+    "rollouts",
     "settings",
     "storage",
     "tables",

@@ -18,6 +18,7 @@ from hearth_api.schemas import models as rest_models
 from hearth_api.schemas import predictions as rest_predictions
 from hearth_api.schemas import quality as rest_quality
 from hearth_api.schemas import retrains as rest_retrains
+from hearth_api.schemas import rollouts as rest_rollouts
 from hearth_api.schemas import stream as rest_stream
 
 Code = NewType("Code", object)
@@ -242,6 +243,26 @@ class Alert(rest_alerts.AlertInfo):
     id: strawberry.ID  # type: ignore[assignment]  # GraphQL's whole numbers are short
 
 
+@derived()
+class RolloutCounts(rest_rollouts.RolloutCounts):
+    pass
+
+
+@derived()
+class RolloutEvent(rest_rollouts.RolloutEventInfo):
+    pass
+
+
+@derived()
+class Rollout(rest_rollouts.RolloutInfo):
+    pass
+
+
+@derived()
+class Rollouts(rest_rollouts.RolloutList):
+    pass
+
+
 @strawberry.type(description="The probability of a class.")
 class ClassProbability:
     label: str
@@ -294,6 +315,7 @@ class Predictions:
     version: str
     n_samples: int
     request_id: str
+    canary: bool
 
 
 @derived()

@@ -20,6 +20,7 @@ from hearth.cli import (
     remote,
     replay,
     retrain,
+    rollout,
     score,
     sign,
     stack,
@@ -66,6 +67,7 @@ quality.register(app)
 retrain.register(app)
 alerts.register(app)
 feedback.register(app)
+rollout.register(app)
 sign.register(app)
 store.register(app)
 backup.register(app)

@@ -202,6 +202,7 @@ class AliasInfo(Answer):
     problem: str
     signed: bool | None
     challenge: ChallengeInfo | None
+    share: float | None = None
 
 
 class DatasetModels(Answer):
@@ -637,10 +638,58 @@ class AlertHistory(Answer):
     deliveries: Sequence[AlertDelivery]
 
 
+class RolloutCounts(Answer):
+    """What a version did while a rollout ran; `p99_milliseconds` is of the time to score."""
+
+    answers: int
+    errors: int
+    p99_milliseconds: float | None
+
+
+class RolloutEvent(Answer):
+    """Something that happened to a rollout."""
+
+    at: datetime
+    event: str
+    share: float
+    reason: str
+
+
+class Rollout(Answer):
+    """A version that was or is tried on a share of the champion's requests."""
+
+    id: str
+    dataset: str
+    version: str
+    champion: str
+    family: str
+    state: str
+    share: float
+    steps: Sequence[float]
+    started_by: str
+    started_at: datetime
+    changed_at: datetime
+    ended_at: datetime | None
+    reason: str
+    waits_for: str
+    candidate_counts: RolloutCounts
+    champion_counts: RolloutCounts
+    events: Sequence[RolloutEvent]
+
+
+class Rollouts(Answer):
+    """The rollouts of a data set; of those that have ended the latest first."""
+
+    dataset: str
+    running: Rollout | None
+    ended: Sequence[Rollout]
+
+
 class Predictions(Answer):
     """Predictions in the order of the records; `prediction`, `label` and `probability` are None unless there is one record.
 
-    `sets` and `unusual_records`, and for one record `set` and `unusual`, are there if the call has asked to include them.
+    `canary` is True where a candidate answered in the champion's place. `sets` and `unusual_records`, and for one record `set` and
+    `unusual`, are there if the call has asked to include them.
     """
 
     predictions: Sequence[int | str]
@@ -657,6 +706,7 @@ class Predictions(Answer):
     family: str
     n_samples: int
     request_id: str
+    canary: bool | None = None
     sets: Sequence[Sequence[str]] | None = None
     set: Sequence[str] | None = None
     unusual_records: Sequence[Unusual] | None = None

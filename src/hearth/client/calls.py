@@ -381,6 +381,27 @@ def roll_back(dataset: str, *, over_gate: bool = False) -> Call[answers.MovedAli
     return post(f"/models/{_quoted(dataset)}/rollback", answers.MovedAliases, b"", Repeat.NEVER, params)
 
 
+def rollouts(dataset: str, *, limit: int = 20) -> Call[answers.Rollouts]:
+    """Return the rollout of a data set that runs, and those that have ended, together at most `limit`."""
+    return _get(f"/rollouts/{_quoted(dataset)}", answers.Rollouts, {"limit": limit})
+
+
+def start_rollout(dataset: str, version: str, *, steps: Sequence[float] | None = None, over_gate: bool = False) -> Call[answers.Rollout]:
+    """Try a version on a share of the champion's requests. Needs the scope admin; never sent again.
+
+    Raises:
+        Conflict: another one runs, or the gate has not passed the version; nothing was moved.
+    """
+    body = {"version": version, "steps": list(steps) if steps else None, "over_gate": over_gate}
+    content = json_body({name: value for name, value in body.items() if value is not None})
+    return post(f"/models/{_quoted(dataset)}/rollout/start", answers.Rollout, content, Repeat.NEVER)
+
+
+def steer_rollout(dataset: str, action: Literal["step", "pause", "resume", "stop"]) -> Call[answers.Rollout]:
+    """Step the rollout that runs forward, pause, resume or stop it. Needs the scope admin; never sent again."""
+    return post(f"/models/{_quoted(dataset)}/rollout/{action}", answers.Rollout, b"", Repeat.NEVER)
+
+
 def reload() -> Call[answers.Reloaded]:
     """Let the process that answers read the registry now. Needs the scope admin; never sent again."""
     return post("/model/reload", answers.Reloaded, b"", Repeat.NEVER)

@@ -7,6 +7,7 @@ from hearth.registry.provenance import library_versions
 from hearth.registry.registry import Registry
 from hearth.registry.study import Study
 from hearth.registry.tracking import BatchRun, CandidateRun, FinishedTrial, InputData, MonitorRun
+from hearth.registry.traffic import Traffic
 from hearth.registry.versions import ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Registry",
     "StoredModel",
     "Study",
+    "Traffic",
     "library_versions",
     "move_aliases",
     "promotion",

@@ -15,10 +15,9 @@ from hearth.contracts.numbers import AmbiguousNumbers, NumberFormat, find_number
 from hearth.contracts.rules import TextReader, rules_of
 from hearth.contracts.texts import fit_row, wrong_width
 from hearth.errors import InvalidFile
-from hearth.serving.files.added_columns import AddedColumns, OnBatch, score_batch
+from hearth.serving.files.added_columns import AddedColumns, ScoreBatch, score_batch
 from hearth.serving.files.limits import FileLimits
 from hearth.serving.files.row_batches import RowBatch, RowBatchBuilder
-from hearth.serving.model_follower import LoadedModel
 from hearth.tables import (
     PARQUET,
     CsvForm,
@@ -121,7 +120,7 @@ class CsvFile:
         if not self.rows:
             raise InvalidFile("The file has a header but no rows.")
 
-    def scored(self, model: LoadedModel, on_batch: OnBatch) -> Generator[bytes]:
+    def scored(self, score: ScoreBatch) -> Generator[bytes]:
         """Score the file; each step scores and yields one batch."""
         text = _TextBuffer(self._form.line_end)
         writer = csv.writer(text, delimiter=self._form.delimiter, lineterminator=_TextBuffer.LINE_END)
@@ -132,7 +131,7 @@ class CsvFile:
             yield f"{self._form.first_line}{self._form.line_end}".encode()
         width = len(self._header)
         for rows in self._batches():
-            values = score_batch(model, self._parse(rows), on_batch, self._added.include)
+            values = score_batch(self._parse(rows), score, self._added.include)
             for row, added in zip(rows, zip(*values.columns, strict=True), strict=True):
                 writer.writerow([*fit_row(row, width), *added])
             yield text.flush()

@@ -20,10 +20,9 @@ from hearth.contracts import Contract
 from hearth.contracts.rules import NumberRule, TextReader, rules_of
 from hearth.contracts.texts import abridge
 from hearth.errors import InvalidFile
-from hearth.serving.files.added_columns import AddedColumns, AddedValues, OnBatch, score_batch
+from hearth.serving.files.added_columns import AddedColumns, AddedValues, ScoreBatch, score_batch
 from hearth.serving.files.limits import FileLimits
 from hearth.serving.files.row_batches import RowBatch, RowBatchBuilder
-from hearth.serving.model_follower import LoadedModel
 from hearth.tables import UnreadableTable, is_number, other_columns, require_feature_types
 
 ROWS = 1_000
@@ -105,14 +104,14 @@ class ParquetFile:
             raise InvalidFile(f"The file is broken: {error}.") from error
         self._batch_rows = max(1, min(ROWS, _BATCH_BYTES // max(1, largest)))
 
-    def scored(self, model: LoadedModel, on_batch: OnBatch) -> Generator[bytes]:
+    def scored(self, score: ScoreBatch) -> Generator[bytes]:
         """Score the file; each step scores one batch. Most parts are empty, as rows are written in large groups."""
         schema = _answer_schema(self._table.schema_arrow, self._added)
         sink = io.BytesIO()
         with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema) as writer:
             waiting: list[pa.RecordBatch] = []
             for batch in self._batches():
-                values = score_batch(model, self._parse(batch), on_batch, self._added.include)
+                values = score_batch(self._parse(batch), score, self._added.include)
                 waiting.append(_with_values(batch, values, schema))
                 if sum(part.num_rows for part in waiting) >= _GROUP_ROWS or sum(part.nbytes for part in waiting) >= _GROUP_BYTES:
                     writer.write_table(pa.Table.from_batches(waiting))
