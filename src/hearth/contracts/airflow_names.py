@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from hearth.contracts.model import Contract
 
-Dag = Literal["etl_mlflow", "train", "mlops_pipeline", "load_data", "clear_data", "monitor", "retrain"]
+Dag = Literal["etl_mlflow", "train", "mlops_pipeline", "load_data", "clear_data", "monitor", "retrain", "score_batch"]
 
 ETL: Dag = "etl_mlflow"
 TRAIN: Dag = "train"
