@@ -20,6 +20,7 @@
     │   └── TableMismatch      the table in the data database is not the contract's
     ├── StorageError
     │   ├── ObjectNotFound     the bucket holds no such key
+    │   ├── ObjectChanged      an object was written anew while it was read
     │   └── StorageUnavailable the store does not answer
     ├── BackupError            a backup cannot be made or restored
     │   ├── BackupUnavailable  a server that it needs does not answer
@@ -57,6 +58,8 @@
     │   ├── InvalidTruth       it names no class of the data set
     │   └── UnknownPrediction  it names no data set, and no prediction that is stored
     ├── InvalidFile            a file to score cannot be read as a table with the features of its data set
+    ├── InvalidScoring         what a batch is to score, or where to, cannot be
+    ├── IncompleteScoring      objects of a batch could not be read; all others are scored
     ├── TooBusy                a limit of concurrent work is reached
     ├── TooSlow                work took longer than its limit of time
     └── InvalidMessage         a message of the stream cannot be read
@@ -281,6 +284,16 @@ class ObjectNotFound(StorageError):
     def __init__(self, bucket: str, key: str, hint: str = "") -> None:
         super().__init__(f"s3://{bucket}/{key} does not exist. {hint}".rstrip())
         self.bucket, self.key = bucket, key
+
+
+class ObjectChanged(StorageError):
+    """An object was written anew while it was read."""
+
+    code = "object_changed"
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, bucket: str, key: str) -> None:
+        super().__init__(f"s3://{bucket}/{key} was written anew while it was read: read it again when nobody writes it.")
 
 
 class StorageUnavailable(StorageError):
@@ -618,6 +631,20 @@ class InvalidFile(HearthError):
     """A file to score cannot be read as a table with the features of its data set; nothing of it was scored."""
 
     code = "invalid_file"
+    kind = ErrorKind.CALLER
+
+
+class InvalidScoring(HearthError):
+    """What a batch is to score, or where its results are to go, cannot be; nothing was scored."""
+
+    code = "invalid_scoring"
+    kind = ErrorKind.CALLER
+
+
+class IncompleteScoring(HearthError):
+    """Objects of a batch could not be read; all others are scored."""
+
+    code = "incomplete_scoring"
     kind = ErrorKind.CALLER
 
 

@@ -197,6 +197,19 @@ class MonitorSettings(Settings):
     monitor_url: SecretStr = Field(description="PostgreSQL URL of the predictions store, for a user who reads it and writes checks")
 
 
+class BatchSettings(Settings):
+    """What scoring of batches stores."""
+
+    batch_sample_records: int = Field(
+        250,
+        ge=0,
+        le=10_000,
+        description="records of a batch that are stored and count for drift, at most; 0: none",
+    )
+    predictions_hash_key: SecretStr = Field(SecretStr(""), description="the key of the hashes of `personal: hash` columns")
+    api_default_dataset: str = Field("", description="the data set of batches that name none")
+
+
 class MonitorScheduleSettings(Settings):
     """When served records are checked for drift."""
 
@@ -363,6 +376,7 @@ class ProducerSettings(StreamSettings, AliasSettings):
     """The fake records that the producer puts into the stream."""
 
     producer_dataset: str = Field(description="data sets of the fake records, such as 'employees,heart'; 'all': each with statistics")
+    producer_labels: float = Field(0, ge=0, le=1, description="share of the fake records whose label follows; 0: none")
     producer_records_per_second: float = Field(ge=0, le=1_000_000, description="records a second; 0: as fast as possible")
     producer_bad_share: float = Field(ge=0, le=1, description="the share of fake records that break the contract on purpose")
 

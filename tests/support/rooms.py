@@ -7,6 +7,7 @@ from collections.abc import Iterator
 EVERYWHERE = (
     "alerts",
     "backup",
+    "batch",
     "cards",
     "contracts",
     "errors",

@@ -177,17 +177,6 @@ async def drift_history(info: Info, dataset: str | None = None, last: int = 100)
     return [types.convert(types.PastDrift, check) for check in drift_builders.drift_history(contract.name, checks).checks]
 
 
-async def rollouts(info: Info, dataset: str | None = None, last: int = 20) -> types.Rollouts:
-    await info.context.guard.admit(READ)
-    if not 1 <= last <= _MOST_ROLLOUTS:
-        raise InvalidQuery(f"'last' must be 1 to {_MOST_ROLLOUTS}, got {last}.")
-    service = info.context.service
-    contract = service.contract(dataset or service.settings.api_default_dataset)
-    info.context.count_rows(last)
-    views = await to_thread.run_sync(service.rollout_admin.history, contract.name, last, limiter=service.graphql.threads)
-    return types.convert(types.Rollouts, rollout_list(contract.name, views))
-
-
 async def quality(info: Info, dataset: str | None = None) -> types.Quality | None:
     await info.context.guard.admit(READ)
     service = info.context.service
@@ -233,6 +222,17 @@ async def alerts(
     service = info.context.service
     read = partial(service.alerts.alerts, state, dataset, first, severity=severity)
     return [types.convert(types.Alert, alert_info(alert)) for alert in await to_thread.run_sync(read, limiter=service.graphql.threads)]
+
+
+async def rollouts(info: Info, dataset: str | None = None, last: int = 20) -> types.Rollouts:
+    await info.context.guard.admit(READ)
+    if not 1 <= last <= _MOST_ROLLOUTS:
+        raise InvalidQuery(f"'last' must be 1 to {_MOST_ROLLOUTS}, got {last}.")
+    service = info.context.service
+    contract = service.contract(dataset or service.settings.api_default_dataset)
+    info.context.count_rows(last)
+    views = await to_thread.run_sync(service.rollout_admin.history, contract.name, last, limiter=service.graphql.threads)
+    return types.convert(types.Rollouts, rollout_list(contract.name, views))
 
 
 def make_query(inputs: RecordInputs) -> type:
@@ -281,11 +281,11 @@ def make_query(inputs: RecordInputs) -> type:
         "predictions": (predictions, "Stored predictions, newest first; `after` takes the end cursor of the page before."),
         "drift": (drift, "The newest check for drift of a data set; null before the first."),
         "drift_history": (drift_history, "Checks for drift, the oldest first; `last` says how many of the newest."),
-        "rollouts": (rollouts, "The rollout that runs, and those that have ended; `last` says how many of the newest."),
         "quality": (quality, "The quality of a data set's answers, from labels; null before it is measured."),
         "quality_history": (quality_history, "Checks of quality, the oldest first; `last` says how many of the newest."),
         "retrains": (retrains, "Decisions about training again, the newest first, and what would be decided now."),
         "alerts": (alerts, "What somebody should look at: open alerts first, then acknowledged, then resolved ones."),
+        "rollouts": (rollouts, "The rollout that runs, and those that have ended; `last` says how many of the newest."),
         "predict": (predict, "Score records."),
         "explain": (explain, "What each column of a record adds to the score of a class."),
     }

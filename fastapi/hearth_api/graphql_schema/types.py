@@ -239,6 +239,11 @@ class RetrainList(rest_retrains.RetrainList):
 
 
 @derived()
+class Alert(rest_alerts.AlertInfo):
+    id: strawberry.ID  # type: ignore[assignment]  # GraphQL's whole numbers are short
+
+
+@derived()
 class RolloutCounts(rest_rollouts.RolloutCounts):
     pass
 
@@ -256,11 +261,6 @@ class Rollout(rest_rollouts.RolloutInfo):
 @derived()
 class Rollouts(rest_rollouts.RolloutList):
     pass
-
-
-@derived()
-class Alert(rest_alerts.AlertInfo):
-    id: strawberry.ID  # type: ignore[assignment]  # GraphQL's whole numbers are short
 
 
 @strawberry.type(description="The probability of a class.")

@@ -21,6 +21,7 @@ from hearth.cli import (
     replay,
     retrain,
     rollout,
+    score,
     sign,
     stack,
     store,
@@ -59,6 +60,7 @@ data_report.register(data_app)
 tune.register(app)
 monitor.register(app)
 remote.register(app)
+score.register(app)
 approval.register(app)
 drift.register(app)
 quality.register(app)

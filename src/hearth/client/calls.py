@@ -327,7 +327,7 @@ def predictions_page(  # noqa: PLR0913 - the filters of the route
     limit: int = 100,
     dataset: str | None = None,
     model: str | None = None,
-    source: Literal["stream", "rest", "graphql", "grpc", "file"] | None = None,
+    source: Literal["stream", "rest", "graphql", "grpc", "file", "batch"] | None = None,
     role: Literal["answer", "challenger"] = "answer",
     since: datetime | None = None,
 ) -> Call[answers.PredictionPage]:
@@ -341,7 +341,7 @@ def predictions(  # noqa: PLR0913 - the filters of the route
     page_size: int = 1000,
     dataset: str | None = None,
     model: str | None = None,
-    source: Literal["stream", "rest", "graphql", "grpc", "file"] | None = None,
+    source: Literal["stream", "rest", "graphql", "grpc", "file", "batch"] | None = None,
     role: Literal["answer", "challenger"] = "answer",
     since: datetime | None = None,
 ) -> Pages[answers.StoredPrediction]:

@@ -79,8 +79,8 @@ class LabelLoader:
                 rejected.add_problem(problem)
                 loaded.unreadable.append(problem)
             if rejected.count:
-                self._store.put_file(bucket, f"{dataset}/rejected/labels/{name}.{entry.etag}.csv", rejected.close())
-        summary = {"key": entry.key, "tag": entry.etag, "outcomes": dict(outcomes), "problem": problem}
+                self._store.put_file(bucket, f"{dataset}/rejected/labels/{name}.{_tag(entry)}.csv", rejected.close())
+        summary = {"key": entry.key, "tag": _tag(entry), "outcomes": dict(outcomes), "problem": problem}
         self._store.put(bucket, _marker(dataset, entry), to_json(summary))
         _LOGGER.info("%s: %s", entry.key, problem or ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())))
         loaded.objects += 1
@@ -154,5 +154,9 @@ def _name(dataset: str, entry: StoredObject) -> str:
     return entry.key.removeprefix(f"{dataset}/labels/")
 
 
+def _tag(entry: StoredObject) -> str:
+    return entry.etag.strip('"')
+
+
 def _marker(dataset: str, entry: StoredObject) -> str:
-    return f"{dataset}/labels_loaded/{_name(dataset, entry)}.{entry.etag}.json"
+    return f"{dataset}/labels_loaded/{_name(dataset, entry)}.{_tag(entry)}.json"

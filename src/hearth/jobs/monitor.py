@@ -27,6 +27,7 @@ from hearth.monitoring.reference import Incomplete, Reference
 from hearth.monitoring.report import html_report
 from hearth.monitoring.window import Position, Window, features_of
 from hearth.predictions.drift_store import DriftStore, ServedAnswer
+from hearth.predictions.prediction import BATCH
 from hearth.registry import MonitorRun, RegisteredVersion, Registry
 from hearth.settings import MonitorSettings
 from hearth.storage import ObjectStore
@@ -76,7 +77,7 @@ class Monitor:
             _LOGGER.info("%s", error)
             return Monitored(None)
         size, last = contract.drift.window, self._drift.check_at(dataset)
-        answers = self._drift.newest_answers(dataset, version.version, 2 * size, version.created)
+        answers = self._drift.newest_answers(dataset, version.version, 2 * size, version.created, size)
         if last and not by_hand and last.version == version.version and last.last == _place(answers):
             _LOGGER.info("%s: no answer is new since the last check", dataset)
             return Monitored(last)
@@ -85,6 +86,7 @@ class Monitor:
         if window and judged.columns and (by_hand or (last and last.checked_at.date() < now.date())):
             train = self._store.get_frame(self._store.processed_bucket, processed_key(dataset, version.digest, "X_train.parquet"))
             judged = replace(judged, second_opinion=second_opinion(train, window.features))
+        judged = replace(judged, of_batches=sum(answer.source == BATCH for answer in answers[-size:]))
         if judged.first and judged.last:
             judged = replace(judged, refused=self._drift.refused(dataset, judged.first.scored_at, judged.last.scored_at))
         _LOGGER.log(logging.WARNING if judged.level.alarms else logging.INFO, "%s: %s", dataset, judged.summary)

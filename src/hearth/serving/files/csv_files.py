@@ -13,7 +13,7 @@ from weakref import finalize
 from hearth.contracts import Contract
 from hearth.contracts.numbers import AmbiguousNumbers, NumberFormat, find_number_format
 from hearth.contracts.rules import TextReader, rules_of
-from hearth.contracts.texts import fit_row, listed, normalized, wrong_width
+from hearth.contracts.texts import fit_row, wrong_width
 from hearth.errors import InvalidFile
 from hearth.serving.files.added_columns import AddedColumns, ScoreBatch, score_batch
 from hearth.serving.files.limits import FileLimits
@@ -26,9 +26,12 @@ from hearth.tables import (
     RowLimit,
     Unpacked,
     UnreadableTable,
+    column_names,
+    feature_places,
     find_form,
     open_rows,
     other_columns,
+    require_features,
     unpack,
 )
 
@@ -52,8 +55,7 @@ class CsvFile:
         self._form = form
         self._header = header
         self._contract = contract
-        names = _names(header)
-        self._places = [names.index(normalized(name)) for name in contract.feature_names]
+        self._places = feature_places(header, contract)
         with _refusing():
             numbers = self._number_format()
         rules = rules_of(contract)
@@ -83,9 +85,10 @@ class CsvFile:
         try:
             with _refusing():
                 form, header = find_form(text, contract.feature_names, contract.file_format, _row_limit(limits))
-            _check_header(header, contract)
+            with _refusing():
+                require_features(header, contract)
             limits.check_columns(len(header))
-            added.check(_names(header))
+            added.check(column_names(header))
             opened = cls(unpacked, contract, added, limits, form, header)
         except BaseException:
             if text is not file:
@@ -221,17 +224,3 @@ def _text_file(file: BinaryIO, contract: Contract, limits: FileLimits) -> Unpack
     if file.read(len(PARQUET)) == PARQUET:
         raise UnreadableTable("The file is a Parquet file: send it to /predict/parquet.")
     return unpack(file, contract.file_format, limits.unpacked_bytes)
-
-
-def _names(header: Row) -> list[str]:
-    return [normalized(name.strip()) for name in header]
-
-
-def _check_header(header: Row, contract: Contract) -> None:
-    present = _names(header)
-    if missing := [name for name in contract.feature_names if normalized(name) not in present]:
-        raise InvalidFile(
-            f"The header lacks columns that {contract.name!r} needs: {listed(missing)}. It has: {listed(present[:50])}. Nothing was scored."
-        )
-    if twice := [name for name in contract.feature_names if present.count(normalized(name)) > 1]:
-        raise InvalidFile(f"The header names columns twice: {listed(twice)}.")

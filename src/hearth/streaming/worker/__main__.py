@@ -17,13 +17,7 @@ from hearth.predictions.personal_hash import hashes_of
 from hearth.predictions.retention import Retention
 from hearth.predictions.rollout_store import RolloutStore
 from hearth.serving.feedback import Feedback
-from hearth.serving.metrics import (
-    new_registry,
-    register_label_metrics,
-    register_model_metrics,
-    register_rollout_metrics,
-    serve_metrics,
-)
+from hearth.serving.metrics import new_registry, register_label_metrics, register_model_metrics, register_rollout_metrics, serve_metrics
 from hearth.serving.model_follower import ModelFollower
 from hearth.serving.model_probe import ProbedRegistry
 from hearth.serving.rollouts.counter import RolloutCounter
@@ -99,13 +93,13 @@ def _run(settings: WorkerSettings, retrier: Retrier) -> None:
                 labels=store,
                 wait_days=settings.labels_wait_days,
             ),
+            LabelThread(LabelWorker(labels, feedback, settings, retrier), retrier.stop, settings.stream_leave_seconds),
             RolloutStore(url, max_connections=1) as rollouts,
             RolloutReporter(rollouts, counter, models, contracts),
-            LabelThread(LabelWorker(labels, feedback, settings, retrier), retrier.stop, settings.stream_leave_seconds),
         ):
             register_model_metrics(registry, models.status)
-            register_rollout_metrics(registry, models.splits, counter.by_version)
             register_label_metrics(registry, feedback.counts)
+            register_rollout_metrics(registry, models.splits, counter.by_version)
             logger.info("consumer %s of group %s scores the stream %s", consumer, group, name)
             Worker(
                 stream=stream,
