@@ -12,6 +12,7 @@ from streamlit_app.views.live import live
 from streamlit_app.views.models import models
 from streamlit_app.views.overview import overview
 from streamlit_app.views.predict import predict
+from streamlit_app.views.quality import quality
 
 st.set_page_config(page_title="Hearth", page_icon="🔥", layout="wide")
 style()
@@ -25,6 +26,7 @@ VIEWS = {
     "live": st.Page(live, title="Live", icon=":material/monitoring:", url_path="live"),
     "data": st.Page(data, title="Data", icon=":material/table:", url_path="data"),
     "drift": st.Page(drift, title="Drift", icon=":material/ssid_chart:", url_path="drift"),
+    "quality": st.Page(quality, title="Quality", icon=":material/fact_check:", url_path="quality"),
     "models": st.Page(models, title="Models", icon=":material/deployed_code:", url_path="models"),
     "health": st.Page(health, title="Health", icon=":material/vital_signs:", url_path="health"),
 }
