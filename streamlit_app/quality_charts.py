@@ -10,7 +10,7 @@ from streamlit_app.service import Json
 
 # Distinct for all eyes, and in contrast with white and black
 SUBJECT_COLOURS = {"champion": "#2a7fc9", "challenger": "#d9661f", "canary": "#8822ff"}
-_ALARM_COLOUR = "#b3261e"
+_ALARM_COLOUR = "#e0393e"
 _HEIGHT = 280  # pixels
 _LEAST_EVIDENCE, _MOST_EVIDENCE = 1e-3, 1e6
 _CELL, _AXES = 56, 90

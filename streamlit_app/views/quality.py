@@ -34,7 +34,7 @@ def quality() -> None:
     chosen = st.selectbox("Measured", times, format_func=_minute, key="quality-check")
     found = service().get(f"/quality/{dataset}", at=chosen)
     _level(found)
-    metric = found["metric"].replace("_", "-")
+    metric = _title(found["metric"])
     days = days_frame(found["versions"])
     if len(days):
         st.subheader("By day")
@@ -68,8 +68,8 @@ def _level(found: Json) -> None:
     boxes = st.container(horizontal=True)
     boxes.metric("Version", found["version"], border=True)
     boxes.metric("Labels", f"{found['labels']:,}", help=f"of the last {found['days']} days", border=True)
-    boxes.metric(found["metric"].replace("_", "-"), *_figure(measured["metric"]), delta_color="off", border=True)
-    boxes.metric("Calibration error", *_figure(measured["calibration_error"]), delta_color="off", border=True)
+    boxes.metric(_title(found["metric"]), *_figure(measured["metric"]), delta_color="off", delta_arrow="off", border=True)
+    boxes.metric("Calibration error", *_figure(measured["calibration_error"]), delta_color="off", delta_arrow="off", border=True)
     share = coverage["share"] if coverage else None
     delay = found["delay_seconds"]
     help_ = None if delay is None else f"Of the answers that are older than {duration(delay)}, within which 95 % of the labels come."
@@ -80,7 +80,7 @@ def _level(found: Json) -> None:
             f" {evidence['bound']:.1%} are allowed. A version that keeps to it ever reaches {evidence['threshold']:g} with a chance of"
             f" {1 / evidence['threshold']:.0%}."
         )
-        boxes.metric(f"Evidence of a fall (alarm: {evidence['threshold']:g})", f"{evidence['value']:.3g}", help=help_, border=True)
+        boxes.metric(f"Evidence of a fall (alarm: {evidence['threshold']:g})", evidence_text(evidence["value"]), help=help_, border=True)
 
 
 def _figure(interval: Mapping[str, float] | None) -> tuple[str, str | None]:
@@ -121,6 +121,16 @@ def comparison(paired: Json, metric: str) -> str:
     words = "is better than" if difference["low"] > 0 else "is worse than" if difference["high"] < 0 else "is as good within noise as"
     figures = f"{metric} {difference['figure']:+.3f} ({difference['low']:+.3f} to {difference['high']:+.3f})"
     return f"version {challenger}, the challenger, {words} version {champion}: {figures}."
+
+
+def evidence_text(value: float) -> str:
+    """Return the evidence as people read it: 0.03, 12.5, 4,000, 3e+24."""
+    return f"{value:,.0f}" if 100 <= value < 1e6 else f"{value:.3g}"  # noqa: PLR2004 - digits that can be read
+
+
+def _title(metric: str) -> str:
+    words = metric.replace("_", "-")
+    return words[:1].upper() + words[1:]
 
 
 def duration(seconds: float) -> str:

@@ -44,7 +44,7 @@ def test_a_person_sees_the_fall_and_what_it_rests_on(page: Page, measured: Site)
     expect(metric(page, "Version")).to_have_text("2")
     expect(metric(page, "Labels")).to_have_text("900")
     expect(metric(page, "With a label")).to_have_text("75%")
-    expect(metric(page, "Evidence of a fall")).to_have_text("4e+03")
+    expect(metric(page, "Evidence of a fall")).to_have_text("4,000")
     for heading in ("By day", "Evidence", "Versions", "Right and wrong answers of the champion", "Groups and aliases"):
         expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
     expect(page.get_by_text("version 3, the challenger, is better than version 2")).to_be_visible()

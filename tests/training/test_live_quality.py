@@ -155,6 +155,25 @@ def test_a_challenger_is_compared_on_the_same_records(site: LabelledSite) -> Non
     assert (evidence.labels, evidence.mean) == (300, 0)
 
 
+def test_the_monitors_database_user_measures_and_opens_alerts(
+    contract: Contract, store: ObjectStore, registry: Registry, fresh_database: str
+) -> None:
+    with psycopg.connect(fresh_database, autocommit=True) as owner:
+        if not owner.execute("SELECT FROM pg_roles WHERE rolname = 'monitor'").rowcount:
+            owner.execute("CREATE ROLE monitor LOGIN PASSWORD 'monitors-own'")
+    migrate(fresh_database)
+    place = psycopg.conninfo.conninfo_to_dict(fresh_database)
+    url = f"postgresql://monitor:monitors-own@{place['host']}:{place['port']}/{place['dbname']}"
+    with DriftStore(fresh_database) as drift, DriftStore(url) as own, QualityTests(url) as tests, AlertStore(url) as alerts:
+        site = LabelledSite(contract, store, registry, drift, fresh_database)
+        site.quality = LiveQuality(tests, own, alerts, store, registry)
+        with site.tests, site.alerts:
+            site.train()
+            site.label(150, 0.9)
+            assert site.measure().level is QualityLevel.FALLEN
+            assert site.open_alerts() == ["quality"]
+
+
 # What a test counts, without a model: the store alone
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from hearth_api.schemas.quality import QualityInfo
 from streamlit_app.quality_charts import by_day, confusion, days_frame, evidence_frame, evidence_over_time
-from streamlit_app.views.quality import comparison, duration
+from streamlit_app.views.quality import comparison, duration, evidence_text
 from tests.support.models import employees
 from tests.support.quality_checks import made_quality, without_labels
 
@@ -63,3 +63,8 @@ def test_a_comparison_says_no_more_than_its_interval(low: float, high: float, wo
 )
 def test_a_time_is_named_in_its_largest_unit(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.0312, "0.0312"), (12.5, "12.5"), (4_000, "4,000"), (3.38e24, "3.38e+24"), (0, "0")])
+def test_evidence_is_written_as_people_read_it(value: float, expected: str) -> None:
+    assert evidence_text(value) == expected
