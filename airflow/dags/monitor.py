@@ -18,7 +18,7 @@ from assets import drift_asset, quality_asset
 from hearth.contracts import Contract, usable_contracts
 from hearth.contracts.airflow_names import MONITOR, dag_id
 from hearth.settings import MonitorScheduleSettings
-from task_defaults import reporting, task_defaults
+from task_defaults import dag_alerts, reporting, task_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import OutletEventAccessors
@@ -37,6 +37,7 @@ def monitor_dag(contract: Contract, settings: MonitorScheduleSettings) -> DAG:
         catchup=False,
         max_active_runs=1,
         default_args=task_defaults(minutes=5, retries=1),
+        **dag_alerts(dataset),
         tags=["monitoring", dataset],
         doc_md=__doc__,
     ) as dag:

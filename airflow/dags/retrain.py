@@ -36,7 +36,7 @@ def decide(dataset: str, dag_run: "DagRunProtocol", params: dict[str, Any]) -> s
 
     from hearth.jobs.retrain import open_retraining
 
-    run, kind = run_name(dag_run), str(dag_run.run_type)
+    run, kind = run_name(dag_run), dag_run.run_type
     with open_retraining(dataset) as retraining:
         row = retraining.decide(run, by_person=kind == "manual", force=params["force"], scheduled=kind == "scheduled")
     if row is None or row.id != run or not row.state.trains:

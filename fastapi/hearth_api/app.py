@@ -27,6 +27,7 @@ from hearth_api.readiness import Check
 from hearth_api.requests.parameters import refuse_unread_parameters
 from hearth_api.routes import (
     admin,
+    alerts,
     cards,
     data,
     drift,
@@ -37,6 +38,8 @@ from hearth_api.routes import (
     open_inference,
     predictions,
     quality,
+    retrains,
+    rollouts,
     service,
     stream,
 )
@@ -123,9 +126,12 @@ def _add_routes(app: FastAPI, settings: ApiSettings, contracts: Mapping[str, Con
         predictions,
         drift,
         quality,
+        retrains,
+        alerts,
         feedback,
         stream,
         admin,
+        rollouts,
         open_inference,
         mlflow_scoring,
     ):

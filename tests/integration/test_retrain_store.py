@@ -164,7 +164,7 @@ def test_an_erasure_waits_for_whoever_writes_the_record_at_that_moment(store: Re
     with ErasureStore(database) as erasure, psycopg.connect(database) as writer:
         writer.execute("INSERT INTO predictions SELECT * FROM predictions WHERE false")  # holds the lock of a writer
         columns = "message_id, dataset, alias, version, family, code, label, probabilities, record, enqueued_at, scored_at, source"
-        writer.execute(f"INSERT INTO predictions (row, role, {columns}) SELECT 5, role, {columns} FROM predictions".encode())
+        writer.execute(f"INSERT INTO predictions (row, role, {columns}) SELECT 5, role, {columns} FROM predictions".encode())  # noqa: S608 - a constant
         thread = threading.Thread(target=erasure.forget, args=["m", None, "a person"])
         thread.start()
         thread.join(0.3)

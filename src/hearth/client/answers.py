@@ -202,6 +202,7 @@ class AliasInfo(Answer):
     problem: str
     signed: bool | None
     challenge: ChallengeInfo | None
+    share: float | None = None
 
 
 class DatasetModels(Answer):
@@ -509,10 +510,186 @@ class QualityHistory(Answer):
     checks: Sequence[PastQuality]
 
 
+class MetricDifference(Answer):
+    """The metric of a version minus that of the champion on the same rows, with its interval."""
+
+    rows: int
+    value: float
+    low: float
+    high: float
+
+
+class Retrain(Answer):
+    """A decision about training again: its state is waiting, labels_needed, paused, running, deployed, refused or failed."""
+
+    id: str
+    trigger: str
+    state: str
+    decided_at: datetime
+    ended_at: datetime | None
+    why: str
+    times: int
+    last_at: datetime | None
+    records: int | None
+    digest: str | None
+    version: str | None
+    family: str | None
+    champion: str | None
+    recent: MetricDifference | None
+    old: MetricDifference | None
+
+
+class NextRetrain(Answer):
+    """What would be decided now, if nobody asks by hand."""
+
+    state: str
+    trigger: str
+    why: str
+    until: datetime | None
+    labels: int
+    new_labels: int
+    needed: int
+
+
+class RetrainList(Answer):
+    """Decisions about training again, the newest first."""
+
+    dataset: str
+    next: NextRetrain
+    retrains: Sequence[Retrain]
+
+
+class TrainedOn(Answer):
+    """A retraining whose data hold an erased record."""
+
+    id: str
+    state: str
+    digest: str | None
+    version: str | None
+
+
+class Erasure(Answer):
+    """What was erased of a record; `row` is None if it was a whole message."""
+
+    message_id: str
+    row: int | None
+    dataset: str
+    predictions: int
+    labels: int
+    trained_on: Sequence[TrainedOn]
+
+
+class AlertInfo(Answer):
+    """An alert: its severity is info, warning or critical, its state open, acknowledged or resolved. Its texts may come from outside."""
+
+    id: int
+    kind: str
+    dataset: str | None
+    severity: str
+    state: str
+    summary: str
+    detail: Mapping[str, object]
+    times: int
+    opened_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    resolved_at: datetime | None
+    resolved_by: str | None
+    resolution: str | None
+
+
+class AlertList(Answer):
+    """Alerts, open ones first, and how many of all data sets are open and acknowledged."""
+
+    alerts: Sequence[AlertInfo]
+    open: int
+    acknowledged: int
+
+
+class AlertEventInfo(Answer):
+    """Something that happened to an alert."""
+
+    event: str
+    at: datetime
+    severity: str
+    by: str
+    text: str
+
+
+class AlertDelivery(Answer):
+    """An event on its way to people."""
+
+    event: str
+    channel: str
+    attempts: int
+    sent_at: datetime | None
+    next_at: datetime | None
+    gave_up_at: datetime | None
+    error: str | None
+
+
+class AlertHistory(Answer):
+    """An alert with what happened to it, and whether that was sent."""
+
+    alert: AlertInfo
+    events: Sequence[AlertEventInfo]
+    deliveries: Sequence[AlertDelivery]
+
+
+class RolloutCounts(Answer):
+    """What a version did while a rollout ran; `p99_milliseconds` is of the time to score."""
+
+    answers: int
+    errors: int
+    p99_milliseconds: float | None
+
+
+class RolloutEvent(Answer):
+    """Something that happened to a rollout."""
+
+    at: datetime
+    event: str
+    share: float
+    reason: str
+
+
+class Rollout(Answer):
+    """A version that was or is tried on a share of the champion's requests."""
+
+    id: str
+    dataset: str
+    version: str
+    champion: str
+    family: str
+    state: str
+    share: float
+    steps: Sequence[float]
+    started_by: str
+    started_at: datetime
+    changed_at: datetime
+    ended_at: datetime | None
+    reason: str
+    waits_for: str
+    candidate_counts: RolloutCounts
+    champion_counts: RolloutCounts
+    events: Sequence[RolloutEvent]
+
+
+class Rollouts(Answer):
+    """The rollouts of a data set; of those that have ended the latest first."""
+
+    dataset: str
+    running: Rollout | None
+    ended: Sequence[Rollout]
+
+
 class Predictions(Answer):
     """Predictions in the order of the records; `prediction`, `label` and `probability` are None unless there is one record.
 
-    `sets` and `unusual_records`, and for one record `set` and `unusual`, are there if the call has asked to include them.
+    `canary` is True where a candidate answered in the champion's place. `sets` and `unusual_records`, and for one record `set` and
+    `unusual`, are there if the call has asked to include them.
     """
 
     predictions: Sequence[int | str]
@@ -529,6 +706,7 @@ class Predictions(Answer):
     family: str
     n_samples: int
     request_id: str
+    canary: bool | None = None
     sets: Sequence[Sequence[str]] | None = None
     set: Sequence[str] | None = None
     unusual_records: Sequence[Unusual] | None = None

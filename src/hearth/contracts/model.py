@@ -25,6 +25,7 @@ from hearth.contracts.column_types import (
     require_codes,
     require_distinct,
 )
+from hearth.contracts.deploy_words import Deploy
 from hearth.contracts.drift_words import Drift
 from hearth.contracts.file_format import FileFormat
 from hearth.contracts.gate_words import Gate
@@ -171,6 +172,7 @@ class Contract(Part):
     drift: Drift = Drift()
     quality: Quality = Quality()
     retrain: Retrain = Retrain()
+    deploy: Deploy = Deploy()
     sensitive: dict[str, tuple[Number, ...]] = Field(
         {}, description="columns whose groups are compared: categories, and numbers with the limits of their bands"
     )
