@@ -58,7 +58,7 @@ def by_day(frame: pd.DataFrame, metric: str) -> alt.LayerChart:
     value = alt.Y("low:Q", scale=alt.Scale(zero=False), title=metric)
     intervals = base.mark_rule(strokeWidth=2).encode(y=value, y2="high:Q", tooltip=tooltip)
     points = base.mark_point(size=70, filled=True).encode(y="value:Q", tooltip=tooltip)
-    layers: alt.LayerChart = alt.layer(intervals, points)
+    layers: alt.LayerChart = alt.LayerChart(layer=[intervals, points])
     return layers
 
 
@@ -92,7 +92,7 @@ def evidence_over_time(frame: pd.DataFrame) -> alt.LayerChart:
     threshold = base.mark_line(color=_ALARM_COLOUR, strokeDash=[6, 4]).encode(
         y=alt.Y("threshold:Q", scale=scale), tooltip=[alt.Tooltip("threshold:Q", title="an alarm from")]
     )
-    layers: alt.LayerChart = alt.layer(threshold, lines)
+    layers: alt.LayerChart = alt.LayerChart(layer=[threshold, lines])
     return layers
 
 
@@ -113,5 +113,5 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> alt.La
     texts = base.mark_text(fontSize=14).encode(
         text=alt.Text("answers:Q", format=","), color=alt.condition("datum.share > 0.45", alt.value("white"), alt.value("#10243a"))
     )
-    layers: alt.LayerChart = alt.layer(cells, texts)
+    layers: alt.LayerChart = alt.LayerChart(layer=[cells, texts])
     return layers
