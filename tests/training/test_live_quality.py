@@ -243,6 +243,18 @@ def test_a_corrected_label_takes_the_place_of_the_first(tests: QualityTests, pla
     assert len(counted(fresh_database)) == 40
 
 
+def test_a_rollout_gets_the_alarm_of_its_version_while_the_test_runs(tests: QualityTests, plain: Contract) -> None:
+    message = answered(tests, plain, 40)
+    add_labels(tests, plain, message, np.ones(40, dtype=int), NOON + timedelta(hours=1))
+    assert not tests.alarm(plain.name, "1")
+    tests.count(claim(plain, subject="canary"), wrong, NOON)
+    assert "after 40 labels; 20.0% were wrong on its test set, 30.0% are allowed" in tests.alarm(plain.name, "1")
+    assert not tests.alarm(plain.name, "2")
+    assert not tests.alarm("other", "1")
+    tests.end(plain.name, ["canary"], NOON)
+    assert not tests.alarm(plain.name, "1")
+
+
 def test_another_bound_computes_the_same_labels_anew(tests: QualityTests, plain: Contract) -> None:
     message = answered(tests, plain, 60)
     add_labels(tests, plain, message, right_labels(np.zeros(60, dtype=int), 3, 0.5, 1), NOON + timedelta(hours=1))
