@@ -1,6 +1,6 @@
 """What a running service holds, and how routes get at it. Opening it connects to no server."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ from hearth.predictions import PredictionStore
 from hearth.predictions.drift_store import DriftStore
 from hearth.predictions.erasure_store import ErasureStore
 from hearth.predictions.label_store import LabelStore
-from hearth.predictions.quality_store import QualityStore
+from hearth.predictions.quality_tests import QualityTests
 from hearth.predictions.retrain_store import RetrainStore
-from hearth.predictions.rollout_store import RolloutStore
+from hearth.predictions.rollout_store import Rollout, RolloutStore
 from hearth.rollouts.moves import RolloutRegistry
 from hearth.serving.alias_admin import AliasAdmin, AliasRegistry
 from hearth.serving.drift_follower import DriftFollower
@@ -82,7 +82,7 @@ class ServiceState:
     retrains: RetrainStore
     erasures: ErasureStore
     drift_follower: DriftFollower
-    quality: QualityStore
+    quality: QualityTests
     quality_follower: QualityFollower
     alerts: Outbox
     alert_housekeeping: AlertHousekeeping
@@ -118,6 +118,11 @@ class ServiceState:
         return self.contracts[dataset]
 
 
+def _alarm_of(tests: QualityTests) -> Callable[[Rollout], str]:
+    """Return what says whether the labels of a candidate speak against it."""
+    return lambda rollout: tests.alarm(rollout.dataset, rollout.version)
+
+
 @contextmanager
 def open_service(
     settings: ApiSettings, contracts: Mapping[str, Contract], registry: ServiceRegistry, checks: Mapping[str, Check] | None
@@ -147,7 +152,7 @@ def open_service(
         erasures = enter(ErasureStore(settings.predictions_url.get_secret_value(), max_connections=1))
         drift_follower = enter(DriftFollower(drift))
         quality = enter(
-            QualityStore(
+            QualityTests(
                 settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
             )
         )
@@ -179,7 +184,7 @@ def open_service(
             )
         )
         enter(RolloutReporter(rollouts, counter, models, contracts))
-        rollout_controller = enter(RolloutController(rollouts, registry, contracts, estimate=Estimator(drift)))
+        rollout_controller = enter(RolloutController(rollouts, registry, contracts, estimate=Estimator(drift), alarm=_alarm_of(quality)))
         recorder = enter(Recorder(settings, contracts, models))
         explainers = enter(Explainers(contracts, settings.data_dir, seconds=settings.explain_seconds))
         pending = enter(PendingMessages(redis_url, stream_name))

@@ -11,6 +11,7 @@ VIEWS = {
     "live": "Live",
     "data": "Data",
     "drift": "Drift",
+    "quality": "Quality",
     "models": "Models",
     "health": "Health",
 }
@@ -23,6 +24,7 @@ LAST = {
     "data": "Columns of the train rows",
     "models": "GraphQL",
     "drift": "checked",
+    "quality": "measured",
     "health": "Aliases",
 }
 
