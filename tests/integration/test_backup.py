@@ -363,7 +363,8 @@ def keys_in(place: FolderPlace, manifest: Manifest, prefix: str) -> dict[str, by
 
 def test_every_reference_in_a_backup_is_valid_while_others_write(stack: BackedUpStack, tmp_path: Path) -> None:
     """Versions are registered, data published and messages settled all the time."""
-    client, stopping, published = MlflowClient(stack.mlflow), threading.Event(), []
+    client, stopping = MlflowClient(stack.mlflow), threading.Event()
+    published: list[int] = []
     client.create_registered_model("busy")
     with PredictionStore(stack.url("predictions")) as store:
         writer = threading.Thread(target=write_on, args=(stack, client, store, stopping, published))
