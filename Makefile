@@ -27,7 +27,7 @@ lock: $(UV) ## compile the requirement files again, from pyproject.toml; with th
 	$(COMPILE) pyproject.toml --extra mlflow -o dockerfiles/mlflow/requirements.txt
 	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) -o dockerfiles/serve/requirements.txt
 	$(COMPILE) pyproject.toml --extra airflow --group dev --group notebook -c dockerfiles/airflow/requirements.txt -o requirements/airflow-dev.txt
-	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) --group dev --group interfaces --group proto --group containers -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
+	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) --group dev --group interfaces --group proto --group containers --group monitoring -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
 	$(COMPILE) --group embedded -c dockerfiles/serve/requirements.txt -o requirements/embedded.txt
 	for group in clients docs; do $(COMPILE) --group $$group -o requirements/$$group.txt || exit 1; done
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
@@ -153,7 +153,7 @@ drill-backup: setup ## lose a whole stack and get it back: on ports of its own, 
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-explain bench-groups bench-slices bench-latency-bound
+.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-labels bench-retrain bench-explain bench-groups bench-slices bench-latency-bound
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -200,6 +200,12 @@ bench-sensitive: setup-dev ## what a model loses without a sensitive column, and
 bench-drift: setup-dev ## false alarms and delays of the check for drift, by simulation: make bench-drift [BENCH_FLAGS="--dataset heart"]
 	$(SERVE)/python -m benchmarks.drift_detection $(BENCH_FLAGS)
 
+bench-labels: setup-dev ## false alarms and delays of the alarm on labels, by simulation
+	$(SERVE)/python -m benchmarks.label_alarm $(BENCH_FLAGS)
+
+bench-retrain: setup-dev ## quality before, under and after a drift, with labels: make bench-retrain [BENCH_FLAGS="--family svm --runs 3"]
+	$(SERVE)/python -m benchmarks.retraining $(BENCH_FLAGS)
+
 bench-groups: setup-dev ## what the report on groups says: make bench-groups [BENCH_FLAGS="--dataset heart --file data/heart/heart.csv"]
 	$(SERVE)/python -m benchmarks.group_report $(BENCH_FLAGS)
 
@@ -225,6 +231,14 @@ STACK = test ! -x $(ENVS)/embedded/bin/python || $(HEARTH)
 
 up: setup ## start the embedded stack and wait until all of it is healthy
 	@$(STACK) up $(SERVICES)
+
+.PHONY: monitoring dashboards
+monitoring: setup ## start the stack with Prometheus, on port 9090: docs/monitoring.md
+	@$(STACK) up
+	@$(STACK) up prometheus
+
+dashboards: setup-dev ## generate the JSON of Grafana's dashboards again, from deploy/monitoring/dashboards
+	$(SERVE)/python -m deploy.monitoring.dashboards.generate
 
 down: ## stop it, leaving nothing behind
 	@$(STACK) down
@@ -283,15 +297,15 @@ compose-status: ## say how each container is
 	@$(COMPOSE) --profile all ps --all
 
 compose-down: ## stop the Compose stack; its data stay
-	$(COMPOSE) --profile all down
+	$(COMPOSE) --profile all --profile monitoring down
 
 compose-clean: ## stop it and remove all of its data
-	$(COMPOSE) --profile all down --volumes
+	$(COMPOSE) --profile all --profile monitoring down --volumes
 
 lint-compose: setup-dev ## the Dockerfiles, and where Docker is, the Compose file
 	$(SERVE)/hadolint dockerfiles/*/Dockerfile
 	@if docker compose version > /dev/null 2>&1; then \
 		for store in minio seaweedfs external; do \
-			OBJECT_STORE=$$store docker compose --profile all --profile debug config --quiet || exit 1; done; \
+			OBJECT_STORE=$$store docker compose --profile all --profile monitoring --profile debug config --quiet || exit 1; done; \
 		docker compose -f docker-compose.yaml -f docker-compose.dev.yaml --profile all config --quiet; \
 	else echo "lint-compose: docker compose config was skipped, because Docker Compose is not installed here"; fi

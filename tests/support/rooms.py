@@ -7,6 +7,7 @@ from collections.abc import Iterator
 EVERYWHERE = (
     "alerts",
     "backup",
+    "batch",
     "cards",
     "contracts",
     "errors",
@@ -17,6 +18,7 @@ EVERYWHERE = (
     "monitoring",
     "predictions",
     "registry",
+    "rollouts",
     "settings",
     "storage",
     "tables",

@@ -40,7 +40,7 @@ def dump(store: ObjectStore, bucket: str, vault: Vault, parts: list[Part], copy:
     Others may write meanwhile. What refers to an object is written after it, so the bucket is listed again until nothing is new: what a
     copied object refers to is then in the copy. An object is copied once, as it was at its turn.
     """
-    while new := [entry for entry in store.entries(bucket) if entry.key not in copy.keys and entry.key not in copy.vanished]:
+    while new := [entry for entry in store.objects(bucket) if entry.key not in copy.keys and entry.key not in copy.vanished]:
         for pack in _packs(new):
             copy.packs += 1
             with vault.create(f"objects-{bucket}-{copy.packs:04}.part", parts, compressed=False) as archive:

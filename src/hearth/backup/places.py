@@ -91,7 +91,7 @@ class BucketPlace:
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
     def sizes(self, prefix: str = "") -> dict[str, int]:
-        entries = self._store.entries(self._bucket, self._prefix + prefix)
+        entries = self._store.objects(self._bucket, self._prefix + prefix)
         names = {entry.key.removeprefix(self._prefix): entry.size for entry in entries}
         return {name: size for name, size in names.items() if name.count("/") == 1}
 
