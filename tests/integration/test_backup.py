@@ -107,6 +107,7 @@ def fill_stores(stack: BackedUpStack) -> None:
     redis.xdel(STREAM, "1005-0", "1400-0")
     redis.xtrim(STREAM, minid="1300-0")
     redis.xadd(f"{STREAM}_dead", {"message_id": "1-0", "reason": "bad"})
+    redis.xadd("mlops_labels", {"dataset": "employees", "label": "High"}, id="7-0")
     redis.set("rate-limit", 1)
 
 
@@ -131,7 +132,7 @@ def contents(stack: BackedUpStack) -> dict[str, Any]:
     for bucket in BUCKETS:
         found[bucket] = {key: hashlib.sha256(stack.objects.get(bucket, key)).hexdigest() for key in stack.objects.keys(bucket)}
     redis: Any = Redis.from_url(stack.valkey)
-    for stream in (STREAM, f"{STREAM}_dead"):
+    for stream in (STREAM, f"{STREAM}_dead", "mlops_labels", "mlops_labels_dead"):
         info = redis.execute_command("XINFO", "STREAM", stream) if redis.exists(stream) else {}
         found[stream] = {name: info.get(name) for name in ("length", "entries-added", "last-generated-id", "max-deleted-entry-id")}
         found[f"{stream} entries"] = redis.execute_command("XRANGE", stream, "-", "+")
@@ -162,7 +163,7 @@ def place(stack: BackedUpStack, before: dict[str, Any], tmp_path_factory: pytest
     assert before
     folder = tmp_path_factory.mktemp("backups")
     printed = run(stack.command("backup", "--to", str(folder)))
-    assert re.search(r"The backup \S+ is in .*: 5\d,\d{3} rows, \d+ objects, 2,200 stream entries; [\d.]+ MB in [\d.]+ s\.", printed), (
+    assert re.search(r"The backup \S+ is in .*: 5\d,\d{3} rows, \d+ objects, 2,201 stream entries; [\d.]+ MB in [\d.]+ s\.", printed), (
         printed
     )
     return FolderPlace(folder)
