@@ -287,9 +287,9 @@ compose-backup: ## back up the running Compose stack: make compose-backup TO=fol
 
 compose-restore: ## fill an empty Compose stack with a backup, and start it: make compose-restore FROM=folder [ID=…] [FORCE=1]
 	@test -n "$(FROM)" || { echo 'Say where from: make compose-restore FROM=folder' >&2; exit 2; }
-	$(COMPOSE) --profile all stop
+	$(if $(FORCE),$(COMPOSE) --profile all stop)
 	$(COMPOSE) --profile all up -d --build --wait mlflow valkey
-	$(COMPOSE) --profile all up --no-deps --exit-code-from airflow-init airflow-init
+	$(COMPOSE) --profile all run --rm --no-deps airflow-init
 	@$(COMPOSE) run $(call COMPOSE_BACKUPS,$(FROM)) restore $(if $(ID),'$(ID)') --from /backups $(if $(FORCE),--force)
 	$(COMPOSE) --profile all up -d --wait
 
