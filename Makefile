@@ -27,7 +27,7 @@ lock: $(UV) ## compile the requirement files again, from pyproject.toml; with th
 	$(COMPILE) pyproject.toml --extra mlflow -o dockerfiles/mlflow/requirements.txt
 	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) -o dockerfiles/serve/requirements.txt
 	$(COMPILE) pyproject.toml --extra airflow --group dev --group notebook -c dockerfiles/airflow/requirements.txt -o requirements/airflow-dev.txt
-	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) --group dev --group interfaces --group proto --group containers -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
+	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) --group dev --group interfaces --group proto --group containers --group monitoring -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
 	$(COMPILE) --group embedded -c dockerfiles/serve/requirements.txt -o requirements/embedded.txt
 	for group in clients docs; do $(COMPILE) --group $$group -o requirements/$$group.txt || exit 1; done
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
@@ -137,9 +137,23 @@ eda: $(ENVS)/airflow/.installed-dev ## run EDA.ipynb from top to bottom: make ed
 chaos: setup ## kill workers and servers while 100,000 records go through the stream, and count: make chaos [SEED=1] [RECORDS=100000] [KILLS=20]
 	@$(SERVE)/python -m benchmarks.chaos $(call flag,seed,SEED) $(call flag,records,RECORDS) $(call flag,kills,KILLS)
 
+# Backups: docs/backup.md. A restore needs the servers, and the tables that MLflow and Airflow make when they start; nothing else may run.
+.PHONY: backup restore drill-backup
+backup: setup ## back up the running stack: make backup [TO=folder|s3://bucket/prefix] [KEEP=7]
+	@$(HEARTH) backup $(call flag,to,TO) $(call flag,keep,KEEP)
+
+restore: setup ## fill an empty stack with a backup, and start it: make restore [FROM=folder|s3://bucket/prefix] [ID=…] [FORCE=1]
+	@$(if $(FORCE),$(HEARTH) down)
+	@$(HEARTH) up postgres valkey minio mlflow airflow-apiserver
+	@$(HEARTH) restore $(if $(ID),'$(ID)') $(call flag,from,FROM) $(if $(FORCE),--force)
+	@$(HEARTH) up
+
+drill-backup: setup ## lose a whole stack and get it back: on ports of its own, with three data sets; takes ten minutes
+	@$(RUN) -m benchmarks.backup_drill $(DRILL_FLAGS)
+
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-retrain bench-explain bench-groups bench-slices bench-latency-bound
+.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-labels bench-retrain bench-explain bench-groups bench-slices bench-latency-bound
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -186,6 +200,9 @@ bench-sensitive: setup-dev ## what a model loses without a sensitive column, and
 bench-drift: setup-dev ## false alarms and delays of the check for drift, by simulation: make bench-drift [BENCH_FLAGS="--dataset heart"]
 	$(SERVE)/python -m benchmarks.drift_detection $(BENCH_FLAGS)
 
+bench-labels: setup-dev ## false alarms and delays of the alarm on labels, by simulation
+	$(SERVE)/python -m benchmarks.label_alarm $(BENCH_FLAGS)
+
 bench-retrain: setup-dev ## quality before, under and after a drift, with labels: make bench-retrain [BENCH_FLAGS="--family svm --runs 3"]
 	$(SERVE)/python -m benchmarks.retraining $(BENCH_FLAGS)
 
@@ -215,6 +232,14 @@ STACK = test ! -x $(ENVS)/embedded/bin/python || $(HEARTH)
 up: setup ## start the embedded stack and wait until all of it is healthy
 	@$(STACK) up $(SERVICES)
 
+.PHONY: monitoring dashboards
+monitoring: setup ## start the stack with Prometheus, on port 9090: docs/monitoring.md
+	@$(STACK) up
+	@$(STACK) up prometheus
+
+dashboards: setup-dev ## generate the JSON of Grafana's dashboards again, from deploy/monitoring/dashboards
+	$(SERVE)/python -m deploy.monitoring.dashboards.generate
+
 down: ## stop it, leaving nothing behind
 	@$(STACK) down
 
@@ -230,7 +255,7 @@ clean: ## stop it and remove everything that it wrote
 # The Compose stack. `docker compose --profile all up -d --build --wait` does the same as compose-up for those who have no .env.local.
 COMPOSE = docker compose --env-file .env $(if $(wildcard .env.local),--env-file .env.local)
 PROFILE ?= all
-.PHONY: secrets compose-up compose-dev compose-down compose-clean compose-status compose-smoke compose-drill compose-conformance compose-export lint-compose
+.PHONY: compose-backup compose-restore secrets compose-up compose-dev compose-down compose-clean compose-status compose-smoke compose-drill compose-conformance compose-export lint-compose
 
 secrets: ## write strong values for all secrets to .env.local
 	@$(PYTHON) -m deploy.compose.make_secrets
@@ -253,19 +278,34 @@ compose-conformance: setup-dev ## ask the object store that Compose runs for all
 compose-export: ## write the predictions of the running Compose stack to predicciones.csv
 	@$(COMPOSE) exec -T stream_worker sh -c 'python -m hearth export --output /tmp/export.csv >&2 && cat /tmp/export.csv' > predicciones.csv
 
+# The folder is mounted, and its files are of the user who runs this.
+COMPOSE_BACKUPS = --rm --user "$$(id -u):$$(id -g)" --volume "$$(cd '$(1)' && pwd):/backups"
+compose-backup: ## back up the running Compose stack: make compose-backup TO=folder [KEEP=7]
+	@test -n "$(TO)" || { echo 'Say where to: make compose-backup TO=folder' >&2; exit 2; }
+	@mkdir -p '$(TO)'
+	@$(COMPOSE) run $(call COMPOSE_BACKUPS,$(TO)) backup --to /backups $(call flag,keep,KEEP)
+
+compose-restore: ## fill an empty Compose stack with a backup, and start it: make compose-restore FROM=folder [ID=…] [FORCE=1]
+	@test -n "$(FROM)" || { echo 'Say where from: make compose-restore FROM=folder' >&2; exit 2; }
+	$(COMPOSE) --profile all stop
+	$(COMPOSE) --profile all up -d --build --wait mlflow valkey
+	$(COMPOSE) --profile all up --no-deps --exit-code-from airflow-init airflow-init
+	@$(COMPOSE) run $(call COMPOSE_BACKUPS,$(FROM)) restore $(if $(ID),'$(ID)') --from /backups $(if $(FORCE),--force)
+	$(COMPOSE) --profile all up -d --wait
+
 compose-status: ## say how each container is
 	@$(COMPOSE) --profile all ps --all
 
 compose-down: ## stop the Compose stack; its data stay
-	$(COMPOSE) --profile all down
+	$(COMPOSE) --profile all --profile monitoring down
 
 compose-clean: ## stop it and remove all of its data
-	$(COMPOSE) --profile all down --volumes
+	$(COMPOSE) --profile all --profile monitoring down --volumes
 
 lint-compose: setup-dev ## the Dockerfiles, and where Docker is, the Compose file
 	$(SERVE)/hadolint dockerfiles/*/Dockerfile
 	@if docker compose version > /dev/null 2>&1; then \
 		for store in minio seaweedfs external; do \
-			OBJECT_STORE=$$store docker compose --profile all --profile debug config --quiet || exit 1; done; \
+			OBJECT_STORE=$$store docker compose --profile all --profile monitoring --profile debug config --quiet || exit 1; done; \
 		docker compose -f docker-compose.yaml -f docker-compose.dev.yaml --profile all config --quiet; \
 	else echo "lint-compose: docker compose config was skipped, because Docker Compose is not installed here"; fi

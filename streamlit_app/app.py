@@ -10,6 +10,7 @@ from streamlit_app.views.file import score_file
 from streamlit_app.views.health import health
 from streamlit_app.views.live import live
 from streamlit_app.views.models import models
+from streamlit_app.views.monitoring import monitoring
 from streamlit_app.views.overview import overview
 from streamlit_app.views.predict import predict
 
@@ -26,6 +27,7 @@ VIEWS = {
     "data": st.Page(data, title="Data", icon=":material/table:", url_path="data"),
     "drift": st.Page(drift, title="Drift", icon=":material/ssid_chart:", url_path="drift"),
     "models": st.Page(models, title="Models", icon=":material/deployed_code:", url_path="models"),
+    "monitoring": st.Page(monitoring, title="Monitoring", icon=":material/speed:", url_path="monitoring"),
     "health": st.Page(health, title="Health", icon=":material/vital_signs:", url_path="health"),
 }
 

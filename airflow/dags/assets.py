@@ -40,7 +40,7 @@ def drift_asset(dataset: str) -> Asset:
 
 
 def quality_asset(dataset: str) -> Asset:
-    """Return the asset that is updated when labels say that the quality of the champion has fallen."""
+    """Return the asset that the monitor updates while labels say that the champion's quality has fallen; events are as `drift_asset`'s."""
     return Asset(f"{dataset}/quality")
 
 

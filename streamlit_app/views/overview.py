@@ -22,6 +22,7 @@ _NEXT = {
     "live": "Watch predictions and the stream as they come.",
     "data": "See what the versions were trained on, and what was left out.",
     "models": "Compare versions, see what the gate decided, promote and roll back.",
+    "monitoring": "Rates, latencies, lag, drift, DAGs and machines over time, where Prometheus runs: what Grafana would show.",
     "health": "See which service does not answer, and why.",
 }
 

@@ -42,7 +42,7 @@ from hearth.client import feedback as feedback_calls
 from hearth.client.answers import Answer
 from hearth.fakes import FakeRecords
 from hearth_api.app import create_app
-from hearth_api.schemas import admin, data, drift, errors, explanations, feedback, models, predictions, service, stream
+from hearth_api.schemas import admin, alerts, data, drift, errors, explanations, feedback, models, predictions, service, stream
 from tests.api.running import ADMIN_KEY, PAGE_KEY, running, service_settings
 from tests.support.models import DATA, FakeRegistry, employees, good_record
 
@@ -453,7 +453,7 @@ def test_both_clients_have_every_call_with_its_signature_and_docstring() -> None
         if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_") and name not in MAKERS
     ]
 
-    assert len(described) == 26
+    assert len(described) == 30
     for call in described:
         for client in (Client, AsyncClient):
             method = getattr(client, call.__name__)
@@ -463,7 +463,7 @@ def test_both_clients_have_every_call_with_its_signature_and_docstring() -> None
 
 SERVED = {
     name: model
-    for module in (admin, data, drift, errors, explanations, feedback, models, predictions, service, stream)
+    for module in (admin, alerts, data, drift, errors, explanations, feedback, models, predictions, service, stream)
     for name, model in vars(module).items()
     if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__.startswith(hearth_api.schemas.__name__)
 }
@@ -503,10 +503,11 @@ def test_every_route_has_a_call() -> None:
         "/explain", "/datasets/{dataset}/data", "/datasets/{dataset}/samples",
         "/predict/csv", "/predict/parquet", "/predict_stream", "/predictions", "/predictions/{message_id}", "/stream", "/model/reload",
         "/drift/{dataset}", "/drift/{dataset}/history", "/feedback",
+        "/alerts", "/alerts/{alert_id}", "/alerts/{alert_id}/acknowledge", "/alerts/{alert_id}/resolve",
         "/models/{dataset}/promote", "/models/{dataset}/rollback", "/models/{dataset}/{version}/card",
     }  # fmt: skip
     other_names = {"/{dataset}/model-info"}
-    other_protocols = {"/metrics", "/invocations", "/ping", "/version"}
+    other_protocols = {"/metrics", "/invocations", "/ping", "/version", "/api/v2/alerts"}
     assert {path for path in paths if not path.startswith("/v2")} - other_names == reached | other_protocols
 
 

@@ -26,6 +26,7 @@ from hearth.streaming.labels.messages import encode_reports
 from hearth.streaming.labels.worker import LabelThread, LabelWorker
 from hearth.streaming.retrying import Retrier
 from tests.support.label_process import DIES
+from tests.support.models import FakeRegistry
 from tests.support.waiting import LIMIT_SECONDS, wait_until
 from tests.support.worker_bench import CONTRACT, ROOT, Bench
 
@@ -197,6 +198,32 @@ def test_the_process_of_the_worker_reads_labels_also_while_mlflow_is_away(labels
     process.terminate()
     assert process.wait(LIMIT_SECONDS) == 0
     assert len(labels.stored()) == 1
+
+
+def test_the_labels_of_the_fake_producer_join_the_predictions_of_the_worker(labels: Labels) -> None:
+    environment = {
+        **os.environ,
+        **labels.bench.environment(),
+        "HEARTH_PRODUCER_RECORDS_PER_SECOND": "0",
+        "HEARTH_PRODUCER_BAD_SHARE": "0",
+    }
+    command = "utils/fake_data_producer.py --dataset employees --alias champion --records 200 --records-per-message 2"
+    command += " --labels 90% --label-delay 1s"
+    with labels.bench.working(FakeRegistry(champion="3")), labels.reading() as feedback:
+        subprocess.run(
+            [sys.executable, *command.split()], cwd=ROOT, env=environment, check=True, capture_output=True, timeout=LIMIT_SECONDS
+        )
+        wait_until(lambda: labels.settled() and labels.bench.settled())
+
+    counts = feedback.counts()
+    received = sum(counts.values())
+    assert counts.keys() <= {("stream", "employees", "joined"), ("stream", "employees", "waiting")}
+    with LabelStore(labels.bench.database_url) as store:
+        found = store.labelled("employees")
+    assert len(found) == received
+    assert 140 < received < 200
+    assert {answer.row for answer in found} == {0, 1}
+    assert {answer.truth for answer in found} == {0, 1, 2}
 
 
 class Broken(Feedback):

@@ -29,7 +29,8 @@ from hearth.modelling.scorer import Scores
 from hearth.serving.compiled.scorer import CompiledScorer
 from hearth.serving.explaining import ALL_CLASSES, Explainers, Explanation, Unit
 from hearth.serving.explaining.background import draw_background, representatives
-from hearth.serving.explaining.model import contract_order, raw_values
+from hearth.contracts.record_parser import raw_values
+from hearth.serving.explaining.model import contract_order
 from hearth.serving.explaining.sampled_shap import SampledContributions
 from hearth.serving.explaining.tree_shap import raw_origins
 from hearth.serving.model_follower import LoadedModel

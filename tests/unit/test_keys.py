@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearth.errors import InvalidKey, InvalidSettings, MissingScope
-from hearth.serving.access.keys import ADMIN, FEEDBACK, PREDICT, READ, Keys, require
+from hearth.serving.access.keys import ADMIN, ALERT, FEEDBACK, PREDICT, READ, Keys, require
 
 OPERATOR = "operators-long-secret"
 READER = "readers-long-secret:with+signs"
@@ -14,7 +14,7 @@ READER = "readers-long-secret:with+signs"
 def test_the_admin_key_is_for_everything() -> None:
     key = Keys.parse(OPERATOR, "").find(OPERATOR)
 
-    assert (key.name, set(key.scopes)) == ("admin", {ADMIN, FEEDBACK, PREDICT, READ})
+    assert (key.name, set(key.scopes)) == ("admin", {ADMIN, ALERT, FEEDBACK, PREDICT, READ})
 
 
 def test_further_keys_have_the_scopes_that_they_are_given() -> None:

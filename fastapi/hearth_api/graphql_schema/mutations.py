@@ -1,4 +1,4 @@
-"""What GraphQL writes: reports of what records turned out to be."""
+"""What GraphQL writes: reports of what records turned out to be, and what people do with alerts."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ from strawberry.tools import create_type
 from hearth.predictions.feedback import Door
 from hearth.serving.access import FEEDBACK
 from hearth_api.graphql_schema import types
+from hearth_api.graphql_schema.alert_mutations import alert_mutations
 from hearth_api.graphql_schema.errors import InvalidQuery
 from hearth_api.graphql_schema.queries import Info
 from hearth_api.middleware.api_keys import caller_name
@@ -52,4 +53,4 @@ async def send_feedback(info: Info, reports: Reports, dataset: DatasetOfAll = No
 def make_mutation() -> type:
     """Make the type `Mutation`."""
     field: Any = strawberry.mutation(resolver=send_feedback, name="sendFeedback", description=_DESCRIPTION)
-    return create_type("Mutation", [field])
+    return create_type("Mutation", [field, *alert_mutations()])

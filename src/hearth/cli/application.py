@@ -82,7 +82,12 @@ def examples(*lines: str) -> str:
 def make_app(help_: str, **options: Any) -> typer.Typer:  # noqa: ANN401 - options of Typer
     """Return an application, or a group of commands, without commands."""
     return typer.Typer(
-        cls=Group, help=help_, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True, suggest_commands=True, **options
+        cls=Group,
+        help=help_,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        suggest_commands=True,
+        **{"no_args_is_help": True} | options,
     )
 
 

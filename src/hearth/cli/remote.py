@@ -60,6 +60,7 @@ class Source(StrEnum):
     GRAPHQL = "graphql"
     GRPC = "grpc"
     FILE = "file"
+    BATCH = "batch"
 
 
 class CardFormat(StrEnum):
@@ -86,7 +87,6 @@ def register(app: typer.Typer) -> None:
     record = """'{"age": 61, "sex": 0, "cp": 2, ...}'"""
     add(predict, PREDICTIONS, f"hearth predict --dataset heart {record}", "cat records.jsonl | hearth predict --model lightgbm --json")
     add(explain, PREDICTIONS, f"hearth explain --dataset heart --top 3 {record}", "hearth explain --file record.json --class High")
-    add(score, PREDICTIONS, "hearth score staff.csv", "hearth score staff.parquet --output scored.parquet --url https://hearth.example.org")
     stored = examples(
         "hearth predictions --limit 5 --dataset heart",
         "hearth predictions --since 2026-11-21 --limit 100000 --json | jq .label",
@@ -171,40 +171,6 @@ def explain(  # noqa: PLR0913, PLR0917 - options
             rows.append([*place, "(other columns)", "", f"{part.rest:+.4f}"])
         rows.append([*place, f"(score, {part.unit})", "", f"{part.score:+.4f}"])
     return print_table(["row", "class", "column", "value", "contribution"], rows)
-
-
-def score(  # noqa: PLR0913, PLR0917 - options
-    file: Annotated[Path, typer.Argument(help="A CSV or Parquet file with the features of the data set.", exists=True, dir_okay=False)],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The scored file (default: beside the file, with _scored).", show_default=False)
-    ] = None,
-    dataset: Dataset = None,
-    model: Model = "champion",
-    include: Includes = None,
-    prefix: Annotated[str, typer.Option(help="What the names of the added columns begin with.")] = "",
-    strict: Annotated[bool, typer.Option("--strict", help="End with code 1 if a row breaks the contract.")] = False,
-    url: Url = None,
-    api_key: ApiKey = None,
-    timeout: Timeout = "10m",  # type: ignore[assignment]  # Typer parses it
-) -> None:
-    """Score a CSV or Parquet file.
-
-    Every row stays; one that breaks the contract has no prediction, and its column `error` says why. The output appears when it is whole.
-    """
-    target = output or file.with_stem(f"{file.stem}_scored")
-    if target.exists() and target.samefile(file):
-        raise typer.BadParameter("the scored file would replace the file itself.", param_hint="--output")
-    with open_client(url, api_key, timeout) as client:
-        scored = client.predict_file(
-            file, target, dataset=dataset, model=model, include=[part.value for part in include or ()], prefix=prefix
-        )
-    typer.echo(
-        f"{scored.path}: {scored.rows - scored.rows_refused:,} of {scored.rows:,} rows scored by {scored.alias}, version {scored.version}."
-    )
-    if scored.understood:
-        typer.echo(f"Read as: {scored.understood}.")
-    if scored.rows_refused and strict:
-        raise CommandError(f"{scored.rows_refused:,} rows break the contract; the column {prefix}error says why.")
 
 
 def predictions(  # noqa: PLR0913, PLR0917 - options

@@ -23,7 +23,7 @@ from hearth.predictions.feedback import FIELDS, REFUSED, Door, Receipt, receive
 from hearth.predictions.label_files import SUFFIXES, FileReport, in_batches, read_reports
 from hearth.predictions.label_store import LabelStore
 from hearth.settings import MonitorSettings
-from hearth.storage import ObjectEntry, ObjectStore
+from hearth.storage import ObjectStore, StoredObject
 
 _LOGGER = logging.getLogger(__name__)
 _ALERT = "labels_refused"
@@ -53,14 +53,14 @@ class LabelLoader:
         """
         contract, loaded = load_contract(dataset), LoadedLabels()
         known = set(self._store.keys(self._store.data_bucket, f"{dataset}/labels_loaded/"))
-        for entry in self._store.entries(self._store.data_bucket, f"{dataset}/labels/"):
+        for entry in self._store.objects(self._store.data_bucket, f"{dataset}/labels/"):
             if entry.key.endswith(SUFFIXES) and _marker(dataset, entry) not in known:
                 self._load_object(contract, entry, loaded)
         if loaded.objects:
             self._report(dataset, loaded)
         return loaded
 
-    def _load_object(self, contract: Contract, entry: ObjectEntry, loaded: LoadedLabels) -> None:
+    def _load_object(self, contract: Contract, entry: StoredObject, loaded: LoadedLabels) -> None:
         dataset, bucket = contract.name, self._store.data_bucket
         name = _name(dataset, entry)
         door = Door("file", name[-_LONGEST_NAME:], dataset)
@@ -79,8 +79,8 @@ class LabelLoader:
                 rejected.add_problem(problem)
                 loaded.unreadable.append(problem)
             if rejected.count:
-                self._store.put_file(bucket, f"{dataset}/rejected/labels/{name}.{entry.tag}.csv", rejected.close())
-        summary = {"key": entry.key, "tag": entry.tag, "outcomes": dict(outcomes), "problem": problem}
+                self._store.put_file(bucket, f"{dataset}/rejected/labels/{name}.{_tag(entry)}.csv", rejected.close())
+        summary = {"key": entry.key, "tag": _tag(entry), "outcomes": dict(outcomes), "problem": problem}
         self._store.put(bucket, _marker(dataset, entry), to_json(summary))
         _LOGGER.info("%s: %s", entry.key, problem or ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())))
         loaded.objects += 1
@@ -145,14 +145,18 @@ def _rejected_rows() -> Iterator[_Rejected]:
             rejected.close()
 
 
-def _dated(report: object, entry: ObjectEntry) -> object:
+def _dated(report: object, entry: StoredObject) -> object:
     """Return a report with the time of its object, if it has none, so that an object that is read again says the same."""
     return {"observed_at": entry.modified, **report} if isinstance(report, dict) else report
 
 
-def _name(dataset: str, entry: ObjectEntry) -> str:
+def _name(dataset: str, entry: StoredObject) -> str:
     return entry.key.removeprefix(f"{dataset}/labels/")
 
 
-def _marker(dataset: str, entry: ObjectEntry) -> str:
-    return f"{dataset}/labels_loaded/{_name(dataset, entry)}.{entry.tag}.json"
+def _tag(entry: StoredObject) -> str:
+    return entry.etag.strip('"')
+
+
+def _marker(dataset: str, entry: StoredObject) -> str:
+    return f"{dataset}/labels_loaded/{_name(dataset, entry)}.{_tag(entry)}.json"

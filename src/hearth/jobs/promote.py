@@ -20,8 +20,10 @@ from datetime import datetime
 
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.aliases import CHAMPION
+from hearth.contracts.deploy_words import Way
 from hearth.data.processed import read_manifest
 from hearth.errors import AliasNotMoved, ObjectNotFound, RegistryError
+from hearth.jobs.deploy_version import deploy, was_rolled_back
 from hearth.jobs.report import update_card
 from hearth.jobs.standings import update_standings
 from hearth.jobs.version_bench import VersionBench
@@ -72,10 +74,14 @@ def promote(  # noqa: PLR0913 - all but three are named
     version: str,
     *,
     approval: Approval | None = None,
+    way: Way | None = None,
     store: ObjectStore | None = None,
     registry: Registry | None = None,
 ) -> Decision:
     """Give a version its family's alias if the gate lets it pass, and make the best family champion.
+
+    Where the contract or `way` says shadow or canary, no version becomes champion at once: the one that would is deployed that way, and has
+    its family's alias when it becomes champion.
 
     Where the contract requires the approval of a person, `approval` is the answer. Everything is decided again with it, since aliases may
     have moved while the version waited: one that is approved but has become worse than its rival does not pass.
@@ -99,8 +105,12 @@ def promote(  # noqa: PLR0913 - all but three are named
             decision = _refuse(contract, registry, benches, family, candidate, approval)
             _record(contract, store, registry, candidate, decision)
             return decision
-    decision = _pass_gate(contract, registry, benches, family, candidate)
-    champion, why = _settle_champion(contract, registry, benches)
+    way = way or contract.deploy.way
+    if way == "direct" or CHAMPION not in registry.aliases(dataset):
+        decision = _pass_gate(contract, registry, benches, family, candidate)
+        champion, why = _settle_champion(contract, registry, benches)
+    else:
+        decision, champion, why = _deploy_with_care(contract, registry, benches, family, candidate, way)
     answered = (str(approval),) if approval else ()
     decision = replace(decision, champion=champion, approval=approval, reasons=(*answered, *decision.reasons, why))
     _record(contract, store, registry, candidate, decision)
@@ -128,6 +138,31 @@ def _pass_gate(contract: Contract, registry: Registry, benches: "_Benches", fami
             continue
         return decision
     raise RegistryError(f"The aliases of {contract.name!r} moved {_ATTEMPTS} times while {family!r} was decided about. Run this again.")
+
+
+def _deploy_with_care(  # noqa: PLR0913, PLR0917 - what is decided about, and how it is deployed
+    contract: Contract, registry: Registry, benches: "_Benches", family: str, candidate: RegisteredVersion, way: Way
+) -> tuple[Decision, str | None, str]:
+    """Deploy the version that would be champion, if it is not; return the decision about the candidate, the champion, and why it is.
+
+    A candidate that passes and would not be champion gets its family's alias at once: nobody's requests change.
+    """
+    aliases = registry.aliases(contract.name)
+    decision = _decide(contract, benches, family, candidate, aliases)
+    families = {name: aliases[name] for name in contract.families if name in aliases} | (
+        {family: candidate.version} if decision.passed else {}
+    )
+    able = {name: number for name, number in families.items() if not was_rolled_back(registry.version(contract.name, number))}
+    champion = aliases.get(CHAMPION)
+    chosen, reason = _choose(contract, benches, able, champion)
+    deployed = None
+    if chosen and chosen != champion:
+        chosen_family = next(name for name, number in able.items() if number == chosen)
+        deployed = deploy(contract.name, chosen_family, chosen, way=way, started_by=f"the training of {family}", registry=registry)
+        reason = f"{reason}; {deployed.reason}"
+    if decision.passed and not (deployed and deployed.way and chosen == candidate.version) and not was_rolled_back(candidate):
+        decision = _pass_gate(contract, registry, benches, family, candidate)
+    return decision, champion, reason
 
 
 def _decide(contract: Contract, benches: "_Benches", family: str, candidate: RegisteredVersion, aliases: Mapping[str, str]) -> Decision:

@@ -73,6 +73,19 @@ class MonitorRun:
 
 
 @dataclass(frozen=True)
+class BatchRun:
+    """A batch that a version has scored; `id` names its objects, version and options, and `files` hold its summary."""
+
+    dataset: str
+    version: str
+    id: str
+    summary: str
+    params: Mapping[str, str | float]
+    metrics: Mapping[str, float]
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
 class FinishedTrial:
     """A trial of a search as MLflow has it."""
 
@@ -247,6 +260,16 @@ class Tracking:
             tags = {DATASET: run.dataset, LEVEL: run.level, MONITORED: run.version, MLFLOW_RUN_NOTE: run.summary, **self._provenance()}
             with self._connection.run(experiment_id, f"{run.dataset} {run.version} {run.level}", tags) as run_id:
                 self._connection.log(run_id, {"version": run.version, "level": run.level}, run.metrics)
+                self._connection.log_files(run_id, run.files)
+            return run_id
+
+    def log_batch(self, experiment: str, run: BatchRun) -> str:
+        """Log a batch and return the id of its run; one that an interrupted task has left is replaced."""
+        with self._connection.errors():
+            experiment_id = self._experiment(experiment, run.dataset, "Batches that were scored: one run for each.")
+            tags = {DATASET: run.dataset, KEY: run.id, MLFLOW_RUN_NOTE: run.summary}
+            with self._new_run(experiment_id, f"{run.dataset} {run.version}", tags) as run_id:
+                self._connection.log(run_id, run.params, run.metrics)
                 self._connection.log_files(run_id, run.files)
             return run_id
 
