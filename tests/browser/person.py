@@ -12,6 +12,7 @@ VIEWS = {
     "data": "Data",
     "drift": "Drift",
     "quality": "Quality",
+    "alerts": "Alerts",
     "models": "Models",
     "health": "Health",
 }
@@ -22,6 +23,7 @@ LAST = {
     "file": "CSV or Parquet file",
     "live": "As of",
     "data": "Columns of the train rows",
+    "alerts": "As of",
     "models": "GraphQL",
     "drift": "checked",
     "quality": "measured",
