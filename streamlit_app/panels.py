@@ -118,7 +118,9 @@ def _duration(seconds: float) -> str:
 def chart_frame(found: Iterable[tuple[Query, Sequence[Series]]]) -> tuple[pd.DataFrame, int]:
     """Return a row for each value (time, series, value), and how many series are left out because they are too many."""
     named = [(legend_of(query.legend, series.labels), series) for query, all_series in found for series in all_series]
-    largest = sorted(named, key=lambda pair: max((value for value in pair[1].values if math.isfinite(value)), default=-math.inf), reverse=True)
+    largest = sorted(
+        named, key=lambda pair: max((value for value in pair[1].values if math.isfinite(value)), default=-math.inf), reverse=True
+    )
     parts = [pd.DataFrame({"time": series.times, "series": name, "value": series.values}) for name, series in largest[:MOST_SERIES]]
     if not parts:
         return pd.DataFrame({"time": [], "series": [], "value": []}), 0
@@ -134,9 +136,9 @@ def line_chart(frame: pd.DataFrame, unit: str) -> alt.Chart:
         alt.Chart(frame, height=_HEIGHT)
         .mark_line(point=bool(frame.groupby("series")["time"].count().le(1).any()), interpolate="monotone")
         .encode(
-            x=alt.X("time:T", title=None, axis=alt.Axis(labelOverlap=True)),
+            x=alt.X("time:T", title=None, axis=alt.Axis(format="%H:%M", labelOverlap=True)),
             y=alt.Y("value:Q", title=title, axis=axis, scale=alt.Scale(zero=True)),
-            color=alt.Color("series:N", legend=alt.Legend(**LEGEND.to_dict(), columns=3, labelLimit=220)),
+            color=alt.Color("series:N", legend=alt.Legend(**LEGEND.to_dict(), columns=2, labelLimit=200)),
             tooltip=["series:N", alt.Tooltip("time:T", format="%H:%M:%S"), alt.Tooltip("value:Q", format=".4~g")],
         )
     )

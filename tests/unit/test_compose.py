@@ -291,7 +291,10 @@ def test_prometheus_scrapes_the_ports_that_the_containers_have() -> None:
     for name in ("prometheus", "alertmanager", "grafana"):
         [target] = jobs[name]["static_configs"][0]["targets"]
         assert SERVICES[name]["ports"][0].endswith(target.removeprefix(name))
-    assert [receiver["static_configs"][0]["targets"] for receiver in config["alerting"]["alertmanagers"]] == [["alertmanager:9093"], ["fastapi:8800"]]
+    assert [receiver["static_configs"][0]["targets"] for receiver in config["alerting"]["alertmanagers"]] == [
+        ["alertmanager:9093"],
+        ["fastapi:8800"],
+    ]
     assert config["alerting"]["alertmanagers"][1]["authorization"]["credentials"] == "a-key"
     assert "authorization" not in compose_config("")["alerting"]["alertmanagers"][1]
 

@@ -25,7 +25,10 @@ RULES = [
 RECORDED = {rule["record"] for rule in RULES if "record" in rule}
 DOCUMENTED = set(re.findall(r"`((?:hearth|process)_\w+)`", (ROOT / "docs/metrics.md").read_text("utf-8"))) | {"up"}
 EXPRESSIONS = [
-    (name, panel["title"], target["expr"]) for name, dashboard in DASHBOARDS.items() for panel in dashboard["panels"] for target in panel["targets"]
+    (name, panel["title"], target["expr"])
+    for name, dashboard in DASHBOARDS.items()
+    for panel in dashboard["panels"]
+    for target in panel["targets"]
 ] + [("rules", rule.get("alert") or rule["record"], rule["expr"]) for rule in RULES]
 
 
@@ -41,7 +44,9 @@ def selectors(expression: promql_parser.Expr) -> Iterator[str]:
     elif isinstance(expression, promql_parser.Call):
         for argument in expression.args:
             yield from selectors(argument)
-    elif isinstance(expression, promql_parser.AggregateExpr | promql_parser.ParenExpr | promql_parser.SubqueryExpr | promql_parser.UnaryExpr):
+    elif isinstance(
+        expression, promql_parser.AggregateExpr | promql_parser.ParenExpr | promql_parser.SubqueryExpr | promql_parser.UnaryExpr
+    ):
         yield from selectors(expression.expr)
 
 
@@ -79,7 +84,9 @@ def test_every_dashboard_uses_the_provisioned_source_and_no_panel_lies_over_anot
     assert source["uid"] == DATASOURCE_UID
     assert {panel["datasource"]["uid"] for panel in panels} == {DATASOURCE_UID}
     assert {panel["type"] for panel in panels} <= {"timeseries", "stat", "table"}, "the page draws no other kind"
-    assert len({panel["title"] for panel in panels if panel["type"] == "timeseries"}) == len([p for p in panels if p["type"] == "timeseries"])
+    assert len({panel["title"] for panel in panels if panel["type"] == "timeseries"}) == len(
+        [p for p in panels if p["type"] == "timeseries"]
+    )
     assert len(set(cells)) == len(cells)
     assert max(x for x, _ in cells) < 24
     assert dashboard["uid"] == f"hearth-{name}"

@@ -14,7 +14,9 @@ from tests.support.prometheus import promtool
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "deploy/monitoring/rules").glob("*.yml"))
-RULES: list[dict[str, Any]] = [rule for path in FILES for group in yaml.safe_load(path.read_text("utf-8"))["groups"] for rule in group["rules"]]
+RULES: list[dict[str, Any]] = [
+    rule for path in FILES for group in yaml.safe_load(path.read_text("utf-8"))["groups"] for rule in group["rules"]
+]
 ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 
 
@@ -43,7 +45,11 @@ CASES = [
         "NoChampion",
         10,
         'dataset="heart"',
-        {**_UP, 'hearth_model_serving{dataset="heart",alias="champion"}': "1 1 1 stale", 'hearth_model_serving{dataset="heart",alias="svm"}': "1x9"},
+        {
+            **_UP,
+            'hearth_model_serving{dataset="heart",alias="champion"}': "1 1 1 stale",
+            'hearth_model_serving{dataset="heart",alias="svm"}': "1x9",
+        },
         {**_UP, 'hearth_model_serving{dataset="heart",alias="champion"}': "1x10"},
     ),
     Case(
@@ -53,7 +59,13 @@ CASES = [
         {'hearth_model_alias_problem{dataset="heart",alias="svm"}': "1x9"},
         {'hearth_model_alias_problem{dataset="heart",alias="svm"}': "1 1 1 0x9"},  # a version that is being loaded
     ),
-    Case("RegistryAway", 7, 'job="rest"', {'hearth_model_follower_problem{job="rest"}': "1x9"}, {'hearth_model_follower_problem{job="rest"}': "0x9"}),
+    Case(
+        "RegistryAway",
+        7,
+        'job="rest"',
+        {'hearth_model_follower_problem{job="rest"}': "1x9"},
+        {'hearth_model_follower_problem{job="rest"}': "0x9"},
+    ),
     Case(
         "ErrorRate",
         20,
@@ -65,16 +77,33 @@ CASES = [
         "SlowAnswers",
         20,
         'route="/predict"',
-        {f'{_BUCKET}{{{_DOOR},le="0.5"}}': "0+90x30", f'{_BUCKET}{{{_DOOR},le="2.5"}}': "0+100x30", f'{_BUCKET}{{{_DOOR},le="+Inf"}}': "0+100x30"},
-        {f'{_BUCKET}{{{_DOOR},le="0.5"}}': "0+100x30", f'{_BUCKET}{{{_DOOR},le="2.5"}}': "0+100x30", f'{_BUCKET}{{{_DOOR},le="+Inf"}}': "0+100x30"},
+        {
+            f'{_BUCKET}{{{_DOOR},le="0.5"}}': "0+90x30",
+            f'{_BUCKET}{{{_DOOR},le="2.5"}}': "0+100x30",
+            f'{_BUCKET}{{{_DOOR},le="+Inf"}}': "0+100x30",
+        },
+        {
+            f'{_BUCKET}{{{_DOOR},le="0.5"}}': "0+100x30",
+            f'{_BUCKET}{{{_DOOR},le="2.5"}}': "0+100x30",
+            f'{_BUCKET}{{{_DOOR},le="+Inf"}}': "0+100x30",
+        },
     ),
-    Case("PredictionsStoreAway", 4, 'job="rest"', {'hearth_predictions_store_problem{job="rest"}': "1x9"}, {'hearth_predictions_store_problem{job="rest"}': "0x9"}),
+    Case(
+        "PredictionsStoreAway",
+        4,
+        'job="rest"',
+        {'hearth_predictions_store_problem{job="rest"}': "1x9"},
+        {'hearth_predictions_store_problem{job="rest"}': "0x9"},
+    ),
     Case(
         "PredictionsNotStored",
         8,
         'job="rest", reason="queue_full"',
         {'hearth_predictions_not_stored_total{job="rest",reason="queue_full"}': "0+5x9"},
-        {'hearth_predictions_not_stored_total{job="rest",reason="off"}': "0+5x9", 'hearth_predictions_not_stored_total{job="rest",reason="queue_full"}': "7x9"},
+        {
+            'hearth_predictions_not_stored_total{job="rest",reason="off"}': "0+5x9",
+            'hearth_predictions_not_stored_total{job="rest",reason="queue_full"}': "7x9",
+        },
     ),
     Case("DriftAct", 1, 'dataset="heart"', {'hearth_drift_level{dataset="heart"}': "3x9"}, {'hearth_drift_level{dataset="heart"}': "2x9"}),
     Case("StreamLagGrows", 25, "", {"hearth_stream_lag": "0+200x30"}, {"hearth_stream_lag": "9000-200x30"}),
@@ -86,12 +115,42 @@ CASES = [
         {"hearth_stream_messages_total": "0+100x30", "hearth_stream_dead_letters_total": "0+10x30"},
         {"hearth_stream_messages_total": "0+100x30", "hearth_stream_dead_letters_total": "0+1x30"},  # as many as the fake producer makes
     ),
-    Case("WorkerWaits", 4, 'server="predictions"', {'hearth_stream_waits{server="predictions"}': "1x9"}, {'hearth_stream_waits{server="predictions"}': "0x9"}),
-    Case("DagFailed", 1, 'dag="train_knn"', {'hearth_dag_last_run_failed{dag="train_knn"}': "1x9"}, {'hearth_dag_last_run_failed{dag="train_knn"}': "0x9"}),
-    Case("DagLate", 25, 'dag="monitor"', {'hearth_dag_next_run_timestamp_seconds{dag="monitor"}': "60x30"}, {'hearth_dag_next_run_timestamp_seconds{dag="monitor"}': "300+300x30"}),
-    Case("DagStuck", 9, 'dag="train_knn"', {'hearth_dag_running_seconds{dag="train_knn"}': "7000+60x9"}, {'hearth_dag_running_seconds{dag="train_knn"}': "0+60x9"}),
+    Case(
+        "WorkerWaits",
+        4,
+        'server="predictions"',
+        {'hearth_stream_waits{server="predictions"}': "1x9"},
+        {'hearth_stream_waits{server="predictions"}': "0x9"},
+    ),
+    Case(
+        "DagFailed",
+        1,
+        'dag="train_knn"',
+        {'hearth_dag_last_run_failed{dag="train_knn"}': "1x9"},
+        {'hearth_dag_last_run_failed{dag="train_knn"}': "0x9"},
+    ),
+    Case(
+        "DagLate",
+        25,
+        'dag="monitor"',
+        {'hearth_dag_next_run_timestamp_seconds{dag="monitor"}': "60x30"},
+        {'hearth_dag_next_run_timestamp_seconds{dag="monitor"}': "300+300x30"},
+    ),
+    Case(
+        "DagStuck",
+        9,
+        'dag="train_knn"',
+        {'hearth_dag_running_seconds{dag="train_knn"}': "7000+60x9"},
+        {'hearth_dag_running_seconds{dag="train_knn"}': "0+60x9"},
+    ),
     Case("DagFileBroken", 4, "", {"hearth_dag_import_errors": "1x9"}, {"hearth_dag_import_errors": "0x9"}),
-    Case("AirflowComponentAway", 4, 'component="scheduler"', {'hearth_airflow_component_up{component="scheduler"}': "0x9"}, {'hearth_airflow_component_up{component="scheduler"}': "1x9"}),
+    Case(
+        "AirflowComponentAway",
+        4,
+        'component="scheduler"',
+        {'hearth_airflow_component_up{component="scheduler"}': "0x9"},
+        {'hearth_airflow_component_up{component="scheduler"}': "1x9"},
+    ),
     Case("ServerAway", 3, 'server="mlflow"', {'hearth_server_up{server="mlflow"}': "0x9"}, {'hearth_server_up{server="mlflow"}': "1x9"}),
     Case(
         "DiskFills",

@@ -1,2 +1,0 @@
-import nothing_such
-from airflow.sdk import DAG
