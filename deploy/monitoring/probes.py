@@ -32,6 +32,10 @@ class ProbeError(Exception):
     """A server answers, but not as it should; the message has its answer."""
 
 
+FAILURES = (OSError, ValueError, KeyError, httpx.HTTPError, psycopg.Error, redis.RedisError, ProbeError)
+"""What a probe may raise: its server is away, or answers something else than expected."""
+
+
 def probes_of(settings: ExporterSettings, state: Path) -> dict[str, Probe]:
     """Return the probe of each server by its name, as the label `server` has it; a server without an address has none."""
     found: dict[str, Probe] = {

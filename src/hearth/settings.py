@@ -393,7 +393,9 @@ class PageSettings(RegistrySettings):
     page_grpc_metrics_url: str = Field(pattern="^https?://", description="metrics of the gRPC service, for its health")
     page_worker_metrics_url: str = Field(pattern="^https?://", description="metrics of the stream worker, for its health")
     batch_api_url: str = Field(pattern="^https?://", description="the API of batches, for its health")
-    page_prometheus_url: str = Field("", pattern="^(https?://.*)?$", description="Prometheus, for the view Monitoring; empty: there is none")
+    page_prometheus_url: str = Field(
+        "", pattern="^(https?://.*)?$", description="Prometheus, for the view Monitoring; empty: there is none"
+    )
     page_dashboards_dir: Path = Field(
         Path("deploy/monitoring/dashboards/json"), description="the folder of the dashboards that the view Monitoring draws"
     )

@@ -12,6 +12,7 @@ VIEWS = {
     "data": "Data",
     "drift": "Drift",
     "models": "Models",
+    "monitoring": "Monitoring",
     "health": "Health",
 }
 # What each view ends with
@@ -23,6 +24,7 @@ LAST = {
     "data": "Columns of the train rows",
     "models": "GraphQL",
     "drift": "checked",
+    "monitoring": "does not answer",
     "health": "Aliases",
 }
 

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
@@ -123,7 +126,9 @@ def test_counters_never_fall_and_never_exceed_the_runs_that_ended(looks: list[tu
 
 
 def test_a_server_that_is_away_leaves_only_the_word_that_it_is_away() -> None:
-    answers = iter([[Reading("hearth_valkey_clients", 3)], ConnectionError("refused"), [Reading("hearth_valkey_clients", 4)]])
+    answers: Iterator[list[Reading] | Exception] = iter(
+        [[Reading("hearth_valkey_clients", 3)], ConnectionError("refused"), [Reading("hearth_valkey_clients", 4)]]
+    )
 
     def probe() -> Sequence[Reading]:
         answer = next(answers)
@@ -191,7 +196,7 @@ def airflow() -> Iterator[HTTPServer]:
         thread.join()
 
 
-def exporter_settings(**values: object) -> ExporterSettings:
+def exporter_settings(**values: Any) -> ExporterSettings:
     return ExporterSettings(_env_file=ROOT / ".env", **values)
 
 
@@ -219,10 +224,6 @@ def test_the_end_of_a_certificate_is_read_from_its_file(tmp_path: Path) -> None:
 
 
 def authority_certificate() -> bytes:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "hearth.test")])
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)

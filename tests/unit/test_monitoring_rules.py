@@ -70,8 +70,10 @@ CASES = [
         "ErrorRate",
         20,
         "",
-        counted('hearth_http_requests_total{status="200"}', 'hearth_http_requests_total{status="503"}', 20),
-        counted('hearth_http_requests_total{status="200"}', 'hearth_http_requests_total{status="422"}', 20),  # of the caller
+        counted('hearth_http_requests_total{method="POST",status="200"}', 'hearth_http_requests_total{method="POST",status="503"}', 20),
+        counted(
+            'hearth_http_requests_total{method="POST",status="200"}', 'hearth_http_requests_total{method="POST",status="422"}', 20
+        ),  # of the caller
     ),
     Case(
         "SlowAnswers",

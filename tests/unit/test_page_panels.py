@@ -63,8 +63,8 @@ def test_a_legend_has_the_labels_that_it_names() -> None:
         (12_345_678, "short", "12.3 M"),
         (7, "short", "7"),
         (29.96, "d", "30.0 d"),
-        (math.nan, "short", "–"),
-        (math.inf, "s", "–"),
+        (math.nan, "short", "n/a"),
+        (math.inf, "s", "n/a"),
     ],
 )
 def test_a_value_is_shown_with_its_unit(value: float, unit: str, text: str) -> None:
@@ -97,4 +97,4 @@ def test_nothing_is_no_chart() -> None:
 def test_a_table_has_the_labels_as_columns_and_the_largest_first() -> None:
     frame = table_frame([series(1, task="a"), series(math.nan, task="c"), series(3_600, task="b")], "s")
 
-    assert frame.to_dict("list") == {"task": ["b", "a", "c"], "value": ["1.0 h", "1.0 s", "–"]}
+    assert frame.to_dict("list") == {"task": ["b", "a", "c"], "value": ["1.0 h", "1.0 s", "n/a"]}

@@ -32,12 +32,12 @@ def test_a_name_that_is_no_program_is_refused_and_nothing_else_is_taken(tmp_path
     (tmp_path / "text").write_text("", "utf-8")
     other = program(tmp_path / "bin/prometheus")
 
-    with pytest.raises(SettingError, match="HEARTH_PROMETHEUS_BIN=.* is no program"):
+    with pytest.raises(SettingError, match=r"HEARTH_PROMETHEUS_BIN=.* is no program"):
         find_program(tmp_path, {"HEARTH_PROMETHEUS_BIN": str(tmp_path / name), "PATH": str(other.parent)})
 
 
 def test_without_a_program_and_without_apt_it_says_how_to_get_one(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="no apt-get and no dpkg .* set HEARTH_PROMETHEUS_BIN"):
+    with pytest.raises(SettingError, match=r"no apt-get and no dpkg .* set HEARTH_PROMETHEUS_BIN"):
         find_program(tmp_path, {"PATH": str(tmp_path)})
 
 
