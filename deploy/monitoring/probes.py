@@ -25,6 +25,9 @@ _PAGE = 100  # entries that Airflow returns, at most
 # hearth_published_rows: our word for a part, and the field of REST's report
 _PARTS = {"read": "rows_in", "rejected": "rejected", "train": "train_rows", "test": "test_rows"}
 
+# Nothing was published yet; or MLflow, which has the report, is away, which is no fault of REST
+_UNKNOWN = (httpx.codes.NOT_FOUND, httpx.codes.SERVICE_UNAVAILABLE)
+
 Probe = Callable[[], Sequence[Reading]]
 
 
@@ -91,7 +94,7 @@ def _published(url: str) -> Iterator[Reading]:
     with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS) as client:
         for dataset in client.get("/datasets").raise_for_status().json()["datasets"]:
             answer = client.get(f"/datasets/{dataset['name']}/data")
-            if answer.status_code == httpx.codes.NOT_FOUND:  # nothing was published yet
+            if answer.status_code in _UNKNOWN:
                 continue
             report = answer.raise_for_status().json()
             for part, field in _PARTS.items():

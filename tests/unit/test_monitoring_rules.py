@@ -128,7 +128,7 @@ CASES = [
         "DagFailed",
         1,
         'dag="train_knn"',
-        {'hearth_dag_last_run_failed{dag="train_knn"}': "1x9"},
+        {'hearth_dag_last_run_failed{dag="train_knn"}': "1 stale"},
         {'hearth_dag_last_run_failed{dag="train_knn"}': "0x9"},
     ),
     Case(
