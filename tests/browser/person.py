@@ -14,6 +14,7 @@ VIEWS = {
     "quality": "Quality",
     "alerts": "Alerts",
     "models": "Models",
+    "monitoring": "Monitoring",
     "health": "Health",
 }
 # What each view ends with
@@ -27,6 +28,7 @@ LAST = {
     "models": "GraphQL",
     "drift": "checked",
     "quality": "measured",
+    "monitoring": "does not answer",
     "health": "Aliases",
 }
 
