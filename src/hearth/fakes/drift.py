@@ -77,7 +77,8 @@ class Drift:
 def parse_drift(texts: Iterable[str], contracts: Sequence[Contract], samples: Mapping[str, Sequence[Record]]) -> dict[str, Drift]:
     """Read what people write, such as `Sleep Hours=-0.5/min`, for each data set; an empty text asks for `default_drift`.
 
-    Without `/min` a column changes at once, and then no more. A column that only some of the data sets have drifts in those. `samples` are records of each, by which spreads are known.
+    Without `/min` a column changes at once, and then no more. A column that only some of the data sets have drifts in those. `samples` are
+    records of each, by which spreads are known.
 
     Raises:
         InvalidDrift: none of the data sets has the column, or the text cannot be read.
