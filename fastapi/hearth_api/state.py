@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -125,55 +125,67 @@ def open_service(
     """Give the state of a service, and close it at the end; without `checks` it checks the servers that the settings name."""
     counter = RolloutCounter.of(contracts)
     redis_url, stream_name = settings.redis_url.get_secret_value(), settings.stream_name
-    with (
-        ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
-        PredictionStore(
-            settings.predictions_url.get_secret_value(),
-            statement_seconds=settings.predictions_read_seconds,
-            connect_seconds=_STORE_CONNECT_SECONDS,
-            refuse_seconds=_STORE_REFUSE_SECONDS,
-        ) as store,
-        DriftStore(
-            settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
-        ) as drift,
-        RetrainStore(
-            settings.predictions_url.get_secret_value(), max_connections=1, statement_seconds=settings.predictions_read_seconds
-        ) as retrains,
-        ErasureStore(settings.predictions_url.get_secret_value(), max_connections=1) as erasures,
-        DriftFollower(drift) as drift_follower,
-        QualityStore(
-            settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
-        ) as quality,
-        QualityFollower(quality) as quality_follower,
-        Outbox(
-            settings.predictions_url.get_secret_value(),
-            statement_seconds=settings.predictions_read_seconds,
-            connect_seconds=_STORE_CONNECT_SECONDS,
-            refuse_seconds=_STORE_REFUSE_SECONDS,
-        ) as alerts,
-        Outbox(settings.predictions_url.get_secret_value(), max_connections=3, connect_seconds=_STORE_CONNECT_SECONDS) as outbox,
-        AlertHousekeeping(outbox) as alert_housekeeping,
-        AlertSender(outbox, channels_of(settings), lowest=Severity(settings.alert_severity), link=settings.alert_link) as alert_sender,
-        LabelStore(
-            settings.predictions_url.get_secret_value(),
-            max_connections=2,
-            statement_seconds=settings.predictions_read_seconds,
-            connect_seconds=_STORE_CONNECT_SECONDS,
-        ) as labels,
-        StreamWriter(redis_url, stream_name, settings.stream_keep_messages) as stream,
-        ModelFollower(registry, _first(settings.api_default_dataset, contracts), settings.alias_poll_seconds) as models,
-        RolloutStore(
-            settings.predictions_url.get_secret_value(), max_connections=3, statement_seconds=settings.predictions_read_seconds
-        ) as rollouts,
-        RolloutReporter(rollouts, counter, models, contracts),
-        RolloutController(rollouts, registry, contracts, estimate=Estimator(drift)) as rollout_controller,
-        Recorder(settings, contracts, models) as recorder,
-        Explainers(contracts, settings.data_dir, seconds=settings.explain_seconds) as explainers,
-        PendingMessages(redis_url, stream_name) as pending,
-        DeadLetters(redis_url, stream_name) as letters,
-        ConsumerGroup(redis_url, stream_name, settings.stream_group, settings.stream_keep_messages) as workers_stream,
-        GraphqlThread() as graphql,
-    ):
+    with ExitStack() as stack:  # one statement of all would have more blocks than Python nests
+        enter = stack.enter_context
+        compute = enter(ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute"))
+        store = enter(
+            PredictionStore(
+                settings.predictions_url.get_secret_value(),
+                statement_seconds=settings.predictions_read_seconds,
+                connect_seconds=_STORE_CONNECT_SECONDS,
+                refuse_seconds=_STORE_REFUSE_SECONDS,
+            )
+        )
+        drift = enter(
+            DriftStore(settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds)
+        )
+        retrains = enter(
+            RetrainStore(
+                settings.predictions_url.get_secret_value(), max_connections=1, statement_seconds=settings.predictions_read_seconds
+            )
+        )
+        erasures = enter(ErasureStore(settings.predictions_url.get_secret_value(), max_connections=1))
+        drift_follower = enter(DriftFollower(drift))
+        quality = enter(
+            QualityStore(
+                settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
+            )
+        )
+        quality_follower = enter(QualityFollower(quality))
+        alerts = enter(
+            Outbox(
+                settings.predictions_url.get_secret_value(),
+                statement_seconds=settings.predictions_read_seconds,
+                connect_seconds=_STORE_CONNECT_SECONDS,
+                refuse_seconds=_STORE_REFUSE_SECONDS,
+            )
+        )
+        outbox = enter(Outbox(settings.predictions_url.get_secret_value(), max_connections=3, connect_seconds=_STORE_CONNECT_SECONDS))
+        alert_housekeeping = enter(AlertHousekeeping(outbox))
+        alert_sender = enter(AlertSender(outbox, channels_of(settings), lowest=Severity(settings.alert_severity), link=settings.alert_link))
+        labels = enter(
+            LabelStore(
+                settings.predictions_url.get_secret_value(),
+                max_connections=2,
+                statement_seconds=settings.predictions_read_seconds,
+                connect_seconds=_STORE_CONNECT_SECONDS,
+            )
+        )
+        stream = enter(StreamWriter(redis_url, stream_name, settings.stream_keep_messages))
+        models = enter(ModelFollower(registry, _first(settings.api_default_dataset, contracts), settings.alias_poll_seconds))
+        rollouts = enter(
+            RolloutStore(
+                settings.predictions_url.get_secret_value(), max_connections=3, statement_seconds=settings.predictions_read_seconds
+            )
+        )
+        enter(RolloutReporter(rollouts, counter, models, contracts))
+        rollout_controller = enter(RolloutController(rollouts, registry, contracts, estimate=Estimator(drift)))
+        recorder = enter(Recorder(settings, contracts, models))
+        explainers = enter(Explainers(contracts, settings.data_dir, seconds=settings.explain_seconds))
+        pending = enter(PendingMessages(redis_url, stream_name))
+        letters = enter(DeadLetters(redis_url, stream_name))
+        workers_stream = enter(ConsumerGroup(redis_url, stream_name, settings.stream_group, settings.stream_keep_messages))
+        graphql = enter(GraphqlThread())
         alias_admin = AliasAdmin(registry)
         checks = default_checks(settings, store, stream) if checks is None else checks
         yield ServiceState(
