@@ -113,6 +113,9 @@ known-dataset:
 demo: known-dataset setup ## from raw file to live predictions on this machine: make demo [DATASET=employees,heart|all] [TRIALS=3] [ROWS=5000]
 	@$(HEARTH) demo $(call flag,dataset,DATASET) $(call flag,trials,TRIALS) $(call flag,rows,ROWS)
 
+demo-drift: known-dataset setup ## on a running stack: records drift, and the loop closes by itself: make demo-drift [DATASET=heart]
+	@$(HEARTH) demo-drift $(call flag,dataset,DATASET)
+
 data: known-dataset setup ## write the fake data set to .hearth/data: make data [DATASET=heart] [ROWS=15000] [SEED=42]
 	@$(HEARTH) data make $(call flag,dataset,DATASET) $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
 
@@ -258,7 +261,7 @@ clean: ## stop it and remove everything that it wrote
 # The Compose stack. `docker compose --profile all up -d --build --wait` does the same as compose-up for those who have no .env.local.
 COMPOSE = docker compose --env-file .env $(if $(wildcard .env.local),--env-file .env.local)
 PROFILE ?= all
-.PHONY: compose-backup compose-restore secrets compose-up compose-dev compose-down compose-clean compose-status compose-smoke compose-drill compose-conformance compose-export lint-compose
+.PHONY: compose-backup compose-restore secrets compose-up compose-dev compose-down compose-clean compose-status compose-smoke compose-demo-drift compose-drill compose-conformance compose-export lint-compose
 
 secrets: ## write strong values for all secrets to .env.local
 	@$(PYTHON) -m deploy.compose.make_secrets
@@ -271,6 +274,9 @@ compose-dev: ## the same with the checkout mounted: services start again when a 
 
 compose-smoke: ## use the running Compose stack as a user would: make compose-smoke [DATASET=all] [TRIALS=3]
 	$(COMPOSE) run --rm smoke $(call flag,dataset,DATASET) $(call flag,trials,TRIALS)
+
+compose-demo-drift: ## in the running Compose stack: records drift, and the loop closes by itself: make compose-demo-drift [DATASET=heart]
+	$(COMPOSE) run --rm --entrypoint "python -m utils.drift_demo" smoke $(call flag,dataset,DATASET)
 
 compose-drill: ## restart every service of the running Compose stack in turn; each time it has to heal and to work
 	@$(PYTHON) -m deploy.compose.drill
