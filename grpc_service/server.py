@@ -29,14 +29,25 @@ from hearth.contracts import Contract, usable_contracts
 from hearth.errors import HearthError, InvalidSettings
 from hearth.logs import configure_logging
 from hearth.predictions.label_store import LabelStore
+from hearth.predictions.rollout_store import RolloutStore
 from hearth.serving.access import Access
 from hearth.serving.feedback import Feedback
 from hearth.serving.gc_freeze import freeze_after_import, freeze_now
-from hearth.serving.metrics import new_registry, register_label_metrics, register_model_metrics, register_recorder_metrics, serve_metrics
+from hearth.serving.metrics import (
+    new_registry,
+    register_label_metrics,
+    register_model_metrics,
+    register_recorder_metrics,
+    register_rollout_metrics,
+    serve_metrics,
+)
 from hearth.serving.model_follower import ModelFollower
 from hearth.serving.model_probe import ProbedRegistry
 from hearth.serving.predictor import Predictor
 from hearth.serving.recording.recorder import Recorder
+from hearth.serving.rollouts.counter import RolloutCounter
+from hearth.serving.rollouts.reporter import RolloutReporter
+from hearth.serving.rollouts.router import Router
 from hearth.settings import GrpcSettings
 
 _LOGGER = logging.getLogger(__name__)
@@ -63,19 +74,24 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
     Raises:
         InvalidSettings: the port, or that of the metrics, is taken; or a key or a limit cannot be read.
     """
+    counter = RolloutCounter.of(contracts)
     metrics = new_registry()
     register_model_metrics(metrics, models.status)
+    register_rollout_metrics(metrics, models.splits, counter.by_version)
     with (
         serve_metrics(metrics, settings.grpc_host, settings.grpc_metrics_port),
         Recorder(settings, contracts, models) as recorder,
         LabelStore(settings.predictions_url.get_secret_value(), max_connections=_FEEDBACK_THREADS) as labels,
         ThreadPoolExecutor(_FEEDBACK_THREADS, thread_name_prefix="feedback") as feedback_threads,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
+        RolloutStore(settings.predictions_url.get_secret_value(), max_connections=1) as rollouts,
+        RolloutReporter(rollouts, counter, models, contracts),
     ):
         register_recorder_metrics(metrics, recorder.counts)
         feedback = Feedback(labels, contracts)
         register_label_metrics(metrics, feedback.counts)
-        predictor, calls, access = Predictor(models, recorder, compute), Calls(metrics), Access.from_settings(settings)
+        predictor = Predictor(models, recorder, compute, Router(models, counter))
+        calls, access = Calls(metrics), Access.from_settings(settings)
         server, port = _make_server(settings)
         idle, most = settings.grpc_stream_idle_seconds, settings.grpc_max_values
         names = "HEARTH_GRPC_MAX_CONCURRENT_CALLS", "HEARTH_GRPC_MAX_STREAMS"

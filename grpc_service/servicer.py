@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import Executor
+from functools import partial
 from time import perf_counter
 
 from grpc_service.access import admit
@@ -12,6 +13,7 @@ from grpc_service.feedback import feedback_response, read_reports
 from grpc_service.metrics import Calls
 from grpc_service.requests import RecordReader
 from grpc_service.responses import alias_message, info_message, prediction_message
+from grpc_service.routing import routing_key
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1 import prediction_pb2_grpc
 from hearth.contracts import Contract
@@ -81,14 +83,15 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
 
     async def _predict(self, request: pb.PredictRequest, context: Context) -> pb.PredictResponse:
         await admit(self._access, context)
-        model = self._predictor.find(request.dataset or self._default, request.alias or CHAMPION)
+        include = read_include(request.include) if request.include else NOTHING
+        key = partial(routing_key, context, request.request_id)
+        model = self._predictor.route(request.dataset or self._default, request.alias or CHAMPION, key, include)
         reader = self._readers[model.dataset]
         records = reader.count(request)
         if records > self._max_records:
             raise InvalidRequest(
                 f"The request has {records} records, more than the {self._max_records} that one message may have: send several."
             )
-        include = read_include(request.include) if request.include else NOTHING
         require_kept(model, include)
         return await self._predictor.dispatch(model, records, request.ByteSize(), lambda: self._score(model, reader, request, include))
 

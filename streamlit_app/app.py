@@ -11,8 +11,10 @@ from streamlit_app.views.file import score_file
 from streamlit_app.views.health import health
 from streamlit_app.views.live import live
 from streamlit_app.views.models import models
+from streamlit_app.views.monitoring import monitoring
 from streamlit_app.views.overview import overview
 from streamlit_app.views.predict import predict
+from streamlit_app.views.quality import quality
 
 st.set_page_config(page_title="Hearth", page_icon="🔥", layout="wide")
 style()
@@ -26,8 +28,10 @@ VIEWS = {
     "live": st.Page(live, title="Live", icon=":material/monitoring:", url_path="live"),
     "data": st.Page(data, title="Data", icon=":material/table:", url_path="data"),
     "drift": st.Page(drift, title="Drift", icon=":material/ssid_chart:", url_path="drift"),
+    "quality": st.Page(quality, title="Quality", icon=":material/fact_check:", url_path="quality"),
     "alerts": st.Page(alerts, title="Alerts", icon=":material/notifications:", url_path="alerts"),
     "models": st.Page(models, title="Models", icon=":material/deployed_code:", url_path="models"),
+    "monitoring": st.Page(monitoring, title="Monitoring", icon=":material/speed:", url_path="monitoring"),
     "health": st.Page(health, title="Health", icon=":material/vital_signs:", url_path="health"),
 }
 

@@ -118,12 +118,13 @@ def examine_services(supervisor: Supervisor, environment: Mapping[str, str]) -> 
     """Ask every service that runs, and look who has the ports of the others."""
     programs = supervisor.programs()
     alive = [service for service in SERVICES if service.name in programs and programs[service.name].is_alive]
+    expected = len([service for service in SERVICES if service in alive or not service.is_optional])
     restarted = [service.name for service in alive if time.time() - programs[service.name].since < _SETTLED_SECONDS]
     unhealthy = [service.name for service in alive if service.name not in restarted and not service.is_healthy(environment)]
     if not programs:
         yield finding("ok", "stack", "is not running", "hearth up")
     elif not unhealthy + restarted:
-        yield finding("ok", "stack", f"{len(alive)} of {len(SERVICES)} services run, and all of them are healthy")
+        yield finding("ok", "stack", f"{len(alive)} of {expected} services run, and all of them are healthy")
     for name in restarted:
         yield finding(
             "warn", "stack", f"{name} started less than {_SETTLED_SECONDS} s ago", f"ask again; if it keeps starting: hearth logs {name}"

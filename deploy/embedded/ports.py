@@ -49,6 +49,8 @@ PORTS = (
     Port("batch-api", "HEARTH_BATCH_API_PORT"),
     Port("grpc", "HEARTH_GRPC_METRICS_PORT"),
     Port("stream_worker", "HEARTH_WORKER_METRICS_PORT"),
+    Port("exporter", "HEARTH_EXPORTER_PORT"),
+    Port("prometheus", "HEARTH_PROMETHEUS_PORT"),
 )
 
 

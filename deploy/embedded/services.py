@@ -18,6 +18,7 @@ class Service:
     needs: tuple[str, ...]
     limit_seconds: int
     is_healthy: Callable[[Environment], bool]
+    is_optional: bool = False  # starts only when it is named
     steady_seconds: int = 0  # healthy only after running this long: for a service without a health check
 
 
@@ -74,6 +75,14 @@ def _streamlit(environment: Environment) -> bool:
     return health.http_ok(f"http://127.0.0.1:{environment['HEARTH_PAGE_PORT']}/_stcore/health")
 
 
+def _exporter(environment: Environment) -> bool:
+    return health.http_ok(f"http://127.0.0.1:{environment['HEARTH_EXPORTER_PORT']}/metrics")
+
+
+def _prometheus(environment: Environment) -> bool:
+    return health.http_ok(f"http://127.0.0.1:{environment['HEARTH_PROMETHEUS_PORT']}/-/ready")
+
+
 def _runs(_: Environment) -> bool:
     return True  # it has no health check: supervisord keeps it running
 
@@ -96,7 +105,11 @@ SERVICES = (
     Service("streamlit", (), 60, _streamlit),
     Service("stream_worker", _APPLICATION_NEEDS, 60, _runs, steady_seconds=3),
     Service("fake_data_producer", ("valkey",), 60, _runs, steady_seconds=3),
+    # `make monitoring`
+    Service("exporter", (), 60, _exporter, is_optional=True),
+    Service("prometheus", ("prometheus-program", "exporter"), 60, _prometheus, is_optional=True),
 )
+DEFAULT_SERVICES = tuple(service for service in SERVICES if not service.is_optional)
 
 PREPARATIONS = (
     Preparation(
@@ -105,6 +118,7 @@ PREPARATIONS = (
         30,
         (EMBEDDED_PYTHON, "-m", "deploy.embedded.postgres", "create-database", "airflow", "mlflow", "predictions", "data"),
     ),
+    Preparation("prometheus-program", (), 300, (EMBEDDED_PYTHON, "-m", "deploy.embedded.prometheus", "find")),
     Preparation("airflow-database", ("databases",), 180, (EMBEDDED_PYTHON, "-m", "deploy.embedded.airflow_database")),
 )
 

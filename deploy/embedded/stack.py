@@ -25,7 +25,7 @@ from deploy.embedded.environment import ROOT, load_environment
 from deploy.embedded.launcher import SettingError
 from deploy.embedded.logs import follow, tail
 from deploy.embedded.objectstore import COMPONENTS, stale_sockets
-from deploy.embedded.services import SERVICES, Service, find_service, with_needs
+from deploy.embedded.services import DEFAULT_SERVICES, SERVICES, Service, find_service, with_needs
 from deploy.embedded.starting import StartError, Starting, stop_in_turn
 from deploy.embedded.supervision import Program, Supervisor, environment_of_running_stack
 from deploy.secrets_check import refusals
@@ -46,7 +46,7 @@ class Stack:
 
     def up(self, names: list[str]) -> int:
         """Start services in the order of their needs; 0 when all are healthy, else everything that this call started is stopped."""
-        steps = with_needs(names or [service.name for service in SERVICES])
+        steps = with_needs(names or [service.name for service in DEFAULT_SERVICES])
         ports.refuse_shared(self.environment)
         if refused := list(refusals(self.environment)):
             raise SettingError("\n".join(refused))
@@ -126,7 +126,7 @@ class Stack:
 
     def wait(self, names: list[str], seconds: float) -> int:
         """Wait until these services (or all) are healthy; 1 if they are not in time."""
-        waiting = [find_service(name) for name in names] or list(SERVICES)
+        waiting = [find_service(name) for name in names] or list(DEFAULT_SERVICES)
         deadline = time.monotonic() + seconds
         while waiting := [service for service in waiting if not self._is_healthy(service)]:
             if time.monotonic() > deadline:
@@ -139,7 +139,7 @@ class Stack:
         """Stop everything and remove the files of the servers."""
         if code := self.down():
             return code
-        folders = ("airflow", "logs", "objectstore", "postgres", "valkey")
+        folders = ("airflow", "logs", "objectstore", "postgres", "prometheus", "valkey")
         is_default = self.state == self.root / ".hearth"
         for path in [self.state] if is_default else [self.state / name for name in folders]:  # another folder may hold other files
             if path.exists():

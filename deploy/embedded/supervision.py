@@ -21,7 +21,8 @@ from deploy.embedded.processes import MARK, Identity, end, find_leftovers
 _START_SECONDS = 20.0
 _SERVER_SECONDS = 15.0
 _TASK_SECONDS = 2.0
-_PRIVATE = (MARK, "HEARTH_SUPERVISOR_SOCKET")  # not set by users, and not for other programs
+# Not set by users and not for other programs; and where a program is found, which a service that starts later finds again
+_PRIVATE = (MARK, "HEARTH_SUPERVISOR_SOCKET", "HEARTH_PROMETHEUS_BIN")
 _NOT_RUNNING, _ALREADY_STARTED = 70, 60  # fault codes of supervisord's XML-RPC
 _ALIVE = ("STARTING", "RUNNING")
 

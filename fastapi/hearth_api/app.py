@@ -37,6 +37,9 @@ from hearth_api.routes import (
     models,
     open_inference,
     predictions,
+    quality,
+    retrains,
+    rollouts,
     service,
     stream,
 )
@@ -122,10 +125,13 @@ def _add_routes(app: FastAPI, settings: ApiSettings, contracts: Mapping[str, Con
         data,
         predictions,
         drift,
+        quality,
+        retrains,
         alerts,
         feedback,
         stream,
         admin,
+        rollouts,
         open_inference,
         mlflow_scoring,
     ):

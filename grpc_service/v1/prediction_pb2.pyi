@@ -76,7 +76,7 @@ class PredictRequest(_message.Message):
     def __init__(self, dataset: _Optional[str] = ..., alias: _Optional[str] = ..., records: _Optional[_Iterable[_Union[Record, _Mapping]]] = ..., packed: _Optional[_Union[PackedRecords, _Mapping]] = ..., request_id: _Optional[str] = ..., include: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PredictResponse(_message.Message):
-    __slots__ = ("dataset", "alias", "version", "family", "classes", "predictions", "labels", "probabilities", "request_id", "sets", "unusual")
+    __slots__ = ("dataset", "alias", "version", "family", "classes", "predictions", "labels", "probabilities", "request_id", "sets", "unusual", "canary")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -88,6 +88,7 @@ class PredictResponse(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SETS_FIELD_NUMBER: _ClassVar[int]
     UNUSUAL_FIELD_NUMBER: _ClassVar[int]
+    CANARY_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     alias: str
     version: str
@@ -99,7 +100,8 @@ class PredictResponse(_message.Message):
     request_id: str
     sets: _containers.RepeatedCompositeFieldContainer[ClassSet]
     unusual: _containers.RepeatedCompositeFieldContainer[Unusual]
-    def __init__(self, dataset: _Optional[str] = ..., alias: _Optional[str] = ..., version: _Optional[str] = ..., family: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., predictions: _Optional[_Iterable[int]] = ..., labels: _Optional[_Iterable[str]] = ..., probabilities: _Optional[_Iterable[float]] = ..., request_id: _Optional[str] = ..., sets: _Optional[_Iterable[_Union[ClassSet, _Mapping]]] = ..., unusual: _Optional[_Iterable[_Union[Unusual, _Mapping]]] = ...) -> None: ...
+    canary: bool
+    def __init__(self, dataset: _Optional[str] = ..., alias: _Optional[str] = ..., version: _Optional[str] = ..., family: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., predictions: _Optional[_Iterable[int]] = ..., labels: _Optional[_Iterable[str]] = ..., probabilities: _Optional[_Iterable[float]] = ..., request_id: _Optional[str] = ..., sets: _Optional[_Iterable[_Union[ClassSet, _Mapping]]] = ..., unusual: _Optional[_Iterable[_Union[Unusual, _Mapping]]] = ..., canary: _Optional[bool] = ...) -> None: ...
 
 class ClassSet(_message.Message):
     __slots__ = ("classes",)

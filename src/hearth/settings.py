@@ -197,10 +197,29 @@ class MonitorSettings(Settings):
     monitor_url: SecretStr = Field(description="PostgreSQL URL of the predictions store, for a user who reads it and writes checks")
 
 
+class BatchSettings(Settings):
+    """What scoring of batches stores."""
+
+    batch_sample_records: int = Field(
+        250,
+        ge=0,
+        le=10_000,
+        description="records of a batch that are stored and count for drift, at most; 0: none",
+    )
+    predictions_hash_key: SecretStr = Field(SecretStr(""), description="the key of the hashes of `personal: hash` columns")
+    api_default_dataset: str = Field("", description="the data set of batches that name none")
+
+
 class MonitorScheduleSettings(Settings):
     """When served records are checked for drift."""
 
     monitor_schedule: str = Field(min_length=1, description="when monitor runs: a cron expression, a word such as @hourly, or 'none'")
+
+
+class RetrainScheduleSettings(Settings):
+    """When versions are trained again without an alarm."""
+
+    retrain_schedule: str = Field(min_length=1, description="when retrain runs beside alarms: a cron expression, a word, or 'none'")
 
 
 def _check_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
@@ -275,9 +294,52 @@ class StreamSettings(RedisSettings):
     """Where the stream is."""
 
     stream_name: str = Field(description="the stream of records to score")
+    labels_stream_name: str = Field("mlops_labels", min_length=1, description="the stream of what records turned out to be")
     stream_group: str = Field(description="the consumer group of the workers")
     stream_max_length: int = Field(ge=1, description="waiting messages, at most; above it the producer waits and REST refuses")
     stream_keep_messages: int = Field(1_000, ge=0, description="settled messages that stay in the stream; the same for all its processes")
+
+
+class BackupPlaceSettings(Settings):
+    """Where backups lie, and what they are encrypted with."""
+
+    backup_to: str = Field("", description="where backups go by default: a folder, or s3://bucket/prefix; empty: nowhere")
+    backup_key: SecretStr = Field(SecretStr(""), description="what backups are encrypted with; 16 characters at least")
+    backup_keep: int = Field(7, ge=1, description="backups that a scheduled one leaves there, the newest")
+    backup_store_url: str = Field("", description="the S3 endpoint of backups in s3://…; not the stack's own")
+    backup_store_region: str = Field("us-east-1", description="its region")
+    backup_store_access_key: SecretStr = Field(SecretStr(""), description="its key id")
+    backup_store_secret_key: SecretStr = Field(SecretStr(""), description="its key secret")
+
+
+class BackupSettings(BackupPlaceSettings, StorageAddressSettings, StreamSettings):
+    """What a backup reads, as a user and with a key that may only read."""
+
+    backup_postgres_url: SecretStr = Field(SecretStr(""), description="PostgreSQL URL of the user who reads all databases")
+    backup_databases: Words = Field(("predictions", "data", "airflow", "mlflow"), description="databases that are backed up")
+    s3_region: str = Field(description="region of the object store")
+    s3_backup_access_key: SecretStr = Field(SecretStr(""), description="id of the key that reads all buckets")
+    s3_backup_secret_key: SecretStr = Field(SecretStr(""), description="its secret")
+    data_bucket: str = Field(description="bucket of raw, validated and rejected rows")
+    processed_bucket: str = Field(description="bucket of processed data sets")
+    mlflow_bucket: str = Field(description="bucket of MLflow's files")
+
+
+class RestoreSettings(BackupPlaceSettings, StorageSettings, StreamSettings):
+    """What a restore writes."""
+
+    restore_postgres_url: SecretStr = Field(SecretStr(""), description="PostgreSQL URL of a superuser, who fills all databases")
+    mlflow_s3_access_key: SecretStr = Field(description="id of the key of MLflow's bucket")
+    mlflow_s3_secret_key: SecretStr = Field(description="its secret")
+    mlflow_bucket: str = Field(description="bucket of MLflow's files")
+
+
+class BackupScheduleSettings(Settings):
+    """When a backup is made by itself."""
+
+    backup_schedule: str = Field(
+        "none", min_length=1, description="when hearth_backup runs: a cron expression, a word such as @daily, or 'none'"
+    )
 
 
 class RetentionSettings(PredictionsSettings):
@@ -314,6 +376,7 @@ class ProducerSettings(StreamSettings, AliasSettings):
     """The fake records that the producer puts into the stream."""
 
     producer_dataset: str = Field(description="data sets of the fake records, such as 'employees,heart'; 'all': each with statistics")
+    producer_labels: float = Field(0, ge=0, le=1, description="share of the fake records whose label follows; 0: none")
     producer_records_per_second: float = Field(ge=0, le=1_000_000, description="records a second; 0: as fast as possible")
     producer_bad_share: float = Field(ge=0, le=1, description="the share of fake records that break the contract on purpose")
 
@@ -419,6 +482,19 @@ class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, Acc
         return origins
 
 
+class ExporterSettings(RegistrySettings, MonitorSettings, RedisSettings, StorageAddressSettings):
+    """The servers that the exporter asks for their health, and where it serves what it finds."""
+
+    airflow_url: str = Field("", description="Airflow's API server; empty: it is not asked")
+    airflow_user: str = Field("", description="the user who reads DAGs and runs")
+    airflow_password: SecretStr = Field(SecretStr(""), description="the password of that user")
+    api_url: str = Field("", description="the REST service, for published data; empty: it is not asked")
+    exporter_host: str = Field("127.0.0.1", min_length=1, description="the address of the exporter's metrics")
+    exporter_port: int = Field(ge=0, le=65_535, description="their port")
+    exporter_seconds: float = Field(15, ge=1, description="seconds between two looks at a server")
+    exporter_certificates: Words = Field((), description="certificates whose end is watched: host:port, or the path of a PEM file")
+
+
 class PageSettings(RegistrySettings):
     """The servers that the page calls, and its links, which are addresses for browsers."""
 
@@ -427,6 +503,12 @@ class PageSettings(RegistrySettings):
     page_grpc_metrics_url: str = Field(pattern="^https?://", description="metrics of the gRPC service, for its health")
     page_worker_metrics_url: str = Field(pattern="^https?://", description="metrics of the stream worker, for its health")
     batch_api_url: str = Field(pattern="^https?://", description="the API of batches, for its health")
+    page_prometheus_url: str = Field(
+        "", pattern="^(https?://.*)?$", description="Prometheus, for the view Monitoring; empty: there is none"
+    )
+    page_dashboards_dir: Path = Field(
+        Path("deploy/monitoring/dashboards/json"), description="the folder of the dashboards that the view Monitoring draws"
+    )
     page_api_key: SecretStr = Field(SecretStr(""), description="API key of the page, if predictions need one")
     page_allowed_hosts: Hosts = Field((), description="names beside localhost that the page answers to, such as page.example.org; '*': all")
     page_api_link: str = Field(pattern="^https?://", description="link to the REST service")

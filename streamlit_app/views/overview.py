@@ -24,6 +24,7 @@ _NEXT = {
     "drift": "See whether what is served is still like what the champion was trained on.",
     "alerts": "See what somebody should look at, and take it up.",
     "models": "Compare versions, see what the gate decided, promote and roll back.",
+    "monitoring": "Rates, latencies, lag, drift, DAGs and machines over time, where Prometheus runs: what Grafana would show.",
     "health": "See which service does not answer, and why.",
 }
 

@@ -11,8 +11,10 @@ VIEWS = {
     "live": "Live",
     "data": "Data",
     "drift": "Drift",
+    "quality": "Quality",
     "alerts": "Alerts",
     "models": "Models",
+    "monitoring": "Monitoring",
     "health": "Health",
 }
 # What each view ends with
@@ -25,6 +27,8 @@ LAST = {
     "alerts": "As of",
     "models": "GraphQL",
     "drift": "checked",
+    "quality": "measured",
+    "monitoring": "does not answer",
     "health": "Aliases",
 }
 

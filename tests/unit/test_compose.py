@@ -11,14 +11,19 @@ import yaml
 from deploy import secrets_check
 from deploy.compose.make_secrets import read_values
 from deploy.embedded import objectstore
+from deploy.monitoring.scrape_config import compose_config
 from hearth.settings import (
     ApiSettings,
+    BackupScheduleSettings,
+    BackupSettings,
     BatchApiSettings,
+    ExporterSettings,
     GrpcSettings,
     IngestSettings,
     LoadSettings,
     PageSettings,
     ProducerSettings,
+    RestoreSettings,
     Settings,
     StorageSettings,
     WorkerSettings,
@@ -28,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 ENV = read_values(ROOT / ".env")
 STORES = {path.stem: path for path in (ROOT / "dockerfiles/object-store").glob("*.yaml")}
 DOCKERFILES = sorted((ROOT / "dockerfiles").glob("*/Dockerfile"))
-THIRD_PARTY = ("postgres", "mysql", "valkey", "minio", "proxy")
+THIRD_PARTY = ("postgres", "mysql", "valkey", "minio", "proxy", "prometheus", "alertmanager", "grafana")
 VARIABLE = re.compile(r"\$\{(\w+)(:\?|:-[^${}]*)?\}")  # the inner one, where one is the default of another
 
 
@@ -191,6 +196,10 @@ def test_every_variable_has_a_laptop_value(path: Path) -> None:
         ("airflow-dag-processor", LoadSettings),
         ("batch-api", BatchApiSettings),
         ("streamlit", PageSettings),
+        ("backup", BackupSettings),
+        ("restore", RestoreSettings),
+        ("airflow-dag-processor", BackupScheduleSettings),
+        ("exporter", ExporterSettings),
     ],
 )
 def test_a_process_finds_all_of_its_settings(name: str, settings: type[Settings], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,3 +281,37 @@ def test_builds_see_neither_settings_nor_real_data() -> None:
 def test_every_container_has_a_bound_of_memory_and_processes(store: str) -> None:
     unbounded = [name for name, service in load(store).items() if not service.get("mem_limit") or not service.get("pids_limit")]
     assert unbounded == []
+
+
+def test_prometheus_scrapes_the_ports_that_the_containers_have() -> None:
+    config = compose_config("a-key")
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    settings = {"grpc": "HEARTH_GRPC_METRICS_PORT", "worker": "HEARTH_WORKER_METRICS_PORT", "exporter": "HEARTH_EXPORTER_PORT"}
+
+    for job in jobs.values():
+        for [name] in [found["names"] for found in job.get("dns_sd_configs", [])]:
+            assert name in SERVICES
+    for job_name, setting in settings.items():
+        [found] = jobs[job_name]["dns_sd_configs"]
+        assert str(found["port"]) == SERVICES[found["names"][0]]["environment"][setting]
+    for name in ("prometheus", "alertmanager", "grafana"):
+        [target] = jobs[name]["static_configs"][0]["targets"]
+        assert SERVICES[name]["ports"][0].endswith(target.removeprefix(name))
+    assert [receiver["static_configs"][0]["targets"] for receiver in config["alerting"]["alertmanagers"]] == [
+        ["alertmanager:9093"],
+        ["fastapi:8800"],
+    ]
+    assert config["alerting"]["alertmanagers"][1]["authorization"]["credentials"] == "a-key"
+    assert "authorization" not in compose_config("")["alerting"]["alertmanagers"][1]
+
+
+def test_grafana_lets_nobody_sign_up_and_finds_what_is_provisioned() -> None:
+    grafana = SERVICES["grafana"]
+    [source] = yaml.safe_load((ROOT / "deploy/monitoring/grafana/datasources/prometheus.yml").read_text("utf-8"))["datasources"]
+    [provider] = yaml.safe_load((ROOT / "deploy/monitoring/grafana/dashboards/hearth.yml").read_text("utf-8"))["providers"]
+
+    assert grafana["environment"]["GF_USERS_ALLOW_SIGN_UP"] == grafana["environment"]["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+    assert source["url"] == "http://prometheus:9090"
+    assert any(volume.endswith(f":{provider['options']['path']}:ro,z") for volume in grafana["volumes"])
+    for volume in [*grafana["volumes"], *SERVICES["prometheus"]["volumes"], *SERVICES["alertmanager"]["volumes"]]:
+        assert not volume.startswith("./") or (ROOT / volume.partition(":")[0]).exists()

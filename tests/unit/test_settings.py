@@ -9,7 +9,10 @@ from hearth import settings
 from hearth.errors import InvalidSettings
 from hearth.settings import (
     ApiSettings,
+    BackupScheduleSettings,
+    BackupSettings,
     BatchApiSettings,
+    ExporterSettings,
     GrpcClientSettings,
     GrpcSettings,
     IngestSettings,
@@ -20,6 +23,7 @@ from hearth.settings import (
     ProducerSettings,
     RawFileSettings,
     RegistrySettings,
+    RestoreSettings,
     Settings,
     StorageSettings,
     WorkerSettings,
@@ -42,7 +46,11 @@ ALL = (
     IngestSettings,
     LoadSettings,
     BatchApiSettings,
+    ExporterSettings,
     PageSettings,
+    BackupSettings,
+    BackupScheduleSettings,
+    RestoreSettings,
 )
 STORAGE = """
 HEARTH_ENVIRONMENT=laptop

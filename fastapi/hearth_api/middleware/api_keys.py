@@ -27,7 +27,7 @@ _OPEN_PATHS = {"/", "/health", "/ready", "/metrics", "/models", "/list-models", 
     "/v2",
 }
 _OPEN_PATTERN = re.compile(
-    r"/datasets(/[^/]+)?|/[^/]+/model-info|/static-offline-docs/.*|/model/reload|/reload-cache|/models/[^/]+/(rollback|promote)"
+    r"/datasets(/[^/]+)?|/[^/]+/model-info|/static-offline-docs/.*|/model/reload|/reload-cache|/models/[^/]+/(rollback|promote|rollout/[^/]+)"
     r"|/alerts/[^/]+/(acknowledge|resolve)"
     r"|/v2/health/(live|ready)|/v2/models/[^/]+(/versions/[^/]+)?(/ready)?"
 )
@@ -35,7 +35,7 @@ _OPEN_PATTERN = re.compile(
 
 # What was stored of everybody's records is read with a scope of its own, and what they turned out to be is written with another. GraphQL
 # serves all: its fields check which of them they need. Prometheus reports what it has found, and may do nothing else.
-_READ_PATTERN = re.compile(r"/predictions(/.*)?|/drift/.*|/alerts(/[^/]+)?|/stream")
+_READ_PATTERN = re.compile(r"/predictions(/.*)?|/(drift|quality|retrains|rollouts)/.*|/alerts(/[^/]+)?|/stream")
 _FEEDBACK_PATTERN = re.compile(r"/feedback(/.*)?")
 _ALERT_PATTERN = re.compile(r"/api/v2/alerts")
 _GRAPHQL_PATTERN = re.compile(r"/graphql(/.*)?")

@@ -7,6 +7,7 @@ import typer
 from hearth.cli import (
     alerts,
     approval,
+    backup,
     contract_draft,
     data,
     data_check,
@@ -15,8 +16,12 @@ from hearth.cli import (
     drift,
     feedback,
     monitor,
+    quality,
     remote,
     replay,
+    retrain,
+    rollout,
+    score,
     sign,
     stack,
     store,
@@ -55,12 +60,17 @@ data_report.register(data_app)
 tune.register(app)
 monitor.register(app)
 remote.register(app)
+score.register(app)
 approval.register(app)
 drift.register(app)
+quality.register(app)
+retrain.register(app)
 alerts.register(app)
 feedback.register(app)
+rollout.register(app)
 sign.register(app)
 store.register(app)
+backup.register(app)
 replay.register(app)
 
 

@@ -47,8 +47,8 @@ def feedback(  # noqa: PLR0913, PLR0917 - options
 
     counts: Counter[str] = Counter()
     try:
-        with open_client(url, api_key, timeout) as client:
-            for reports in in_batches(read_reports(file), batch):
+        with file.open("rb") as content, open_client(url, api_key, timeout) as client:
+            for reports in in_batches(read_reports(content, file.name), batch):
                 answer = client.send_feedback([report.report for report in reports], dataset=dataset, reported_by=reported_by)
                 _print_refused(reports, answer.receipts, _SHOWN - counts["refused"])
                 counts.update(answer.outcomes)

@@ -159,6 +159,31 @@ def drift_history(dataset: str, *, limit: int = 100, since: datetime | None = No
     return _get(f"/drift/{_quoted(dataset)}/history", answers.DriftHistory, {"limit": limit, "since": since.isoformat() if since else None})
 
 
+def quality(dataset: str, *, at: datetime | None = None) -> Call[answers.Quality]:
+    """Return the quality that labels show of a data set, now or as it was measured by a moment; it has to name its zone."""
+    return _get(f"/quality/{_quoted(dataset)}", answers.Quality, {"at": at.isoformat() if at else None})
+
+
+def quality_history(dataset: str, *, limit: int = 100, since: datetime | None = None) -> Call[answers.QualityHistory]:
+    """Return the newest checks of quality of a data set, oldest first, of the champion alone."""
+    parameters = {"limit": limit, "since": since.isoformat() if since else None}
+    return _get(f"/quality/{_quoted(dataset)}/history", answers.QualityHistory, parameters)
+
+
+def retrains(dataset: str, *, limit: int = 50) -> Call[answers.RetrainList]:
+    """Return the newest decisions about training again, and what would be decided now."""
+    return _get(f"/retrains/{_quoted(dataset)}", answers.RetrainList, {"limit": limit})
+
+
+def forget(message_id: str, *, row: int | None = None) -> Call[answers.Erasure]:
+    """Erase the predictions and labels of a message, or of one of its records, for good. Needs a key with the scope admin.
+
+    Raises:
+        NotFound: nothing is stored under this id, and nothing was.
+    """
+    return Call("DELETE", f"/predictions/{_quoted(message_id)}", _read(answers.Erasure), {"row": row})
+
+
 def alerts(
     *, state: str | None = None, dataset: str | None = None, severity: str | None = None, limit: int = 100
 ) -> Call[answers.AlertList]:
@@ -302,7 +327,7 @@ def predictions_page(  # noqa: PLR0913 - the filters of the route
     limit: int = 100,
     dataset: str | None = None,
     model: str | None = None,
-    source: Literal["stream", "rest", "graphql", "grpc", "file"] | None = None,
+    source: Literal["stream", "rest", "graphql", "grpc", "file", "batch"] | None = None,
     role: Literal["answer", "challenger"] = "answer",
     since: datetime | None = None,
 ) -> Call[answers.PredictionPage]:
@@ -316,7 +341,7 @@ def predictions(  # noqa: PLR0913 - the filters of the route
     page_size: int = 1000,
     dataset: str | None = None,
     model: str | None = None,
-    source: Literal["stream", "rest", "graphql", "grpc", "file"] | None = None,
+    source: Literal["stream", "rest", "graphql", "grpc", "file", "batch"] | None = None,
     role: Literal["answer", "challenger"] = "answer",
     since: datetime | None = None,
 ) -> Pages[answers.StoredPrediction]:
@@ -354,6 +379,27 @@ def roll_back(dataset: str, *, over_gate: bool = False) -> Call[answers.MovedAli
     """
     params: Params = {"over_gate": "true"} if over_gate else {}
     return post(f"/models/{_quoted(dataset)}/rollback", answers.MovedAliases, b"", Repeat.NEVER, params)
+
+
+def rollouts(dataset: str, *, limit: int = 20) -> Call[answers.Rollouts]:
+    """Return the rollout of a data set that runs, and those that have ended, together at most `limit`."""
+    return _get(f"/rollouts/{_quoted(dataset)}", answers.Rollouts, {"limit": limit})
+
+
+def start_rollout(dataset: str, version: str, *, steps: Sequence[float] | None = None, over_gate: bool = False) -> Call[answers.Rollout]:
+    """Try a version on a share of the champion's requests. Needs the scope admin; never sent again.
+
+    Raises:
+        Conflict: another one runs, or the gate has not passed the version; nothing was moved.
+    """
+    body = {"version": version, "steps": list(steps) if steps else None, "over_gate": over_gate}
+    content = json_body({name: value for name, value in body.items() if value is not None})
+    return post(f"/models/{_quoted(dataset)}/rollout/start", answers.Rollout, content, Repeat.NEVER)
+
+
+def steer_rollout(dataset: str, action: Literal["step", "pause", "resume", "stop"]) -> Call[answers.Rollout]:
+    """Step the rollout that runs forward, pause, resume or stop it. Needs the scope admin; never sent again."""
+    return post(f"/models/{_quoted(dataset)}/rollout/{action}", answers.Rollout, b"", Repeat.NEVER)
 
 
 def reload() -> Call[answers.Reloaded]:

@@ -5,9 +5,9 @@
 
 import csv
 from collections.abc import Iterable, Iterator
+from io import TextIOWrapper
 from itertools import islice
-from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from hearth.errors import InvalidFile
 from hearth.predictions.feedback import FIELDS
@@ -28,17 +28,16 @@ class FileReport(NamedTuple):
     report: object
 
 
-def read_reports(path: Path, name: str = "") -> Iterator[FileReport]:
-    """Yield the reports of a file, unchecked, in constant memory; its name, by default the path's, tells the format.
+def read_reports(file: BinaryIO, name: str) -> Iterator[FileReport]:
+    """Yield the reports of a file, unchecked, in constant memory; its name tells the format.
 
     Raises:
         InvalidFile: it cannot be read, here or after some reports.
     """
-    name = name or path.name
     if name.endswith(".parquet"):
-        yield from _parquet_reports(path, name)
+        yield from _parquet_reports(file, name)
     elif name.endswith(".csv"):
-        yield from _csv_reports(path, name)
+        yield from _csv_reports(file, name)
     else:
         raise InvalidFile(f"{name}: expected a file whose name ends with {' or '.join(SUFFIXES)}.")
 
@@ -50,21 +49,23 @@ def in_batches(reports: Iterable[FileReport], size: int = _BATCH_ROWS) -> Iterat
         yield batch
 
 
-def _csv_reports(path: Path, name: str) -> Iterator[FileReport]:
+def _csv_reports(file: BinaryIO, name: str) -> Iterator[FileReport]:
+    text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline(_LONGEST_HEADER)
-            file.seek(0)
-            lines = csv.reader(file, delimiter=";" if first.count(";") > first.count(",") else ",", strict=True)
-            header = [cell.strip() for cell in next(lines, [])]
-            _require_columns(header, name)
-            place = lines.line_num
-            for cells in lines:
-                place, start = lines.line_num, place + 1
-                if cells:
-                    yield FileReport(start, _report(header, cells))
+        first = text.readline(_LONGEST_HEADER)
+        text.seek(0)
+        lines = csv.reader(text, delimiter=";" if first.count(";") > first.count(",") else ",", strict=True)
+        header = [cell.strip() for cell in next(lines, [])]
+        _require_columns(header, name)
+        place = lines.line_num
+        for cells in lines:
+            start, place = place + 1, lines.line_num
+            if cells:
+                yield FileReport(start, _report(header, cells))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidFile(f"{name}: it is not a CSV file in UTF-8: {error}") from error
+    finally:
+        text.detach()  # or it would close the file
 
 
 def _report(header: list[str], cells: list[str]) -> object:
@@ -77,15 +78,15 @@ def _report(header: list[str], cells: list[str]) -> object:
     return report
 
 
-def _parquet_reports(path: Path, name: str) -> Iterator[FileReport]:
+def _parquet_reports(file: BinaryIO, name: str) -> Iterator[FileReport]:
     import pyarrow as pa  # noqa: PLC0415 - takes a quarter of a second, and CSV files do not need it
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
-        with pq.ParquetFile(path) as file:
-            _require_columns(file.schema_arrow.names, name)
+        with pq.ParquetFile(file) as table:
+            _require_columns(table.schema_arrow.names, name)
             place = 0
-            for batch in file.iter_batches(_BATCH_ROWS):
+            for batch in table.iter_batches(_BATCH_ROWS):
                 for fields in batch.to_pylist():
                     place += 1
                     yield FileReport(

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from hearth.contracts import Contract
 from hearth.contracts.examples import random_columns
-from hearth.contracts.record_parser import Columns, RecordParser
+from hearth.contracts.record_parser import Columns
 from hearth.modelling.booster_text import InvalidBooster, read_booster
 from hearth.modelling.calibration import METHODS, calibrate, gives_probabilities, values_of
 from hearth.modelling.scorer import Scorer, Scores
@@ -36,7 +36,6 @@ class CompiledScorer(Scorer):
     def __init__(self, pipeline: Pipeline, contract: Contract, example: pd.DataFrame | None = None) -> None:
         """Compile, and compare with scikit-learn on random records and on the example (raw features), if there is one."""
         super().__init__(pipeline, contract)
-        self.parser = RecordParser(contract)
         self._compiled: Compiled | None = None
         try:
             self._compiled = _compile(pipeline)
@@ -58,7 +57,7 @@ class CompiledScorer(Scorer):
     def score_columns(self, columns: Columns) -> Scores:
         """Score checked columns."""
         if self._compiled is None:
-            return self.score_frame(self.parser.frame(columns))
+            return super().score_columns(columns)
         if len(columns) == 0:
             return Scores(np.empty(0, np.intp), np.empty((0, len(self._classes))), self._classes, self._class_codes)
         return Scores(*self._compiled(columns), self._classes, self._class_codes)

@@ -1,0 +1,27 @@
+"""Write Prometheus' configuration into the volume that it reads: `python -m deploy.compose.monitoring_config`.
+
+It holds a key where REST asks for one, so it cannot be a file of the checkout. JSON is YAML.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from deploy.monitoring.scrape_config import compose_config
+
+FOLDER = Path("/monitoring")
+
+
+def main() -> int:
+    """Write the file, whole or not at all."""
+    path = FOLDER / "prometheus.yml"
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(compose_config(os.environ.get("HEARTH_PROMETHEUS_API_KEY", "")), indent=1), encoding="utf-8")
+    partial.replace(path)
+    print(f"{path} is written.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
