@@ -19,7 +19,7 @@ from hearth.contracts import Contract
 from hearth.contracts.airflow_names import RETRAIN, dag_id
 from hearth.modelling.families import trainable_contracts
 from hearth.settings import RetrainScheduleSettings
-from task_defaults import reporting, task_defaults
+from task_defaults import dag_alerts, reporting, task_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk.types import DagRunProtocol
@@ -156,6 +156,7 @@ def retrain_dag(contract: Contract, settings: RetrainScheduleSettings) -> DAG:
         catchup=False,
         max_active_runs=1,
         default_args=task_defaults(minutes=60),
+        **dag_alerts(dataset),
         params={
             "families": Param(
                 None,
