@@ -278,7 +278,7 @@ def test_every_reference_in_a_backup_is_valid_while_others_write(stack: BackedUp
         assert manifest.warnings == ()
         objects = keys_in(FolderPlace(tmp_path), manifest, "objects-")
         versions = keys_in(FolderPlace(tmp_path), manifest, "postgres-mlflow")["model_versions/000000"].decode()
-        numbers = re.findall(r"busy\t\d+\t.*?mlflow-artifacts:/(9/m-\d+)", versions)
+        numbers = re.findall(r"busy\t\d+\t.*?mlflow-artifacts:/(0/\w+/artifacts/m-\d+)", versions)
         assert numbers
         assert all(f"{folder}/MLmodel" in objects for folder in numbers)
         assert f"busy/{objects['busy/newest.json'].decode()}/X.parquet" in objects
@@ -292,10 +292,12 @@ def test_every_reference_in_a_backup_is_valid_while_others_write(stack: BackedUp
 
 def write_on(stack: BackedUpStack, client: MlflowClient, store: PredictionStore, stopping: threading.Event, published: list[int]) -> None:
     redis: Any = Redis.from_url(stack.valkey)
+    run = client.create_run("0")
     number = 0
     while not stopping.is_set():
-        stack.objects.put("mlflow", f"9/m-{number}/MLmodel", b"files first")
-        client.create_model_version("busy", f"mlflow-artifacts:/9/m-{number}")
+        source = f"{run.info.artifact_uri}/m-{number}"
+        stack.objects.put("mlflow", f"{source.removeprefix('mlflow-artifacts:/')}/MLmodel", b"files first")
+        client.create_model_version("busy", source, run.info.run_id)
         stack.objects.put("processed", f"busy/{number}/X.parquet", b"rows first")
         stack.objects.put("processed", "busy/newest.json", str(number).encode())
         redis.xadd(STREAM, {"dataset": "busy"}, id=f"{10_000 + number}-0")
