@@ -42,7 +42,22 @@ from hearth.client import feedback as feedback_calls
 from hearth.client.answers import Answer
 from hearth.fakes import FakeRecords
 from hearth_api.app import create_app
-from hearth_api.schemas import admin, alerts, data, drift, errors, explanations, feedback, models, predictions, quality, service, stream
+from hearth_api.schemas import (
+    admin,
+    alerts,
+    data,
+    drift,
+    errors,
+    explanations,
+    feedback,
+    models,
+    predictions,
+    quality,
+    retrains,
+    rollouts,
+    service,
+    stream,
+)
 from tests.api.running import ADMIN_KEY, PAGE_KEY, running, service_settings
 from tests.support.models import DATA, FakeRegistry, employees, good_record
 
@@ -453,7 +468,7 @@ def test_both_clients_have_every_call_with_its_signature_and_docstring() -> None
         if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_") and name not in MAKERS
     ]
 
-    assert len(described) == 32
+    assert len(described) == 37
     for call in described:
         for client in (Client, AsyncClient):
             method = getattr(client, call.__name__)
@@ -461,9 +476,10 @@ def test_both_clients_have_every_call_with_its_signature_and_docstring() -> None
             assert list(inspect.signature(method).parameters)[1:] == list(inspect.signature(call).parameters)
 
 
+MODULES = admin, alerts, data, drift, errors, explanations, feedback, models, predictions, quality, retrains, rollouts, service, stream
 SERVED = {
     name: model
-    for module in (admin, alerts, data, drift, errors, explanations, feedback, models, predictions, quality, service, stream)
+    for module in MODULES
     for name, model in vars(module).items()
     if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__.startswith(hearth_api.schemas.__name__)
 }
@@ -478,9 +494,13 @@ OTHER_NAMES = {
     "Receipt": "ReceiptInfo",
     "Explanations": "ExplainAnswer",
     "PairedQuality": "PairedInfo",
+    "Rollouts": "RolloutList",
     **{
         name: f"{name}Info"
-        for name in ("Interval", "Measured", "Coverage", "QualityPart", "Evidence", "VersionQuality", "Quality", "PastQuality")
+        for name in (
+            *("Interval", "Measured", "Coverage", "QualityPart", "Evidence", "VersionQuality", "Quality", "PastQuality"),
+            *("Retrain", "TrainedOn", "Erasure", "Rollout", "RolloutEvent"),
+        )
     },
 }
 
@@ -509,6 +529,7 @@ def test_every_route_has_a_call() -> None:
         "/predict/csv", "/predict/parquet", "/predict_stream", "/predictions", "/predictions/{message_id}", "/stream", "/model/reload",
         "/drift/{dataset}", "/drift/{dataset}/history", "/quality/{dataset}", "/quality/{dataset}/history", "/feedback",
         "/alerts", "/alerts/{alert_id}", "/alerts/{alert_id}/acknowledge", "/alerts/{alert_id}/resolve",
+        "/models/{dataset}/rollout/start", "/models/{dataset}/rollout/{action}", "/rollouts/{dataset}", "/retrains/{dataset}",
         "/models/{dataset}/promote", "/models/{dataset}/rollback", "/models/{dataset}/{version}/card",
     }  # fmt: skip
     other_names = {"/{dataset}/model-info"}
