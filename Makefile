@@ -113,6 +113,9 @@ known-dataset:
 demo: known-dataset setup ## from raw file to live predictions on this machine: make demo [DATASET=employees,heart|all] [TRIALS=3] [ROWS=5000]
 	@$(HEARTH) demo $(call flag,dataset,DATASET) $(call flag,trials,TRIALS) $(call flag,rows,ROWS)
 
+demo-drift: known-dataset setup ## on a running stack: records drift, and the loop closes by itself: make demo-drift [DATASET=heart]
+	@$(HEARTH) demo-drift $(call flag,dataset,DATASET)
+
 data: known-dataset setup ## write the fake data set to .hearth/data: make data [DATASET=heart] [ROWS=15000] [SEED=42]
 	@$(HEARTH) data make $(call flag,dataset,DATASET) $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
 
@@ -137,9 +140,23 @@ eda: $(ENVS)/airflow/.installed-dev ## run EDA.ipynb from top to bottom: make ed
 chaos: setup ## kill workers and servers while 100,000 records go through the stream, and count: make chaos [SEED=1] [RECORDS=100000] [KILLS=20]
 	@$(SERVE)/python -m benchmarks.chaos $(call flag,seed,SEED) $(call flag,records,RECORDS) $(call flag,kills,KILLS)
 
+# Backups: docs/backup.md. A restore needs the servers, and the tables that MLflow and Airflow make when they start; nothing else may run.
+.PHONY: backup restore drill-backup
+backup: setup ## back up the running stack: make backup [TO=folder|s3://bucket/prefix] [KEEP=7]
+	@$(HEARTH) backup $(call flag,to,TO) $(call flag,keep,KEEP)
+
+restore: setup ## fill an empty stack with a backup, and start it: make restore [FROM=folder|s3://bucket/prefix] [ID=…] [FORCE=1]
+	@$(if $(FORCE),$(HEARTH) down)
+	@$(HEARTH) up postgres valkey minio mlflow airflow-apiserver
+	@$(HEARTH) restore $(if $(ID),'$(ID)') $(call flag,from,FROM) $(if $(FORCE),--force)
+	@$(HEARTH) up
+
+drill-backup: setup ## lose a whole stack and get it back: on ports of its own, with three data sets; takes ten minutes
+	@$(RUN) -m benchmarks.backup_drill $(DRILL_FLAGS)
+
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-explain bench-groups bench-slices bench-latency-bound
+.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-batch bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-labels bench-retrain bench-explain bench-groups bench-slices bench-latency-bound
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -171,6 +188,9 @@ bench-bounds: setup-dev ## what the bounds of the gate say: make bench-bounds [B
 bench-etl: setup-dev $(ENVS)/bench-etl/.installed ## compare the ETL with plain pandas, polars and DuckDB: make bench-etl [BENCH_FLAGS="--rows 1000000"]
 	$(SERVE)/python -m benchmarks.etl $(BENCH_FLAGS)
 
+bench-batch: setup-dev ## score a batch, beside pandas and the pipeline: make bench-batch [BENCH_FLAGS="--rows 10000000 --ways compiled"]
+	$(SERVE)/python -m benchmarks.batch $(BENCH_FLAGS)
+
 bench-calibration: setup-dev ## what calibrations and sets of classes are worth: make bench-calibration [BENCH_FLAGS="--file data/employees/enriched_employee_dataset.csv"]
 	$(SERVE)/python -m benchmarks.calibration $(BENCH_FLAGS)
 
@@ -185,6 +205,12 @@ bench-sensitive: setup-dev ## what a model loses without a sensitive column, and
 
 bench-drift: setup-dev ## false alarms and delays of the check for drift, by simulation: make bench-drift [BENCH_FLAGS="--dataset heart"]
 	$(SERVE)/python -m benchmarks.drift_detection $(BENCH_FLAGS)
+
+bench-labels: setup-dev ## false alarms and delays of the alarm on labels, by simulation
+	$(SERVE)/python -m benchmarks.label_alarm $(BENCH_FLAGS)
+
+bench-retrain: setup-dev ## quality before, under and after a drift, with labels: make bench-retrain [BENCH_FLAGS="--family svm --runs 3"]
+	$(SERVE)/python -m benchmarks.retraining $(BENCH_FLAGS)
 
 bench-groups: setup-dev ## what the report on groups says: make bench-groups [BENCH_FLAGS="--dataset heart --file data/heart/heart.csv"]
 	$(SERVE)/python -m benchmarks.group_report $(BENCH_FLAGS)
@@ -235,7 +261,7 @@ clean: ## stop it and remove everything that it wrote
 # The Compose stack. `docker compose --profile all up -d --build --wait` does the same as compose-up for those who have no .env.local.
 COMPOSE = docker compose --env-file .env $(if $(wildcard .env.local),--env-file .env.local)
 PROFILE ?= all
-.PHONY: secrets compose-up compose-dev compose-down compose-clean compose-status compose-smoke compose-drill compose-conformance compose-export lint-compose
+.PHONY: compose-backup compose-restore secrets compose-up compose-dev compose-down compose-clean compose-status compose-smoke compose-demo-drift compose-drill compose-conformance compose-export lint-compose
 
 secrets: ## write strong values for all secrets to .env.local
 	@$(PYTHON) -m deploy.compose.make_secrets
@@ -249,6 +275,9 @@ compose-dev: ## the same with the checkout mounted: services start again when a 
 compose-smoke: ## use the running Compose stack as a user would: make compose-smoke [DATASET=all] [TRIALS=3]
 	$(COMPOSE) run --rm smoke $(call flag,dataset,DATASET) $(call flag,trials,TRIALS)
 
+compose-demo-drift: ## in the running Compose stack: records drift, and the loop closes by itself: make compose-demo-drift [DATASET=heart]
+	$(COMPOSE) run --rm --entrypoint "python -m utils.drift_demo" smoke $(call flag,dataset,DATASET)
+
 compose-drill: ## restart every service of the running Compose stack in turn; each time it has to heal and to work
 	@$(PYTHON) -m deploy.compose.drill
 
@@ -257,6 +286,21 @@ compose-conformance: setup-dev ## ask the object store that Compose runs for all
 
 compose-export: ## write the predictions of the running Compose stack to predicciones.csv
 	@$(COMPOSE) exec -T stream_worker sh -c 'python -m hearth export --output /tmp/export.csv >&2 && cat /tmp/export.csv' > predicciones.csv
+
+# The folder is mounted, and its files are of the user who runs this.
+COMPOSE_BACKUPS = --rm --user "$$(id -u):$$(id -g)" --volume "$$(cd '$(1)' && pwd):/backups"
+compose-backup: ## back up the running Compose stack: make compose-backup TO=folder [KEEP=7]
+	@test -n "$(TO)" || { echo 'Say where to: make compose-backup TO=folder' >&2; exit 2; }
+	@mkdir -p '$(TO)'
+	@$(COMPOSE) run $(call COMPOSE_BACKUPS,$(TO)) backup --to /backups $(call flag,keep,KEEP)
+
+compose-restore: ## fill an empty Compose stack with a backup, and start it: make compose-restore FROM=folder [ID=…] [FORCE=1]
+	@test -n "$(FROM)" || { echo 'Say where from: make compose-restore FROM=folder' >&2; exit 2; }
+	$(if $(FORCE),$(COMPOSE) --profile all stop)
+	$(COMPOSE) --profile all up -d --build --wait mlflow valkey
+	$(COMPOSE) --profile all run --rm --no-deps airflow-init
+	@$(COMPOSE) run $(call COMPOSE_BACKUPS,$(FROM)) restore $(if $(ID),'$(ID)') --from /backups $(if $(FORCE),--force)
+	$(COMPOSE) --profile all up -d --wait
 
 compose-status: ## say how each container is
 	@$(COMPOSE) --profile all ps --all

@@ -1,7 +1,8 @@
 """Compare Hearth's REST service with ready-made model servers and with two lower bounds, in one run: `make bench-serving`.
 
 Every contender serves the same pipeline of 200 rounds of LightGBM over fake employees, in one worker process with one compute thread, and
-gets raw records over 16 keep-alive connections. They run side by side and take turns, so that a noisy machine is noisy for all. Before
+gets raw records over 16 keep-alive connections, with values missing as often as in the real data, if it can read such (MLServer cannot).
+Predictions are stored, as by default. They run side by side and take turns, so that a noisy machine is noisy for all. Before
 the load, each answer is compared with scikit-learn's.
 """
 
@@ -26,7 +27,7 @@ import typer
 
 from benchmarks.harness.contenders import Running, contenders, running
 from benchmarks.harness.load import Load, LoadError, find_wrk, measure
-from benchmarks.harness.requests import Records, fake_requests
+from benchmarks.harness.requests import Records, fake_requests, mixed_requests
 from benchmarks.harness.stack import memory_megabytes, servers
 from deploy.embedded.temporary_servers import ROOT
 from hearth.cli import values
@@ -36,6 +37,9 @@ from hearth.cli.tables import make_console, make_table
 SIZES = (1, 100, 1_000)
 _TOLERANCE = 1e-6
 _LONE_TURNS = 5
+_CHECKED_REQUESTS = 20  # of which some have missing values
+Bodies = Mapping[int, Mapping[bool, Sequence[Records]]]
+"""Requests by their size, and by whether they have missing values."""
 Results = dict[tuple[str, int], list[Load]]
 
 
@@ -58,9 +62,11 @@ def main(
                 for contender in contenders(Path(folder), registry, settings)
                 if not only or any(word.lower() in contender.name.lower() for word in only)
             ]
-            bodies = {size: fake_requests(size) for size in sizes}
-            services = [stack.enter_context(running(contender, bodies[sizes[0]][0])) for contender in selection]
-            _require_right_answers(services, Path(folder), bodies[sizes[0]][0])
+            bodies = {size: {True: mixed_requests(size), False: fake_requests(size)} for size in sizes}
+            services = [stack.enter_context(running(contender, bodies[sizes[0]][False][0])) for contender in selection]
+            for request in bodies[sizes[0]][True][:_CHECKED_REQUESTS]:
+                _require_right_answers([service for service in services if service.contender.reads_missing], Path(folder), request)
+            _require_right_answers(services, Path(folder), bodies[sizes[0]][False][0])
             results = _compare(services, bodies, rounds, seconds)
             _print(services, results, sizes)
             _print_lone(services, bodies)
@@ -77,10 +83,13 @@ def _require_right_answers(services: Sequence[Running], folder: Path, records: R
             raise LoadError(f"{service.contender.name} answers {actual[:1]}, scikit-learn {expected[:1].tolist()}")
 
 
-def _compare(services: Sequence[Running], bodies: Mapping[int, Sequence[Records]], rounds: int, seconds: float) -> Results:
+def _compare(services: Sequence[Running], bodies: Bodies, rounds: int, seconds: float) -> Results:
     results: Results = {}
     for size, requests in bodies.items():
-        encoded = {service.contender.name: [service.contender.body(records) for records in requests] for service in services}
+        encoded = {
+            service.contender.name: [service.contender.body(records) for records in requests[service.contender.reads_missing]]
+            for service in services
+        }
         for service in services:
             measure(service.url, encoded[service.contender.name], 1)  # warm
         for _ in range(rounds):
@@ -113,9 +122,9 @@ def _print(services: Sequence[Running], results: Results, sizes: Sequence[int]) 
     console.print(table)
 
 
-def _print_lone(services: Sequence[Running], bodies: Mapping[int, Sequence[Records]]) -> None:
+def _print_lone(services: Sequence[Running], bodies: Bodies) -> None:
     """Print how long one request takes alone, and right after a second of the largest ones."""
-    (one, *_), bulk = bodies[min(bodies)], bodies[max(bodies)]
+    (one, *_), bulk = bodies[min(bodies)][False], bodies[max(bodies)][False]
     table = make_table("One request of the smallest size, in ms, median of five", "contender", "alone", "right after the largest")
     for service in services:
         alone, after = [], []

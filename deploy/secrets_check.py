@@ -13,10 +13,12 @@ LAPTOP_SECRET = "changethis"  # noqa: S105 - the marker of every secret in the c
 LAPTOP_LOGIN = "HEARTH_AIRFLOW_PASSWORD", "airflow"
 # Logins that are off on a laptop: their secrets are empty in .env, and `make secrets` writes them.
 OPTIONAL_SECRETS = ("HEARTH_REDIS_PASSWORD", "HEARTH_MLFLOW_PASSWORD", "HEARTH_PREDICTIONS_HASH_KEY")
+# Passwords that somebody else has chosen, who says how long they are.
+FOREIGN_SECRETS = ("HEARTH_ALERT_MAIL_PASSWORD",)
 ALLOWANCE = "HEARTH_ALLOW_WITHOUT_LOGIN"
 
 _LOCAL_ADDRESSES = ("127.0.0.1", "::1", "[::1]", "localhost")
-_SECRET_NAME = re.compile(r"HEARTH_\w*(PASSWORD|SECRET|SECRET_KEY|ADMIN_KEY|API_KEY|FERNET_KEY|SIGNING_KEY|HASH_KEY)")
+_SECRET_NAME = re.compile(r"HEARTH_\w*(PASSWORD|SECRET|SECRET_KEY|ADMIN_KEY|API_KEY|FERNET_KEY|SIGNING_KEY|HASH_KEY|BACKUP_KEY)")
 _URL_NAME = re.compile(r"HEARTH_\w*(URL|URI)")
 _SHORTEST, _LEAST_DIFFERENT = 16, 8
 _REMEDY = "`make secrets` writes strong values to .env.local."
@@ -95,7 +97,7 @@ def _secrets(name: str, value: str) -> Iterator[str]:
     """Yield the secrets in the value of a setting."""
     if name == "HEARTH_API_KEYS":
         yield from (entry.rpartition(":")[2] for entry in value.split())
-    elif _SECRET_NAME.fullmatch(name):
+    elif _SECRET_NAME.fullmatch(name) and name not in FOREIGN_SECRETS:
         if value:
             yield value
     elif _URL_NAME.fullmatch(name) and "@" in value and (password := urlsplit(value).password):

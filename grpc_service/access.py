@@ -3,21 +3,22 @@
 from urllib.parse import unquote
 
 from grpc_service.errors import Context
-from hearth.serving.access import Access
+from hearth.serving.access import PREDICT, Access, Caller
 
 _KEY, _AUTHORIZATION, _BEARER = "x-api-key", "authorization", "bearer "
 
 
-async def admit(access: Access, context: Context) -> None:
-    """Let a call for predictions in.
+async def admit(access: Access, context: Context, scope: str = PREDICT) -> Caller | None:
+    """Let a call in that needs a scope, and return its caller; None if no call has to be checked.
 
     Raises:
         InvalidKey: a key is required and there is none, or nobody has it.
-        MissingScope: a key is required and this one is not for predictions.
+        MissingScope: a key is required and this one does not have the scope.
         TooManyRequests: the caller has called too often, or has sent too many wrong keys.
     """
-    if not access.is_open:
-        await access.admit_prediction(_secret(context), caller_address(context.peer()))
+    if access.is_open:
+        return None
+    return await access.admit_call(_secret(context), caller_address(context.peer()), scope)
 
 
 def _secret(context: Context) -> str | None:

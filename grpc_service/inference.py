@@ -1,19 +1,21 @@
 """The calls of the Open Inference Protocol, through the same predictor as ours."""
 
 from collections.abc import Awaitable, Mapping
+from functools import partial
 from importlib.metadata import version
 
 from grpc_service.access import admit
 from grpc_service.calls import Response, respond
 from grpc_service.errors import Context
 from grpc_service.metrics import Calls
+from grpc_service.routing import routing_key
 from grpc_service.tensors import add_outputs, input_specs, input_values, require_few_parts, require_request_parameters, set_parameters
 from grpc_service.v2 import open_inference_pb2 as pb
 from grpc_service.v2 import open_inference_pb2_grpc
 from hearth.contracts import Contract
 from hearth.errors import ModelUnavailable, UnknownDataset
 from hearth.serving.access import Access
-from hearth.serving.answer_parts import require_kept
+from hearth.serving.answer_parts import with_parts
 from hearth.serving.model_follower import LoadedModel, ModelFollower
 from hearth.serving.open_inference import models as inference_models
 from hearth.serving.open_inference.outputs import included, output_specs, output_tensors, require_outputs, response_parameters
@@ -86,12 +88,12 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     async def _infer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:
         await admit(self._access, context)
         contract = self._contract(request.model_name)
-        model = inference_models.find_model(self._predictor, contract, request.model_version)
+        model = inference_models.route_model(self._predictor, contract, request.model_version, partial(routing_key, context, request.id))
         require_few_parts(request, len(contract.columns))
         require_request_parameters(request)
         include = request.parameters["include"].string_param if "include" in request.parameters else ""
         outputs = require_outputs([output.name for output in request.outputs], include)
-        require_kept(model, included(outputs))
+        model = with_parts(model, included(outputs))
         layout = input_layout(contract, input_specs(request), self._max_records)
         return await self._predictor.dispatch(
             model, layout.records, request.ByteSize(), lambda: self._score(model, layout, request, outputs)
@@ -102,7 +104,7 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> pb.ModelInferResponse:
         records = layout.read(input_values(request, layout))
         predictions = self._predictor.predict(model, records, unique_id(request.id), "grpc")
-        response = pb.ModelInferResponse(model_name=model.dataset, model_version=model.version, id=request.id)
+        response = pb.ModelInferResponse(model_name=model.dataset, model_version=predictions.model.version, id=request.id)
         set_parameters(response.parameters, response_parameters(predictions))
         add_outputs(response, output_tensors(predictions, layout.contract, outputs), raw=bool(request.raw_input_contents))
         return response

@@ -24,6 +24,7 @@ def prediction_message(prediction: Predictions, include: Include = NOTHING) -> p
         labels=scores.labels,
         probabilities=scores.probabilities.ravel().tolist(),
         request_id=prediction.request_id,
+        canary=model.fallback is not None,
     )
     if include.set:
         position = {name: code for code, name in enumerate(scores.classes)}

@@ -28,16 +28,30 @@ from grpc_service.v2.open_inference_pb2_grpc import add_GRPCInferenceServiceServ
 from hearth.contracts import Contract, usable_contracts
 from hearth.errors import HearthError, InvalidSettings
 from hearth.logs import configure_logging
+from hearth.predictions.label_store import LabelStore
+from hearth.predictions.rollout_store import RolloutStore
 from hearth.serving.access import Access
+from hearth.serving.feedback import Feedback
 from hearth.serving.gc_freeze import freeze_after_import, freeze_now
-from hearth.serving.metrics import new_registry, register_model_metrics, register_recorder_metrics, serve_metrics
+from hearth.serving.metrics import (
+    new_registry,
+    register_label_metrics,
+    register_model_metrics,
+    register_recorder_metrics,
+    register_rollout_metrics,
+    serve_metrics,
+)
 from hearth.serving.model_follower import ModelFollower
 from hearth.serving.model_probe import ProbedRegistry
 from hearth.serving.predictor import Predictor
 from hearth.serving.recording.recorder import Recorder
+from hearth.serving.rollouts.counter import RolloutCounter
+from hearth.serving.rollouts.reporter import RolloutReporter
+from hearth.serving.rollouts.router import Router
 from hearth.settings import GrpcSettings
 
 _LOGGER = logging.getLogger(__name__)
+_FEEDBACK_THREADS = 2
 
 
 def main() -> int:
@@ -60,20 +74,31 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
     Raises:
         InvalidSettings: the port, or that of the metrics, is taken; or a key or a limit cannot be read.
     """
+    counter = RolloutCounter.of(contracts)
     metrics = new_registry()
     register_model_metrics(metrics, models.status)
+    register_rollout_metrics(metrics, models.splits, counter.by_version)
     with (
         serve_metrics(metrics, settings.grpc_host, settings.grpc_metrics_port),
         Recorder(settings, contracts, models) as recorder,
+        LabelStore(settings.predictions_url.get_secret_value(), max_connections=_FEEDBACK_THREADS) as labels,
+        ThreadPoolExecutor(_FEEDBACK_THREADS, thread_name_prefix="feedback") as feedback_threads,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
+        RolloutStore(settings.predictions_url.get_secret_value(), max_connections=1) as rollouts,
+        RolloutReporter(rollouts, counter, models, contracts),
     ):
         register_recorder_metrics(metrics, recorder.counts)
-        predictor, calls, access = Predictor(models, recorder, compute), Calls(metrics), Access.from_settings(settings)
+        feedback = Feedback(labels, contracts)
+        register_label_metrics(metrics, feedback.counts)
+        predictor = Predictor(models, recorder, compute, Router(models, counter))
+        calls, access = Calls(metrics), Access.from_settings(settings)
         server, port = _make_server(settings)
         idle, most = settings.grpc_stream_idle_seconds, settings.grpc_max_values
         names = "HEARTH_GRPC_MAX_CONCURRENT_CALLS", "HEARTH_GRPC_MAX_STREAMS"
         limited = LimitedServer(server, Places(settings.grpc_max_concurrent_calls, settings.grpc_max_streams, names), idle, most)
-        add_PredictionServicer_to_server(PredictionServicer(settings, contracts, models, predictor, calls, access), limited)
+        add_PredictionServicer_to_server(
+            PredictionServicer(settings, contracts, models, predictor, calls, access, feedback, feedback_threads), limited
+        )
         add_GRPCInferenceServiceServicer_to_server(InferenceServicer(settings, contracts, models, predictor, calls, access), limited)
         health = aio.HealthServicer()
         # half of the places of health is not for streams, so that watchers do not shut out those who ask

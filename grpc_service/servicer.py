@@ -1,21 +1,28 @@
 """The calls of our own interface: each reads a message, calls the predictor that all protocols share, and writes a message."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import Executor
+from functools import partial
 from time import perf_counter
 
 from grpc_service.access import admit
 from grpc_service.calls import respond
 from grpc_service.errors import Context, InvalidRequest, error_message
+from grpc_service.feedback import feedback_response, read_reports
 from grpc_service.metrics import Calls
 from grpc_service.requests import RecordReader
 from grpc_service.responses import alias_message, info_message, prediction_message
+from grpc_service.routing import routing_key
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1 import prediction_pb2_grpc
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.errors import ModelUnavailable, UnknownDataset
-from hearth.serving.access import Access
+from hearth.predictions.feedback import Door
+from hearth.serving.access import FEEDBACK, Access
 from hearth.serving.answer_parts import require_kept
+from hearth.serving.feedback import Feedback
 from hearth.serving.include import NOTHING, Include, read_include
 from hearth.serving.model_follower import AliasStatus, LoadedModel, ModelFollower
 from hearth.serving.predictor import Predictor
@@ -34,10 +41,13 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
         predictor: Predictor,
         calls: Calls,
         access: Access,
+        feedback: Feedback,
+        feedback_threads: Executor,
     ) -> None:
         if settings.api_default_dataset not in contracts:
             raise UnknownDataset(settings.api_default_dataset, sorted(contracts))
         self._contracts, self._models, self._predictor, self._calls, self._access = contracts, models, predictor, calls, access
+        self._feedback, self._feedback_threads = feedback, feedback_threads
         self._readers = {name: RecordReader(contract) for name, contract in contracts.items()}
         self._default = settings.api_default_dataset
         self._max_records = settings.grpc_max_records
@@ -58,6 +68,9 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
         info = self._model_info(request.dataset or self._default, request.alias or CHAMPION)
         return await respond(self._calls, "ModelInfo", info, context)
 
+    async def SendFeedback(self, request: pb.SendFeedbackRequest, context: Context) -> pb.SendFeedbackResponse:  # noqa: N802
+        return await respond(self._calls, "SendFeedback", self._send_feedback(request, context), context)
+
     async def _outcome(self, request: pb.PredictRequest, context: Context) -> pb.PredictStreamResponse:
         started = perf_counter()
         try:
@@ -70,19 +83,31 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
 
     async def _predict(self, request: pb.PredictRequest, context: Context) -> pb.PredictResponse:
         await admit(self._access, context)
-        model = self._predictor.find(request.dataset or self._default, request.alias or CHAMPION)
+        include = read_include(request.include) if request.include else NOTHING
+        key = partial(routing_key, context, request.request_id)
+        model = self._predictor.route(request.dataset or self._default, request.alias or CHAMPION, key, include)
         reader = self._readers[model.dataset]
         records = reader.count(request)
         if records > self._max_records:
             raise InvalidRequest(
                 f"The request has {records} records, more than the {self._max_records} that one message may have: send several."
             )
-        include = read_include(request.include) if request.include else NOTHING
         require_kept(model, include)
         return await self._predictor.dispatch(model, records, request.ByteSize(), lambda: self._score(model, reader, request, include))
 
     def _score(self, model: LoadedModel, reader: RecordReader, request: pb.PredictRequest, include: Include) -> pb.PredictResponse:
         return prediction_message(self._predictor.score(model, reader.read(request), unique_id(request.request_id), "grpc"), include)
+
+    async def _send_feedback(self, request: pb.SendFeedbackRequest, context: Context) -> pb.SendFeedbackResponse:
+        caller = await admit(self._access, context, FEEDBACK)
+        if not 1 <= len(request.reports) <= self._max_records:
+            raise InvalidRequest(f"The request has {len(request.reports)} reports, expected 1 to {self._max_records}: send several.")
+        door = Door("grpc", caller.key.name if caller and caller.key else "grpc", request.dataset or None)
+
+        def work() -> pb.SendFeedbackResponse:
+            return feedback_response(self._feedback.receive(read_reports(request), door))
+
+        return await asyncio.get_running_loop().run_in_executor(self._feedback_threads, work)
 
     async def _list_models(self, dataset: str) -> pb.ListModelsResponse:
         if dataset and dataset not in self._contracts:

@@ -22,14 +22,16 @@ from hearth.cli import values
 from hearth.cli.application import FAILED, run_program
 from hearth.contracts import Contract
 from hearth.contracts.loading import ALL, chosen_contracts
-from hearth.errors import HearthError
+from hearth.errors import HearthError, InvalidDrift
 from hearth.fakes import FakeRecords
 from hearth.fakes.drift import parse_drift
 from hearth.fakes.statistics import FILE_NAME
+from hearth.fakes.truth import parse_concept
 from hearth.logs import configure_logging
 from hearth.registry import Registry
 from hearth.settings import ProducerSettings
 from hearth.streaming.client import StreamWriter
+from hearth.streaming.producer.fake_labels import FakeLabels, LabelPlan
 from hearth.streaming.producer.fake_messages import FakeMessage, Source, fake_messages
 from hearth.streaming.producer.served_aliases import ServedAliases
 from hearth.streaming.retrying import Retrier, Stopped, wait_while_full
@@ -57,10 +59,24 @@ def main(  # noqa: PLR0913, PLR0917 - each is an option
         list[str] | None,
         typer.Option(
             metavar="[COLUMN=AMOUNT/min]",
-            help="'Sleep Hours=-0.5/min', 'Sleep Hours=-0.1sd/min' (standard deviations) or 'Gender=Male+10%/min'; may be repeated; "
+            help="'Sleep Hours=-0.5/min', 'Sleep Hours=-0.1sd/min' (standard deviations) or 'Gender=Male+10%/min'; without '/min' at once; "
+            "may be repeated; "
             "without a value some columns are selected.",
         ),
     ] = None,
+    concept: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHANGE",
+            help="What records turn out to be changes: +0.1 moves a target that is cut into classes, 30% is the share that changes class.",
+        ),
+    ] = None,
+    concept_after: Annotated[float | None, values.duration("When the concept changes (default: at the start).")] = None,
+    labels: Annotated[
+        float | None, values.share("Send labels of this share of the records later (default: HEARTH_PRODUCER_LABELS).")
+    ] = None,
+    label_delay: Annotated[float, values.duration("Half of the labels come earlier than this after their record, half later.")] = "30s",  # type: ignore[assignment]  # Typer parses it
+    label_noise: Annotated[float, values.share("The share of labels that name a wrong class.")] = 0.0,
     seed: Annotated[int, values.seed("The same seed sends the same records.")] = 42,
 ) -> None:
     """Put fake records into the stream until SIGTERM, SIGINT or the number of records."""
@@ -72,6 +88,9 @@ def main(  # noqa: PLR0913, PLR0917 - each is an option
         settings = ProducerSettings()
         speed = settings.producer_records_per_second if rate is None else rate
         sources = _sources(settings, dataset or settings.producer_dataset, alias or (), drift or (), seed)
+        if concept is not None:
+            sources = _with_concept(sources, concept, (concept_after or 0) / 60, seed)
+        plan = LabelPlan(settings.producer_labels if labels is None else labels, label_delay, label_noise)
         _announce(sources, speed, settings.stream_name)
         addresses = {(source.contract.name, name) for source in sources for name in source.aliases}
         with _models(settings, addresses, named=bool(alias)) as models:
@@ -84,19 +103,29 @@ def main(  # noqa: PLR0913, PLR0917 - each is an option
                 minutes=_clock(speed),
                 is_there=lambda turn: (turn[0].contract.name, turn[1]) in models,
             )
-            with StreamWriter(settings.redis_url.get_secret_value(), settings.stream_name, settings.stream_keep_messages) as writer:
+            redis_url, keep, retrier = settings.redis_url.get_secret_value(), settings.stream_keep_messages, Retrier(stop)
+            with (
+                StreamWriter(redis_url, settings.stream_name, keep) as writer,
+                StreamWriter(redis_url, settings.labels_stream_name, keep) as labels_writer,
+            ):
+                classes = {source.contract.name: source.contract.target.classes for source in sources}
+                bound = settings.stream_max_length
+                late = FakeLabels(labels_writer, plan, classes, max_length=bound, retrier=retrier, clock=time.monotonic, seed=seed)
                 count = produce(
                     writer,
                     messages,
                     speed,
-                    settings.stream_max_length,
-                    Retrier(stop),
+                    bound,
+                    retrier,
                     lambda: any(address in models for address in addresses),
+                    late if plan.share else None,
                 )
     except HearthError as error:
         logger.critical("%s", error)
         raise typer.Exit(FAILED) from error
     logger.info("stopped after %d records", count)
+    if plan.share:
+        logger.info("%d labels were sent; %d more had not come yet", late.sent, late.waiting + late.dropped)
 
 
 def produce(  # noqa: PLR0913, PLR0917 - where to, what, how fast, until when
@@ -106,8 +135,11 @@ def produce(  # noqa: PLR0913, PLR0917 - where to, what, how fast, until when
     max_length: int,
     retrier: Retrier,
     has_models: Callable[[], bool] = lambda: True,
+    labels: FakeLabels | None = None,
 ) -> int:
     """Send messages at a rate of records a second until they end or the process must stop; return the number of records.
+
+    With `labels`, the labels of the records follow them, and those that are late are waited for.
 
     Nothing is sent while the stream is full or no alias is trained.
     """
@@ -122,12 +154,19 @@ def produce(  # noqa: PLR0913, PLR0917 - where to, what, how fast, until when
             if due > 0 and not batch:
                 break
             if batch:
-                retrier.call(partial(writer.send, [message.fields for message in batch]))
+                ids = retrier.call(partial(writer.send, [message.fields for message in batch]))
+                if labels is not None:
+                    labels.add(ids, batch)
                 records = sum(message.records for message in batch)
                 total, since_start = total + records, since_start + records
             if rate:
                 until_next = since_start / rate - (time.monotonic() - start)
                 retrier.sleep(min(max(until_next, _SHORTEST_PAUSE_SECONDS), _TICK_SECONDS))
+            if labels is not None:
+                labels.send_due()
+        while labels is not None and labels.waiting and not retrier.stopping:
+            labels.send_due()
+            retrier.sleep(_TICK_SECONDS)
     except Stopped:
         logger.info("leaving while the server is away")
     return total
@@ -166,6 +205,21 @@ def _sources(settings: ProducerSettings, datasets: str, aliases: Sequence[str], 
     return [replace(source, aliases=tuple(aliases)) for source in sources] if aliases else sources
 
 
+def _with_concept(sources: Sequence[Source], text: str, after_minutes: float, seed: int) -> list[Source]:
+    """Return the sources with a change of what their records turn out to be; those that cannot change so stay as they are."""
+    changed, problem = list[Source](), None
+    for source in sources:
+        try:
+            concept = parse_concept(text, source.contract, source.fakes.records(_SAMPLE_ROWS, seed), after_minutes)
+        except InvalidDrift as error:
+            changed, problem = [*changed, source], error
+        else:
+            changed.append(replace(source, concept=concept))
+    if problem and not any(source.concept for source in changed):
+        raise problem
+    return changed
+
+
 def _contracts(settings: ProducerSettings, datasets: str) -> list[Contract]:
     contracts = chosen_contracts(datasets, settings.data_dir)
     return [contract for contract in contracts if datasets != ALL or (settings.data_dir / contract.name / FILE_NAME).exists()]
@@ -193,6 +247,8 @@ def _announce(sources: Sequence[Source], rate: float, stream: str) -> None:
     for source in sources:
         if source.drift.changes:
             logger.info("%s drifts: %s", source.contract.name, source.drift)
+        if source.concept:
+            logger.info("%s changes its concept: %s", source.contract.name, source.concept)
 
 
 def with_empty_drift(arguments: Sequence[str]) -> list[str]:

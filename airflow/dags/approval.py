@@ -13,6 +13,7 @@ from airflow.sdk import Param
 from hearth.contracts import Contract
 
 if TYPE_CHECKING:
+    from hearth.contracts.deploy_words import Way
     from hearth.modelling.approval import Approval
 
 APPROVE, REJECT = "Approve", "Reject"
@@ -67,12 +68,12 @@ def judge_version(dataset: str, family: str, version: str, task: str) -> dict[st
     return {"subject": f"may version {version} take the alias {family}?", "body": f"The gate lets it pass:\n\n{reasons}"}
 
 
-def promote_answered(dataset: str, family: str, version: str, answer: "Approval") -> None:
+def promote_answered(dataset: str, family: str, version: str, answer: "Approval", way: "Way | None") -> None:
     """Promote a version with the answer of a person; skips what follows if it gets no alias."""
     from airflow.sdk.exceptions import AirflowSkipException
 
     from hearth.jobs.promote import promote
 
-    decision = promote(dataset, family, version, approval=answer)
+    decision = promote(dataset, family, version, approval=answer, way=way)
     if not decision.passed:
         raise AirflowSkipException(f"No alias moves: {'; '.join(decision.reasons)}")

@@ -39,6 +39,11 @@ def drift_asset(dataset: str) -> Asset:
     return Asset(f"{dataset}/drift")
 
 
+def quality_asset(dataset: str) -> Asset:
+    """Return the asset that the monitor updates while labels say that the champion's quality has fallen; events are as `drift_asset`'s."""
+    return Asset(f"{dataset}/quality")
+
+
 def later_trials() -> Param:
     """Return the Param `trials` of a DAG that starts trainings."""
     return Param(

@@ -12,7 +12,7 @@ from pendulum import datetime
 from hearth.contracts import Contract, usable_contracts
 from hearth.contracts.airflow_names import CLEAR, dag_id
 from hearth.contracts.model import BatchSource
-from task_defaults import reporting, task_defaults
+from task_defaults import dag_alerts, reporting, task_defaults
 
 
 def clear_dag(contract: Contract, source: BatchSource) -> DAG:
@@ -25,6 +25,7 @@ def clear_dag(contract: Contract, source: BatchSource) -> DAG:
         catchup=False,
         max_active_runs=1,
         default_args=task_defaults(minutes=15),
+        **dag_alerts(dataset),
         params={
             "confirm": Param(
                 "",

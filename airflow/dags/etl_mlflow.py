@@ -16,7 +16,7 @@ from assets import later_trials, processed_asset, raw_asset, requested_trials
 from hearth.contracts import Contract, usable_contracts
 from hearth.contracts.airflow_names import ETL, dag_id
 from hearth.contracts.model import BatchSource
-from task_defaults import reporting, task_defaults
+from task_defaults import dag_alerts, reporting, task_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import OutletEventAccessors, TriggeringAssetEventsAccessor
@@ -33,6 +33,7 @@ def etl_dag(contract: Contract) -> DAG:
         catchup=False,
         max_active_runs=1,
         default_args=task_defaults(minutes=15),
+        **dag_alerts(dataset),
         params={
             "file": Param(
                 None,

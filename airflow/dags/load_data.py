@@ -16,7 +16,7 @@ from hearth.contracts import Contract, usable_contracts
 from hearth.contracts.airflow_names import LOAD, dag_id
 from hearth.contracts.model import BatchSource
 from hearth.settings import LoadSettings
-from task_defaults import reporting, task_defaults
+from task_defaults import dag_alerts, reporting, task_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import InletEventsAccessors, OutletEventAccessors
@@ -36,6 +36,7 @@ def load_dag(contract: Contract, settings: LoadSettings) -> DAG:
         # On a busy machine Airflow 3.3 takes a resumed task for a killed one (apache/airflow#67287, #72716), which costs a try but no
         # batch: hence many tries, soon after one another. The time limit is that of one call; waiting does not count.
         default_args=task_defaults(minutes=15, retries=20, retry_seconds=15),
+        **dag_alerts(dataset),
         params={
             "batches": Param(10, type="integer", minimum=1, maximum=100_000, title="Batches", description="New batches to store, at most."),
             "wait_seconds": Param(

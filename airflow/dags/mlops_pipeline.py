@@ -24,8 +24,9 @@ from approval import TASK, approval_task, as_approval, judge_version, promote_an
 from assets import model_asset
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.airflow_names import PIPELINE, dag_id, variable_name
+from hearth.contracts.deploy_words import WAYS
 from hearth.modelling.families import trainable_contracts
-from task_defaults import reporting, task_defaults
+from task_defaults import dag_alerts, reporting, task_defaults
 
 MODEL_PARAMS = Path(__file__).parents[1] / "config" / "model_params.yaml"
 
@@ -104,17 +105,18 @@ def register_model(dataset: str, tuned: str) -> str:
 
 @task
 @reporting
-def promote_model(dataset: str, version: str, tuned: str) -> dict[str, str]:
+def promote_model(dataset: str, version: str, tuned: str, params: dict[str, Any]) -> dict[str, str]:
     from airflow.sdk.exceptions import AirflowSkipException
 
     from hearth.jobs import compare_families
+    from hearth.jobs.deploy_version import carried_alias
     from hearth.jobs.promote import promote
 
     family = compare_families.read_candidate(tuned).family
-    decision = promote(dataset, family, version)
+    decision = promote(dataset, family, version, way=params["way"])
     if not decision.passed:
         raise AirflowSkipException(f"The gate refuses: {'; '.join(decision.reasons)}")
-    return {"alias": family, "version": version}
+    return {"alias": carried_alias(dataset, family, version), "version": version}
 
 
 @task
@@ -127,12 +129,15 @@ def judge_model(dataset: str, version: str, tuned: str, run_id: str) -> dict[str
 
 @task(task_id="promote_model")
 @reporting
-def promote_approved(dataset: str, version: str, tuned: str, answer: dict[str, Any], run_id: str) -> dict[str, str]:
+def promote_approved(  # noqa: PLR0913, PLR0917 - what is promoted, and how
+    dataset: str, version: str, tuned: str, answer: dict[str, Any], run_id: str, params: dict[str, Any]
+) -> dict[str, str]:
     from hearth.jobs import compare_families
+    from hearth.jobs.deploy_version import carried_alias
 
     family = compare_families.read_candidate(tuned).family
-    promote_answered(dataset, family, version, as_approval(answer, _approval_task(dataset, run_id)))
-    return {"alias": family, "version": version}
+    promote_answered(dataset, family, version, as_approval(answer, _approval_task(dataset, run_id)), params["way"])
+    return {"alias": carried_alias(dataset, family, version), "version": version}
 
 
 def _approval_task(dataset: str, run_id: str) -> str:
@@ -175,6 +180,7 @@ def pipeline_dag(contract: Contract) -> DAG:
         catchup=False,
         max_active_runs=runs_at_once(contract),
         default_args=task_defaults(minutes=30),
+        **dag_alerts(dataset),
         params={
             "steps": Param(2, type="integer", minimum=0, maximum=20, title="Steps", description="Rounds of variation, at most."),
             "factors": Param(
@@ -187,6 +193,13 @@ def pipeline_dag(contract: Contract) -> DAG:
             ),
             "seed": Param(
                 42, type="integer", minimum=0, maximum=2**31 - 1, title="Seed", description="The same seed gives the same models."
+            ),
+            "way": Param(
+                None,
+                type=["null", "string"],
+                enum=[None, *WAYS],
+                title="Deployment",
+                description="How a version that would be champion is deployed; empty: as the contract says.",
             ),
             "keep": Param(10, type="integer", minimum=1, maximum=10_000, title="Keep", description="How many of the latest versions stay."),
         },

@@ -70,6 +70,26 @@ def refuse_unknown_params(context: "Context") -> None:
         raise AirflowFailException(message)
 
 
+def dag_alerts(dataset: str) -> dict[str, Callable[["Context"], None]]:
+    """Return the arguments of a DAG by which a failed run is an alert of a data set, which the next success resolves."""
+
+    def report_failure(context: "Context") -> None:
+        from hearth.jobs import dag_alerts as jobs
+
+        task_instance = context.get("ti")  # only if a task has ended the run
+        task_id = task_instance.task_id if task_instance else ""
+        jobs.report_failure(
+            jobs.EndedRun(context["dag"].dag_id, dataset, str(context.get("run_id")), str(context.get("reason") or ""), task_id)
+        )
+
+    def report_success(context: "Context") -> None:
+        from hearth.jobs import dag_alerts as jobs
+
+        jobs.report_success(jobs.EndedRun(context["dag"].dag_id, dataset, str(context.get("run_id"))))
+
+    return {"on_failure_callback": report_failure, "on_success_callback": report_success}
+
+
 def task_defaults(*, minutes: float, retries: int = 2, retry_seconds: float = 10) -> dict[str, Any]:
     """Return the `default_args` of a DAG; `minutes` is the time limit of one try of a task."""
     return {

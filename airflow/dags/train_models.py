@@ -16,8 +16,9 @@ from approval import TASK, approval_task, as_approval, judge_version, promote_an
 from assets import MOST_TRIALS, model_asset, processed_asset, requested_trials
 from hearth.contracts import Contract
 from hearth.contracts.airflow_names import TRAIN, dag_id
+from hearth.contracts.deploy_words import WAYS
 from hearth.modelling.families import trainable_contracts
-from task_defaults import reporting, task_defaults
+from task_defaults import dag_alerts, reporting, task_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
@@ -34,6 +35,7 @@ def training_dag(contract: Contract, family: str) -> DAG:
         catchup=False,
         max_active_runs=runs_at_once(contract),
         default_args=task_defaults(minutes=30),
+        **dag_alerts(dataset),
         params={
             "trials": Param(10, type="integer", minimum=1, maximum=MOST_TRIALS, title="Trials", description="Sets of parameters to try."),
             "seed": Param(
@@ -45,6 +47,13 @@ def training_dag(contract: Contract, family: str) -> DAG:
                 pattern="^[0-9a-f]+$",
                 title="Data",
                 description="Digest of the processed data; empty for the data whose publication started the run, or the latest.",
+            ),
+            "way": Param(
+                None,
+                type=["null", "string"],
+                enum=[None, *WAYS],
+                title="Deployment",
+                description="How a version that would be champion is deployed; empty: as the contract says.",
             ),
         },
         tags=["training", dataset, family],
@@ -67,10 +76,10 @@ def training_dag(contract: Contract, family: str) -> DAG:
 
         @task(outlets=[model_asset(dataset)])
         @reporting
-        def promote(version: str) -> None:
+        def promote(version: str, params: dict[str, Any]) -> None:
             from hearth.jobs.promote import promote as promote_version
 
-            promote_version(dataset, family, version)
+            promote_version(dataset, family, version, way=params["way"])
 
         @task
         @reporting
@@ -79,8 +88,9 @@ def training_dag(contract: Contract, family: str) -> DAG:
 
         @task(task_id="promote", outlets=[model_asset(dataset)])
         @reporting
-        def promote_approved(version: str, answer: dict[str, Any], run_id: str) -> None:
-            promote_answered(dataset, family, version, as_approval(answer, f"{dag_id(contract, TRAIN, family)}/{run_id}/{TASK}"))
+        def promote_approved(version: str, answer: dict[str, Any], run_id: str, params: dict[str, Any]) -> None:
+            approval = as_approval(answer, f"{dag_id(contract, TRAIN, family)}/{run_id}/{TASK}")
+            promote_answered(dataset, family, version, approval, params["way"])
 
         if contract.gate.approval == "required":
             trained = train()

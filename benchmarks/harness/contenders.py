@@ -31,6 +31,7 @@ class Contender:
     body: Body
     probabilities: Probabilities
     settings: Mapping[str, str] = field(default_factory=dict)
+    reads_missing: bool = True  # one that does not gets complete records
 
 
 def plain(records: Records) -> bytes:
@@ -79,7 +80,7 @@ def contenders(folder: Path, registry: str, settings: Mapping[str, str]) -> list
             lambda answer: answer["predictions"],
             {"MLFLOW_TRACKING_URI": registry, "PATH": f"{ROOT}/.venvs/bench-mlflow/bin:{os.environ['PATH']}"},
         ),
-        Contender("MLServer, batching", "bench-mlserver", mlserver, _MLSERVER_PATH, _mlserver_body, _mlserver_answer),
+        Contender("MLServer, batching", "bench-mlserver", mlserver, _MLSERVER_PATH, _mlserver_body, _mlserver_answer, reads_missing=False),
         Contender(
             "BentoML, batching",
             "bench-bentoml",

@@ -1,18 +1,21 @@
 """Create the databases of Airflow, MLflow, the predictions and the data, each with a user of its own: `python -m deploy.compose.databases`.
 
-The monitor's user has no database: the migration of the predictions store grants what it may read and write there.
+The monitor's user has no database: the migration of the predictions store grants what it may read and write there. That of backups reads
+all of them.
 
 It may run any number of times: databases stay, and every user gets the password of the environment.
 """
 
 import os
 import sys
+from collections.abc import Iterable
 
 import psycopg
 from psycopg import sql
 
 SERVICES = ("airflow", "mlflow", "predictions", "data")
 READERS = ("monitor",)
+BACKUP_READER = "backup"
 
 
 def prepare(connection: "psycopg.Connection[tuple[object, ...]]", name: str, password: str) -> None:
@@ -32,14 +35,23 @@ def prepare_user(connection: "psycopg.Connection[tuple[object, ...]]", name: str
     return user
 
 
+def let_read_everything(connection: "psycopg.Connection[tuple[object, ...]]", name: str, entered: Iterable[str] = SERVICES) -> None:
+    """Let a user, who makes backups, enter these databases, read all that is in them and write nothing."""
+    user = sql.Identifier(name)
+    connection.execute(sql.SQL("GRANT pg_read_all_data TO {}").format(user))
+    for database in entered:
+        connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(database), user))
+
+
 def main() -> int:
     """Prepare all databases; 0 if they exist."""
     try:
         with psycopg.connect(os.environ["HEARTH_POSTGRES_URL"], autocommit=True, connect_timeout=10) as connection:
             for name in SERVICES:
                 prepare(connection, name, os.environ[f"HEARTH_POSTGRES_{name.upper()}_PASSWORD"])
-            for name in READERS:
+            for name in (*READERS, BACKUP_READER):
                 prepare_user(connection, name, os.environ[f"HEARTH_POSTGRES_{name.upper()}_PASSWORD"])
+            let_read_everything(connection, BACKUP_READER)
     except psycopg.OperationalError as error:
         print(
             f"PostgreSQL refused: {error}\nIts superuser keeps the password that it had when the volume was made: "

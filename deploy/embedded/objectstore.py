@@ -28,6 +28,7 @@ _IDENTITIES = (
     ("hearth", "HEARTH_S3", ("Read", "Write", "List", "Tagging"), ("HEARTH_DATA_BUCKET", "HEARTH_PROCESSED_BUCKET")),
     ("mlflow", "HEARTH_MLFLOW_S3", ("Read", "Write", "List", "Tagging"), ("HEARTH_MLFLOW_BUCKET",)),
     ("reader", "HEARTH_S3_READER", ("Read", "List"), ("HEARTH_DATA_BUCKET", "HEARTH_PROCESSED_BUCKET")),
+    ("backup", "HEARTH_S3_BACKUP", ("Read", "List"), _BUCKETS),
 )
 _ADMIN = "HEARTH_S3_ADMIN"
 # A bucket takes seven volumes of this size, as far as the free disk would hold them all full: with SeaweedFS's own 128, a disk with 60 GB

@@ -53,6 +53,12 @@ SELECT format('CREATE ROLE %I LOGIN', :'name') WHERE NOT EXISTS (SELECT FROM pg_
 SELECT format('ALTER ROLE %I NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD %L', :'name', :'password') \gexec
 """
 _READERS = ("monitor",)
+# Who makes backups reads every database, and writes none.
+_LET_READ_EVERYTHING = r"""
+SELECT format('GRANT pg_read_all_data TO %I', :'name') \gexec
+SELECT format('GRANT CONNECT ON DATABASE %I TO %I', datname, :'name') FROM pg_database WHERE NOT datistemplate \gexec
+"""
+_BACKUP_READER = "backup"
 
 
 def binaries() -> Path:
@@ -101,8 +107,8 @@ def initialise(data: Path) -> None:
 def create_databases(names: list[str]) -> None:
     """Create the missing databases in the running server.
 
-    Where HEARTH_POSTGRES_<NAME>_PASSWORD is set, a user of the database's name and with this password is made its owner. So is the user
-    of the monitor, who owns nothing.
+    Where HEARTH_POSTGRES_<NAME>_PASSWORD is set, a user of the database's name and with this password is made its owner. So are the users
+    of the monitor and of backups, who own nothing.
     """
     port = str(port_setting("HEARTH_POSTGRES_PORT"))
     address = ["-h", "127.0.0.1", "-p", port, "-U", setting("HEARTH_POSTGRES_USER"), "-d", "postgres"]
@@ -114,11 +120,12 @@ def create_databases(names: list[str]) -> None:
             environment["HEARTH_OWNER_PASSWORD"] = password
             script += _CREATE_OWNER
         subprocess.run([binaries() / "psql", *address, *options], input=script, text=True, env=environment, check=True)
-    for name in _READERS:
+    for name in (*_READERS, _BACKUP_READER):
         if password := os.environ.get(f"HEARTH_POSTGRES_{name.upper()}_PASSWORD"):
             options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--set=name={name}"]
             environment["HEARTH_OWNER_PASSWORD"] = password
-            subprocess.run([binaries() / "psql", *address, *options], input=_CREATE_READER, text=True, env=environment, check=True)
+            script = _CREATE_READER + (_LET_READ_EVERYTHING if name == _BACKUP_READER else "")
+            subprocess.run([binaries() / "psql", *address, *options], input=script, text=True, env=environment, check=True)
 
 
 def main() -> None:

@@ -199,7 +199,13 @@ def valkey_server(password: str = "") -> Iterator[Server]:
 @contextlib.contextmanager
 def object_store(buckets: Sequence[str] = ("data", "processed", "mlflow")) -> Iterator[ObjectStore]:
     """Yield a fresh SeaweedFS with these three buckets."""
-    keys = {"HEARTH_S3": "hearth", "HEARTH_MLFLOW_S3": "mlflow", "HEARTH_S3_READER": "reader", "HEARTH_S3_ADMIN": "test"}
+    keys = {
+        "HEARTH_S3": "hearth",
+        "HEARTH_MLFLOW_S3": "mlflow",
+        "HEARTH_S3_READER": "reader",
+        "HEARTH_S3_BACKUP": "backup",
+        "HEARTH_S3_ADMIN": "test",
+    }
     known = {owner: secrets.token_hex(16) for owner in keys.values()}
     names = dict(zip(("HEARTH_DATA_BUCKET", "HEARTH_PROCESSED_BUCKET", "HEARTH_MLFLOW_BUCKET"), buckets, strict=True))
 
@@ -238,8 +244,10 @@ def mlflow(backend_uri: str | None = None, seconds: float = 120) -> Iterator[str
 
 
 @contextlib.contextmanager
-def mlflow_server(backend_uri: str | None = None, seconds: float = 120, password: str = "") -> Iterator[Server]:
-    """Yield an MLflow with this backend, or with a fresh SQLite one, and artifacts in a local folder.
+def mlflow_server(
+    backend_uri: str | None = None, seconds: float = 120, password: str = "", store: ObjectStore | None = None
+) -> Iterator[Server]:
+    """Yield an MLflow with this backend, or with a fresh SQLite one, and artifacts in a local folder, or in the bucket `mlflow` of a store.
 
     With a password it has a login, whose user is `hearth`.
     """
@@ -248,7 +256,8 @@ def mlflow_server(backend_uri: str | None = None, seconds: float = 120, password
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         backend = backend_uri or f"sqlite:///{state}/mlflow.db"
-        stores = ["--backend-store-uri", backend, "--artifacts-destination", str(state / "artifacts")]
+        destination = "s3://mlflow" if store else str(state / "artifacts")
+        stores = ["--backend-store-uri", backend, "--artifacts-destination", destination]
         address = ["--host", "127.0.0.1", "--port", str(port)]
         command: list[str | Path] = [MLFLOW_PYTHON, "-m", "deploy.mlflow_server", *stores, *address]
         environment = {
@@ -258,6 +267,13 @@ def mlflow_server(backend_uri: str | None = None, seconds: float = 120, password
             "HEARTH_MLFLOW_PASSWORD": password,
             "HEARTH_STATE_DIR": str(state),
         }
+        if store:
+            environment |= {
+                "MLFLOW_S3_ENDPOINT_URL": store.endpoint_url,
+                "AWS_ACCESS_KEY_ID": "mlflow",
+                "AWS_SECRET_ACCESS_KEY": store.secrets["mlflow"],
+                "AWS_DEFAULT_REGION": store.region,
+            }
         return _Plan(url, command, environment, lambda: health.mlflow_ok(url, environment))
 
     with _running("mlflow", plan, seconds=seconds) as server:

@@ -25,7 +25,24 @@ from hearth_api.middleware.proxies import trust_proxies
 from hearth_api.middleware.request_ids import RequestIds
 from hearth_api.readiness import Check
 from hearth_api.requests.parameters import refuse_unread_parameters
-from hearth_api.routes import admin, cards, data, drift, metrics, mlflow_scoring, models, open_inference, predictions, service, stream
+from hearth_api.routes import (
+    admin,
+    alerts,
+    cards,
+    data,
+    drift,
+    feedback,
+    metrics,
+    mlflow_scoring,
+    models,
+    open_inference,
+    predictions,
+    quality,
+    retrains,
+    rollouts,
+    service,
+    stream,
+)
 from hearth_api.routes.explain import explain_routes
 from hearth_api.routes.files import file_routes
 from hearth_api.routes.models import model_info_routes
@@ -100,7 +117,24 @@ def _add_middleware(app: FastAPI, settings: ApiSettings, access: Access) -> None
 
 def _add_routes(app: FastAPI, settings: ApiSettings, contracts: Mapping[str, Contract]) -> None:
     default = settings.api_default_dataset
-    for module in (service, metrics, models, cards, data, predictions, drift, stream, admin, open_inference, mlflow_scoring):
+    for module in (
+        service,
+        metrics,
+        models,
+        cards,
+        data,
+        predictions,
+        drift,
+        quality,
+        retrains,
+        alerts,
+        feedback,
+        stream,
+        admin,
+        rollouts,
+        open_inference,
+        mlflow_scoring,
+    ):
         app.include_router(module.router)
     app.include_router(model_info_routes(contracts))
     app.include_router(stream_routes(contracts, default))

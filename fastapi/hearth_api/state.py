@@ -1,8 +1,8 @@
 """What a running service holds, and how routes get at it. Opening it connects to no server."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -11,18 +11,37 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from hearth.alerts import Severity
+from hearth.alerts.channels import channels_of
+from hearth.alerts.housekeeping import AlertHousekeeping
+from hearth.alerts.outbox import Outbox
+from hearth.alerts.sender import AlertSender
 from hearth.contracts import Contract
 from hearth.errors import UnknownDataset
 from hearth.predictions import PredictionStore
 from hearth.predictions.drift_store import DriftStore
+from hearth.predictions.erasure_store import ErasureStore
+from hearth.predictions.label_store import LabelStore
+from hearth.predictions.quality_tests import QualityTests
+from hearth.predictions.retrain_store import RetrainStore
+from hearth.predictions.rollout_store import Rollout, RolloutStore
+from hearth.rollouts.moves import RolloutRegistry
 from hearth.serving.alias_admin import AliasAdmin, AliasRegistry
 from hearth.serving.drift_follower import DriftFollower
 from hearth.serving.explaining import Explainers
+from hearth.serving.feedback import Feedback
 from hearth.serving.model_cards import CardRegistry, ModelCards
 from hearth.serving.model_follower import ModelFollower
 from hearth.serving.predictor import Predictor
 from hearth.serving.published_data import PublishedData
+from hearth.serving.quality_follower import QualityFollower
 from hearth.serving.recording.recorder import Recorder
+from hearth.serving.rollouts.admin import RolloutAdmin
+from hearth.serving.rollouts.controller import RolloutController
+from hearth.serving.rollouts.counter import RolloutCounter
+from hearth.serving.rollouts.estimates import Estimator
+from hearth.serving.rollouts.reporter import RolloutReporter
+from hearth.serving.rollouts.router import Router
 from hearth.settings import ApiSettings
 from hearth.streaming.client import StreamWriter
 from hearth.streaming.dead_letters import DeadLetters
@@ -39,7 +58,7 @@ _STORE_CONNECT_SECONDS = 2  # a person waits for the answer, and SIGTERM waits f
 _STORE_REFUSE_SECONDS = 1.0
 
 
-class ServiceRegistry(AliasRegistry, CardRegistry, Protocol):
+class ServiceRegistry(AliasRegistry, CardRegistry, RolloutRegistry, Protocol):
     """All of a registry that the service uses."""
 
 
@@ -60,13 +79,24 @@ class ServiceState:
     files: FileSlots
     store: PredictionStore
     drift: DriftStore
+    retrains: RetrainStore
+    erasures: ErasureStore
     drift_follower: DriftFollower
+    quality: QualityTests
+    quality_follower: QualityFollower
+    alerts: Outbox
+    alert_housekeeping: AlertHousekeeping
+    alert_sender: AlertSender
+    feedback: Feedback
+    rollouts: RolloutStore
+    rollout_controller: RolloutController
     live: LivePredictions
     stream: StreamWriter
     workers_stream: ConsumerGroup
     letters: DeadLetters
     messages: MessageStatuses
     alias_admin: AliasAdmin
+    rollout_admin: RolloutAdmin
     cards: ModelCards
     published: PublishedData
     dependencies: Dependencies
@@ -88,51 +118,109 @@ class ServiceState:
         return self.contracts[dataset]
 
 
+def _alarm_of(tests: QualityTests) -> Callable[[Rollout], str]:
+    """Return what says whether the labels of a candidate speak against it."""
+    return lambda rollout: tests.alarm(rollout.dataset, rollout.version)
+
+
 @contextmanager
 def open_service(
     settings: ApiSettings, contracts: Mapping[str, Contract], registry: ServiceRegistry, checks: Mapping[str, Check] | None
 ) -> Iterator[ServiceState]:
     """Give the state of a service, and close it at the end; without `checks` it checks the servers that the settings name."""
+    counter = RolloutCounter.of(contracts)
     redis_url, stream_name = settings.redis_url.get_secret_value(), settings.stream_name
-    with (
-        ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
-        PredictionStore(
-            settings.predictions_url.get_secret_value(),
-            statement_seconds=settings.predictions_read_seconds,
-            connect_seconds=_STORE_CONNECT_SECONDS,
-            refuse_seconds=_STORE_REFUSE_SECONDS,
-        ) as store,
-        DriftStore(
-            settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
-        ) as drift,
-        DriftFollower(drift) as drift_follower,
-        StreamWriter(redis_url, stream_name, settings.stream_keep_messages) as stream,
-        ModelFollower(registry, contracts, settings.alias_poll_seconds) as models,
-        Recorder(settings, contracts, models) as recorder,
-        Explainers(contracts, settings.data_dir, seconds=settings.explain_seconds) as explainers,
-        PendingMessages(redis_url, stream_name) as pending,
-        DeadLetters(redis_url, stream_name) as letters,
-        ConsumerGroup(redis_url, stream_name, settings.stream_group, settings.stream_keep_messages) as workers_stream,
-        GraphqlThread() as graphql,
-    ):
+    with ExitStack() as stack:  # one statement of all would have more blocks than Python nests
+        enter = stack.enter_context
+        compute = enter(ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute"))
+        store = enter(
+            PredictionStore(
+                settings.predictions_url.get_secret_value(),
+                statement_seconds=settings.predictions_read_seconds,
+                connect_seconds=_STORE_CONNECT_SECONDS,
+                refuse_seconds=_STORE_REFUSE_SECONDS,
+            )
+        )
+        drift = enter(
+            DriftStore(settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds)
+        )
+        retrains = enter(
+            RetrainStore(
+                settings.predictions_url.get_secret_value(), max_connections=1, statement_seconds=settings.predictions_read_seconds
+            )
+        )
+        erasures = enter(ErasureStore(settings.predictions_url.get_secret_value(), max_connections=1))
+        drift_follower = enter(DriftFollower(drift))
+        quality = enter(
+            QualityTests(
+                settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
+            )
+        )
+        quality_follower = enter(QualityFollower(quality))
+        alerts = enter(
+            Outbox(
+                settings.predictions_url.get_secret_value(),
+                statement_seconds=settings.predictions_read_seconds,
+                connect_seconds=_STORE_CONNECT_SECONDS,
+                refuse_seconds=_STORE_REFUSE_SECONDS,
+            )
+        )
+        outbox = enter(Outbox(settings.predictions_url.get_secret_value(), max_connections=3, connect_seconds=_STORE_CONNECT_SECONDS))
+        alert_housekeeping = enter(AlertHousekeeping(outbox))
+        alert_sender = enter(AlertSender(outbox, channels_of(settings), lowest=Severity(settings.alert_severity), link=settings.alert_link))
+        labels = enter(
+            LabelStore(
+                settings.predictions_url.get_secret_value(),
+                max_connections=2,
+                statement_seconds=settings.predictions_read_seconds,
+                connect_seconds=_STORE_CONNECT_SECONDS,
+            )
+        )
+        stream = enter(StreamWriter(redis_url, stream_name, settings.stream_keep_messages))
+        models = enter(ModelFollower(registry, _first(settings.api_default_dataset, contracts), settings.alias_poll_seconds))
+        rollouts = enter(
+            RolloutStore(
+                settings.predictions_url.get_secret_value(), max_connections=3, statement_seconds=settings.predictions_read_seconds
+            )
+        )
+        enter(RolloutReporter(rollouts, counter, models, contracts))
+        rollout_controller = enter(RolloutController(rollouts, registry, contracts, estimate=Estimator(drift), alarm=_alarm_of(quality)))
+        recorder = enter(Recorder(settings, contracts, models))
+        explainers = enter(Explainers(contracts, settings.data_dir, seconds=settings.explain_seconds))
+        pending = enter(PendingMessages(redis_url, stream_name))
+        letters = enter(DeadLetters(redis_url, stream_name))
+        workers_stream = enter(ConsumerGroup(redis_url, stream_name, settings.stream_group, settings.stream_keep_messages))
+        graphql = enter(GraphqlThread())
+        alias_admin = AliasAdmin(registry)
         checks = default_checks(settings, store, stream) if checks is None else checks
         yield ServiceState(
             settings=settings,
             contracts=contracts,
             models=models,
             recorder=recorder,
-            predictor=Predictor(models, recorder, compute),
+            predictor=Predictor(models, recorder, compute, Router(models, counter)),
+            rollouts=rollouts,
+            rollout_controller=rollout_controller,
             explainers=explainers,
             files=FileSlots(settings.api_max_files),
             store=store,
             drift=drift,
+            retrains=retrains,
+            erasures=erasures,
             drift_follower=drift_follower,
+            quality=quality,
+            quality_follower=quality_follower,
+            alerts=alerts,
+            alert_housekeeping=alert_housekeeping,
+            alert_sender=alert_sender,
+            feedback=Feedback(labels, contracts),
             live=LivePredictions(store),
             stream=stream,
             workers_stream=workers_stream,
             letters=letters,
             messages=MessageStatuses(pending, letters, store),
-            alias_admin=AliasAdmin(registry),
+            alias_admin=alias_admin,
+            rollout_admin=RolloutAdmin(rollouts, registry, alias_admin, rollout_controller),
             cards=ModelCards(registry),
             published=PublishedData(registry, contracts),
             dependencies=Dependencies(checks, server_addresses(settings, store, stream)),
@@ -143,6 +231,11 @@ def open_service(
             data_threads=CapacityLimiter(_DATA_THREADS),
             graphql=graphql,
         )
+
+
+def _first(dataset: str, contracts: Mapping[str, Contract]) -> dict[str, Contract]:
+    """Return contracts with that of a data set first: models are loaded in this order."""
+    return dict(sorted(contracts.items(), key=lambda item: item[0] != dataset))
 
 
 def service_of(connection: HTTPConnection) -> ServiceState:

@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n grpc_service/v1/prediction.proto\x12\thearth.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"]\n\x05Value\x12\x10\n\x06number\x18\x01 \x01(\x01H\x00\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12*\n\x04null\x18\x03 \x01(\x0e\x32\x1a.google.protobuf.NullValueH\x00\x42\x06\n\x04kind\"x\n\x06Record\x12-\n\x06values\x18\x01 \x03(\x0b\x32\x1d.hearth.v1.Record.ValuesEntry\x1a?\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x1f\n\x05value\x18\x02 \x01(\x0b\x32\x10.hearth.v1.Value:\x02\x38\x01\",\n\x0cNumberColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\x01\"=\n\nTextColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\ndictionary\x18\x02 \x03(\t\x12\r\n\x05\x63odes\x18\x03 \x03(\x11\"_\n\rPackedRecords\x12(\n\x07numbers\x18\x01 \x03(\x0b\x32\x17.hearth.v1.NumberColumn\x12$\n\x05texts\x18\x02 \x03(\x0b\x32\x15.hearth.v1.TextColumn\"\xa3\x01\n\x0ePredictRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\"\n\x07records\x18\x03 \x03(\x0b\x32\x11.hearth.v1.Record\x12(\n\x06packed\x18\x04 \x01(\x0b\x32\x18.hearth.v1.PackedRecords\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x0f\n\x07include\x18\x06 \x03(\t\"\xfb\x01\n\x0fPredictResponse\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x04 \x01(\t\x12\x0f\n\x07\x63lasses\x18\x05 \x03(\t\x12\x13\n\x0bpredictions\x18\x06 \x03(\x05\x12\x0e\n\x06labels\x18\x07 \x03(\t\x12\x15\n\rprobabilities\x18\x08 \x03(\x01\x12\x12\n\nrequest_id\x18\t \x01(\t\x12!\n\x04sets\x18\n \x03(\x0b\x32\x13.hearth.v1.ClassSet\x12#\n\x07unusual\x18\x0b \x03(\x0b\x32\x12.hearth.v1.Unusual\"\x1b\n\x08\x43lassSet\x12\x0f\n\x07\x63lasses\x18\x01 \x03(\x05\"\x82\x01\n\x07Unusual\x12\r\n\x05score\x18\x01 \x01(\x01\x12\x0f\n\x07unusual\x18\x02 \x01(\x08\x12)\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x18.hearth.v1.UnusualColumn\x12,\n\x0c\x63ombinations\x18\x04 \x03(\x0b\x32\x16.hearth.v1.Combination\"\x92\x01\n\rUnusualColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1f\n\x05value\x18\x02 \x01(\x0b\x32\x10.hearth.v1.Value\x12\x10\n\x03low\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04high\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\x05share\x18\x05 \x01(\x01H\x02\x88\x01\x01\x42\x06\n\x04_lowB\x07\n\x05_highB\x08\n\x06_share\"\x1e\n\x0b\x43ombination\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\"\x89\x01\n\x15PredictStreamResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12.\n\x08response\x18\x02 \x01(\x0b\x32\x1a.hearth.v1.PredictResponseH\x00\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x10.hearth.v1.ErrorH\x00\x42\t\n\x07outcome\"o\n\x05\x45rror\x12\r\n\x05\x65rror\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\"\n\x06\x65rrors\x18\x03 \x03(\x0b\x32\x12.hearth.v1.Problem\x12\x13\n\x0bmore_errors\x18\x04 \x01(\r\x12\x0e\n\x06status\x18\x05 \x01(\x05\"Y\n\x07Problem\x12\x0b\n\x03row\x18\x01 \x01(\r\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12\x1f\n\x05value\x18\x03 \x01(\x0b\x32\x10.hearth.v1.Value\x12\x10\n\x08\x65xpected\x18\x04 \x01(\t\"$\n\x11ListModelsRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\":\n\x12ListModelsResponse\x12$\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x12.hearth.v1.Dataset\"Y\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06metric\x18\x03 \x01(\t\x12!\n\x07\x61liases\x18\x04 \x03(\x0b\x32\x10.hearth.v1.Alias\"\x9c\x02\n\x05\x41lias\x12\r\n\x05\x61lias\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x17\n\nregistered\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x0e\n\x06\x66\x61mily\x18\x04 \x01(\t\x12\x0e\n\x06run_id\x18\x05 \x01(\t\x12.\n\x07metrics\x18\x06 \x03(\x0b\x32\x1d.hearth.v1.Alias.MetricsEntry\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07problem\x18\x08 \x01(\t\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\n\n\x08_versionB\r\n\x0b_registered\"2\n\x10ModelInfoRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\"\xb3\x03\n\x11ModelInfoResponse\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x1f\n\x05\x61lias\x18\x02 \x01(\x0b\x32\x10.hearth.v1.Alias\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12+\n\x07\x63reated\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x04tags\x18\x05 \x03(\x0b\x32&.hearth.v1.ModelInfoResponse.TagsEntry\x12\x38\n\x06params\x18\x08 \x03(\x0b\x32(.hearth.v1.ModelInfoResponse.ParamsEntry\x12\x0e\n\x06status\x18\t \x01(\t\x12\x0e\n\x06source\x18\n \x01(\t\x12\x0c\n\x04\x63\x61rd\x18\x0b \x01(\t\x12\x0f\n\x07\x63lasses\x18\x06 \x03(\t\x12$\n\x08\x66\x65\x61tures\x18\x07 \x03(\x0b\x32\x12.hearth.v1.Feature\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd2\x01\n\x07\x46\x65\x61ture\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08nullable\x18\x03 \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x10\n\x08\x65xpected\x18\x05 \x01(\t\x12\x14\n\x07minimum\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07maximum\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04unit\x18\x08 \x01(\tH\x02\x88\x01\x01\x12\x12\n\ncategories\x18\t \x03(\tB\n\n\x08_minimumB\n\n\x08_maximumB\x07\n\x05_unit2\xb3\x02\n\nPrediction\x12@\n\x07Predict\x12\x19.hearth.v1.PredictRequest\x1a\x1a.hearth.v1.PredictResponse\x12P\n\rPredictStream\x12\x19.hearth.v1.PredictRequest\x1a .hearth.v1.PredictStreamResponse(\x01\x30\x01\x12I\n\nListModels\x12\x1c.hearth.v1.ListModelsRequest\x1a\x1d.hearth.v1.ListModelsResponse\x12\x46\n\tModelInfo\x12\x1b.hearth.v1.ModelInfoRequest\x1a\x1c.hearth.v1.ModelInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n grpc_service/v1/prediction.proto\x12\thearth.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"]\n\x05Value\x12\x10\n\x06number\x18\x01 \x01(\x01H\x00\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12*\n\x04null\x18\x03 \x01(\x0e\x32\x1a.google.protobuf.NullValueH\x00\x42\x06\n\x04kind\"x\n\x06Record\x12-\n\x06values\x18\x01 \x03(\x0b\x32\x1d.hearth.v1.Record.ValuesEntry\x1a?\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x1f\n\x05value\x18\x02 \x01(\x0b\x32\x10.hearth.v1.Value:\x02\x38\x01\",\n\x0cNumberColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\x01\"=\n\nTextColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\ndictionary\x18\x02 \x03(\t\x12\r\n\x05\x63odes\x18\x03 \x03(\x11\"_\n\rPackedRecords\x12(\n\x07numbers\x18\x01 \x03(\x0b\x32\x17.hearth.v1.NumberColumn\x12$\n\x05texts\x18\x02 \x03(\x0b\x32\x15.hearth.v1.TextColumn\"\xa3\x01\n\x0ePredictRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\"\n\x07records\x18\x03 \x03(\x0b\x32\x11.hearth.v1.Record\x12(\n\x06packed\x18\x04 \x01(\x0b\x32\x18.hearth.v1.PackedRecords\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x0f\n\x07include\x18\x06 \x03(\t\"\x8b\x02\n\x0fPredictResponse\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x04 \x01(\t\x12\x0f\n\x07\x63lasses\x18\x05 \x03(\t\x12\x13\n\x0bpredictions\x18\x06 \x03(\x05\x12\x0e\n\x06labels\x18\x07 \x03(\t\x12\x15\n\rprobabilities\x18\x08 \x03(\x01\x12\x12\n\nrequest_id\x18\t \x01(\t\x12!\n\x04sets\x18\n \x03(\x0b\x32\x13.hearth.v1.ClassSet\x12#\n\x07unusual\x18\x0b \x03(\x0b\x32\x12.hearth.v1.Unusual\x12\x0e\n\x06\x63\x61nary\x18\x0c \x01(\x08\"\x1b\n\x08\x43lassSet\x12\x0f\n\x07\x63lasses\x18\x01 \x03(\x05\"\x82\x01\n\x07Unusual\x12\r\n\x05score\x18\x01 \x01(\x01\x12\x0f\n\x07unusual\x18\x02 \x01(\x08\x12)\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x18.hearth.v1.UnusualColumn\x12,\n\x0c\x63ombinations\x18\x04 \x03(\x0b\x32\x16.hearth.v1.Combination\"\x92\x01\n\rUnusualColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1f\n\x05value\x18\x02 \x01(\x0b\x32\x10.hearth.v1.Value\x12\x10\n\x03low\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04high\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\x05share\x18\x05 \x01(\x01H\x02\x88\x01\x01\x42\x06\n\x04_lowB\x07\n\x05_highB\x08\n\x06_share\"\x1e\n\x0b\x43ombination\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\"\x89\x01\n\x15PredictStreamResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12.\n\x08response\x18\x02 \x01(\x0b\x32\x1a.hearth.v1.PredictResponseH\x00\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x10.hearth.v1.ErrorH\x00\x42\t\n\x07outcome\"o\n\x05\x45rror\x12\r\n\x05\x65rror\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\"\n\x06\x65rrors\x18\x03 \x03(\x0b\x32\x12.hearth.v1.Problem\x12\x13\n\x0bmore_errors\x18\x04 \x01(\r\x12\x0e\n\x06status\x18\x05 \x01(\x05\"Y\n\x07Problem\x12\x0b\n\x03row\x18\x01 \x01(\r\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12\x1f\n\x05value\x18\x03 \x01(\x0b\x32\x10.hearth.v1.Value\x12\x10\n\x08\x65xpected\x18\x04 \x01(\t\"\x9b\x01\n\x08\x46\x65\x65\x64\x62\x61\x63k\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03row\x18\x02 \x01(\r\x12\x1f\n\x05truth\x18\x03 \x01(\x0b\x32\x10.hearth.v1.Value\x12\x0f\n\x07\x64\x61taset\x18\x04 \x01(\t\x12/\n\x0bobserved_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0breported_by\x18\x06 \x01(\t\"L\n\x13SendFeedbackRequest\x12$\n\x07reports\x18\x01 \x03(\x0b\x32\x13.hearth.v1.Feedback\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\"\xbf\x01\n\x14SendFeedbackResponse\x12$\n\x08receipts\x18\x01 \x03(\x0b\x32\x12.hearth.v1.Receipt\x12?\n\x08outcomes\x18\x02 \x03(\x0b\x32-.hearth.v1.SendFeedbackResponse.OutcomesEntry\x12\x0f\n\x07refused\x18\x03 \x01(\r\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"u\n\x07Receipt\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03row\x18\x02 \x01(\r\x12\x0f\n\x07outcome\x18\x03 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x04 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x05 \x01(\t\x12\x1f\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x10.hearth.v1.Error\"$\n\x11ListModelsRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\":\n\x12ListModelsResponse\x12$\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x12.hearth.v1.Dataset\"Y\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06metric\x18\x03 \x01(\t\x12!\n\x07\x61liases\x18\x04 \x03(\x0b\x32\x10.hearth.v1.Alias\"\x9c\x02\n\x05\x41lias\x12\r\n\x05\x61lias\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x17\n\nregistered\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x0e\n\x06\x66\x61mily\x18\x04 \x01(\t\x12\x0e\n\x06run_id\x18\x05 \x01(\t\x12.\n\x07metrics\x18\x06 \x03(\x0b\x32\x1d.hearth.v1.Alias.MetricsEntry\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07problem\x18\x08 \x01(\t\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\n\n\x08_versionB\r\n\x0b_registered\"2\n\x10ModelInfoRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\"\xb3\x03\n\x11ModelInfoResponse\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x1f\n\x05\x61lias\x18\x02 \x01(\x0b\x32\x10.hearth.v1.Alias\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12+\n\x07\x63reated\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x04tags\x18\x05 \x03(\x0b\x32&.hearth.v1.ModelInfoResponse.TagsEntry\x12\x38\n\x06params\x18\x08 \x03(\x0b\x32(.hearth.v1.ModelInfoResponse.ParamsEntry\x12\x0e\n\x06status\x18\t \x01(\t\x12\x0e\n\x06source\x18\n \x01(\t\x12\x0c\n\x04\x63\x61rd\x18\x0b \x01(\t\x12\x0f\n\x07\x63lasses\x18\x06 \x03(\t\x12$\n\x08\x66\x65\x61tures\x18\x07 \x03(\x0b\x32\x12.hearth.v1.Feature\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd2\x01\n\x07\x46\x65\x61ture\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08nullable\x18\x03 \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x10\n\x08\x65xpected\x18\x05 \x01(\t\x12\x14\n\x07minimum\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07maximum\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04unit\x18\x08 \x01(\tH\x02\x88\x01\x01\x12\x12\n\ncategories\x18\t \x03(\tB\n\n\x08_minimumB\n\n\x08_maximumB\x07\n\x05_unit2\x84\x03\n\nPrediction\x12@\n\x07Predict\x12\x19.hearth.v1.PredictRequest\x1a\x1a.hearth.v1.PredictResponse\x12P\n\rPredictStream\x12\x19.hearth.v1.PredictRequest\x1a .hearth.v1.PredictStreamResponse(\x01\x30\x01\x12I\n\nListModels\x12\x1c.hearth.v1.ListModelsRequest\x1a\x1d.hearth.v1.ListModelsResponse\x12O\n\x0cSendFeedback\x12\x1e.hearth.v1.SendFeedbackRequest\x1a\x1f.hearth.v1.SendFeedbackResponse\x12\x46\n\tModelInfo\x12\x1b.hearth.v1.ModelInfoRequest\x1a\x1c.hearth.v1.ModelInfoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RECORD_VALUESENTRY']._loaded_options = None
   _globals['_RECORD_VALUESENTRY']._serialized_options = b'8\001'
+  _globals['_SENDFEEDBACKRESPONSE_OUTCOMESENTRY']._loaded_options = None
+  _globals['_SENDFEEDBACKRESPONSE_OUTCOMESENTRY']._serialized_options = b'8\001'
   _globals['_ALIAS_METRICSENTRY']._loaded_options = None
   _globals['_ALIAS_METRICSENTRY']._serialized_options = b'8\001'
   _globals['_MODELINFORESPONSE_TAGSENTRY']._loaded_options = None
@@ -56,41 +58,51 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREDICTREQUEST']._serialized_start=534
   _globals['_PREDICTREQUEST']._serialized_end=697
   _globals['_PREDICTRESPONSE']._serialized_start=700
-  _globals['_PREDICTRESPONSE']._serialized_end=951
-  _globals['_CLASSSET']._serialized_start=953
-  _globals['_CLASSSET']._serialized_end=980
-  _globals['_UNUSUAL']._serialized_start=983
-  _globals['_UNUSUAL']._serialized_end=1113
-  _globals['_UNUSUALCOLUMN']._serialized_start=1116
-  _globals['_UNUSUALCOLUMN']._serialized_end=1262
-  _globals['_COMBINATION']._serialized_start=1264
-  _globals['_COMBINATION']._serialized_end=1294
-  _globals['_PREDICTSTREAMRESPONSE']._serialized_start=1297
-  _globals['_PREDICTSTREAMRESPONSE']._serialized_end=1434
-  _globals['_ERROR']._serialized_start=1436
-  _globals['_ERROR']._serialized_end=1547
-  _globals['_PROBLEM']._serialized_start=1549
-  _globals['_PROBLEM']._serialized_end=1638
-  _globals['_LISTMODELSREQUEST']._serialized_start=1640
-  _globals['_LISTMODELSREQUEST']._serialized_end=1676
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1678
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1736
-  _globals['_DATASET']._serialized_start=1738
-  _globals['_DATASET']._serialized_end=1827
-  _globals['_ALIAS']._serialized_start=1830
-  _globals['_ALIAS']._serialized_end=2114
-  _globals['_ALIAS_METRICSENTRY']._serialized_start=2041
-  _globals['_ALIAS_METRICSENTRY']._serialized_end=2087
-  _globals['_MODELINFOREQUEST']._serialized_start=2116
-  _globals['_MODELINFOREQUEST']._serialized_end=2166
-  _globals['_MODELINFORESPONSE']._serialized_start=2169
-  _globals['_MODELINFORESPONSE']._serialized_end=2604
-  _globals['_MODELINFORESPONSE_TAGSENTRY']._serialized_start=2514
-  _globals['_MODELINFORESPONSE_TAGSENTRY']._serialized_end=2557
-  _globals['_MODELINFORESPONSE_PARAMSENTRY']._serialized_start=2559
-  _globals['_MODELINFORESPONSE_PARAMSENTRY']._serialized_end=2604
-  _globals['_FEATURE']._serialized_start=2607
-  _globals['_FEATURE']._serialized_end=2817
-  _globals['_PREDICTION']._serialized_start=2820
-  _globals['_PREDICTION']._serialized_end=3127
+  _globals['_PREDICTRESPONSE']._serialized_end=967
+  _globals['_CLASSSET']._serialized_start=969
+  _globals['_CLASSSET']._serialized_end=996
+  _globals['_UNUSUAL']._serialized_start=999
+  _globals['_UNUSUAL']._serialized_end=1129
+  _globals['_UNUSUALCOLUMN']._serialized_start=1132
+  _globals['_UNUSUALCOLUMN']._serialized_end=1278
+  _globals['_COMBINATION']._serialized_start=1280
+  _globals['_COMBINATION']._serialized_end=1310
+  _globals['_PREDICTSTREAMRESPONSE']._serialized_start=1313
+  _globals['_PREDICTSTREAMRESPONSE']._serialized_end=1450
+  _globals['_ERROR']._serialized_start=1452
+  _globals['_ERROR']._serialized_end=1563
+  _globals['_PROBLEM']._serialized_start=1565
+  _globals['_PROBLEM']._serialized_end=1654
+  _globals['_FEEDBACK']._serialized_start=1657
+  _globals['_FEEDBACK']._serialized_end=1812
+  _globals['_SENDFEEDBACKREQUEST']._serialized_start=1814
+  _globals['_SENDFEEDBACKREQUEST']._serialized_end=1890
+  _globals['_SENDFEEDBACKRESPONSE']._serialized_start=1893
+  _globals['_SENDFEEDBACKRESPONSE']._serialized_end=2084
+  _globals['_SENDFEEDBACKRESPONSE_OUTCOMESENTRY']._serialized_start=2037
+  _globals['_SENDFEEDBACKRESPONSE_OUTCOMESENTRY']._serialized_end=2084
+  _globals['_RECEIPT']._serialized_start=2086
+  _globals['_RECEIPT']._serialized_end=2203
+  _globals['_LISTMODELSREQUEST']._serialized_start=2205
+  _globals['_LISTMODELSREQUEST']._serialized_end=2241
+  _globals['_LISTMODELSRESPONSE']._serialized_start=2243
+  _globals['_LISTMODELSRESPONSE']._serialized_end=2301
+  _globals['_DATASET']._serialized_start=2303
+  _globals['_DATASET']._serialized_end=2392
+  _globals['_ALIAS']._serialized_start=2395
+  _globals['_ALIAS']._serialized_end=2679
+  _globals['_ALIAS_METRICSENTRY']._serialized_start=2606
+  _globals['_ALIAS_METRICSENTRY']._serialized_end=2652
+  _globals['_MODELINFOREQUEST']._serialized_start=2681
+  _globals['_MODELINFOREQUEST']._serialized_end=2731
+  _globals['_MODELINFORESPONSE']._serialized_start=2734
+  _globals['_MODELINFORESPONSE']._serialized_end=3169
+  _globals['_MODELINFORESPONSE_TAGSENTRY']._serialized_start=3079
+  _globals['_MODELINFORESPONSE_TAGSENTRY']._serialized_end=3122
+  _globals['_MODELINFORESPONSE_PARAMSENTRY']._serialized_start=3124
+  _globals['_MODELINFORESPONSE_PARAMSENTRY']._serialized_end=3169
+  _globals['_FEATURE']._serialized_start=3172
+  _globals['_FEATURE']._serialized_end=3382
+  _globals['_PREDICTION']._serialized_start=3385
+  _globals['_PREDICTION']._serialized_end=3773
 # @@protoc_insertion_point(module_scope)

@@ -76,7 +76,7 @@ class PredictRequest(_message.Message):
     def __init__(self, dataset: _Optional[str] = ..., alias: _Optional[str] = ..., records: _Optional[_Iterable[_Union[Record, _Mapping]]] = ..., packed: _Optional[_Union[PackedRecords, _Mapping]] = ..., request_id: _Optional[str] = ..., include: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PredictResponse(_message.Message):
-    __slots__ = ("dataset", "alias", "version", "family", "classes", "predictions", "labels", "probabilities", "request_id", "sets", "unusual")
+    __slots__ = ("dataset", "alias", "version", "family", "classes", "predictions", "labels", "probabilities", "request_id", "sets", "unusual", "canary")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -88,6 +88,7 @@ class PredictResponse(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SETS_FIELD_NUMBER: _ClassVar[int]
     UNUSUAL_FIELD_NUMBER: _ClassVar[int]
+    CANARY_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     alias: str
     version: str
@@ -99,7 +100,8 @@ class PredictResponse(_message.Message):
     request_id: str
     sets: _containers.RepeatedCompositeFieldContainer[ClassSet]
     unusual: _containers.RepeatedCompositeFieldContainer[Unusual]
-    def __init__(self, dataset: _Optional[str] = ..., alias: _Optional[str] = ..., version: _Optional[str] = ..., family: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., predictions: _Optional[_Iterable[int]] = ..., labels: _Optional[_Iterable[str]] = ..., probabilities: _Optional[_Iterable[float]] = ..., request_id: _Optional[str] = ..., sets: _Optional[_Iterable[_Union[ClassSet, _Mapping]]] = ..., unusual: _Optional[_Iterable[_Union[Unusual, _Mapping]]] = ...) -> None: ...
+    canary: bool
+    def __init__(self, dataset: _Optional[str] = ..., alias: _Optional[str] = ..., version: _Optional[str] = ..., family: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., predictions: _Optional[_Iterable[int]] = ..., labels: _Optional[_Iterable[str]] = ..., probabilities: _Optional[_Iterable[float]] = ..., request_id: _Optional[str] = ..., sets: _Optional[_Iterable[_Union[ClassSet, _Mapping]]] = ..., unusual: _Optional[_Iterable[_Union[Unusual, _Mapping]]] = ..., canary: _Optional[bool] = ...) -> None: ...
 
 class ClassSet(_message.Message):
     __slots__ = ("classes",)
@@ -174,6 +176,63 @@ class Problem(_message.Message):
     value: Value
     expected: str
     def __init__(self, row: _Optional[int] = ..., column: _Optional[str] = ..., value: _Optional[_Union[Value, _Mapping]] = ..., expected: _Optional[str] = ...) -> None: ...
+
+class Feedback(_message.Message):
+    __slots__ = ("id", "row", "truth", "dataset", "observed_at", "reported_by")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    TRUTH_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_AT_FIELD_NUMBER: _ClassVar[int]
+    REPORTED_BY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    row: int
+    truth: Value
+    dataset: str
+    observed_at: _timestamp_pb2.Timestamp
+    reported_by: str
+    def __init__(self, id: _Optional[str] = ..., row: _Optional[int] = ..., truth: _Optional[_Union[Value, _Mapping]] = ..., dataset: _Optional[str] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reported_by: _Optional[str] = ...) -> None: ...
+
+class SendFeedbackRequest(_message.Message):
+    __slots__ = ("reports", "dataset")
+    REPORTS_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    reports: _containers.RepeatedCompositeFieldContainer[Feedback]
+    dataset: str
+    def __init__(self, reports: _Optional[_Iterable[_Union[Feedback, _Mapping]]] = ..., dataset: _Optional[str] = ...) -> None: ...
+
+class SendFeedbackResponse(_message.Message):
+    __slots__ = ("receipts", "outcomes", "refused")
+    class OutcomesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    RECEIPTS_FIELD_NUMBER: _ClassVar[int]
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    receipts: _containers.RepeatedCompositeFieldContainer[Receipt]
+    outcomes: _containers.ScalarMap[str, int]
+    refused: int
+    def __init__(self, receipts: _Optional[_Iterable[_Union[Receipt, _Mapping]]] = ..., outcomes: _Optional[_Mapping[str, int]] = ..., refused: _Optional[int] = ...) -> None: ...
+
+class Receipt(_message.Message):
+    __slots__ = ("id", "row", "outcome", "dataset", "before", "error")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    row: int
+    outcome: str
+    dataset: str
+    before: str
+    error: Error
+    def __init__(self, id: _Optional[str] = ..., row: _Optional[int] = ..., outcome: _Optional[str] = ..., dataset: _Optional[str] = ..., before: _Optional[str] = ..., error: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ("dataset",)

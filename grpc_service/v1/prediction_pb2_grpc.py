@@ -49,6 +49,11 @@ class PredictionStub:
                 request_serializer=grpc__service_dot_v1_dot_prediction__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=grpc__service_dot_v1_dot_prediction__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.SendFeedback = channel.unary_unary(
+                '/hearth.v1.Prediction/SendFeedback',
+                request_serializer=grpc__service_dot_v1_dot_prediction__pb2.SendFeedbackRequest.SerializeToString,
+                response_deserializer=grpc__service_dot_v1_dot_prediction__pb2.SendFeedbackResponse.FromString,
+                _registered_method=True)
         self.ModelInfo = channel.unary_unary(
                 '/hearth.v1.Prediction/ModelInfo',
                 request_serializer=grpc__service_dot_v1_dot_prediction__pb2.ModelInfoRequest.SerializeToString,
@@ -80,6 +85,13 @@ class PredictionServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SendFeedback(self, request, context):
+        """Reports what records turned out to be. Each report is answered by itself: one that is refused does not cost those beside it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ModelInfo(self, request, context):
         """The version that an alias serves, and the columns of its records.
         """
@@ -104,6 +116,11 @@ def add_PredictionServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=grpc__service_dot_v1_dot_prediction__pb2.ListModelsRequest.FromString,
                     response_serializer=grpc__service_dot_v1_dot_prediction__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'SendFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendFeedback,
+                    request_deserializer=grpc__service_dot_v1_dot_prediction__pb2.SendFeedbackRequest.FromString,
+                    response_serializer=grpc__service_dot_v1_dot_prediction__pb2.SendFeedbackResponse.SerializeToString,
             ),
             'ModelInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.ModelInfo,
@@ -192,6 +209,33 @@ class Prediction:
             '/hearth.v1.Prediction/ListModels',
             grpc__service_dot_v1_dot_prediction__pb2.ListModelsRequest.SerializeToString,
             grpc__service_dot_v1_dot_prediction__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hearth.v1.Prediction/SendFeedback',
+            grpc__service_dot_v1_dot_prediction__pb2.SendFeedbackRequest.SerializeToString,
+            grpc__service_dot_v1_dot_prediction__pb2.SendFeedbackResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -20,7 +20,12 @@
     │   └── TableMismatch      the table in the data database is not the contract's
     ├── StorageError
     │   ├── ObjectNotFound     the bucket holds no such key
+    │   ├── ObjectChanged      an object was written anew while it was read
     │   └── StorageUnavailable the store does not answer
+    ├── BackupError            a backup cannot be made or restored
+    │   ├── BackupUnavailable  a server that it needs does not answer
+    │   ├── InvalidBackup      it is damaged, not whole, or of another key
+    │   └── StackNotEmpty      a restore would replace data
     ├── UnknownFamily          no family of models has this name
     ├── UnknownAlias           the data set cannot have this alias
     ├── ModelUnavailable       no version carries the alias, or nothing is loaded and the registry does not answer
@@ -33,6 +38,7 @@
     ├── NotKept                a version was trained before it kept what a request asks for
     ├── PredictionsUnavailable the predictions store does not answer
     ├── NoDriftCheck           a data set was never checked for drift
+    ├── NoQualityCheck         the quality of a data set was never measured from labels
     ├── UnknownAlert           no alert has this id
     ├── AlertResolved          an alert is over: nobody can acknowledge it any more
     ├── InvalidCursor          a cursor of the list of predictions cannot be read
@@ -42,11 +48,18 @@
     ├── UnknownVersion         the registry has no such version
     ├── NoCard                 a version has no model card
     ├── AliasNotMoved          an alias must not move as requested, or has moved meanwhile
+    ├── RolloutRunning         a rollout of the data set runs, so no other can start
+    ├── NoRollout              no rollout of the data set runs
     ├── InvalidKey             a request has no API key, or an unknown one
     ├── MissingScope           the API key lacks a scope
     ├── TooManyRequests        a rate limit is reached
     ├── UnknownClass           the data set has no such class
+    ├── InvalidFeedback        a report of what a record turned out to be cannot be read
+    │   ├── InvalidTruth       it names no class of the data set
+    │   └── UnknownPrediction  it names no data set, and no prediction that is stored
     ├── InvalidFile            a file to score cannot be read as a table with the features of its data set
+    ├── InvalidScoring         what a batch is to score, or where to, cannot be
+    ├── IncompleteScoring      objects of a batch could not be read; all others are scored
     ├── TooBusy                a limit of concurrent work is reached
     ├── TooSlow                work took longer than its limit of time
     └── InvalidMessage         a message of the stream cannot be read
@@ -273,11 +286,47 @@ class ObjectNotFound(StorageError):
         self.bucket, self.key = bucket, key
 
 
+class ObjectChanged(StorageError):
+    """An object was written anew while it was read."""
+
+    code = "object_changed"
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, bucket: str, key: str) -> None:
+        super().__init__(f"s3://{bucket}/{key} was written anew while it was read: read it again when nobody writes it.")
+
+
 class StorageUnavailable(StorageError):
     """The object store does not answer."""
 
     code = "storage_unavailable"
     kind = ErrorKind.UNAVAILABLE
+
+
+class BackupError(HearthError):
+    """A backup cannot be made or restored."""
+
+    code = "backup_error"
+
+
+class BackupUnavailable(BackupError):
+    """A server that a backup or a restore needs does not answer."""
+
+    code = "backup_unavailable"
+    kind = ErrorKind.UNAVAILABLE
+
+
+class InvalidBackup(BackupError):
+    """A backup is damaged, not whole, or made with another key."""
+
+    code = "invalid_backup"
+
+
+class StackNotEmpty(BackupError):
+    """A restore would replace data that are there."""
+
+    code = "stack_not_empty"
+    kind = ErrorKind.CONFLICT
 
 
 class UnknownFamily(HearthError):
@@ -412,6 +461,18 @@ class AlertResolved(HearthError):
         super().__init__(f"The alert {alert_id} is resolved, so it cannot be acknowledged. If the trouble comes back, a new alert opens.")
 
 
+class NoQualityCheck(HearthError):
+    """The quality of a data set was never measured from labels."""
+
+    code = "no_quality_check"
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, dataset: str) -> None:
+        super().__init__(
+            f"The quality of {dataset!r} was not measured yet: the DAG monitor does it while a champion answers, `hearth monitor` at once."
+        )
+
+
 class InvalidCursor(HearthError):
     """A cursor of the list of predictions cannot be read."""
 
@@ -476,6 +537,28 @@ class AliasNotMoved(HearthError):
     kind = ErrorKind.CONFLICT
 
 
+class RolloutRunning(HearthError):
+    """A rollout of the data set runs, so no other can start."""
+
+    code = "rollout_running"
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, dataset: str, version: str, rollout_id: str) -> None:
+        super().__init__(
+            f"A rollout of {dataset!r} runs: version {version}, {rollout_id}. Wait for its end, or end it: hearth rollout stop {dataset}."
+        )
+
+
+class NoRollout(HearthError):
+    """No rollout of the data set runs."""
+
+    code = "no_rollout"
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, dataset: str) -> None:
+        super().__init__(f"No rollout of {dataset!r} runs. GET /rollouts/{dataset} has those that ended.")
+
+
 class InvalidKey(HearthError):
     """A request has no API key, or an unknown one."""
 
@@ -514,10 +597,54 @@ class UnknownClass(HearthError):
         super().__init__(f"{dataset!r} has no class {_short(name)}; expected one of: {', '.join(classes)}.")
 
 
+class InvalidFeedback(HearthError):
+    """A report of what a record turned out to be cannot be read; others beside it can."""
+
+    code = "invalid_feedback"
+    kind = ErrorKind.CALLER
+
+    def __init__(self, field: str, value: object, expected: str) -> None:
+        super().__init__(f"{field}: got {_short(value)}, expected {expected}.")
+
+
+class InvalidTruth(InvalidFeedback):
+    """A report names no class of the data set."""
+
+    code = "invalid_truth"
+
+    def __init__(self, value: object, expected: str) -> None:
+        super().__init__("truth", value, expected)
+
+
+class UnknownPrediction(InvalidFeedback):
+    """A report names no data set, and no prediction that is stored, so nothing says what it is about."""
+
+    code = "unknown_prediction"
+
+    def __init__(self, message_id: str, row: int) -> None:
+        HearthError.__init__(
+            self, f"No prediction with the id {_short(message_id)} and row {row} is stored: name its dataset, and the label waits for it."
+        )
+
+
 class InvalidFile(HearthError):
     """A file to score cannot be read as a table with the features of its data set; nothing of it was scored."""
 
     code = "invalid_file"
+    kind = ErrorKind.CALLER
+
+
+class InvalidScoring(HearthError):
+    """What a batch is to score, or where its results are to go, cannot be; nothing was scored."""
+
+    code = "invalid_scoring"
+    kind = ErrorKind.CALLER
+
+
+class IncompleteScoring(HearthError):
+    """Objects of a batch could not be read; all others are scored."""
+
+    code = "incomplete_scoring"
     kind = ErrorKind.CALLER
 
 

@@ -197,10 +197,75 @@ class MonitorSettings(Settings):
     monitor_url: SecretStr = Field(description="PostgreSQL URL of the predictions store, for a user who reads it and writes checks")
 
 
+class BatchSettings(Settings):
+    """What scoring of batches stores."""
+
+    batch_sample_records: int = Field(
+        250,
+        ge=0,
+        le=10_000,
+        description="records of a batch that are stored and count for drift, at most; 0: none",
+    )
+    predictions_hash_key: SecretStr = Field(SecretStr(""), description="the key of the hashes of `personal: hash` columns")
+    api_default_dataset: str = Field("", description="the data set of batches that name none")
+
+
 class MonitorScheduleSettings(Settings):
     """When served records are checked for drift."""
 
     monitor_schedule: str = Field(min_length=1, description="when monitor runs: a cron expression, a word such as @hourly, or 'none'")
+
+
+class RetrainScheduleSettings(Settings):
+    """When versions are trained again without an alarm."""
+
+    retrain_schedule: str = Field(min_length=1, description="when retrain runs beside alarms: a cron expression, a word, or 'none'")
+
+
+def _check_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    for address in addresses:
+        if not re.fullmatch(r"[^\s@<>,;:\"\\\x00-\x1f]+@[A-Za-z0-9.\[\]:_-]+", address):
+            raise ValueError("expected addresses such as alerts@example.org, without names")
+    return addresses
+
+
+MailAddresses = Annotated[Words, AfterValidator(_check_addresses)]
+"""Addresses of mail, without names."""
+
+
+class AlertSettings(Settings):
+    """Where alerts are sent; docs/alerts.md."""
+
+    alert_severity: Literal["info", "warning", "critical"] = Field("info", description="the least urgent alerts that are sent")
+    alert_link: str = Field("", pattern="^(https?://.*)?$", description="the page's address, for links in what is sent; empty: no links")
+    alert_webhook_url: SecretStr = Field(SecretStr(""), description="where alerts are posted as JSON, as Slack reads it; empty: nowhere")
+    alert_webhook_signing_key: SecretStr = Field(SecretStr(""), description="what signs these posts; empty: they are not signed")
+    alert_mail_host: str = Field("", description="the SMTP server that alerts are mailed by; empty: they are not mailed")
+    alert_mail_port: int = Field(587, ge=1, le=65_535, description="its port")
+    alert_mail_tls: Literal["starttls", "tls", "none"] = Field("starttls", description="TLS: 'starttls', 'tls' from the first byte, 'none'")
+    alert_mail_user: str = Field("", description="the user of its login; empty: it has none")
+    alert_mail_password: SecretStr = Field(SecretStr(""), description="the password of this user")
+    alert_mail_from: MailAddresses = Field((), description="the address that mails of alerts come from")
+    alert_mail_to: MailAddresses = Field((), description="the addresses that they go to")
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _check_url(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not re.fullmatch(r"https?://[^\s/]+\S*", url.get_secret_value()):
+            raise ValueError("expected http://… or https://…")
+        return url
+
+    @model_validator(mode="after")
+    def _check_mail(self) -> Self:
+        if self.alert_mail_host and (len(self.alert_mail_from) != 1 or not self.alert_mail_to):
+            raise InvalidSettings(
+                "HEARTH_ALERT_MAIL_HOST is set: set one address in HEARTH_ALERT_MAIL_FROM, and some in HEARTH_ALERT_MAIL_TO."
+            )
+        if self.alert_mail_host and self.alert_mail_user and self.alert_mail_tls == "none" and self.environment == "production":
+            raise InvalidSettings(
+                "HEARTH_ALERT_MAIL_TLS is 'none', so the password of HEARTH_ALERT_MAIL_USER would go over the net as it is."
+            )
+        return self
 
 
 class RedisSettings(Settings):
@@ -214,10 +279,11 @@ class AccessSettings(RedisSettings):
 
     api_admin_key: SecretStr = Field(description="the API key named 'admin', with every scope")
     api_keys: SecretStr = Field(
-        SecretStr(""), description="further keys: name:scopes:secret, separated by blanks; scopes: admin, predict, read, joined by +"
+        SecretStr(""),
+        description="further keys: name:scopes:secret, separated by blanks; scopes: admin, predict, read, feedback, alert, joined by +",
     )
     api_require_key: bool = Field(
-        default=False, description="whether predictions need a key with the scope 'predict', and stored ones 'read'"
+        default=False, description="whether predictions need a key with the scope 'predict', stored ones 'read', and labels 'feedback'"
     )
     api_rate_limit: str = Field("", description="prediction requests of one caller, such as 1000/minute; empty: no limit")
     api_rate_limit_shared: bool = Field(default=False, description="whether processes count together, in the Redis server, which is slower")
@@ -228,9 +294,52 @@ class StreamSettings(RedisSettings):
     """Where the stream is."""
 
     stream_name: str = Field(description="the stream of records to score")
+    labels_stream_name: str = Field("mlops_labels", min_length=1, description="the stream of what records turned out to be")
     stream_group: str = Field(description="the consumer group of the workers")
     stream_max_length: int = Field(ge=1, description="waiting messages, at most; above it the producer waits and REST refuses")
     stream_keep_messages: int = Field(1_000, ge=0, description="settled messages that stay in the stream; the same for all its processes")
+
+
+class BackupPlaceSettings(Settings):
+    """Where backups lie, and what they are encrypted with."""
+
+    backup_to: str = Field("", description="where backups go by default: a folder, or s3://bucket/prefix; empty: nowhere")
+    backup_key: SecretStr = Field(SecretStr(""), description="what backups are encrypted with; 16 characters at least")
+    backup_keep: int = Field(7, ge=1, description="backups that a scheduled one leaves there, the newest")
+    backup_store_url: str = Field("", description="the S3 endpoint of backups in s3://…; not the stack's own")
+    backup_store_region: str = Field("us-east-1", description="its region")
+    backup_store_access_key: SecretStr = Field(SecretStr(""), description="its key id")
+    backup_store_secret_key: SecretStr = Field(SecretStr(""), description="its key secret")
+
+
+class BackupSettings(BackupPlaceSettings, StorageAddressSettings, StreamSettings):
+    """What a backup reads, as a user and with a key that may only read."""
+
+    backup_postgres_url: SecretStr = Field(SecretStr(""), description="PostgreSQL URL of the user who reads all databases")
+    backup_databases: Words = Field(("predictions", "data", "airflow", "mlflow"), description="databases that are backed up")
+    s3_region: str = Field(description="region of the object store")
+    s3_backup_access_key: SecretStr = Field(SecretStr(""), description="id of the key that reads all buckets")
+    s3_backup_secret_key: SecretStr = Field(SecretStr(""), description="its secret")
+    data_bucket: str = Field(description="bucket of raw, validated and rejected rows")
+    processed_bucket: str = Field(description="bucket of processed data sets")
+    mlflow_bucket: str = Field(description="bucket of MLflow's files")
+
+
+class RestoreSettings(BackupPlaceSettings, StorageSettings, StreamSettings):
+    """What a restore writes."""
+
+    restore_postgres_url: SecretStr = Field(SecretStr(""), description="PostgreSQL URL of a superuser, who fills all databases")
+    mlflow_s3_access_key: SecretStr = Field(description="id of the key of MLflow's bucket")
+    mlflow_s3_secret_key: SecretStr = Field(description="its secret")
+    mlflow_bucket: str = Field(description="bucket of MLflow's files")
+
+
+class BackupScheduleSettings(Settings):
+    """When a backup is made by itself."""
+
+    backup_schedule: str = Field(
+        "none", min_length=1, description="when hearth_backup runs: a cron expression, a word such as @daily, or 'none'"
+    )
 
 
 class RetentionSettings(PredictionsSettings):
@@ -267,6 +376,7 @@ class ProducerSettings(StreamSettings, AliasSettings):
     """The fake records that the producer puts into the stream."""
 
     producer_dataset: str = Field(description="data sets of the fake records, such as 'employees,heart'; 'all': each with statistics")
+    producer_labels: float = Field(0, ge=0, le=1, description="share of the fake records whose label follows; 0: none")
     producer_records_per_second: float = Field(ge=0, le=1_000_000, description="records a second; 0: as fast as possible")
     producer_bad_share: float = Field(ge=0, le=1, description="the share of fake records that break the contract on purpose")
 
@@ -319,7 +429,7 @@ class GrpcClientSettings(Settings):
     grpc_ca: Path | None = Field(None, description="the PEM file of who signed the service's certificate; none: gRPC's own list")
 
 
-class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, AccessSettings):
+class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, AccessSettings, AlertSettings):
     """Limits of the REST service."""
 
     api_max_records: int = Field(ge=1, description="records in one request, at most")

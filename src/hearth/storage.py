@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from http.client import HTTPException
-from io import BytesIO
+from io import SEEK_CUR, SEEK_END, SEEK_SET, BufferedReader, BytesIO, RawIOBase
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
@@ -19,18 +21,31 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnected
 
-from hearth.errors import ObjectNotFound, StorageError, StorageUnavailable
+from hearth.errors import ObjectChanged, ObjectNotFound, StorageError, StorageUnavailable
 from hearth.settings import StorageSettings
 
 if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
     from mypy_boto3_s3 import S3Client
 
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
 _NO_BUCKET = {"NoSuchBucket"}
 _REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+_CHANGED = {"PreconditionFailed", "412"}
 _BUCKET_IS_THERE = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 _FIRST_SERVER_ERROR = 500
 _CHUNK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as the store lists it; `size` in bytes; `etag` is another one when it is written anew."""
+
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    modified: datetime
 
 
 class ObjectStore:
@@ -112,7 +127,7 @@ class ObjectStore:
             try:
                 self._client.put_object(Bucket=bucket, Key=key, Body=content, IfNoneMatch="*")
             except ClientError as error:
-                if _code(error) in {"PreconditionFailed", "412"}:
+                if _code(error) in _CHANGED:
                     return False
                 raise
             return True
@@ -165,6 +180,53 @@ class ObjectStore:
                 for entry in page.get("Contents", ()):
                     yield entry["Key"]
 
+    def objects(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
+        """All objects whose keys start with the prefix, in the store's order, page by page."""
+        with self._errors_of(bucket):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                for entry in page.get("Contents", ()):
+                    yield StoredObject(bucket, entry["Key"], entry["Size"], entry["ETag"], entry["LastModified"])
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Delete an object; it may be gone."""
+        with self._errors_of(bucket, key):
+            self._client.delete_object(Bucket=bucket, Key=key)
+
+    def head(self, bucket: str, key: str) -> StoredObject:
+        """Return what the store says of an object.
+
+        Raises:
+            ObjectNotFound: the bucket holds no such key.
+        """
+        with self._errors_of(bucket, key):
+            entry = self._client.head_object(Bucket=bucket, Key=key)
+            return StoredObject(bucket, key, entry["ContentLength"], entry["ETag"], entry["LastModified"])
+
+    def open(self, found: StoredObject, buffer_bytes: int = 0) -> BinaryIO:
+        """Open an object to be read where a reader wants, without a copy of it; each read is a request, or one for each full buffer.
+
+        Reading raises ObjectChanged once the object was written anew.
+        """
+        raw = _ObjectFile(self, found)
+        return cast("BinaryIO", BufferedReader(raw, buffer_bytes) if buffer_bytes else raw)
+
+    def read_range(self, found: StoredObject, start: int, end: int) -> bytes:
+        """Read the bytes from `start` to before `end`.
+
+        Raises:
+            ObjectChanged: the object is another one by now.
+        """
+        with self._errors_of(found.bucket, found.key):
+            try:
+                answer = self._client.get_object(Bucket=found.bucket, Key=found.key, Range=f"bytes={start}-{end - 1}", IfMatch=found.etag)
+            except ClientError as error:
+                if _code(error) in _CHANGED:
+                    raise ObjectChanged(found.bucket, found.key) from error
+                raise
+            if answer["ETag"] != found.etag:  # a store that does not know IfMatch
+                raise ObjectChanged(found.bucket, found.key)
+            return answer["Body"].read()
+
     def put_frame(self, bucket: str, key: str, frame: pd.DataFrame) -> None:
         """Write a frame as parquet, without its index."""
         buffer = BytesIO()
@@ -206,6 +268,37 @@ class ObjectStore:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] >= _FIRST_SERVER_ERROR:
                 raise StorageUnavailable(f"The object store at {self.endpoint_url} failed at {where}: {error}") from error
             raise StorageError(f"{where}: {error}") from error
+
+
+class _ObjectFile(RawIOBase):
+    """An object as a file."""
+
+    def __init__(self, store: ObjectStore, found: StoredObject) -> None:
+        super().__init__()
+        self._store, self._found, self._place = store, found, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = SEEK_SET, /) -> int:
+        self._place = max(0, offset + {SEEK_SET: 0, SEEK_CUR: self._place, SEEK_END: self._found.size}[whence])
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        target = memoryview(buffer).cast("B")
+        end = min(self._place + len(target), self._found.size)
+        if end <= self._place:
+            return 0
+        content = self._store.read_range(self._found, self._place, end)
+        target[: len(content)] = content
+        self._place += len(content)
+        return len(content)
 
 
 def ping(endpoint_url: str, seconds: float) -> None:

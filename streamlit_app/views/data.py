@@ -16,7 +16,13 @@ _REASONS = {
 }
 _STATISTICS = ("median", "mean", "std", "minimum", "maximum")
 _MOST_CATEGORIES = 5
-_ORIGINS = {"generated": "generated rows", "file": "a file", "batches": "batches", "unknown": "an unknown source"}
+_ORIGINS = {
+    "generated": "generated rows",
+    "file": "a file",
+    "batches": "batches",
+    "served": "served records",
+    "unknown": "an unknown source",
+}
 
 
 @needs_service

@@ -11,7 +11,7 @@ _SECONDS = 2
 _MAX_PREDICTIONS = 500
 _MAX_ROWS = 50
 _ALL = "all"
-_SOURCES = [_ALL, "stream", "rest", "graphql", "grpc", "file"]
+_SOURCES = [_ALL, "stream", "rest", "graphql", "grpc", "file", "batch"]
 
 
 @needs_service

@@ -40,7 +40,7 @@ class TestList:
     def test_every_alias_is_listed_with_what_it_serves(self, client: httpx.Client, path: str) -> None:
         aliases = aliases_of(client, path)
 
-        assert set(aliases) == {"knn", "svm", "lightgbm", "champion", "challenger", "previous"}
+        assert set(aliases) == {"knn", "svm", "lightgbm", "champion", "challenger", "canary", "previous"}
         assert aliases["knn"] | {"since": ""} == {
             "alias": "knn",
             "version": "1",

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
 from hearth.errors import RefusedModel, StreamUnavailable
+from hearth.registry import RegisteredModel
 from hearth_api.app import create_app
 from hearth_api.readiness import Check
 from tests.api.running import AS_ADMIN, refused, running, service_settings
@@ -208,6 +209,20 @@ class TestDocumentation:
             Draft202012Validator(answer).validate(body)
             on_request = {"set", "sets", "unusual", "unusual_records"}
             assert set(body) == set(document["components"]["schemas"]["PredictionAnswer"]["properties"]) - on_request
+
+
+def test_the_models_of_the_default_data_set_are_loaded_first() -> None:
+    class Recording(FakeRegistry):
+        def registered_model(self, dataset: str) -> RegisteredModel:
+            order.append(dataset)
+            return super().registered_model(dataset)
+
+    order: list[str] = []
+    with running(create_app(service_settings(api_default_dataset="heart"), Recording(), checks={})):
+        pass
+
+    assert order[0] == "heart"
+    assert {"covertype", "employees"} <= set(order)
 
 
 def test_a_default_data_set_that_is_not_there_stops_the_start() -> None:

@@ -38,6 +38,11 @@ from task_defaults import reporting as wrap  # noqa: E402 - a module of the fold
 reporting = wrap(lambda: None)  # what it returns has the same code for every function
 
 
+def pre_execute(task: Any) -> object:
+    """Return what is called before a task; a mapped one has it among what its instances are made with."""
+    return task.partial_kwargs.get("pre_execute") if hasattr(task, "partial_kwargs") else getattr(task, "_pre_execute_hook", None)
+
+
 def reports(task: Any) -> bool:
     """Tell whether what a task runs is wrapped by `reporting`; Airflow wraps the method of an operator once more."""
     function = getattr(task, "python_callable", None) or type(task).execute
@@ -61,10 +66,11 @@ for path in sorted(folder.glob("*.py")):
                 dag_id: {
                     "tags": sorted(dag.tags),
                     "retries": [task.retries for task in dag.tasks],
-                    "pre_execute": [getattr(getattr(task, "_pre_execute_hook", None), "__name__", "") for task in dag.tasks],
+                    "pre_execute": [getattr(pre_execute(task), "__name__", "") for task in dag.tasks],
                     "reports": [reports(task) for task in dag.tasks],
                     "retry_policies": [type(task.retry_policy).__name__ for task in dag.tasks],
                     "timeouts": [task.execution_timeout is not None for task in dag.tasks],
+                    "alerts": dag.on_failure_callback is not None and dag.on_success_callback is not None,
                     "catchup": dag.catchup,
                     "max_active_runs": dag.max_active_runs,
                     "params": {name: dag.params[name] for name in dag.params},

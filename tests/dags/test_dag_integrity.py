@@ -66,11 +66,32 @@ def test_a_data_set_that_comes_in_batches_is_loaded_on_a_schedule_and_its_etl_ru
     assert "employees_load_data" not in dags
 
 
+def test_every_data_set_is_trained_again_when_an_alarm_is_raised_one_run_at_a_time(dags: Parsed) -> None:
+    for contract in list_contracts():
+        dag = dags[airflow_names.dag_id(contract, airflow_names.RETRAIN)]
+        assert dag["inlets"] == [f"{contract.name}/drift", f"{contract.name}/quality"]
+        assert dag["outlets"] == [f"{contract.name}/model"]
+        assert dag["max_active_runs"] == 1
+
+
 def test_every_data_set_is_monitored_every_five_minutes(dags: Parsed) -> None:
     for contract in list_contracts():
         monitor = dags[airflow_names.dag_id(contract, airflow_names.MONITOR)]
         assert monitor["schedule"] == "*/5 * * * *"
-        assert monitor["outlets"] == [f"{contract.name}/drift changes"]
+        assert monitor["outlets"] == [f"{contract.name}/drift changes", f"{contract.name}/quality changes"]
+
+
+def test_every_data_set_has_a_dag_that_scores_batches_by_hand_and_names_places_of_its_own(dags: Parsed) -> None:
+    for contract in list_contracts():
+        score = dags[airflow_names.dag_id(contract, airflow_names.SCORE_BATCH)]
+        assert score["schedule"] == ""
+        assert score["params"]["source"] == f"s3://data/{contract.name}/score"
+        assert score["params"]["output"] == f"s3://data/{contract.name}/scored"
+        assert (score["params"]["model"], score["params"]["tasks"]) == ("champion", 1)
+
+
+def test_backups_are_made_by_hand_unless_a_schedule_is_set(dags: Parsed) -> None:
+    assert dags["hearth_backup"]["schedule"] == ""
 
 
 def test_a_second_data_set_in_batches_has_dags_of_its_own_and_the_schedule_can_be_switched_off(tmp_path: Path) -> None:
@@ -96,6 +117,7 @@ def test_every_dag_retries_and_ends_in_time_and_says_what_it_is_for(dags: Parsed
         assert set(dag["retry_policies"]) == {"RetryByErrorKind"}, dag_id
         assert set(dag["pre_execute"]) == {"refuse_unknown_params"}, dag_id
         assert all(dag["timeouts"]), dag_id
+        assert dag["alerts"], f"{dag_id} has no **dag_alerts(dataset)"
         assert dag["tags"], dag_id
         assert dag["doc"], dag_id
         assert not dag["catchup"], dag_id
@@ -121,7 +143,12 @@ def test_a_bad_contract_is_one_import_error_that_names_it_and_takes_away_no_dag_
     dags = {dag_id for parsed in found["files"] for dag_id in parsed["dags"]}
     assert list(errors) == ["check_contracts.py"]
     assert "worn/contract.yaml: metric: Input should be 'macro_f1' or 'accuracy'" in errors["check_contracts.py"][0]
-    assert {dag_id for dag_id in dags if not dag_id.startswith("heart_")} == {"odd_etl_mlflow", "odd_monitor", "mlops_pipeline"}
+    assert {dag_id for dag_id in dags if not dag_id.startswith("heart_")} == {
+        "odd_etl_mlflow",
+        "odd_monitor",
+        "odd_score_batch",
+        "mlops_pipeline",
+    }
     assert {"heart_etl_mlflow", "heart_train_svm", "mlops_pipeline"} <= dags
 
 

@@ -94,3 +94,22 @@ def test_a_task_that_is_skipped_reports_no_error(caplog: pytest.LogCaptureFixtur
 
 def test_a_task_that_works_returns_what_its_function_returns() -> None:
     assert task_defaults.reporting(lambda left, *, right: left + right)(1, right=2) == 3
+
+
+def test_a_run_that_ends_without_a_store_or_with_one_that_is_away_ends_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HEARTH_ENVIRONMENT", "laptop")
+    monkeypatch.setenv("HEARTH_DATA_DIR", "data")
+    callbacks = task_defaults.dag_alerts("heart")
+    ended = {"dag": DAG("heart_etl_mlflow", schedule=None), "run_id": "manual__1", "reason": "task_failure"}
+    monkeypatch.setenv("HEARTH_MONITOR_URL", "")
+    callbacks["on_failure_callback"](ended)
+    assert caplog.records == []
+    monkeypatch.setenv("HEARTH_MONITOR_URL", "postgresql://nobody:geheim@127.0.0.1:9/none")
+    callbacks["on_failure_callback"](ended)
+    [line] = [record.getMessage() for record in caplog.records if record.name.startswith("hearth")]
+    assert line.startswith(
+        "heart_etl_mlflow: the end of its run manual__1 is not reported to the alerts: The predictions store 127.0.0.1:9/none"
+    )
+    assert "geheim" not in caplog.text

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from deploy.embedded.temporary_servers import ObjectStore as ObjectStoreServer
 from hearth.contracts import load_contract
 from hearth.fakes import FakeRecords
 from hearth.modelling.scorer import Scorer
+from hearth.predictions import PredictionStore
+from hearth.predictions.migration import migrate
 from hearth.registry import Registry
 from hearth.storage import ObjectStore
 from tests.support import airflow_home
@@ -88,6 +91,34 @@ def test_the_etl_on_the_same_bytes_publishes_the_same_data_and_writes_nothing_ne
     before = sorted(store.keys("processed", "employees/"))
     airflow_home.run("e2e/run_dags.py", "{}", "etl_mlflow", env=env)
     assert sorted(store.keys("processed", "employees/")) == before
+
+
+def test_a_batch_is_scored_by_the_champion_in_two_tasks_and_a_second_run_writes_nothing(
+    states: States, env: dict[str, str], store: ObjectStore, fresh_database: str
+) -> None:
+    assert states
+    migrate(fresh_database)
+    frame = FakeRecords.load(load_contract("employees", ROOT / "data"), ROOT / "data").frame(300, seed=7)
+    store.put("data", "employees/score/a.csv", frame.to_csv(index=False).encode())
+    store.put_frame("data", "employees/score/day=2/b.parquet", frame)
+    conf = json.dumps({"employees_score_batch": {"tasks": 2, "keep": ["Employee ID"], "chunk_rows": 100}})
+
+    runs = []
+    for _ in range(2):
+        output = airflow_home.run("e2e/run_dags.py", conf, "employees_score_batch", env={**env, "HEARTH_MONITOR_URL": fresh_database})
+        answer = json.loads(output.splitlines()[-1])["employees_score_batch"]
+        assert answer["run"] == "success"
+        objects = {found.key: found.etag for found in store.objects("data", "employees/scored/")}
+        summary = json.loads(store.get("data", "employees/scored/summary.json"))
+        with PredictionStore(fresh_database) as predictions:
+            stored = predictions.page(500, dataset="employees", source="batch")
+        runs.append((objects, summary, len(stored)))
+    assert runs[0] == runs[1]
+
+    parts = sorted(key.removeprefix("employees/scored/") for key in objects if "/scored/scored/" in key)
+    assert parts == [f"scored/{name}.0000{part}.parquet" for name in ("a.csv", "day=2/b.parquet") for part in range(3)]
+    assert (summary["rows"], summary["rejected"], summary["sampled"], len(stored)) == (600, 0, 250, 250)
+    assert MlflowClient(env["HEARTH_MLFLOW_TRACKING_URI"]).get_run(summary["run_id"]).data.metrics["rows"] == 600
 
 
 def test_a_key_that_is_no_param_fails_the_run_before_anything_is_done(states: States, env: dict[str, str], store: ObjectStore) -> None:

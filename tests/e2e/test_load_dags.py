@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from deploy.embedded import temporary_servers
+from hearth.alerts import AlertStore
 from hearth.contracts import load_contract
 from hearth.contracts.model import BatchSource
 from hearth.data.ingest import BatchTable
+from hearth.predictions.migration import migrate
 from tests.support import airflow_home
 from tests.support.sources import stand_in
 
@@ -58,8 +60,18 @@ def run(env: dict[str, str], conf: dict[str, dict[str, object]], *steps: str) ->
     return states
 
 
+@pytest.fixture
+def alerts(fresh_database: str) -> Iterator[AlertStore]:
+    migrate(fresh_database)
+    with AlertStore(fresh_database) as alerts:
+        yield alerts
+
+
 @pytest.mark.timeout(600)
-def test_batches_are_loaded_until_there_are_no_more_and_cleared_only_on_confirmation(env: dict[str, str], table: BatchTable) -> None:
+def test_batches_are_loaded_until_there_are_no_more_and_cleared_only_on_confirmation(
+    env: dict[str, str], table: BatchTable, alerts: AlertStore, fresh_database: str
+) -> None:
+    env["HEARTH_MONITOR_URL"] = fresh_database
     refusals: dict[str, dict[str, object]] = {"nothing": {}, "yes": {"confirm": "yes"}, "other": {"confirm": "employees"}}
     steps = ["two=load_data", "rest=load_data", "none=load_data", *(f"{label}=clear_data" for label in refusals)]
 
@@ -77,9 +89,13 @@ def test_batches_are_loaded_until_there_are_no_more_and_cleared_only_on_confirma
     }  # no asset is updated
     assert {states[label]["tasks"]["confirm"] for label in refusals} == {"failed"}
     assert (table.count(), table.export().rows) == (3, 150)
+    [alert] = alerts.alerts()
+    assert (alert.kind, alert.dataset, alert.times, alert.severity) == ("dag_failed/clear_data", "covertype", 3, "warning")
+    assert "The DAG clear_data has failed in the task confirm" in alert.summary
 
     states = run(env, {"cleared": {"confirm": "covertype"}}, "cleared=clear_data", "exhausted=load_data")
 
     assert states["cleared"]["run"] == "success"
     assert table.count() == 0
+    assert {alert.kind: alert.state for alert in alerts.alerts()} == {"dag_failed/load_data": "open", "dag_failed/clear_data": "resolved"}
     assert states["exhausted"]["tasks"]["fetch"] == "failed"  # nothing is stored, and the source has nothing: somebody has to act

@@ -299,7 +299,7 @@ class TestModels:
 
         assert (dataset.name, dataset.title, dataset.metric) == ("employees", EMPLOYEES.title, "macro_f1")
         listed = {alias.alias: alias for alias in dataset.aliases}
-        assert list(listed) == ["knn", "svm", "lightgbm", "champion", "challenger", "previous"]
+        assert list(listed) == ["knn", "svm", "lightgbm", "champion", "challenger", "canary", "previous"]
         knn = listed["knn"]
         assert (knn.version, knn.registered, knn.family, knn.run_id, knn.problem) == ("1", "1", "knn", "run-1", "")
         assert knn.metrics == {"macro_f1": 0.81}
@@ -370,7 +370,13 @@ class TestStandardServices:
 
         assert set(reflected.get_services()) >= {SERVICE, "inference.GRPCInferenceService", "grpc.health.v1.Health"}
         found = reflected.FindFileContainingSymbol(SERVICE)
-        assert {method.name for method in found.service[0].method} == {"Predict", "PredictStream", "ListModels", "ModelInfo"}
+        assert {method.name for method in found.service[0].method} == {
+            "Predict",
+            "PredictStream",
+            "SendFeedback",
+            "ListModels",
+            "ModelInfo",
+        }
 
 
 class TestStop:

@@ -10,7 +10,7 @@ import pandas as pd
 from hearth.contracts import load_contract
 from hearth.data.data_report import DataReport, Publication
 from hearth.errors import ModelUnavailable, RegistryUnavailable
-from hearth.registry import RegisteredModel, RegisteredVersion, StoredModel
+from hearth.registry import RegisteredModel, RegisteredVersion, StoredModel, Traffic
 from tests.support.contracts import DATA, good_record
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class FakeRegistry:
 
     Attributes:
         carried: the version that each alias carries.
+        traffic: the share that a candidate answers.
         models: the pipeline of a version; all others have `model`.
         tags: of a version.
         trust: of all versions.
@@ -60,6 +61,7 @@ class FakeRegistry:
         self.tags: dict[str, dict[str, str]] = {}
         self.trust: Trust | None = None
         self.files: dict[str, dict[str, bytes]] = {}
+        self.traffic: Traffic | None = None
         self.away = False
         self.problem = "MLflow does not answer."
         self.broken: dict[str, Exception] = {}
@@ -78,7 +80,7 @@ class FakeRegistry:
         return dict(self.carried) if dataset == self.dataset else {}
 
     def registered_model(self, dataset: str) -> RegisteredModel:
-        return RegisteredModel(self.aliases(dataset), self.made)
+        return RegisteredModel(self.aliases(dataset), self.made, self.traffic if dataset == self.dataset else None)
 
     def version(self, dataset: str, name: str) -> RegisteredVersion:
         self._answer()
@@ -117,6 +119,14 @@ class FakeRegistry:
     def set_alias(self, dataset: str, alias: str, version: str) -> None:
         assert dataset == self.dataset
         self.carried[alias] = version
+
+    def delete_alias(self, dataset: str, alias: str) -> None:
+        assert dataset == self.dataset
+        self.carried.pop(alias, None)
+
+    def set_traffic(self, dataset: str, traffic: Traffic | None) -> None:
+        assert dataset == self.dataset
+        self.traffic = traffic
 
     def annotate(self, version: RegisteredVersion, tags: Mapping[str, str], description: str | None = None) -> None:  # noqa: ARG002 - the registry's interface
         self.tags.setdefault(version.version, {}).update(tags)

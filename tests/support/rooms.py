@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 EVERYWHERE = (
     "alerts",
+    "backup",
+    "batch",
     "cards",
     "contracts",
     "errors",
@@ -16,6 +18,7 @@ EVERYWHERE = (
     "monitoring",
     "predictions",
     "registry",
+    "rollouts",
     "settings",
     "storage",
     "tables",

@@ -50,6 +50,7 @@ def stack_of(
         "HEARTH_PREDICTIONS_URL": addresses.database_url,
         "HEARTH_REDIS_URL": addresses.valkey_url,
         "HEARTH_STREAM_NAME": f"stream-{uuid4().hex}",
+        "HEARTH_LABELS_STREAM_NAME": f"labels-{uuid4().hex}",
         "HEARTH_ALIAS_POLL_SECONDS": "0.2",
         "HEARTH_EXPLAIN_SECONDS": "300",  # a busy machine takes long
         "HEARTH_API_URL": f"http://127.0.0.1:{api}",

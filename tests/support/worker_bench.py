@@ -68,6 +68,7 @@ class Bench:
             "predictions_url": self.database_url,
             "redis_url": self.valkey_url,
             "stream_name": self.name,
+            "labels_stream_name": f"{self.name}-labels",
             "stream_group": "workers",
             "stream_consumer": "one",
             "stream_batch_messages": 100,

@@ -12,6 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from deploy.embedded import temporary_servers
+from hearth.alerts import AlertStore, EventKind, State
 from hearth.contracts import Contract
 from hearth.errors import PredictionsUnavailable, RegistryUnavailable
 from hearth.jobs.monitor import Monitor
@@ -37,11 +38,22 @@ def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contra
 @pytest.fixture
 def site(contract: Contract, store: ObjectStore, registry: Registry, fresh_database: str) -> Iterator[Site]:
     migrate(fresh_database)
-    with DriftStore(fresh_database) as drift:
-        yield Site(contract, store, registry, drift)
+    with DriftStore(fresh_database) as drift, AlertStore(fresh_database) as alerts:
+        site = Site(contract, store, registry, drift)
+        site.monitor = Monitor(drift, store, registry, alerts)
+        yield site
 
 
-def test_a_stream_goes_from_ok_to_act_and_a_promotion_starts_anew(site: Site, mlflow_uri: str) -> None:
+@pytest.fixture
+def alerts(site: Site, fresh_database: str) -> Iterator[AlertStore]:
+    assert site.contract.name
+    with AlertStore(fresh_database) as alerts:
+        yield alerts
+
+
+def test_a_stream_goes_from_ok_to_act_and_a_promotion_starts_anew(  # noqa: PLR0915 - one story
+    site: Site, alerts: AlertStore, mlflow_uri: str
+) -> None:
     name = site.contract.name
     assert site.monitor.check(name).check is None  # no champion yet
     site.train()
@@ -60,6 +72,7 @@ def test_a_stream_goes_from_ok_to_act_and_a_promotion_starts_anew(site: Site, ml
     assert quiet.check.quality
     assert quiet.check.quality.metric
     assert abs(quiet.check.quality.now.value - quiet.check.quality.metric) < 0.1
+    assert alerts.alerts() == []
 
     site.serve(700, "Sleep Hours=-0.5sd/min")
     first = site.monitor.check(name, now=site.now)
@@ -67,6 +80,10 @@ def test_a_stream_goes_from_ok_to_act_and_a_promotion_starts_anew(site: Site, ml
     assert first.check.level in {Level.WARN, Level.DRIFT}
     assert first.run_id
     assert first.check.alarming[0].name == "Sleep Hours"
+    [alert] = alerts.alerts(State.OPEN, name)
+    assert (alert.kind, alert.severity) == ("drift", "info" if first.check.level is Level.WARN else "warning")
+    assert alert.summary == first.check.summary
+    assert "Sleep Hours" in str(alert.detail["columns"])
     site.serve(600, "Sleep Hours=-0.5sd/min")
     drifted = site.monitor.check(name, now=site.now).check
     assert drifted
@@ -80,6 +97,9 @@ def test_a_stream_goes_from_ok_to_act_and_a_promotion_starts_anew(site: Site, ml
     again = site.monitor.check(name, now=site.now + timedelta(minutes=5))
     assert not again.is_new
     assert again.check == acting.check
+    [raised] = alerts.alerts(State.OPEN, name)
+    assert (raised.id, raised.severity, raised.times) == (alert.id, "critical", 3)
+    assert alerts.events(alert.id)[-1].event is EventKind.RAISED
 
     files = {file.path for file in MlflowClient(mlflow_uri).list_artifacts(acting.run_id)}
     assert {"report.html", "check.json", "figures"} <= files
@@ -91,13 +111,16 @@ def test_a_stream_goes_from_ok_to_act_and_a_promotion_starts_anew(site: Site, ml
     assert fresh.level is Level.NOT_ENOUGH
     assert fresh.version == "2"
     assert fresh.since is None
+    [over] = alerts.alerts(dataset=name)
+    assert (over.state, over.resolved_by) == (State.RESOLVED, "hearth")
+    assert "version 2: not enough" in str(over.resolution)
     site.serve(1_000)
     calm = site.monitor.check(name, now=site.now).check
     assert calm
     assert calm.level is Level.OK
 
 
-def test_an_alarm_holds_until_a_window_without_old_records_is_lower(site: Site) -> None:
+def test_an_alarm_holds_until_a_window_without_old_records_is_lower(site: Site, alerts: AlertStore) -> None:
     name = site.contract.name
     site.train()
     site.serve(1_000, "Team Size=1sd/min")
@@ -108,11 +131,13 @@ def test_an_alarm_holds_until_a_window_without_old_records_is_lower(site: Site) 
     assert held
     assert held.level is Level.DRIFT
     assert held.found.rank < Level.DRIFT.rank
+    assert [alert.severity for alert in alerts.alerts(State.OPEN)] == ["warning"]
     site.serve(100)
     resolved = site.monitor.check(name, now=site.now).check
     assert resolved
     assert resolved.level is Level.OK
     assert resolved.since is None
+    assert [alert.resolution for alert in alerts.alerts()] == [resolved.summary]
 
 
 def test_an_alarm_whose_report_fails_is_reported_by_the_retry(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,14 +45,14 @@ def test_predictions_are_open_unless_a_key_is_required_or_a_limit_is_set() -> No
 
 @pytest.mark.parametrize(("secret", "expected"), [(OPERATOR, None), (READER, None), ("another-long-secret", MissingScope)])
 def test_a_required_key_must_be_for_predictions(secret: str, expected: type[Exception] | None) -> None:
-    assert refused(access(require_key=True).admit_prediction(secret, HERE)) is expected
+    assert refused(access(require_key=True).admit_call(secret, HERE)) is expected
 
 
 def test_a_required_key_must_be_there_and_somebodys() -> None:
     policy = access(require_key=True)
 
-    assert refused(policy.admit_prediction(None, HERE)) is InvalidKey
-    assert refused(policy.admit_prediction(WRONG, HERE)) is InvalidKey
+    assert refused(policy.admit_call(None, HERE)) is InvalidKey
+    assert refused(policy.admit_call(WRONG, HERE)) is InvalidKey
 
 
 @pytest.mark.parametrize(("secret", "expected"), [(OPERATOR, None), (READER, MissingScope), (WRONG, InvalidKey), (None, InvalidKey)])
@@ -64,9 +64,9 @@ def test_callers_without_a_key_are_counted_by_address() -> None:
     async def run() -> None:
         policy = access(requests="2/year")
         for address in (HERE, HERE, THERE, THERE):
-            await policy.admit_prediction(None, address)
+            await policy.admit_call(None, address)
         with pytest.raises(TooManyRequests) as caught:
-            await policy.admit_prediction(None, HERE)
+            await policy.admit_call(None, HERE)
         assert caught.value.retry_seconds >= 1
         assert "2 requests in" in str(caught.value)
 
@@ -76,11 +76,11 @@ def test_callers_without_a_key_are_counted_by_address() -> None:
 def test_callers_with_a_key_are_counted_by_its_name_wherever_they_are() -> None:
     async def run() -> None:
         policy = access(requests="2/year")
-        await policy.admit_prediction(READER, HERE)
-        await policy.admit_prediction(READER, THERE)
+        await policy.admit_call(READER, HERE)
+        await policy.admit_call(READER, THERE)
         with pytest.raises(TooManyRequests):
-            await policy.admit_prediction(READER, "192.0.2.3")
-        await policy.admit_prediction(None, HERE)
+            await policy.admit_call(READER, "192.0.2.3")
+        await policy.admit_call(None, HERE)
 
     asyncio.run(run())
 
@@ -88,16 +88,16 @@ def test_callers_with_a_key_are_counted_by_its_name_wherever_they_are() -> None:
 def test_a_network_of_ipv6_is_one_caller_and_an_address_in_ipv6_clothes_is_itself() -> None:
     async def run() -> None:
         policy = access(requests="2/year")
-        await policy.admit_prediction(None, "2001:db8::1")
-        await policy.admit_prediction(None, "2001:db8::ffff:2%eth0")
+        await policy.admit_call(None, "2001:db8::1")
+        await policy.admit_call(None, "2001:db8::ffff:2%eth0")
         with pytest.raises(TooManyRequests):
-            await policy.admit_prediction(None, "2001:db8::3")
-        await policy.admit_prediction(None, "2001:db8:0:1::1")
-        await policy.admit_prediction(None, "::ffff:192.0.2.1")
-        await policy.admit_prediction(None, HERE)
+            await policy.admit_call(None, "2001:db8::3")
+        await policy.admit_call(None, "2001:db8:0:1::1")
+        await policy.admit_call(None, "::ffff:192.0.2.1")
+        await policy.admit_call(None, HERE)
         with pytest.raises(TooManyRequests):
-            await policy.admit_prediction(None, HERE)
-        await policy.admit_prediction(None, "a socket without an address")
+            await policy.admit_call(None, HERE)
+        await policy.admit_call(None, "a socket without an address")
 
     asyncio.run(run())
 
@@ -107,15 +107,15 @@ def test_a_flood_of_wrong_keys_locks_out_neither_right_keys_nor_callers_without_
         policy = access(failures="3/year", require_key=True)
         for _ in range(3):
             with pytest.raises(InvalidKey):
-                await policy.admit_prediction(WRONG, HERE)
+                await policy.admit_call(WRONG, HERE)
         for _ in range(100):
             with pytest.raises(TooManyRequests):
-                await policy.admit_prediction(WRONG, HERE)
+                await policy.admit_call(WRONG, HERE)
         assert (await policy.admit_admin(OPERATOR, HERE)).name == "admin"
-        await policy.admit_prediction(READER, HERE)
+        await policy.admit_call(READER, HERE)
         assert (await policy.identify(None, HERE)).key is None
         with pytest.raises(InvalidKey):
-            await policy.admit_prediction(WRONG, THERE)
+            await policy.admit_call(WRONG, THERE)
 
     asyncio.run(run())
 
@@ -136,12 +136,12 @@ def test_a_key_cannot_be_guessed_by_watching_which_one_is_not_limited() -> None:
 
     async def run() -> None:
         policy = access(requests="1/year", failures="2/year")
-        await policy.admit_prediction(None, HERE)
+        await policy.admit_call(None, HERE)
         for _ in range(2):
             with pytest.raises(InvalidKey):
-                await policy.admit_prediction(WRONG, HERE)
+                await policy.admit_call(WRONG, HERE)
         with pytest.raises(TooManyRequests, match="refused keys"):
-            await policy.admit_prediction(WRONG, HERE)
+            await policy.admit_call(WRONG, HERE)
 
     asyncio.run(run())
 

@@ -23,7 +23,8 @@ from hearth.modelling.booster_text import read_booster
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.features import build_features
 from hearth.modelling.scorer import Scorer
-from hearth.serving.compiled.preprocessing import CannotCompile
+from hearth.serving.compiled.preprocessing import CompiledFeatures
+from hearth.serving.compiled.scaling import CannotCompile
 from hearth.serving.compiled.scorer import CompiledScorer
 from hearth.serving.compiled.tree_kernel import Link, walk
 from hearth.serving.compiled.tree_tables import before_scaling, compile_booster
@@ -110,6 +111,18 @@ def test_every_imputer_fills_as_scikit_learn_does(imputer: str, category_imputer
     compiled = CompiledScorer(pipeline, contract)
     assert compiled.is_compiled
     assert score_the_same(compiled, Scorer(pipeline, contract), records)
+
+
+@pytest.mark.parametrize("imputer", ["mice", "median"])
+def test_a_record_gets_the_same_imputed_numbers_alone_and_among_others(imputer: str) -> None:
+    pipeline, contract = fitted_on("employees", "lightgbm", imputer=imputer)
+    columns = random_columns(contract, 300, missing_share=0.3)
+    features = CompiledFeatures(pipeline["features"])
+    imputed = features.numbers(columns)
+    expected = pipeline["features"].transform(RecordParser(contract).frame(columns))
+    np.testing.assert_allclose(imputed, expected[:, : imputed.shape[1]], rtol=1e-9, atol=1e-12)
+    for row in range(len(columns)):
+        np.testing.assert_array_equal(features.numbers(columns.rows(slice(row, row + 1)))[0], imputed[row])
 
 
 def score_the_same(compiled: CompiledScorer, original: Scorer, records: list[dict[str, object]]) -> bool:

@@ -14,6 +14,8 @@ from deploy.embedded import objectstore
 from deploy.monitoring.scrape_config import compose_config
 from hearth.settings import (
     ApiSettings,
+    BackupScheduleSettings,
+    BackupSettings,
     BatchApiSettings,
     ExporterSettings,
     GrpcSettings,
@@ -21,6 +23,7 @@ from hearth.settings import (
     LoadSettings,
     PageSettings,
     ProducerSettings,
+    RestoreSettings,
     Settings,
     StorageSettings,
     WorkerSettings,
@@ -193,6 +196,9 @@ def test_every_variable_has_a_laptop_value(path: Path) -> None:
         ("airflow-dag-processor", LoadSettings),
         ("batch-api", BatchApiSettings),
         ("streamlit", PageSettings),
+        ("backup", BackupSettings),
+        ("restore", RestoreSettings),
+        ("airflow-dag-processor", BackupScheduleSettings),
         ("exporter", ExporterSettings),
     ],
 )

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearth.errors import InvalidKey, InvalidSettings, MissingScope
-from hearth.serving.access.keys import ADMIN, PREDICT, READ, Keys, require
+from hearth.serving.access.keys import ADMIN, ALERT, FEEDBACK, PREDICT, READ, Keys, require
 
 OPERATOR = "operators-long-secret"
 READER = "readers-long-secret:with+signs"
@@ -14,7 +14,7 @@ READER = "readers-long-secret:with+signs"
 def test_the_admin_key_is_for_everything() -> None:
     key = Keys.parse(OPERATOR, "").find(OPERATOR)
 
-    assert (key.name, set(key.scopes)) == ("admin", {ADMIN, PREDICT, READ})
+    assert (key.name, set(key.scopes)) == ("admin", {ADMIN, ALERT, FEEDBACK, PREDICT, READ})
 
 
 def test_further_keys_have_the_scopes_that_they_are_given() -> None:
@@ -43,7 +43,7 @@ def test_any_text_is_compared_without_failing(secret: str) -> None:
         (f":predict:{READER}", "name:scopes:secret"),
         ("page:predict:", "name:scopes:secret"),
         (f"page::{READER}", "name:scopes:secret"),
-        (f"page:predict+root:{READER}", "admin, predict, read"),
+        (f"page:predict+root:{READER}", "admin, predict, read, feedback"),
         ("page:predict:short", "less than 16 characters"),
         (f"admin:predict:{READER}", "key 1: it has the name or the secret of another"),
         (f"page:predict:{READER} other:predict:{READER}", "key 2: it has the name or the secret of another"),

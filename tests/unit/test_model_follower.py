@@ -80,7 +80,7 @@ class TestGet:
     def test_an_alias_that_the_data_set_cannot_have_is_unknown(self, models: ModelFollower) -> None:
         models.poll()
 
-        with pytest.raises(UnknownAlias, match="it can have: knn, svm, lightgbm, champion, challenger, previous"):
+        with pytest.raises(UnknownAlias, match="it can have: knn, svm, lightgbm, champion, challenger, canary, previous"):
             models.get("employees", "tarot")
 
     @pytest.mark.parametrize("alias", ["svm", "challenger"])

@@ -21,7 +21,7 @@ from hearth.errors import InvalidFile
 from hearth.fakes import FakeRecords
 from hearth.modelling.scorer import Scores
 from hearth.serving.compiled.scorer import CompiledScorer
-from hearth.serving.files import AddedColumns, CsvFile, ParquetFile, csv_files
+from hearth.serving.files import AddedColumns, CsvFile, ParquetFile, ScoreBatch, csv_files
 from hearth.serving.files.limits import FileLimits
 from hearth.serving.files.row_batches import RowBatch
 from hearth.serving.model_follower import LoadedModel
@@ -49,6 +49,15 @@ def csv_text(header: list[str], cells: list[list[str]], **form: Any) -> bytes:
     return text.getvalue().encode()
 
 
+def scoring(on_batch: Any) -> ScoreBatch:
+    def score(batch: RowBatch) -> tuple[LoadedModel, Scores]:
+        scores = MODEL.scorer.score_columns(batch.columns)
+        on_batch(batch, scores)
+        return MODEL, scores
+
+    return score
+
+
 def nobody(_batch: RowBatch, _scores: Scores) -> None:
     """Nobody is told."""
 
@@ -56,7 +65,7 @@ def nobody(_batch: RowBatch, _scores: Scores) -> None:
 def score_csv(content: bytes, contract: Contract = CONTRACT, seen: Any = nobody) -> tuple[CsvFile, bytes]:
     opened = CsvFile.open(io.BytesIO(content), contract, AddedColumns.of(contract, ""))
     assert all(step is None for step in opened.check())
-    return opened, b"".join(opened.scored(MODEL, seen))
+    return opened, b"".join(opened.scored(scoring(seen)))
 
 
 def table(content: bytes, delimiter: str = ",") -> list[dict[str, str]]:
@@ -192,7 +201,7 @@ class TestCsv:
         cells[12][HEADER.index("Designation")] = "x"
         told: list[tuple[int, int]] = []
         opened = CsvFile.open(io.BytesIO(csv_text(HEADER, cells)), CONTRACT, ADDED)
-        parts: Iterator[bytes] = opened.scored(MODEL, lambda batch, scores: told.append((len(batch.columns), len(scores.codes))))
+        parts: Iterator[bytes] = opened.scored(scoring(lambda batch, scores: told.append((len(batch.columns), len(scores.codes)))))
         first = next(parts)
         assert len(table(first)) == 9  # the header is the tenth
         assert told == [(9, 9)]
@@ -206,7 +215,7 @@ class TestCsv:
         with pytest.raises(InvalidFile, match=r"columns that the answer adds: 'prediction', 'label'.*\?prefix=new_"):
             CsvFile.open(io.BytesIO(once), CONTRACT, ADDED)
         again = CsvFile.open(io.BytesIO(once), CONTRACT, AddedColumns.of(CONTRACT, "new_"))
-        [first, _] = table(b"".join(again.scored(MODEL, nobody)))
+        [first, _] = table(b"".join(again.scored(scoring(nobody))))
         assert first["new_label"] == first["label"]
 
     @pytest.mark.parametrize(
@@ -251,7 +260,7 @@ def arrays(count: int = 4) -> dict[str, Any]:
 def score_parquet(content: bytes) -> tuple[ParquetFile, pa.Table]:
     opened = ParquetFile.open(io.BytesIO(content), CONTRACT, ADDED)
     assert all(step is None for step in opened.check())
-    return opened, pq.read_table(io.BytesIO(b"".join(opened.scored(MODEL, nobody))))
+    return opened, pq.read_table(io.BytesIO(b"".join(opened.scored(scoring(nobody)))))
 
 
 class TestParquet:
@@ -303,7 +312,7 @@ class TestParquet:
     def test_row_groups_come_one_by_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("hearth.serving.files.parquet_files._GROUP_ROWS", 4_000)
         opened = ParquetFile.open(io.BytesIO(parquet(arrays(9_000))), CONTRACT, ADDED)
-        parts = [part for part in opened.scored(MODEL, nobody) if part]
+        parts = [part for part in opened.scored(scoring(nobody)) if part]
         answered = pq.ParquetFile(io.BytesIO(b"".join(parts)))
         assert [answered.metadata.row_group(group).num_rows for group in range(answered.num_row_groups)] == [4_000, 4_000, 1_000]
         with pytest.raises(pa.ArrowInvalid):  # what was cut off is seen to be
@@ -338,7 +347,7 @@ def test_a_path_can_be_opened_like_a_body(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(csv_text(HEADER, rows(3)))
     with (tmp_path / "x.csv").open("rb") as file:
         opened = CsvFile.open(file, CONTRACT, ADDED)
-        assert len(table(b"".join(opened.scored(MODEL, nobody)))) == 3
+        assert len(table(b"".join(opened.scored(scoring(nobody))))) == 3
         assert not file.closed
 
 

@@ -9,6 +9,8 @@ from hearth import settings
 from hearth.errors import InvalidSettings
 from hearth.settings import (
     ApiSettings,
+    BackupScheduleSettings,
+    BackupSettings,
     BatchApiSettings,
     ExporterSettings,
     GrpcClientSettings,
@@ -21,6 +23,7 @@ from hearth.settings import (
     ProducerSettings,
     RawFileSettings,
     RegistrySettings,
+    RestoreSettings,
     Settings,
     StorageSettings,
     WorkerSettings,
@@ -45,6 +48,9 @@ ALL = (
     BatchApiSettings,
     ExporterSettings,
     PageSettings,
+    BackupSettings,
+    BackupScheduleSettings,
+    RestoreSettings,
 )
 STORAGE = """
 HEARTH_ENVIRONMENT=laptop

@@ -49,6 +49,7 @@ def predictions_of(predicted: Predictions, contract: Contract) -> types.Predicti
         version=model.version,
         n_samples=len(rows),
         request_id=predicted.request_id,
+        canary=model.fallback is not None,
     )
 
 

@@ -15,6 +15,7 @@ from strawberry.fastapi import BaseContext
 from strawberry.tools import create_type
 from strawberry.utils.str_converters import to_camel_case
 
+from hearth.alerts import Severity, State
 from hearth.contracts.aliases import CHAMPION
 from hearth.predictions import Cursor
 from hearth.serving.access import PREDICT, READ
@@ -23,13 +24,20 @@ from hearth_api.graphql_schema import builders, types
 from hearth_api.graphql_schema.errors import InvalidQuery
 from hearth_api.graphql_schema.inputs import RecordInputs
 from hearth_api.middleware.api_keys import FieldGuard
+from hearth_api.requests.routing import routing_key
+from hearth_api.retrains import read_retrains
 from hearth_api.schemas import builders as rest
 from hearth_api.schemas import drift_builders
+from hearth_api.schemas.alert_builders import alert_info
 from hearth_api.schemas.data_builders import data_info
+from hearth_api.schemas.quality import PastQualityInfo, QualityInfo
+from hearth_api.schemas.rollout_builders import rollout_list
 from hearth_api.state import ServiceState
 
 _MAX_PAGE = 1_000
+_MOST_ROLLOUTS = 200
 _MOST_CHECKS = 500
+MOST_ALERTS = 500
 _CLASS_DESCRIPTION = "the class to explain, or `all`; by default the predicted class of each record"
 _TOP_DESCRIPTION = "return only the largest contributions of each record, this many; all by default"
 
@@ -50,6 +58,10 @@ class Context(BaseContext):
     def request_id(self) -> str:
         """The id of the HTTP request; empty for a WebSocket."""
         return str(self.connection.scope.get("state", {}).get("request_id") or "")
+
+    def routing_key(self) -> str:
+        """Return what decides which version answers while a rollout runs: that of the HTTP request, so all fields meet the same version."""
+        return routing_key(self.connection.scope)
 
     def count_rows(self, rows: int) -> None:
         """Count records, predictions or versions of the query, over all of its fields and aliases.
@@ -165,6 +177,64 @@ async def drift_history(info: Info, dataset: str | None = None, last: int = 100)
     return [types.convert(types.PastDrift, check) for check in drift_builders.drift_history(contract.name, checks).checks]
 
 
+async def quality(info: Info, dataset: str | None = None) -> types.Quality | None:
+    await info.context.guard.admit(READ)
+    service = info.context.service
+    contract = service.contract(dataset or service.settings.api_default_dataset)
+    check = await to_thread.run_sync(service.quality.check_at, contract.name, limiter=service.graphql.threads)
+    return types.convert(types.Quality, QualityInfo.model_validate(check)) if check else None
+
+
+async def quality_history(info: Info, dataset: str | None = None, last: int = 100) -> list[types.PastQuality]:
+    await info.context.guard.admit(READ)
+    if not 1 <= last <= _MOST_CHECKS:
+        raise InvalidQuery(f"'last' must be 1 to {_MOST_CHECKS}, got {last}.")
+    service = info.context.service
+    contract = service.contract(dataset or service.settings.api_default_dataset)
+    info.context.count_rows(last)
+    checks = await to_thread.run_sync(service.quality.history, contract.name, last, limiter=service.graphql.threads)
+    return [types.convert(types.PastQuality, PastQualityInfo.model_validate(check)) for check in checks]
+
+
+async def retrains(info: Info, dataset: str | None = None, last: int = 50) -> types.RetrainList:
+    await info.context.guard.admit(READ)
+    if not 1 <= last <= _MOST_CHECKS:
+        raise InvalidQuery(f"'last' must be 1 to {_MOST_CHECKS}, got {last}.")
+    service = info.context.service
+    contract = service.contract(dataset or service.settings.api_default_dataset)
+    info.context.count_rows(last)
+    listed = await to_thread.run_sync(read_retrains, service, contract, last, limiter=service.graphql.threads)
+    return types.convert(types.RetrainList, listed)
+
+
+async def alerts(
+    info: Info, first: int = 100, state: str | None = None, dataset: str | None = None, severity: str | None = None
+) -> list[types.Alert]:
+    await info.context.guard.admit(READ)
+    if not 1 <= first <= MOST_ALERTS:
+        raise InvalidQuery(f"'first' must be 1 to {MOST_ALERTS}, got {first}.")
+    for name, value, known in (("state", state, State), ("severity", severity, Severity)):
+        if value is not None and value not in list(known):
+            raise InvalidQuery(f"{name!r} must be one of {', '.join(known)}.")
+    if "\0" in (dataset or ""):
+        raise InvalidQuery("A text holds the character NUL, which no name has.")
+    info.context.count_rows(first)
+    service = info.context.service
+    read = partial(service.alerts.alerts, state, dataset, first, severity=severity)
+    return [types.convert(types.Alert, alert_info(alert)) for alert in await to_thread.run_sync(read, limiter=service.graphql.threads)]
+
+
+async def rollouts(info: Info, dataset: str | None = None, last: int = 20) -> types.Rollouts:
+    await info.context.guard.admit(READ)
+    if not 1 <= last <= _MOST_ROLLOUTS:
+        raise InvalidQuery(f"'last' must be 1 to {_MOST_ROLLOUTS}, got {last}.")
+    service = info.context.service
+    contract = service.contract(dataset or service.settings.api_default_dataset)
+    info.context.count_rows(last)
+    views = await to_thread.run_sync(service.rollout_admin.history, contract.name, last, limiter=service.graphql.threads)
+    return types.convert(types.Rollouts, rollout_list(contract.name, views))
+
+
 def make_query(inputs: RecordInputs) -> type:
     """Make the type `Query`, whose `predict` and `explain` take records of these data sets."""
 
@@ -174,7 +244,7 @@ def make_query(inputs: RecordInputs) -> type:
         contract, rows = inputs.read(records, service.settings.api_max_records)
         info.context.count_rows(len(rows))
         predictor = service.predictor
-        loaded = predictor.find(contract.name, model)
+        loaded = predictor.route(contract.name, model, info.context.routing_key, None)  # fields are selected later
         request_id = unique_id(info.context.request_id)  # one query may have several predictions, each with an id of its own
         prediction = await predictor.dispatch(loaded, len(rows), 0, lambda: predictor.predict(loaded, rows, request_id, "graphql"))
         return builders.predictions_of(prediction, contract)
@@ -192,7 +262,7 @@ def make_query(inputs: RecordInputs) -> type:
         info.context.count_explained(len(rows))
         if top is not None and top < 1:
             raise InvalidQuery(f"'top' must be at least 1, got {top}.")
-        loaded = service.models.get(contract.name, model)
+        loaded = service.predictor.route(contract.name, model, info.context.routing_key)
         service.explainers.check_class(contract.name, class_)
         columns = loaded.scorer.parser.parse(rows)
         explanations = await asyncio.wrap_future(service.explainers.submit(loaded, columns, class_, top))
@@ -211,6 +281,11 @@ def make_query(inputs: RecordInputs) -> type:
         "predictions": (predictions, "Stored predictions, newest first; `after` takes the end cursor of the page before."),
         "drift": (drift, "The newest check for drift of a data set; null before the first."),
         "drift_history": (drift_history, "Checks for drift, the oldest first; `last` says how many of the newest."),
+        "quality": (quality, "The quality of a data set's answers, from labels; null before it is measured."),
+        "quality_history": (quality_history, "Checks of quality, the oldest first; `last` says how many of the newest."),
+        "retrains": (retrains, "Decisions about training again, the newest first, and what would be decided now."),
+        "alerts": (alerts, "What somebody should look at: open alerts first, then acknowledged, then resolved ones."),
+        "rollouts": (rollouts, "The rollout that runs, and those that have ended; `last` says how many of the newest."),
         "predict": (predict, "Score records."),
         "explain": (explain, "What each column of a record adds to the score of a class."),
     }

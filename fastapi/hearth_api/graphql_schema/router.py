@@ -27,6 +27,7 @@ from hearth_api.graphql_schema import types
 from hearth_api.graphql_schema.errors import RestErrors, UnreadVariables
 from hearth_api.graphql_schema.inputs import record_inputs
 from hearth_api.graphql_schema.limits import QueryLimits
+from hearth_api.graphql_schema.mutations import make_mutation
 from hearth_api.graphql_schema.queries import Context, make_query, make_subscription
 from hearth_api.middleware.api_keys import FieldGuard
 from hearth_api.requests.bodies import Limit, receive_body
@@ -42,6 +43,7 @@ def make_schema(contracts: Mapping[str, Contract], settings: ApiSettings) -> str
     """Make the schema of these data sets, with its limits."""
     return _Schema(
         query=make_query(record_inputs(contracts)),
+        mutation=make_mutation(),
         subscription=make_subscription(),
         config=types.CONFIG,
         extensions=[

@@ -9,11 +9,16 @@ from pydantic import BaseModel, Field, create_model
 from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 
+from hearth_api.schemas import alerts as rest_alerts
 from hearth_api.schemas import data as rest_data
 from hearth_api.schemas import drift as rest_drift
 from hearth_api.schemas import explanations as rest_explanations
+from hearth_api.schemas import feedback as rest_feedback
 from hearth_api.schemas import models as rest_models
 from hearth_api.schemas import predictions as rest_predictions
+from hearth_api.schemas import quality as rest_quality
+from hearth_api.schemas import retrains as rest_retrains
+from hearth_api.schemas import rollouts as rest_rollouts
 from hearth_api.schemas import stream as rest_stream
 
 Code = NewType("Code", object)
@@ -168,6 +173,96 @@ class PastDrift(rest_drift.PastDrift):
     pass
 
 
+@derived()
+class Interval(rest_quality.IntervalInfo):
+    pass
+
+
+@derived()
+class Measured(rest_quality.MeasuredInfo):
+    pass
+
+
+@derived()
+class Coverage(rest_quality.CoverageInfo):
+    pass
+
+
+@derived()
+class QualityPart(rest_quality.QualityPartInfo):
+    pass
+
+
+@derived()
+class Evidence(rest_quality.EvidenceInfo):
+    pass
+
+
+@derived()
+class VersionQuality(rest_quality.VersionQualityInfo):
+    pass
+
+
+@derived()
+class PairedQuality(rest_quality.PairedInfo):
+    pass
+
+
+@derived()
+class Quality(rest_quality.QualityInfo):
+    pass
+
+
+@derived()
+class PastQuality(rest_quality.PastQualityInfo):
+    pass
+
+
+@derived()
+class MetricDifference(rest_retrains.MetricDifference):
+    pass
+
+
+@derived()
+class Retrain(rest_retrains.RetrainInfo):
+    pass
+
+
+@derived()
+class NextRetrain(rest_retrains.NextRetrain):
+    pass
+
+
+@derived()
+class RetrainList(rest_retrains.RetrainList):
+    pass
+
+
+@derived()
+class Alert(rest_alerts.AlertInfo):
+    id: strawberry.ID  # type: ignore[assignment]  # GraphQL's whole numbers are short
+
+
+@derived()
+class RolloutCounts(rest_rollouts.RolloutCounts):
+    pass
+
+
+@derived()
+class RolloutEvent(rest_rollouts.RolloutEventInfo):
+    pass
+
+
+@derived()
+class Rollout(rest_rollouts.RolloutInfo):
+    pass
+
+
+@derived()
+class Rollouts(rest_rollouts.RolloutList):
+    pass
+
+
 @strawberry.type(description="The probability of a class.")
 class ClassProbability:
     label: str
@@ -220,6 +315,7 @@ class Predictions:
     version: str
     n_samples: int
     request_id: str
+    canary: bool
 
 
 @derived()
@@ -264,3 +360,13 @@ class PageInfo:
 class PredictionConnection:
     edges: list[PredictionEdge]
     page_info: PageInfo
+
+
+@derived()
+class Receipt(rest_feedback.ReceiptInfo):
+    pass
+
+
+@derived()
+class Feedback(rest_feedback.FeedbackAnswer):
+    pass

@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hearth.errors import HearthError
-from hearth.serving.access import PREDICT, READ, Access, Key
+from hearth.serving.access import ALERT, FEEDBACK, PREDICT, READ, Access, Key
 from hearth_api.documentation import API_KEY, BEARER
 from hearth_api.errors import error_response
 
@@ -27,13 +27,17 @@ _OPEN_PATHS = {"/", "/health", "/ready", "/metrics", "/models", "/list-models", 
     "/v2",
 }
 _OPEN_PATTERN = re.compile(
-    r"/datasets(/[^/]+)?|/[^/]+/model-info|/static-offline-docs/.*|/model/reload|/reload-cache|/models/[^/]+/(rollback|promote)"
+    r"/datasets(/[^/]+)?|/[^/]+/model-info|/static-offline-docs/.*|/model/reload|/reload-cache|/models/[^/]+/(rollback|promote|rollout/[^/]+)"
+    r"|/alerts/[^/]+/(acknowledge|resolve)"
     r"|/v2/health/(live|ready)|/v2/models/[^/]+(/versions/[^/]+)?(/ready)?"
 )
 
 
-# What was stored of everybody's records is read with a scope of its own. GraphQL serves both: its fields check which of the two they need.
-_READ_PATTERN = re.compile(r"/predictions(/.*)?|/drift/.*|/stream")
+# What was stored of everybody's records is read with a scope of its own, and what they turned out to be is written with another. GraphQL
+# serves all: its fields check which of them they need. Prometheus reports what it has found, and may do nothing else.
+_READ_PATTERN = re.compile(r"/predictions(/.*)?|/(drift|quality|retrains|rollouts)/.*|/alerts(/[^/]+)?|/stream")
+_FEEDBACK_PATTERN = re.compile(r"/feedback(/.*)?")
+_ALERT_PATTERN = re.compile(r"/api/v2/alerts")
 _GRAPHQL_PATTERN = re.compile(r"/graphql(/.*)?")
 _CALLER = "caller"
 
@@ -83,6 +87,12 @@ def protect(app: FastAPI, access: Access) -> None:
         app.add_middleware(Guard, access=access)
 
 
+def caller_name(connection: HTTPConnection) -> str | None:
+    """Return the name of the key of a request; None if it has none, or no key had to be checked."""
+    caller = connection.scope.get("state", {}).get(_CALLER)
+    return caller.key.name if caller and caller.key else None
+
+
 def is_open(path: str) -> bool:
     """Tell whether a path needs no key for predictions."""
     return path in _OPEN_PATHS or _OPEN_PATTERN.fullmatch(path) is not None
@@ -96,7 +106,7 @@ class FieldGuard:
     """
 
     def __init__(self, connection: HTTPConnection) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._scope = asyncio.get_running_loop(), connection.scope
         self._access, self._caller = connection.app.state.access, connection.scope.get("state", {}).get(_CALLER)
         self._is_first = True
 
@@ -116,10 +126,25 @@ class FieldGuard:
         else:
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._access.admit(self._caller, scope), self._loop))
 
+    async def admit_admin(self) -> Key:
+        """Admit a field that administrates, as REST's routes are, whether or not others need a key, and return the key.
+
+        Raises:
+            InvalidKey: if there is no key, or an unknown one.
+            MissingScope: if the key lacks the scope.
+            TooManyRequests: if the key is unknown, and too many unknown keys came from this address.
+        """
+        admitted = self._access.admit_admin(_secret(self._scope), _address(self._scope))
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(admitted, self._loop))
+
 
 def _scopes(path: str) -> tuple[str, ...]:
     if _GRAPHQL_PATTERN.fullmatch(path):
-        return PREDICT, READ
+        return PREDICT, READ, FEEDBACK
+    if _ALERT_PATTERN.fullmatch(path):
+        return (ALERT,)
+    if _FEEDBACK_PATTERN.fullmatch(path):
+        return (FEEDBACK,)
     return (READ,) if _READ_PATTERN.fullmatch(path) else (PREDICT,)
 
 

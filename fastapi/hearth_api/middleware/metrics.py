@@ -11,10 +11,14 @@ from hearth.serving.metrics import (
     Errors,
     Requests,
     new_registry,
+    register_alert_metrics,
     register_drift_metrics,
+    register_label_metrics,
     register_model_metrics,
     register_recorder_metrics,
+    register_rollout_metrics,
 )
+from hearth.serving.quality_metrics import register_quality_metrics
 from hearth_api.errors import ERROR_CODE
 
 _METHODS = frozenset(HTTPMethod)
@@ -28,7 +32,20 @@ def measure(app: FastAPI) -> None:
     app.add_middleware(RequestMetrics, registry=registry)
     register_model_metrics(registry, lambda: app.state.service.models.status())  # noqa: PLW0108 - the service is made when the application starts
     register_recorder_metrics(registry, lambda: app.state.service.recorder.counts())  # noqa: PLW0108 - the same
+    register_rollout_metrics(
+        registry,
+        lambda: app.state.service.models.splits(),  # noqa: PLW0108 - the same
+        lambda: app.state.service.predictor.router.counter.by_version(),  # noqa: PLW0108 - the same
+        lambda: app.state.service.rollout_controller.statuses(),  # noqa: PLW0108 - the same
+    )
     register_drift_metrics(registry, lambda: app.state.service.drift_follower.checks())  # noqa: PLW0108 - the same
+    register_quality_metrics(registry, lambda: app.state.service.quality_follower.checks())  # noqa: PLW0108 - the same
+    register_alert_metrics(
+        registry,
+        lambda: app.state.service.alert_housekeeping.open_counts(),  # noqa: PLW0108 - the same
+        lambda: app.state.service.alert_sender.outcomes,
+    )
+    register_label_metrics(registry, lambda: app.state.service.feedback.counts())  # noqa: PLW0108 - the same
 
 
 class RequestMetrics:

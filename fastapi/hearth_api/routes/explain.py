@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -10,6 +11,7 @@ from hearth_api.documentation import request_body
 from hearth_api.requests.bodies import Limit, parse_records, receive_body
 from hearth_api.requests.disconnects import unless_gone
 from hearth_api.requests.parameters import alias_parameter
+from hearth_api.requests.routing import RoutingKey, routing_key
 from hearth_api.routes.predict import RESPONSES
 from hearth_api.schemas.builders import explain_answer
 from hearth_api.schemas.explanations import ExplainAnswer
@@ -34,10 +36,11 @@ def _add_route(router: APIRouter, path: str, contract: Contract, operation_id: s
         summary=f"Explain predictions of {subject}",
         openapi_extra={"requestBody": request_body(contract, "Explain")},
     )
-    async def explain(
+    async def explain(  # noqa: PLR0913, PLR0917 - its parameters
         request: Request,
         service: Service,
         model: Annotated[str, Depends(alias_parameter(aliases(contract)))],
+        routing: RoutingKey = None,  # noqa: ARG001 - documented here, read from the scope
         class_: Annotated[
             str | None,
             Query(
@@ -50,7 +53,7 @@ def _add_route(router: APIRouter, path: str, contract: Contract, operation_id: s
         ] = None,
     ) -> ExplainAnswer:
         """What each column of a record adds to the score of a class."""
-        loaded = service.models.get(contract.name, model)
+        loaded = service.predictor.route(contract.name, model, partial(routing_key, request.scope))
         service.explainers.check_class(contract.name, class_)
         settings = service.settings
         content = await receive_body(request.scope, request.receive, Limit(settings.api_max_body_bytes), settings.api_body_seconds)

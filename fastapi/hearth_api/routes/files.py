@@ -24,6 +24,7 @@ from hearth.serving.include import Include
 from hearth.serving.model_follower import LoadedModel
 from hearth_api.requests.disconnects import ClientGone, require_client
 from hearth_api.requests.parameters import alias_parameter, include_parameter
+from hearth_api.requests.routing import RoutingKey, routing_key, version_headers
 from hearth_api.requests.uploads import Upload, UploadLimits, receive_file
 from hearth_api.routes.predict import RESPONSES
 from hearth_api.state import Service, ServiceState
@@ -109,9 +110,10 @@ def _add_route(  # noqa: PLR0913, PLR0917 - what differs between the routes
         slot: Annotated[_Slot, Depends(_file_slot)],
         model: Annotated[str, Depends(alias_parameter(aliases(contract)))],
         include: Annotated[Include, Depends(include_parameter)],
+        routing: RoutingKey = None,  # noqa: ARG001 - documented here, read from the scope
         prefix: Annotated[str, Query(max_length=50, description="What the names of the added columns begin with.")] = "",
     ) -> StreamingResponse:
-        loaded = service.models.get(contract.name, model)
+        loaded = service.predictor.route(contract.name, model, partial(routing_key, request.scope), include)
         require_kept(loaded, include)
         settings = service.settings
         file = await receive_file(
@@ -132,11 +134,10 @@ def _add_route(  # noqa: PLR0913, PLR0917 - what differs between the routes
             "X-Rows": str(opened.rows),
             "X-Rows-Refused": str(opened.refused),
             "X-Understood": _header_text("; ".join(opened.understood)),
-            "X-Model-Alias": loaded.alias,
-            "X-Model-Version": loaded.version,
+            **version_headers(loaded),
             "Content-Disposition": f'attachment; filename="{contract.name}_scored.{kind.suffix}"',
         }
-        parts = opened.scored(loaded, _Record(service, loaded, request.state.request_id))
+        parts = opened.scored(_Scoring(service, loaded, request.state.request_id))
         response = ScoredFileResponse(_steps(request, service, parts, slot.stack), media_type=kind.media_type, headers=headers)
         response.pause_seconds = settings.api_body_seconds
         return response
@@ -151,17 +152,22 @@ def _header_text(text: str) -> str:
     return _HALF_LETTER.sub("", cut) + "..."
 
 
-class _Record:
-    """Records the predictions of a file, batch after batch; a record's position is its row in the file."""
+class _Scoring:
+    """Scores and records a file, batch after batch; a record's position is its row in the file.
+
+    Where a candidate fails, the champion scores this batch and all that follow; the rows say which version scored them.
+    """
 
     def __init__(self, service: ServiceState, model: LoadedModel, request_id: str) -> None:
         self._predictor, self._model, self._request_id = service.predictor, model, request_id
         self._rows = 0
 
-    def __call__(self, batch: RowBatch, scores: Scores) -> None:
+    def __call__(self, batch: RowBatch) -> tuple[LoadedModel, Scores]:
+        self._model, scores = self._predictor.router.score(self._model, batch.columns)
         positions = self._rows + np.flatnonzero(batch.good)
         self._rows += len(batch)
         self._predictor.record(self._model, batch.columns, scores, self._request_id, "file", positions)
+        return self._model, scores
 
 
 async def _steps(request: Request, service: ServiceState, steps: Generator[T], stack: ExitStack) -> AsyncIterator[T]:

@@ -15,6 +15,7 @@ from hearth.serving.predictor import Predictor
 from hearth_api.requests.bodies import Limit, receive_body
 from hearth_api.requests.invocations import PREDICT_PROBA, Invocation, parse_invocation
 from hearth_api.requests.parsing import parse_body
+from hearth_api.requests.routing import RoutingKey, routing_key, version_headers
 from hearth_api.routes.predict import RESPONSES
 from hearth_api.schemas.predictions import UnusualAnswer
 from hearth_api.state import Service
@@ -50,7 +51,10 @@ _BODY: dict[str, Any] = {
     openapi_extra=_BODY,
 )
 async def invocations(
-    request: Request, service: Service, content_type: Annotated[str, Header(include_in_schema=False)] = "application/json"
+    request: Request,
+    service: Service,
+    content_type: Annotated[str, Header(include_in_schema=False)] = "application/json",
+    routing: RoutingKey = None,  # noqa: ARG001 - documented here, read from the scope
 ) -> Response:
     """Takes `dataframe_split`, `dataframe_records`, `instances` or `inputs`, or a CSV file.
 
@@ -67,7 +71,7 @@ async def invocations(
         max_records=settings.api_max_records,
     )
     invocation = await parse_body(predictor, content, parse)
-    model = predictor.find(invocation.contract.name, invocation.alias)
+    model = predictor.route(invocation.contract.name, invocation.alias, partial(routing_key, request.scope), invocation.include)
     require_kept(model, invocation.include)
     score = partial(_score, predictor, model, invocation, request.state.request_id)
     return await predictor.dispatch(model, len(invocation.records), len(content), score)
@@ -89,7 +93,8 @@ def _score(predictor: Predictor, model: LoadedModel, invocation: Invocation, req
     scores, include = predicted.scores, invocation.include
     answer: dict[str, object] = {"predictions": scores.probabilities.tolist() if invocation.method == PREDICT_PROBA else scores.predictions}
     if include.set:
-        answer["sets"] = sets_of(model, scores)
+        answer["sets"] = sets_of(predicted.model, scores)
     if include.unusual:
-        answer["unusual_records"] = [unusual_dict(record) for record in unusual_of(model, predicted.columns)]
-    return Response(to_json(answer), media_type="application/json")
+        answer["unusual_records"] = [unusual_dict(record) for record in unusual_of(predicted.model, predicted.columns)]
+    headers = version_headers(predicted.model)  # the protocol's body has no place for it
+    return Response(to_json(answer), media_type="application/json", headers=headers)

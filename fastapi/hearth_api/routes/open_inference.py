@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from pydantic_core import to_json
 
 from hearth.errors import ErrorKind, HearthError, ModelUnavailable
-from hearth.serving.answer_parts import require_kept
+from hearth.serving.answer_parts import with_parts
 from hearth.serving.model_follower import LoadedModel
 from hearth.serving.open_inference import models
 from hearth.serving.open_inference.outputs import included, output_specs, output_tensors, response_parameters
@@ -22,6 +22,7 @@ from hearth_api.errors import ERROR_CODE, error_response
 from hearth_api.requests.bodies import Limit, receive_body
 from hearth_api.requests.inference import InferenceRequest, parse_inference
 from hearth_api.requests.parsing import parse_body
+from hearth_api.requests.routing import RoutingKey, routing_key
 from hearth_api.schemas.open_inference import (
     InferenceAnswer,
     InferenceError,
@@ -149,7 +150,13 @@ JsonLength = Annotated[str | None, Header(alias=_JSON_LENGTH, description="bytes
 
 
 @router.post("/models/{dataset}/infer", summary="Score records with the champion", operation_id="v2_infer", **_INFER)
-async def infer(request: Request, service: Service, dataset: str, json_length: JsonLength = None) -> Response:
+async def infer(
+    request: Request,
+    service: Service,
+    dataset: str,
+    json_length: JsonLength = None,
+    routing: RoutingKey = None,  # noqa: ARG001 - documented here, read from the scope
+) -> Response:
     """Takes a tensor for each column, or one with all features in contract order. docs/protocols.md has examples."""
     return await _infer(request, service, dataset, "", json_length)
 
@@ -157,7 +164,14 @@ async def infer(request: Request, service: Service, dataset: str, json_length: J
 @router.post(
     "/models/{dataset}/versions/{version}/infer", summary="Score records with a version", operation_id="v2_version_infer", **_INFER
 )
-async def version_infer(request: Request, service: Service, dataset: str, version: str, json_length: JsonLength = None) -> Response:
+async def version_infer(  # noqa: PLR0913, PLR0917 - its parameters
+    request: Request,
+    service: Service,
+    dataset: str,
+    version: str,
+    json_length: JsonLength = None,
+    routing: RoutingKey = None,  # noqa: ARG001 - documented here, read from the scope
+) -> Response:
     """Takes an alias, or the number of a version that serves under one."""
     return await _infer(request, service, dataset, version, json_length)
 
@@ -189,11 +203,11 @@ def _readiness(service: ServiceState, dataset: str, version: str) -> JSONRespons
 
 async def _infer(request: Request, service: ServiceState, dataset: str, version: str, json_length: str | None) -> Response:
     contract, settings = service.contract(dataset), service.settings
-    model = models.find_model(service.predictor, contract, version)
+    model = models.route_model(service.predictor, contract, version, partial(routing_key, request.scope))
     content = await receive_body(request.scope, request.receive, Limit(settings.api_max_body_bytes), settings.api_body_seconds)
     parse = partial(parse_inference, json_length=json_length, contract=contract, max_records=settings.api_max_records)
     parsed = await parse_body(service.predictor, content, parse)
-    require_kept(model, included(parsed.outputs))
+    model = with_parts(model, included(parsed.outputs))
     score = partial(_score, service.predictor, model, parsed, request.state.request_id)
     return await service.predictor.dispatch(model, parsed.layout.records, len(content), score)
 

@@ -22,6 +22,7 @@ from hearth.serving.predictor import BYTES_IN_PLACE, Predictions, Predictor
 from hearth_api.documentation import request_body
 from hearth_api.requests.bodies import Limit, parse_records, receive_body
 from hearth_api.requests.parameters import alias_and_include, alias_parameter, include_parameter
+from hearth_api.requests.routing import RoutingKey, routing_key
 from hearth_api.schemas.errors import ErrorBody
 from hearth_api.schemas.predictions import PredictionAnswer
 from hearth_api.state import state_of
@@ -67,7 +68,7 @@ class _PredictRoute(APIRoute):
         service = state_of(scope)
         settings, predictor = service.settings, service.predictor
         alias, include = alias_and_include(scope["query_string"], self._name)
-        model = predictor.find(self._contract.name, alias)
+        model = predictor.route(self._contract.name, alias, partial(routing_key, scope), include)
         if include:
             require_kept(model, include)
         content = await receive_body(scope, receive, Limit(settings.api_max_body_bytes), settings.api_body_seconds)
@@ -92,7 +93,7 @@ def prediction_answer(predicted: Predictions) -> dict[str, object]:
     labels = scores.labels
     probabilities = [dict(zip(scores.classes, row, strict=True)) for row in scores.probabilities.tolist()]
     single = len(predictions) == 1
-    return {
+    answer = {
         "predictions": predictions,
         "labels": labels,
         "probabilities": probabilities,
@@ -108,6 +109,9 @@ def prediction_answer(predicted: Predictions) -> dict[str, object]:
         "n_samples": len(predictions),
         "request_id": predicted.request_id,
     }
+    if model.fallback is not None:
+        answer["canary"] = True
+    return answer
 
 
 def included_parts(predicted: Predictions, include: Include) -> dict[str, object]:
@@ -130,7 +134,9 @@ def _response(predictor: Predictor, model: LoadedModel, records: Sequence[object
 
 def _documented(contract: Contract):  # type: ignore[no-untyped-def]  # noqa: ANN202 - FastAPI reads its signature
     def predict(
-        model: Annotated[str, Depends(alias_parameter(aliases(contract)))], include: Annotated[Include, Depends(include_parameter)]
+        model: Annotated[str, Depends(alias_parameter(aliases(contract)))],
+        include: Annotated[Include, Depends(include_parameter)],
+        routing: RoutingKey = None,
     ) -> NoReturn:
         raise NotImplementedError("the route itself answers")
 

@@ -20,6 +20,7 @@ from hearth_api.documentation import request_body
 from hearth_api.errors import InvalidBody
 from hearth_api.requests.bodies import Limit, parse_records, receive_body
 from hearth_api.requests.parameters import alias_parameter, include_parameter
+from hearth_api.requests.routing import RoutingKey
 from hearth_api.schemas.errors import ErrorBody
 from hearth_api.schemas.stream import QueuedRecords
 from hearth_api.state import Service
@@ -55,12 +56,13 @@ def _add_route(router: APIRouter, path: str, contract: Contract, operation_id: s
         summary=f"Queue records of {subject}",
         openapi_extra={"requestBody": request_body(contract)},
     )
-    async def queue(
+    async def queue(  # noqa: PLR0913, PLR0917 - its parameters
         request: Request,
         service: Service,
         model: Annotated[str, Depends(alias_parameter(aliases(contract), "The alias that scores the records."))],
         include: Annotated[Include, Depends(include_parameter)],
         batch: Annotated[int, Query(ge=1, le=_MAX_RECORDS_PER_MESSAGE, description="Records per message; more are faster to score.")] = 1,
+        routing: RoutingKey = None,
     ) -> QueuedRecords:
         """Check records and put all of them, or none, into the stream. The response does not wait until they are scored."""
         _require_version(service.models, contract, model, include)
@@ -69,7 +71,9 @@ def _add_route(router: APIRouter, path: str, contract: Contract, operation_id: s
 
         def prepare() -> tuple[list[Fields], int]:
             records = _checked(parse_records(content, contract, settings.api_max_records), parser, contract)
-            return [encode(contract.name, model, records[at : at + batch], include) for at in range(0, len(records), batch)], len(records)
+            return [
+                encode(contract.name, model, records[at : at + batch], include, routing or "") for at in range(0, len(records), batch)
+            ], len(records)
 
         messages, count = await service.predictor.in_compute_thread(prepare)
         if len(messages) > settings.stream_max_length:

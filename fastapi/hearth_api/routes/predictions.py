@@ -30,7 +30,7 @@ async def list_predictions(  # noqa: PLR0913, PLR0917 - filters
     after: Annotated[str | None, Query(description="The cursor of the page before.")] = None,
     dataset: Annotated[str | None, Query(pattern=TEXT, description="Only those of this data set.")] = None,
     source: Annotated[
-        Literal["stream", "rest", "graphql", "grpc", "file"] | None, Query(description="Only those of this interface.")
+        Literal["stream", "rest", "graphql", "grpc", "file", "batch"] | None, Query(description="Only those of this interface.")
     ] = None,
     role: Annotated[Literal["answer", "challenger"], Query(description="Answers, or a challenger's predictions in shadow.")] = "answer",
     since: Annotated[AwareDatetime | None, Query(description="Only those scored at this time or later: 2026-01-31T08:00:00Z.")] = None,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
-from hearth.contracts.aliases import CHALLENGER, aliases
+from hearth.contracts.aliases import CANARY, CHALLENGER, CHAMPION, aliases
 from hearth.contracts.column_types import Column, DateColumn
 from hearth.errors import ModelUnavailable
 from hearth.fakes.typical import typical_record
@@ -59,7 +59,17 @@ def alias_info(service: ServiceState, status: AliasStatus) -> AliasInfo:
         problem=status.problem,
         signed=model.registered.signed if model else None,
         challenge=_challenge_info(challenge) if challenge else None,
+        share=_share(service, status) if model else None,
     )
+
+
+def _share(service: ServiceState, status: AliasStatus) -> float | None:
+    """Return what part of the champion's requests the version of an alias answers in this process."""
+    if status.alias not in {CHAMPION, CANARY}:
+        return None
+    split = service.models.split(status.dataset)
+    candidates = 0.0 if split is None or service.predictor.router.counter.is_stopped(split.rollout) else split.share
+    return candidates if status.alias == CANARY else round(1 - candidates, 6)
 
 
 def _challenge_info(report: ChallengeReport) -> ChallengeInfo:

@@ -88,6 +88,7 @@ class AliasInfo(BaseModel):
     problem: str = Field(description="empty if the registered version is served")
     signed: bool | None = Field(None, description="whether the served version has the signature of our trainings; null if none serves")
     challenge: ChallengeInfo | None = Field(None, description="for the challenger, after its first comparison with the champion")
+    share: float | None = Field(None, description="of champion and canary: its part of the champion's requests here")
 
 
 class DatasetModels(BaseModel):

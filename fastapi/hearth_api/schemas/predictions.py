@@ -41,5 +41,6 @@ class PredictionAnswer(BaseModel):
     request_id: str = Field(description="also in the header X-Request-ID")
     sets: list[list[str]] | None = Field(None, description="with include=set: for each record the classes that it may have")
     set: list[str] | None = Field(None, description="with include=set: the same, if there is one record")
+    canary: bool | None = Field(None, description="true if a candidate answered in the champion's place; else absent")
     unusual_records: list[UnusualAnswer] | None = Field(None, description="with include=unusual: for each record how unusual it is")
     unusual: UnusualAnswer | None = Field(None, description="with include=unusual: the same, if there is one record")

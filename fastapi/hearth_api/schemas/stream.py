@@ -35,7 +35,7 @@ class StoredPrediction(BaseModel):
     label: str = Field(description="class name")
     probabilities: dict[str, float] = Field(description="of each class, by name")
     record: dict[str, object]
-    source: str = Field(description="the interface: stream, rest, graphql, grpc or file")
+    source: str = Field(description="the interface: stream, rest, graphql, grpc, file or batch")
     role: str = Field(description="answer, or challenger for a prediction in shadow")
     enqueued_at: datetime | None
     scored_at: datetime

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from psycopg import Connection
-from psycopg.rows import class_row, kwargs_row, tuple_row
+from psycopg.rows import kwargs_row, tuple_row
 
 from hearth.alerts.alert import Alert, AlertEvent, EventKind, Severity, State
 from hearth.alerts.texts import LONGEST_NAME, one_line, plain_json
@@ -182,13 +182,20 @@ class AlertStore(PredictionStore):
     def events(self, alert_id: int) -> list[AlertEvent]:
         """Return what happened to an alert, oldest first."""
         query = "SELECT id, alert_id, event, at, severity, by, text FROM alert_events WHERE alert_id = %s ORDER BY id"
-        with self._reading(class_row(AlertEvent)) as cursor:
+        with self._reading(kwargs_row(event_row)) as cursor:
             return cursor.execute(query, [alert_id]).fetchall()
 
     def open_counts(self) -> dict[tuple[str, str, str], int]:
         """Return the numbers of alerts that are not resolved, by kind, data set and severity."""
         with self._reading(tuple_row) as cursor:
             return {(kind, dataset, severity): count for kind, dataset, severity, count in cursor.execute(_COUNT_OPEN)}
+
+    def state_counts(self) -> dict[State, int]:
+        """Return the numbers of open and of acknowledged alerts, of all data sets."""
+        query = "SELECT count(*) FILTER (WHERE acknowledged_at IS NULL), count(acknowledged_at) FROM alerts WHERE resolved_at IS NULL"
+        with self._reading(tuple_row) as cursor:
+            is_open, acknowledged = cursor.execute(query).fetchone() or (0, 0)
+        return {State.OPEN: is_open, State.ACKNOWLEDGED: acknowledged}
 
     def delete_resolved(self, before: datetime) -> int:
         """Delete the alerts that were resolved before a moment, with their events, and return how many."""
@@ -198,6 +205,11 @@ class AlertStore(PredictionStore):
 
 def _alert(severity: str, **columns: object) -> Alert:
     return Alert(severity=Severity(severity), **columns)  # type: ignore[arg-type]  # the table has these types
+
+
+def event_row(event: str, severity: str, **columns: object) -> AlertEvent:
+    """Make an event of a row of its table."""
+    return AlertEvent(event=EventKind(event), severity=Severity(severity), **columns)  # type: ignore[arg-type]  # the table has these types
 
 
 def _one(connection: Connection, query: str, values: Mapping[str, object]) -> Alert | None:

@@ -14,6 +14,7 @@ _ORIGINS = {
     "generated": "generated: made-up rows of a demo, not people or things that exist",
     "file": "a file that somebody has uploaded",
     "batches": "batches that came over HTTP",
+    "served": "records that were served, with labels that came later",
     "unknown": "unknown",
 }
 _MOST_CLASSES = 25  # of a confusion matrix as a table

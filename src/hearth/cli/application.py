@@ -59,6 +59,16 @@ class Group(TyperGroup):
         _write_examples(self.epilog, formatter)
 
 
+class DefaultGroup(Group):
+    """A group whose first command runs where none is named: `hearth predictions ID` beside `hearth predictions forget ID`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - the signature of Typer
+        if not args or args[0] not in self.commands:
+            args = [next(iter(self.commands)), *args]
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
+
+
 def _write_examples(epilog: str | None, formatter: Formatter) -> None:
     if epilog:
         formatter.write("\n" + "\n".join(epilog.splitlines()) + "\n")
@@ -72,7 +82,12 @@ def examples(*lines: str) -> str:
 def make_app(help_: str, **options: Any) -> typer.Typer:  # noqa: ANN401 - options of Typer
     """Return an application, or a group of commands, without commands."""
     return typer.Typer(
-        cls=Group, help=help_, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True, suggest_commands=True, **options
+        cls=Group,
+        help=help_,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        suggest_commands=True,
+        **{"no_args_is_help": True} | options,
     )
 
 

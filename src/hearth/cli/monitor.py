@@ -1,4 +1,4 @@
-"""The check for drift outside Airflow: `hearth monitor`."""
+"""The checks for drift and of quality outside Airflow: `hearth monitor`."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hearth.monitoring.check import ColumnLevel, DriftCheck
+    from hearth.monitoring.live_quality import QualityCheck
 
 _ALARM = 3  # the exit code of --fail
 _LEVELS = ("warn", "drift", "act")
@@ -32,15 +33,16 @@ def monitor(
         str | None, typer.Option(metavar="LEVEL", help="End with code 3 at this level or above: warn, drift or act.", show_default=False)
     ] = None,
 ) -> None:
-    """Compare the newest answers of the champion with what it was trained on.
+    """Compare the newest answers of the champion with what it was trained on, and with their labels.
 
-    The check is that of the DAG monitor: it is stored, and a report goes to MLflow. It needs no Airflow.
+    The checks are those of the DAG monitor: they are stored, and a report of the drift goes to MLflow. They need no Airflow.
     """
     if fail is not None and fail not in _LEVELS:
         raise typer.BadParameter(f"expected one of {', '.join(_LEVELS)}, got {fail!r}.", param_hint="--fail")
     enter(AIRFLOW)
     try:
-        from hearth.jobs.monitor import monitor as check  # noqa: PLC0415 - a help page does not wait for it
+        from hearth.jobs.live_quality import measure_quality  # noqa: PLC0415 - a help page does not wait for it
+        from hearth.jobs.monitor import monitor as check  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise CommandError(f"`hearth monitor` needs an environment with training code: run it in a checkout. {error}") from None
     from hearth.cli.tables import make_console  # noqa: PLC0415
@@ -58,6 +60,8 @@ def monitor(
         _print(console, found, found.columns if all_columns else found.alarming)
         if result.run_id:
             console.print(f"report: MLflow run {result.run_id}, report.html")
+        if measured := measure_quality(contract.name, by_hand=True).check:
+            _print_quality(console, measured)
     if reached:
         raise typer.Exit(_ALARM)
 
@@ -78,3 +82,13 @@ def _print(console: "Console", found: "DriftCheck", columns: "Sequence[ColumnLev
         for column in columns:
             table.add_row(column.name, column.level, f"{column.p_value:.2g}", f"{column.difference.psi:.3f}", column.difference.detail)
         console.print(table)
+
+
+def _print_quality(console: "Console", found: "QualityCheck") -> None:
+    console.print(f"with labels: {found.summary}")
+    if found.paired:
+        metric = found.paired.metric
+        console.print(
+            f"challenger {found.paired.challenger} on the same {found.paired.rows} records: {found.metric} {metric.figure:+.3f} "
+            f"({metric.low:+.3f} to {metric.high:+.3f})"
+        )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hearth.cli import values
-from hearth.cli.application import MODELS, PREDICTIONS, Command, CommandError, examples
+from hearth.cli.application import MODELS, PREDICTIONS, Command, CommandError, DefaultGroup, examples
 from hearth.cli.service import KEY, URL, open_client
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Source(StrEnum):
     GRAPHQL = "graphql"
     GRPC = "grpc"
     FILE = "file"
+    BATCH = "batch"
 
 
 class CardFormat(StrEnum):
@@ -86,14 +87,16 @@ def register(app: typer.Typer) -> None:
     record = """'{"age": 61, "sex": 0, "cp": 2, ...}'"""
     add(predict, PREDICTIONS, f"hearth predict --dataset heart {record}", "cat records.jsonl | hearth predict --model lightgbm --json")
     add(explain, PREDICTIONS, f"hearth explain --dataset heart --top 3 {record}", "hearth explain --file record.json --class High")
-    add(score, PREDICTIONS, "hearth score staff.csv", "hearth score staff.parquet --output scored.parquet --url https://hearth.example.org")
-    add(
-        predictions,
-        PREDICTIONS,
+    stored = examples(
         "hearth predictions --limit 5 --dataset heart",
         "hearth predictions --since 2026-11-21 --limit 100000 --json | jq .label",
         "hearth predictions 1795264225354-0",
+        "hearth predictions forget --help",
     )
+    group = typer.Typer(cls=DefaultGroup, help="List stored predictions, or show what became of a message.", rich_markup_mode=None)
+    group.command("list", cls=Command, epilog=stored)(predictions)
+    group.command(cls=Command, epilog=examples("hearth predictions forget 1795264225354-0 --row 3"))(forget)
+    app.add_typer(group, name="predictions", rich_help_panel=PREDICTIONS)
     add(models, MODELS, "hearth models", "hearth models employees --versions")
     add(card, MODELS, "hearth card employees", "hearth card employees 7 --format html --output card.html")
     add(promote, MODELS, "hearth promote employees 7", "hearth promote employees --from challenger", "hearth promote heart 7 --to svm")
@@ -170,40 +173,6 @@ def explain(  # noqa: PLR0913, PLR0917 - options
     return print_table(["row", "class", "column", "value", "contribution"], rows)
 
 
-def score(  # noqa: PLR0913, PLR0917 - options
-    file: Annotated[Path, typer.Argument(help="A CSV or Parquet file with the features of the data set.", exists=True, dir_okay=False)],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The scored file (default: beside the file, with _scored).", show_default=False)
-    ] = None,
-    dataset: Dataset = None,
-    model: Model = "champion",
-    include: Includes = None,
-    prefix: Annotated[str, typer.Option(help="What the names of the added columns begin with.")] = "",
-    strict: Annotated[bool, typer.Option("--strict", help="End with code 1 if a row breaks the contract.")] = False,
-    url: Url = None,
-    api_key: ApiKey = None,
-    timeout: Timeout = "10m",  # type: ignore[assignment]  # Typer parses it
-) -> None:
-    """Score a CSV or Parquet file.
-
-    Every row stays; one that breaks the contract has no prediction, and its column `error` says why. The output appears when it is whole.
-    """
-    target = output or file.with_stem(f"{file.stem}_scored")
-    if target.exists() and target.samefile(file):
-        raise typer.BadParameter("the scored file would replace the file itself.", param_hint="--output")
-    with open_client(url, api_key, timeout) as client:
-        scored = client.predict_file(
-            file, target, dataset=dataset, model=model, include=[part.value for part in include or ()], prefix=prefix
-        )
-    typer.echo(
-        f"{scored.path}: {scored.rows - scored.rows_refused:,} of {scored.rows:,} rows scored by {scored.alias}, version {scored.version}."
-    )
-    if scored.understood:
-        typer.echo(f"Read as: {scored.understood}.")
-    if scored.rows_refused and strict:
-        raise CommandError(f"{scored.rows_refused:,} rows break the contract; the column {prefix}error says why.")
-
-
 def predictions(  # noqa: PLR0913, PLR0917 - options
     message_id: Annotated[
         str | None, typer.Argument(metavar="ID", help="A message of the stream or a request: what became of it.", show_default=False)
@@ -243,6 +212,32 @@ def predictions(  # noqa: PLR0913, PLR0917 - options
                 typer.echo(prediction.model_dump_json())
             return None
         return _print_predictions(list(chosen))
+
+
+def forget(  # noqa: PLR0913, PLR0917 - options
+    message_id: Annotated[str, typer.Argument(metavar="ID", help="A message of the stream or a request.")],
+    row: Annotated[int | None, values.whole("Only this record of the message, counted from 0.", minimum=0, show_default=False)] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    timeout: Timeout = _SECONDS,  # type: ignore[assignment]  # Typer parses it
+) -> None:
+    """Erase a stored record for good: its predictions and its labels.
+
+    Its id and row are remembered, no value, so that it is never stored or trained on again. Needs a key with the scope admin.
+    """
+    with open_client(url, api_key, timeout) as client:
+        erased = client.forget(message_id, row=row)
+    if as_json:
+        return print_json(erased)
+    what = f"message {message_id}" if row is None else f"record {row} of message {message_id}"
+    typer.echo(f"{what} of {erased.dataset}: {erased.predictions} predictions and {erased.labels} labels are erased.")
+    for each in erased.trained_on:
+        version = f"version {each.version}" if each.version else "no version"
+        typer.echo(
+            f"It is still in the data {each.digest or 'that were never whole'} of the retraining {each.id} ({each.state}, {version})."
+        )
+    return None
 
 
 def models(  # noqa: PLR0913, PLR0917 - options

@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
         "hearth replay --error unknown_alias --set alias=champion",
         "hearth replay --since 2026-11-21 --dry-run",
         "hearth replay --all",
+        "hearth replay --labels",
     )
     app.command(cls=Command, rich_help_panel=PREDICTIONS, epilog=lines)(replay)
 
@@ -46,6 +47,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a selection has many sides
     all_: Annotated[bool, typer.Option("--all", help="Put all of them back.")] = False,
     changes: Annotated[list[values.FieldChange] | None, values.field_change("Set alias or dataset; may be repeated.", "--set")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be put back.")] = False,
+    labels: Annotated[bool, typer.Option("--labels", help="Of the stream of labels, not of records.")] = False,
 ) -> None:
     """List dead letters, or put their messages back.
 
@@ -60,11 +62,12 @@ def replay(  # noqa: PLR0913, PLR0917 - a selection has many sides
     configure_logging("replay")
     settings = StreamSettings()
     selection = Choice(frozenset(id_ or ()), frozenset(error or ()), frozenset(dataset or ()), since, until)
-    with Replay(settings.redis_url.get_secret_value(), settings.stream_name) as letters:
+    name = settings.labels_stream_name if labels else settings.stream_name
+    with Replay(settings.redis_url.get_secret_value(), name) as letters:
         if dry_run or not (all_ or selection != Choice()):
             _list(chosen(letters, selection))
         else:
-            _put_back(letters, settings, selection, {change.name: change.value for change in changes or ()})
+            _put_back(letters, settings, name, selection, {change.name: change.value for change in changes or ()})
 
 
 def _list(letters: Iterator["StoredLetter"]) -> None:
@@ -81,7 +84,7 @@ def _list(letters: Iterator["StoredLetter"]) -> None:
     typer.echo(f"{counts.total()} dead letters{': ' if each else ''}{each}.")
 
 
-def _put_back(letters: "Replay", settings: "StreamSettings", selection: "Choice", changes: Mapping[str, str]) -> None:
+def _put_back(letters: "Replay", settings: "StreamSettings", name: str, selection: "Choice", changes: Mapping[str, str]) -> None:
     """Put letters back in batches; wait while the stream is full, and end after the current batch on SIGTERM or SIGINT."""
     from hearth.streaming.client import StreamWriter  # noqa: PLC0415
     from hearth.streaming.replay import chosen  # noqa: PLC0415
@@ -92,7 +95,7 @@ def _put_back(letters: "Replay", settings: "StreamSettings", selection: "Choice"
         signal.signal(number, lambda *_: stop.set())
     retrier = Retrier(stop)
     returned = trimmed = 0
-    with StreamWriter(settings.redis_url.get_secret_value(), settings.stream_name, settings.stream_keep_messages) as writer:
+    with StreamWriter(settings.redis_url.get_secret_value(), name, settings.stream_keep_messages) as writer:
         selected = chosen(letters, selection)
         writer.length()  # raises if the server is away from the start; a server that goes away later is waited for
         with contextlib.suppress(Stopped):  # the counts below say how far it came

@@ -23,6 +23,7 @@ from hearth.client.errors import (
     TooManyRequests,
     UnexpectedAnswer,
 )
+from hearth.client.feedback import Report
 
 __all__ = [
     "ApiError",
@@ -34,6 +35,7 @@ __all__ = [
     "NotAllowed",
     "NotAuthenticated",
     "NotFound",
+    "Report",
     "ServiceFailed",
     "ServiceUnavailable",
     "ServiceUnreachable",

@@ -202,6 +202,7 @@ class AliasInfo(Answer):
     problem: str
     signed: bool | None
     challenge: ChallengeInfo | None
+    share: float | None = None
 
 
 class DatasetModels(Answer):
@@ -397,10 +398,298 @@ class DriftHistory(Answer):
     checks: Sequence[PastDrift]
 
 
+class Interval(Answer):
+    """A figure with its interval of 95 %."""
+
+    figure: float
+    low: float
+    high: float
+
+
+class Measured(Answer):
+    """What labelled answers show: figures are None below 30 of them. `confusion` has true classes down, predicted ones across."""
+
+    rows: int
+    metric: Interval | None
+    accuracy: Interval | None
+    calibration_error: Interval | None
+    confusion: Sequence[Sequence[int]]
+
+
+class Coverage(Answer):
+    """How many answers have a label, of those that are old enough."""
+
+    predictions: int
+    labelled: int
+    share: float | None
+
+
+class QualityPart(Answer):
+    """A day, an alias, or a group of a sensitive column, which `column` names."""
+
+    name: str
+    column: str
+    measured: Measured
+    coverage: Coverage | None
+
+
+class Evidence(Answer):
+    """The test whether quality has fallen: an alarm from `threshold` on. `reference`, `bound` and `mean` are losses, from 0 to 1."""
+
+    value: float
+    threshold: float
+    highest: float
+    reference: float
+    bound: float
+    mean: float
+    labels: int
+    started_at: datetime
+    alarmed_at: datetime | None
+
+
+class VersionQuality(Answer):
+    """What labels show of one version; `subject` is champion, challenger, canary or other."""
+
+    version: str
+    subject: str
+    measured: Measured
+    coverage: Coverage | None
+    evidence: Evidence | None
+    days: Sequence[QualityPart]
+    aliases: Sequence[QualityPart]
+    groups: Sequence[QualityPart]
+
+
+class PairedQuality(Answer):
+    """Challenger minus champion, on labelled records that both have scored."""
+
+    champion: str
+    challenger: str
+    rows: int
+    metric: Interval
+    log_loss: Interval
+    changed: Interval
+
+
+class Quality(Answer):
+    """What labels show of what is served: its level is not_enough, ok or fallen. Of the versions the champion comes first."""
+
+    dataset: str
+    level: str
+    summary: str
+    version: str
+    checked_at: datetime
+    metric: str
+    days: int
+    minimum: int
+    labels: int
+    delay_seconds: float | None
+    classes: Sequence[str]
+    versions: Sequence[VersionQuality]
+    paired: PairedQuality | None
+
+
+class PastQuality(Answer):
+    """An earlier check of quality: the champion's metric with its interval, and its evidence."""
+
+    checked_at: datetime
+    version: str
+    level: str
+    labels: int
+    figure: float | None
+    low: float | None
+    high: float | None
+    evidence: float | None
+    threshold: float | None
+
+
+class QualityHistory(Answer):
+    """Checks of quality, the oldest first."""
+
+    dataset: str
+    checks: Sequence[PastQuality]
+
+
+class MetricDifference(Answer):
+    """The metric of a version minus that of the champion on the same rows, with its interval."""
+
+    rows: int
+    value: float
+    low: float
+    high: float
+
+
+class Retrain(Answer):
+    """A decision about training again: its state is waiting, labels_needed, paused, running, deployed, refused or failed."""
+
+    id: str
+    trigger: str
+    state: str
+    decided_at: datetime
+    ended_at: datetime | None
+    why: str
+    times: int
+    last_at: datetime | None
+    records: int | None
+    digest: str | None
+    version: str | None
+    family: str | None
+    champion: str | None
+    recent: MetricDifference | None
+    old: MetricDifference | None
+
+
+class NextRetrain(Answer):
+    """What would be decided now, if nobody asks by hand."""
+
+    state: str
+    trigger: str
+    why: str
+    until: datetime | None
+    labels: int
+    new_labels: int
+    needed: int
+
+
+class RetrainList(Answer):
+    """Decisions about training again, the newest first."""
+
+    dataset: str
+    next: NextRetrain
+    retrains: Sequence[Retrain]
+
+
+class TrainedOn(Answer):
+    """A retraining whose data hold an erased record."""
+
+    id: str
+    state: str
+    digest: str | None
+    version: str | None
+
+
+class Erasure(Answer):
+    """What was erased of a record; `row` is None if it was a whole message."""
+
+    message_id: str
+    row: int | None
+    dataset: str
+    predictions: int
+    labels: int
+    trained_on: Sequence[TrainedOn]
+
+
+class AlertInfo(Answer):
+    """An alert: its severity is info, warning or critical, its state open, acknowledged or resolved. Its texts may come from outside."""
+
+    id: int
+    kind: str
+    dataset: str | None
+    severity: str
+    state: str
+    summary: str
+    detail: Mapping[str, object]
+    times: int
+    opened_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    resolved_at: datetime | None
+    resolved_by: str | None
+    resolution: str | None
+
+
+class AlertList(Answer):
+    """Alerts, open ones first, and how many of all data sets are open and acknowledged."""
+
+    alerts: Sequence[AlertInfo]
+    open: int
+    acknowledged: int
+
+
+class AlertEventInfo(Answer):
+    """Something that happened to an alert."""
+
+    event: str
+    at: datetime
+    severity: str
+    by: str
+    text: str
+
+
+class AlertDelivery(Answer):
+    """An event on its way to people."""
+
+    event: str
+    channel: str
+    attempts: int
+    sent_at: datetime | None
+    next_at: datetime | None
+    gave_up_at: datetime | None
+    error: str | None
+
+
+class AlertHistory(Answer):
+    """An alert with what happened to it, and whether that was sent."""
+
+    alert: AlertInfo
+    events: Sequence[AlertEventInfo]
+    deliveries: Sequence[AlertDelivery]
+
+
+class RolloutCounts(Answer):
+    """What a version did while a rollout ran; `p99_milliseconds` is of the time to score."""
+
+    answers: int
+    errors: int
+    p99_milliseconds: float | None
+
+
+class RolloutEvent(Answer):
+    """Something that happened to a rollout."""
+
+    at: datetime
+    event: str
+    share: float
+    reason: str
+
+
+class Rollout(Answer):
+    """A version that was or is tried on a share of the champion's requests."""
+
+    id: str
+    dataset: str
+    version: str
+    champion: str
+    family: str
+    state: str
+    share: float
+    steps: Sequence[float]
+    started_by: str
+    started_at: datetime
+    changed_at: datetime
+    ended_at: datetime | None
+    reason: str
+    waits_for: str
+    candidate_counts: RolloutCounts
+    champion_counts: RolloutCounts
+    events: Sequence[RolloutEvent]
+
+
+class Rollouts(Answer):
+    """The rollouts of a data set; of those that have ended the latest first."""
+
+    dataset: str
+    running: Rollout | None
+    ended: Sequence[Rollout]
+
+
 class Predictions(Answer):
     """Predictions in the order of the records; `prediction`, `label` and `probability` are None unless there is one record.
 
-    `sets` and `unusual_records`, and for one record `set` and `unusual`, are there if the call has asked to include them.
+    `canary` is True where a candidate answered in the champion's place. `sets` and `unusual_records`, and for one record `set` and
+    `unusual`, are there if the call has asked to include them.
     """
 
     predictions: Sequence[int | str]
@@ -417,6 +706,7 @@ class Predictions(Answer):
     family: str
     n_samples: int
     request_id: str
+    canary: bool | None = None
     sets: Sequence[Sequence[str]] | None = None
     set: Sequence[str] | None = None
     unusual_records: Sequence[Unusual] | None = None
@@ -658,3 +948,27 @@ class SampleRecords(Answer):
     dataset: str
     source: str
     records: Sequence[Mapping[str, object]]
+
+
+class Receipt(Answer):
+    """What became of one report.
+
+    `outcome` is joined, waiting, same, changed, older or refused; `before` is the different label that counted when it came. A refused
+    report has an `error`, a stable word, and a `detail`.
+    """
+
+    id: str
+    row: int
+    outcome: str
+    dataset: str | None
+    before: str | None
+    error: str | None
+    detail: str | None
+
+
+class FeedbackAnswer(Answer):
+    """What became of reports, in their order."""
+
+    outcomes: Mapping[str, int]
+    refused: int
+    receipts: Sequence[Receipt]

@@ -159,6 +159,67 @@ def drift_history(dataset: str, *, limit: int = 100, since: datetime | None = No
     return _get(f"/drift/{_quoted(dataset)}/history", answers.DriftHistory, {"limit": limit, "since": since.isoformat() if since else None})
 
 
+def quality(dataset: str, *, at: datetime | None = None) -> Call[answers.Quality]:
+    """Return the quality that labels show of a data set, now or as it was measured by a moment; it has to name its zone."""
+    return _get(f"/quality/{_quoted(dataset)}", answers.Quality, {"at": at.isoformat() if at else None})
+
+
+def quality_history(dataset: str, *, limit: int = 100, since: datetime | None = None) -> Call[answers.QualityHistory]:
+    """Return the newest checks of quality of a data set, oldest first, of the champion alone."""
+    parameters = {"limit": limit, "since": since.isoformat() if since else None}
+    return _get(f"/quality/{_quoted(dataset)}/history", answers.QualityHistory, parameters)
+
+
+def retrains(dataset: str, *, limit: int = 50) -> Call[answers.RetrainList]:
+    """Return the newest decisions about training again, and what would be decided now."""
+    return _get(f"/retrains/{_quoted(dataset)}", answers.RetrainList, {"limit": limit})
+
+
+def forget(message_id: str, *, row: int | None = None) -> Call[answers.Erasure]:
+    """Erase the predictions and labels of a message, or of one of its records, for good. Needs a key with the scope admin.
+
+    Raises:
+        NotFound: nothing is stored under this id, and nothing was.
+    """
+    return Call("DELETE", f"/predictions/{_quoted(message_id)}", _read(answers.Erasure), {"row": row})
+
+
+def alerts(
+    *, state: str | None = None, dataset: str | None = None, severity: str | None = None, limit: int = 100
+) -> Call[answers.AlertList]:
+    """Return alerts: open ones first, then acknowledged, then resolved; an empty data set means those of the stack."""
+    return _get("/alerts", answers.AlertList, {"state": state, "dataset": dataset, "severity": severity, "limit": limit})
+
+
+def alert(alert_id: int) -> Call[answers.AlertHistory]:
+    """Return an alert with what happened to it, and whether that was sent.
+
+    Raises:
+        NotFound: there is no such alert.
+    """
+    return _get(f"/alerts/{alert_id:d}", answers.AlertHistory)
+
+
+def acknowledge_alert(alert_id: int, *, by: str | None = None) -> Call[answers.AlertInfo]:
+    """Take an alert up, in the name of a person or of the API key; whoever did so first stays. Needs the scope admin.
+
+    Raises:
+        NotFound: there is no such alert.
+        Conflict: it is resolved.
+    """
+    return post(f"/alerts/{alert_id:d}/acknowledge", answers.AlertInfo, json_body({"by": by}), Repeat.SAFE)
+
+
+def resolve_alert(alert_id: int, *, why: str | None = None, by: str | None = None) -> Call[answers.AlertInfo]:
+    """Say that an alert is over. Trouble that is still there opens a new one. Needs the scope admin.
+
+    Raises:
+        NotFound: there is no such alert.
+    """
+    body = {"by": by} | ({"why": why} if why is not None else {})
+    return post(f"/alerts/{alert_id:d}/resolve", answers.AlertInfo, json_body(body), Repeat.SAFE)
+
+
 def predict(
     records: Record | Sequence[Record],
     *,
@@ -181,7 +242,7 @@ def predict(
         ServiceUnavailable: the alias has no version yet.
     """
     params: Params = {"model": model, "include": _listed(include)}
-    call = _post(_of(dataset, "predict"), answers.Predictions, _body(records), Repeat.IF_REFUSED, params)
+    call = post(_of(dataset, "predict"), answers.Predictions, _body(records), Repeat.IF_REFUSED, params)
     return replace(call, headers={**call.headers, "X-Request-ID": request_id}) if request_id else call
 
 
@@ -198,7 +259,7 @@ def explain(
     `top` limits the contributions of each record to the largest. Nothing is stored.
     """
     params: Params = {"model": model, "class": explained_class, "top": top}
-    return _post(_of(dataset, "explain"), answers.Explanations, _body(records), Repeat.SAFE, params)
+    return post(_of(dataset, "explain"), answers.Explanations, _body(records), Repeat.SAFE, params)
 
 
 def predict_file(  # noqa: PLR0913 - all but the first two are named
@@ -252,7 +313,7 @@ def predict_stream(
         TooManyRequests: the stream is full; nothing was queued.
     """
     params: Params = {"model": model, "batch": batch, "include": _listed(include)}
-    return _post(_of(dataset, "predict_stream"), answers.QueuedRecords, _body(records), Repeat.IF_REFUSED, params)
+    return post(_of(dataset, "predict_stream"), answers.QueuedRecords, _body(records), Repeat.IF_REFUSED, params)
 
 
 def prediction(message_id: str) -> Call[answers.MessageOutcome]:
@@ -266,7 +327,7 @@ def predictions_page(  # noqa: PLR0913 - the filters of the route
     limit: int = 100,
     dataset: str | None = None,
     model: str | None = None,
-    source: Literal["stream", "rest", "graphql", "grpc", "file"] | None = None,
+    source: Literal["stream", "rest", "graphql", "grpc", "file", "batch"] | None = None,
     role: Literal["answer", "challenger"] = "answer",
     since: datetime | None = None,
 ) -> Call[answers.PredictionPage]:
@@ -280,7 +341,7 @@ def predictions(  # noqa: PLR0913 - the filters of the route
     page_size: int = 1000,
     dataset: str | None = None,
     model: str | None = None,
-    source: Literal["stream", "rest", "graphql", "grpc", "file"] | None = None,
+    source: Literal["stream", "rest", "graphql", "grpc", "file", "batch"] | None = None,
     role: Literal["answer", "challenger"] = "answer",
     since: datetime | None = None,
 ) -> Pages[answers.StoredPrediction]:
@@ -306,8 +367,8 @@ def promote(
         Conflict: the gate has not passed the version, or it cannot be loaded; nothing was moved.
     """
     body = {"version": version, "from": from_alias, "to": to, "over_gate": over_gate}
-    content = _json({name: value for name, value in body.items() if value is not None})
-    return _post(f"/models/{_quoted(dataset)}/promote", answers.MovedAliases, content, Repeat.NEVER)
+    content = json_body({name: value for name, value in body.items() if value is not None})
+    return post(f"/models/{_quoted(dataset)}/promote", answers.MovedAliases, content, Repeat.NEVER)
 
 
 def roll_back(dataset: str, *, over_gate: bool = False) -> Call[answers.MovedAliases]:
@@ -317,19 +378,41 @@ def roll_back(dataset: str, *, over_gate: bool = False) -> Call[answers.MovedAli
         Conflict: there is no previous champion, or it breaks a bound of the contract on the present test set; nothing was moved.
     """
     params: Params = {"over_gate": "true"} if over_gate else {}
-    return _post(f"/models/{_quoted(dataset)}/rollback", answers.MovedAliases, b"", Repeat.NEVER, params)
+    return post(f"/models/{_quoted(dataset)}/rollback", answers.MovedAliases, b"", Repeat.NEVER, params)
+
+
+def rollouts(dataset: str, *, limit: int = 20) -> Call[answers.Rollouts]:
+    """Return the rollout of a data set that runs, and those that have ended, together at most `limit`."""
+    return _get(f"/rollouts/{_quoted(dataset)}", answers.Rollouts, {"limit": limit})
+
+
+def start_rollout(dataset: str, version: str, *, steps: Sequence[float] | None = None, over_gate: bool = False) -> Call[answers.Rollout]:
+    """Try a version on a share of the champion's requests. Needs the scope admin; never sent again.
+
+    Raises:
+        Conflict: another one runs, or the gate has not passed the version; nothing was moved.
+    """
+    body = {"version": version, "steps": list(steps) if steps else None, "over_gate": over_gate}
+    content = json_body({name: value for name, value in body.items() if value is not None})
+    return post(f"/models/{_quoted(dataset)}/rollout/start", answers.Rollout, content, Repeat.NEVER)
+
+
+def steer_rollout(dataset: str, action: Literal["step", "pause", "resume", "stop"]) -> Call[answers.Rollout]:
+    """Step the rollout that runs forward, pause, resume or stop it. Needs the scope admin; never sent again."""
+    return post(f"/models/{_quoted(dataset)}/rollout/{action}", answers.Rollout, b"", Repeat.NEVER)
 
 
 def reload() -> Call[answers.Reloaded]:
     """Let the process that answers read the registry now. Needs the scope admin; never sent again."""
-    return _post("/model/reload", answers.Reloaded, b"", Repeat.NEVER)
+    return post("/model/reload", answers.Reloaded, b"", Repeat.NEVER)
 
 
 def _get(path: str, type_: type[A], params: Params | None = None) -> Call[A]:
     return Call("GET", path, _read(type_), params or {})
 
 
-def _post(path: str, type_: type[A], content: bytes, repeat: Repeat, params: Params | None = None) -> Call[A]:
+def post(path: str, type_: type[A], content: bytes, repeat: Repeat, params: Params | None = None) -> Call[A]:
+    """Describe a call that sends JSON."""
     return Call("POST", path, _read(type_), params or {}, content, {"Content-Type": "application/json"}, repeat)
 
 
@@ -362,7 +445,7 @@ def _quoted(name: str) -> str:
 
 def _body(records: Record | Sequence[Record]) -> bytes:
     rows = [records] if isinstance(records, Mapping) else records
-    return _json({"data": list(_without_nan(rows))})
+    return json_body({"data": list(_without_nan(rows))})
 
 
 def _without_nan(records: Sequence[Record]) -> Iterator[Record]:
@@ -370,7 +453,7 @@ def _without_nan(records: Sequence[Record]) -> Iterator[Record]:
         yield {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in record.items()}
 
 
-def _json(body: object) -> bytes:
+def json_body(body: object) -> bytes:
     """Return JSON; infinity, which JSON does not have, is sent as Python writes it, so that the service can name its row and column."""
     return json.dumps(body, ensure_ascii=False, default=_plain).encode()
 

@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 import anyio
 import httpx
 
-from hearth.client import calls
+from hearth.client import calls, feedback
 from hearth.client.answers import ScoredFile
 from hearth.client.calls import Call, FileCall, Pages
 from hearth.client.errors import ClientError, api_error, unreachable
@@ -151,12 +151,24 @@ class Client(_Configuration):
     versions = _blocking(calls.versions)
     card = _blocking(calls.card)
     challenge = _blocking(calls.challenge)
+    rollouts = _blocking(calls.rollouts)
+    start_rollout = _blocking(calls.start_rollout)
+    steer_rollout = _blocking(calls.steer_rollout)
     drift = _blocking(calls.drift)
     drift_history = _blocking(calls.drift_history)
+    quality = _blocking(calls.quality)
+    quality_history = _blocking(calls.quality_history)
+    retrains = _blocking(calls.retrains)
+    forget = _blocking(calls.forget)
+    alerts = _blocking(calls.alerts)
+    alert = _blocking(calls.alert)
+    acknowledge_alert = _blocking(calls.acknowledge_alert)
+    resolve_alert = _blocking(calls.resolve_alert)
     predict = _blocking(calls.predict)
     predict_file = _blocking(calls.predict_file)
     predict_stream = _blocking(calls.predict_stream)
     explain = _blocking(calls.explain)
+    send_feedback = _blocking(feedback.send_feedback)
     prediction = _blocking(calls.prediction)
     predictions = _blocking_pages(calls.predictions)
     predictions_page = _blocking(calls.predictions_page)
@@ -226,12 +238,24 @@ class AsyncClient(_Configuration):
     versions = _awaitable(calls.versions)
     card = _awaitable(calls.card)
     challenge = _awaitable(calls.challenge)
+    rollouts = _awaitable(calls.rollouts)
+    start_rollout = _awaitable(calls.start_rollout)
+    steer_rollout = _awaitable(calls.steer_rollout)
     drift = _awaitable(calls.drift)
     drift_history = _awaitable(calls.drift_history)
+    quality = _awaitable(calls.quality)
+    quality_history = _awaitable(calls.quality_history)
+    retrains = _awaitable(calls.retrains)
+    forget = _awaitable(calls.forget)
+    alerts = _awaitable(calls.alerts)
+    alert = _awaitable(calls.alert)
+    acknowledge_alert = _awaitable(calls.acknowledge_alert)
+    resolve_alert = _awaitable(calls.resolve_alert)
     predict = _awaitable(calls.predict)
     predict_file = _awaitable(calls.predict_file)
     predict_stream = _awaitable(calls.predict_stream)
     explain = _awaitable(calls.explain)
+    send_feedback = _awaitable(feedback.send_feedback)
     prediction = _awaitable(calls.prediction)
     predictions = _awaitable_pages(calls.predictions)
     predictions_page = _awaitable(calls.predictions_page)

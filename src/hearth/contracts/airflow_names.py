@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from hearth.contracts.model import Contract
 
-Dag = Literal["etl_mlflow", "train", "mlops_pipeline", "load_data", "clear_data", "monitor"]
+Dag = Literal["etl_mlflow", "train", "mlops_pipeline", "load_data", "clear_data", "monitor", "retrain", "score_batch"]
 
 ETL: Dag = "etl_mlflow"
 TRAIN: Dag = "train"
@@ -13,6 +13,8 @@ PIPELINE: Dag = "mlops_pipeline"
 LOAD: Dag = "load_data"
 CLEAR: Dag = "clear_data"
 MONITOR: Dag = "monitor"
+RETRAIN: Dag = "retrain"
+SCORE_BATCH: Dag = "score_batch"
 
 
 def dag_id(contract: "Contract", dag: Dag, family: str = "") -> str:

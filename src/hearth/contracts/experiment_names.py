@@ -36,5 +36,10 @@ def monitor_experiment(contract: "Contract") -> str:
     return f"{contract.name}_monitor"
 
 
+def batch_experiment(contract: "Contract") -> str:
+    """Return where batches that were scored are logged."""
+    return f"{contract.name}_batch"
+
+
 def _prefixed(contract: "Contract", name: str) -> str:
     return name if TRAIN in contract.dags_without_prefix else f"{contract.name}_{name}"

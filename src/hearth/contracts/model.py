@@ -25,10 +25,13 @@ from hearth.contracts.column_types import (
     require_codes,
     require_distinct,
 )
+from hearth.contracts.deploy_words import Deploy
 from hearth.contracts.drift_words import Drift
 from hearth.contracts.file_format import FileFormat
 from hearth.contracts.gate_words import Gate
+from hearth.contracts.label_words import Quality
 from hearth.contracts.probability_words import CalibrationWord, Sets
+from hearth.contracts.retrain_words import Retrain
 from hearth.contracts.texts import abridge
 
 _FILE_NAME = r"^[A-Za-z0-9._-]+\.csv$"
@@ -167,6 +170,9 @@ class Contract(Part):
     calibration: CalibrationWord = Field("auto", description="how probabilities are calibrated; auto: as held-out rows say it helps")
     sets: Sets = Sets()
     drift: Drift = Drift()
+    quality: Quality = Quality()
+    retrain: Retrain = Retrain()
+    deploy: Deploy = Deploy()
     sensitive: dict[str, tuple[Number, ...]] = Field(
         {}, description="columns whose groups are compared: categories, and numbers with the limits of their bands"
     )

@@ -34,6 +34,7 @@ RESERVED_DATASETS = frozenset(
         "models",
         "predict",
         "predictions",
+        "quality",
         "ready",
         "stream",
         "v2",

@@ -13,6 +13,7 @@ from operator import itemgetter
 import numpy as np
 import pandas as pd
 
+from hearth.contracts.column_types import CategoryColumn, IntegerColumn
 from hearth.contracts.model import Contract
 from hearth.contracts.records import MAX_PROBLEMS, check_records
 from hearth.contracts.rules import InvalidValue, NumberRules, TextReader, category_rules, rules_of
@@ -129,3 +130,18 @@ class RecordParser:
             except KeyError:
                 pass
         return [row.get(name) for row in rows for name in self._numeric]
+
+
+def raw_values(contract: Contract, columns: Columns, row: int) -> dict[str, float | int | str | None]:
+    """Return the raw features of a record, in contract order; None where a value is missing."""
+    values: dict[str, float | int | str | None] = {}
+    numbers, codes = iter(columns.numbers[row].tolist()), iter(columns.codes[row].tolist())
+    for name, column in contract.feature_columns.items():
+        if isinstance(column, CategoryColumn):
+            code = next(codes)
+            values[name] = column.categories[code] if code < len(column.categories) else None
+        else:
+            number = next(numbers)
+            missing = number != number  # noqa: PLR0124 - NaN differs from itself
+            values[name] = None if missing else int(number) if isinstance(column, IntegerColumn) else number
+    return values

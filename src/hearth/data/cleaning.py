@@ -40,6 +40,7 @@ class Split:
     """Raw features in contract order, and positions of classes (int64, named like the target); row i of X belongs to row i of y.
 
     `groups_test` holds the columns of the test rows that no model sees and whose groups are reported; mostly there are none.
+    `weights_train` says how much each train row counts, float64 with a mean of 1; None if all count the same.
     """
 
     X_train: pd.DataFrame
@@ -47,6 +48,7 @@ class Split:
     y_train: pd.Series
     y_test: pd.Series
     groups_test: pd.DataFrame = field(default_factory=pd.DataFrame)
+    weights_train: pd.Series | None = None
 
     @property
     def described_test(self) -> pd.DataFrame:
@@ -178,6 +180,10 @@ def digest(split: Split) -> str:
     for name, column in split.groups_test.items():
         kind, content = _canonical(column)
         sha.update(json.dumps(["group", name, kind, len(column), len(content)]).encode())
+        sha.update(content)
+    if split.weights_train is not None:
+        kind, content = _canonical(split.weights_train)
+        sha.update(json.dumps(["weights", kind, len(split.weights_train), len(content)]).encode())
         sha.update(content)
     return sha.hexdigest()[:_DIGEST_LENGTH]
 

@@ -4,6 +4,7 @@
 |---|---|
 | `<dataset>/<digest>/{X,y}_{train,test}.parquet` | the split, raw values |
 | `<dataset>/<digest>/groups_test.parquet` | columns of the test rows that are kept for groups only, if there are any |
+| `<dataset>/<digest>/weights_train.parquet` | how much each train row counts, if not all count the same |
 | `<dataset>/<digest>/{profile.json,report.json,contract.yaml}` | how the train set looks, and how all came about |
 | `<dataset>/<digest>/{check.json,check.html}` | what is suspicious in the raw file, if it was checked |
 | `<dataset>/<digest>/manifest.json` | written last: a digest that has it is whole |
@@ -11,6 +12,7 @@
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import pandas as pd
 from pydantic import TypeAdapter
@@ -28,19 +30,36 @@ REPORT = "report.json"
 CONTRACT = "contract.yaml"
 MANIFEST = "manifest.json"
 CHECK, CHECK_PAGE = "check.json", "check.html"
+_WEIGHTS = "weight"
 LINES = ".lines.parquet"
 """What the key of validated rows is followed by in that of their lines in the raw file."""
 
 
 @dataclass(frozen=True)
+class ServedPart:
+    """The served records in a processed data set: the newest are its test set, and those before them train.
+
+    `since` and `until` are when the first and the last was scored, `records` is their number, and `keys` is the SHA-256 of their message
+    ids and rows in that order. `reference` is the digest of the data whose train set was added to them; empty if there was none.
+    """
+
+    since: datetime
+    until: datetime
+    records: int
+    keys: str
+    reference: str = ""
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """Says that a processed data set is whole, and where its rows came from."""
+    """Says that a processed data set is whole, and where its rows came from; `served` if there are served records among them."""
 
     dataset: str
     digest: str
     train_rows: int
     test_rows: int
     origin: Origin = UNKNOWN
+    served: ServedPart | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +93,8 @@ def write_split(store: ObjectStore, dataset: str, digest: str, split: Split) -> 
     frames = {"X_train": split.X_train, "X_test": split.X_test, "y_train": split.y_train.to_frame(), "y_test": split.y_test.to_frame()}
     if len(split.groups_test.columns):
         frames["groups_test"] = split.groups_test
+    if split.weights_train is not None:
+        frames["weights_train"] = split.weights_train.to_frame(_WEIGHTS)
     for name, frame in frames.items():
         store.put_frame(store.processed_bucket, processed_key(dataset, digest, f"{name}.parquet"), frame)
 
@@ -146,14 +167,25 @@ def load_processed(store: ObjectStore, dataset: str, digest_: str) -> Split:
         name: store.get_frame(store.processed_bucket, processed_key(dataset, digest_, f"{name}.parquet"))
         for name in ("X_train", "X_test", "y_train", "y_test")
     }
-    groups_key = processed_key(dataset, digest_, "groups_test.parquet")
-    has_groups = store.exists(store.processed_bucket, groups_key)
-    groups = store.get_frame(store.processed_bucket, groups_key) if has_groups else pd.DataFrame()
-    split = Split(frames["X_train"], frames["X_test"], frames["y_train"][target], frames["y_test"][target], groups)
+    groups = _optional_frame(store, dataset, digest_, "groups_test")
+    weights = _optional_frame(store, dataset, digest_, "weights_train")
+    split = Split(
+        frames["X_train"],
+        frames["X_test"],
+        frames["y_train"][target],
+        frames["y_test"][target],
+        pd.DataFrame() if groups is None else groups,
+        None if weights is None else weights[_WEIGHTS],
+    )
     if digest(split) != digest_:
         where = f"s3://{store.processed_bucket}/{dataset}/{digest_}/"
         raise StorageError(f"{where} holds other data than its digest names: delete that folder and run {dag_id(contract, ETL)} again.")
     return split
+
+
+def _optional_frame(store: ObjectStore, dataset: str, digest_: str, name: str) -> pd.DataFrame | None:
+    key = processed_key(dataset, digest_, f"{name}.parquet")
+    return store.get_frame(store.processed_bucket, key) if store.exists(store.processed_bucket, key) else None
 
 
 def load_profile(store: ObjectStore, dataset: str, digest: str) -> Profile:

@@ -104,13 +104,19 @@ class FakeRecords:
 
     def records(self, rows: int, seed: int) -> list[dict[str, object]]:
         """Draw the features of the same rows as JSON-ready values: None for missing, int for whole numbers."""
+        return [record for record, _ in self.records_with_targets(rows, seed)]
+
+    def records_with_targets(self, rows: int, seed: int) -> list[tuple[dict[str, object], object]]:
+        """Draw the same records, each with what the target column holds for it: None where it is missing."""
         drawn, _ = self._draw(rows, seed)
-        lists = []
-        for name, column in self.contract.feature_columns.items():
-            values = _raw(column, drawn[name], self.statistics.columns[name].decimals)
-            lists.append(values.astype("object").where(values.notna(), None).tolist())
         names = self.contract.feature_names
-        return [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
+        *features, targets = (self._values(name, drawn[name]) for name in (*names, self.contract.target.column))
+        records = [dict(zip(names, row, strict=True)) for row in zip(*features, strict=True)]
+        return list(zip(records, targets, strict=True))
+
+    def _values(self, name: str, drawn: Floats) -> list[object]:
+        values = _raw(self.contract.columns[name], drawn, self.statistics.columns[name].decimals)
+        return list(values.astype("object").where(values.notna(), None).tolist())
 
     def _draw(self, rows: int, seed: int) -> tuple[dict[str, Floats], np.random.Generator]:
         """Return the values of every column but identifiers, as numbers, and the generator that made them."""

@@ -110,6 +110,11 @@ _VALIDATION = TypeAdapter(Validation)
 _REPORT = TypeAdapter(EtlReport)
 
 
+def report_json(report: EtlReport) -> bytes:
+    """Write a report as it lies in the bucket."""
+    return _REPORT.dump_json(report, indent=2)
+
+
 def find_raw(dataset: str, file: str | None = None, *, store: ObjectStore | None = None) -> str:
     """Return the key of the raw file in the bucket `data`: the contract's `source.file`, or another one beside it. Reads nothing of it.
 
@@ -209,7 +214,7 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
     processed.write_split(store, dataset, name, parts)
     texts = {
         processed.PROFILE: reference.to_json(),
-        processed.REPORT: _REPORT.dump_json(report, indent=2),
+        processed.REPORT: report_json(report),
         processed.CONTRACT: contract_path(dataset).read_bytes(),
     }
     for file, content in texts.items():
@@ -289,7 +294,7 @@ def _report(  # noqa: PLR0913, PLR0917 - the parts of the report
         compared_with=comparison.reference,
         moved={shift.name: shift.moved for shift in comparison.shifts},
         warnings=(*validation.warnings, *map(str, comparison.noteworthy)),
-        parameters=_parameters(contract, validation, comparison.reference),
+        parameters=etl_parameters(contract, validation, comparison.reference),
     )
 
 
@@ -302,11 +307,12 @@ def _report_again(contract: Contract, validation: Validation, cleaned: Cleaned, 
         missing_before=cleaned.missing_before,
         missing_after=cleaned.missing_after,
         warnings=(*validation.warnings, *earlier.warnings[len(earlier.validation.warnings) :]),
-        parameters=_parameters(contract, validation, earlier.compared_with),
+        parameters=etl_parameters(contract, validation, earlier.compared_with),
     )
 
 
-def _parameters(contract: Contract, validation: Validation, compared_with: str) -> dict[str, str | float | int]:
+def etl_parameters(contract: Contract, validation: Validation, compared_with: str) -> dict[str, str | float | int]:
+    """Return what of a contract decides about processed data, as the report and MLflow have it."""
     return {
         "test_share": contract.split.test_share,
         "seed": contract.split.seed,

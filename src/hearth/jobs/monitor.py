@@ -12,20 +12,22 @@ from datetime import UTC, datetime
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from hearth.alerts import AlertStore
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.contracts.experiment_names import monitor_experiment
 from hearth.contracts.names import metric_name
-from hearth.data.processed import REPORT, load_processed, load_profile, processed_key
-from hearth.errors import ModelUnavailable, ObjectNotFound, RefusedModel
-from hearth.modelling.evaluation import metric
-from hearth.modelling.scorer import Scorer
+from hearth.data.processed import REPORT, load_profile, processed_key
+from hearth.errors import ModelUnavailable, ObjectNotFound
+from hearth.jobs.drift_alerts import report_check
+from hearth.jobs.version_outputs import version_outputs
 from hearth.monitoring.check import DriftCheck, check
 from hearth.monitoring.domain_classifier import second_opinion
-from hearth.monitoring.reference import Incomplete, Outputs, Reference, describe_outputs
+from hearth.monitoring.reference import Incomplete, Reference
 from hearth.monitoring.report import html_report
 from hearth.monitoring.window import Position, Window, features_of
 from hearth.predictions.drift_store import DriftStore, ServedAnswer
+from hearth.predictions.prediction import BATCH
 from hearth.registry import MonitorRun, RegisteredVersion, Registry
 from hearth.settings import MonitorSettings
 from hearth.storage import ObjectStore
@@ -50,10 +52,12 @@ class Monitored:
 
 
 class Monitor:
-    """Checks data sets. Servers are those of the environment unless they are given."""
+    """Checks data sets. Servers are those of the environment unless they are given; without `alerts` a check opens none."""
 
-    def __init__(self, drift: DriftStore, store: ObjectStore | None = None, registry: Registry | None = None) -> None:
-        self._drift = drift
+    def __init__(
+        self, drift: DriftStore, store: ObjectStore | None = None, registry: Registry | None = None, alerts: AlertStore | None = None
+    ) -> None:
+        self._drift, self._alerts = drift, alerts
         self._store, self._registry = store or ObjectStore.from_settings(), registry or Registry.from_settings()
 
     def check(self, dataset: str, *, by_hand: bool = False, now: datetime | None = None) -> Monitored:
@@ -73,7 +77,7 @@ class Monitor:
             _LOGGER.info("%s", error)
             return Monitored(None)
         size, last = contract.drift.window, self._drift.check_at(dataset)
-        answers = self._drift.newest_answers(dataset, version.version, 2 * size, version.created)
+        answers = self._drift.newest_answers(dataset, version.version, 2 * size, version.created, size)
         if last and not by_hand and last.version == version.version and last.last == _place(answers):
             _LOGGER.info("%s: no answer is new since the last check", dataset)
             return Monitored(last)
@@ -82,6 +86,7 @@ class Monitor:
         if window and judged.columns and (by_hand or (last and last.checked_at.date() < now.date())):
             train = self._store.get_frame(self._store.processed_bucket, processed_key(dataset, version.digest, "X_train.parquet"))
             judged = replace(judged, second_opinion=second_opinion(train, window.features))
+        judged = replace(judged, of_batches=sum(answer.source == BATCH for answer in answers[-size:]))
         if judged.first and judged.last:
             judged = replace(judged, refused=self._drift.refused(dataset, judged.first.scored_at, judged.last.scored_at))
         _LOGGER.log(logging.WARNING if judged.level.alarms else logging.INFO, "%s: %s", dataset, judged.summary)
@@ -89,26 +94,15 @@ class Monitor:
         changed = judged.level is not (previous.level if previous else None)
         moved = changed and (judged.level.alarms or bool(previous and previous.level.alarms))
         run_id = self._report(contract, judged) if judged.columns and (moved or by_hand) else ""
-        self._drift.write_check(judged)  # last: where the report fails, a retry finds the same change of level and reports it
+        if self._alerts:
+            report_check(self._alerts, judged)
+        self._drift.write_check(judged)  # last: where the report or the alert fails, a retry finds the same change of level
         return Monitored(judged, is_new=True, changed=changed, run_id=run_id)
 
     def _reference(self, contract: Contract, version: RegisteredVersion) -> Reference:
         profile = load_profile(self._store, contract.name, version.digest)
-        return Reference(profile, self._outputs(contract, version), self._incomplete(contract, version.digest))
-
-    def _outputs(self, contract: Contract, version: RegisteredVersion) -> Outputs | None:
-        """Return how the version answers on its test set, which is computed once; None if it or its test set cannot be loaded."""
-        if known := self._drift.outputs(contract.name, version.run_id):
-            return known
-        try:
-            parts = load_processed(self._store, contract.name, version.digest)
-            scores = Scorer(self._registry.load(version), contract).score_frame(parts.X_test)
-        except (RefusedModel, ObjectNotFound) as error:
-            _LOGGER.warning("%s: its answers are not watched, only the records: %s", version, error)
-            return None
-        outputs = describe_outputs(contract, scores.codes, scores.probabilities, metric(contract, parts.y_test.to_numpy(), scores.codes))
-        self._drift.write_outputs(contract.name, version.run_id, version.version, outputs)
-        return outputs
+        outputs = version_outputs(contract, version, self._drift, self._store, self._registry)
+        return Reference(profile, outputs, self._incomplete(contract, version.digest))
 
     def _incomplete(self, contract: Contract, digest: str) -> Incomplete | None:
         """Return how many records of the raw file had too many missing features, from the report of the ETL; None without one."""
@@ -158,8 +152,9 @@ class _EtlCounts(BaseModel):
 
 def monitor(dataset: str, *, by_hand: bool = False) -> Monitored:
     """Check one data set on the servers of the environment; raises what `Monitor.check` raises."""
-    with DriftStore(MonitorSettings().monitor_url.get_secret_value(), max_connections=1) as drift:
-        return Monitor(drift).check(dataset, by_hand=by_hand)
+    url = MonitorSettings().monitor_url.get_secret_value()
+    with DriftStore(url, max_connections=1) as drift, AlertStore(url, max_connections=1) as alerts:
+        return Monitor(drift, alerts=alerts).check(dataset, by_hand=by_hand)
 
 
 def _window(contract: Contract, answers: Sequence[ServedAnswer]) -> Window | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from hearth.contracts import Contract, load_contract
@@ -133,6 +134,7 @@ def tune_family(  # noqa: PLR0913, PLR0917 - what is tuned, on what, how, and wh
             trials=plan.trials,
             seed=plan.seed,
             jobs=plan.jobs,
+            row_weights=row_weights(split),
             on_trial=log,
         )
         study.log_best(tuned)
@@ -146,7 +148,9 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
         UntrainableData: a class has too few rows.
     """
     family = FAMILIES[selection.family]
-    fitted = fit_calibrated(contract, split.X_train, split.y_train, family, params=selection.params, seed=selection.seed)
+    fitted = fit_calibrated(
+        contract, split.X_train, split.y_train, family, params=selection.params, seed=selection.seed, row_weights=row_weights(split)
+    )
     pipeline, calibration = fitted.pipeline, fitted.calibration
     evaluation = evaluate(contract, pipeline, split.X_test, split.y_test)
     metrics, digest, source = evaluation.metrics, selection.digest, selection.source
@@ -188,6 +192,11 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
     )
     _LOGGER.info("%s is version %s with %s %.4f", training_key, version.version, contract.metric, metrics[contract.metric])
     return version
+
+
+def row_weights(split: Split) -> np.ndarray | None:
+    """Return how much each train row counts, shape (rows,); None if all count the same."""
+    return None if split.weights_train is None else split.weights_train.to_numpy()
 
 
 def input_data(contract: Contract, split: Split, digest: str, source: str, context: Literal["training", "testing"]) -> InputData:

@@ -52,6 +52,11 @@ class VersionBench:
         }
         return ComparedRows(self._X[rows].reset_index(drop=True), self._y[rows], self._real), chosen
 
+    @property
+    def digest(self) -> str:
+        """The data whose test set versions are scored on."""
+        return self._digest
+
     def forget(self, version: str) -> None:
         """Free the probabilities of a version; it is loaded again if it is asked for."""
         self._versions.pop(version, None)

@@ -60,8 +60,12 @@ def as_probabilities(values: np.ndarray) -> np.ndarray:
     return np.concatenate([1 - values, values], axis=1) if values.shape[1] == 1 else values
 
 
-def fit_calibrators(method: Method, values: np.ndarray, truth: np.ndarray, *, are_probabilities: bool) -> list[Any]:
+def fit_calibrators(
+    method: Method, values: np.ndarray, truth: np.ndarray, *, are_probabilities: bool, weights: np.ndarray | None = None
+) -> list[Any]:
     """Fit calibrators on values of rows that the model was not fitted on; `truth` has the codes of the rows' classes.
+
+    `weights`, shape (rows,), says how much each row counts.
 
     Isotonic regression says 0 or 1 wherever the rows of an end are of one class, and one mistake there costs any log loss. Here it says at
     least 1 / (rows + 2), the estimate of Laplace's rule of succession, and at most 1 less this.
@@ -71,16 +75,16 @@ def fit_calibrators(method: Method, values: np.ndarray, truth: np.ndarray, *, ar
     """
     if method == "temperature":
         given = as_probabilities(values) if are_probabilities else values
-        return [_TemperatureScaling().fit(given, truth)]
+        return [_TemperatureScaling().fit(given, truth, weights)]
     calibrators: list[Any] = []
     for code, column in _columns(values):
         if method == "sigmoid":
-            calibrators.append(_SigmoidCalibration().fit(column, truth == code))
+            calibrators.append(_SigmoidCalibration().fit(column, truth == code, weights))
             continue
         if column.min() == column.max():
             raise ValueError(f"all values of class {code} are equal")
         floor = 1 / (len(column) + 2)
-        calibrators.append(IsotonicRegression(y_min=floor, y_max=1 - floor, out_of_bounds="clip").fit(column, truth == code))
+        calibrators.append(IsotonicRegression(y_min=floor, y_max=1 - floor, out_of_bounds="clip").fit(column, truth == code, weights))
     return calibrators
 
 

@@ -118,7 +118,7 @@ def resampled(counts: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     return drawn.reshape(resamples, *counts.shape)
 
 
-def share(count: int, rows: int, level: float) -> Interval:
+def share(count: float, rows: int, level: float) -> Interval:
     """Return a share with Wilson's interval, which holds for small counts too."""
     if not rows:
         return Interval(0.0, 0.0, 1.0)

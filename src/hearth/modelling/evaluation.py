@@ -49,22 +49,22 @@ class ReliabilityBin:
     count: int
 
 
-def macro_f1(classes: int, truth: np.ndarray, codes: np.ndarray) -> float:
+def macro_f1(classes: int, truth: np.ndarray, codes: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Mean F1 over all classes of the contract; a class that is neither present nor predicted counts as 0."""
-    _, _, f1, _ = _per_class(classes, truth, codes)
+    _, _, f1, _ = _per_class(classes, truth, codes, weights)
     return float(np.mean(f1))
 
 
-def _accuracy(_classes: int, truth: np.ndarray, codes: np.ndarray) -> float:
-    return float(accuracy_score(truth, codes))
+def _accuracy(_classes: int, truth: np.ndarray, codes: np.ndarray, weights: np.ndarray | None = None) -> float:
+    return float(accuracy_score(truth, codes, sample_weight=weights))
 
 
-METRICS: Mapping[str, Callable[[int, np.ndarray, np.ndarray], float]] = {"macro_f1": macro_f1, "accuracy": _accuracy}
+METRICS: Mapping[str, Callable[[int, np.ndarray, np.ndarray, np.ndarray | None], float]] = {"macro_f1": macro_f1, "accuracy": _accuracy}
 
 
-def metric(contract: Contract, truth: np.ndarray, codes: np.ndarray) -> float:
-    """Compute the contract's metric, of which higher is better."""
-    return METRICS[contract.metric](len(contract.target.classes), truth, codes)
+def metric(contract: Contract, truth: np.ndarray, codes: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Compute the contract's metric, of which higher is better; `weights`, shape (rows,), says how much each row counts."""
+    return METRICS[contract.metric](len(contract.target.classes), truth, codes, weights)
 
 
 def score(contract: Contract, pipeline: Pipeline, X: pd.DataFrame, y: pd.Series) -> float:
@@ -124,6 +124,10 @@ def calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
     return float(np.average(gaps, weights=counts))
 
 
-def _per_class(classes: int, truth: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    precision, recall, f1, support = precision_recall_fscore_support(truth, codes, labels=range(classes), zero_division=0.0)
+def _per_class(
+    classes: int, truth: np.ndarray, codes: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    precision, recall, f1, support = precision_recall_fscore_support(
+        truth, codes, labels=range(classes), zero_division=0.0, sample_weight=weights
+    )
     return precision, recall, f1, support

@@ -50,7 +50,7 @@ class PredictionSets:
         return [[name for name, member in zip(classes, row, strict=True) if member] for row in self.members(probabilities).tolist()]
 
 
-def fit_sets(truth: np.ndarray, probabilities: np.ndarray, level: float) -> PredictionSets:
+def fit_sets(truth: np.ndarray, probabilities: np.ndarray, level: float, weights: np.ndarray | None = None) -> PredictionSets:
     """Compute the thresholds from rows that the model was not fitted on.
 
     The score of a row for a class is its probability, and 1 for the most probable class: so that class is in every set, and the others need
@@ -63,12 +63,31 @@ def fit_sets(truth: np.ndarray, probabilities: np.ndarray, level: float) -> Pred
         truth: Codes of the true classes, shape (rows,).
         probabilities: Shape (rows, classes).
         level: Between 0 and 1.
+        weights: How much each row counts, shape (rows,); None if all count the same. The rank is that of the weights then, of which a new
+            row of the class counts as much as the heaviest.
     """
     classes = probabilities.shape[1]
     scores = np.where(np.eye(classes, dtype=bool)[probabilities.argmax(axis=1)], 1.0, probabilities)
-    return PredictionSets(level, tuple(_threshold(scores[truth == code, code], level) for code in range(classes)))
+    own = [np.flatnonzero(truth == code) for code in range(classes)]
+    if weights is None:
+        return PredictionSets(level, tuple(_threshold(scores[rows, code], level) for code, rows in enumerate(own)))
+    return PredictionSets(level, tuple(_weighted_threshold(scores[rows, code], weights[rows], level) for code, rows in enumerate(own)))
 
 
 def _threshold(own: np.ndarray, level: float) -> float:
     rank = len(own) + 1 - math.ceil((len(own) + 1) * level - _ROUNDING)
     return float(np.partition(own, rank - 1)[rank - 1]) if rank > 0 else 0.0
+
+
+def _weighted_threshold(own: np.ndarray, weights: np.ndarray, level: float) -> float:
+    """Return the highest score that leaves, with a new row, at most 1 - level of the weights below it.
+
+    With equal weights that is the threshold without weights.
+    """
+    if not len(own):
+        return 0.0
+    order, new = np.argsort(own, kind="stable"), weights.max()
+    below = np.cumsum(weights[order]) - weights[order] + new
+    allowed = (weights.sum() + new) * (1 - level) + _ROUNDING * new
+    rank = int(np.searchsorted(below, allowed, side="right"))
+    return float(own[order][rank - 1]) if rank > 0 else 0.0

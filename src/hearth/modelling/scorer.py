@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline
 
 from hearth.contracts import Contract
 from hearth.contracts.examples import extreme_records
+from hearth.contracts.record_parser import Columns, RecordParser
 from hearth.errors import RefusedModel
 
 
@@ -42,6 +43,7 @@ class Scorer:
     def __init__(self, pipeline: Pipeline, contract: Contract) -> None:
         self._pipeline = pipeline
         self._contract = contract
+        self.parser = RecordParser(contract)
         self._numeric = frozenset(contract.numeric_features)
         self._columns = contract.feature_names
         self._classes = contract.target.classes
@@ -55,6 +57,10 @@ class Scorer:
     def score(self, records: Sequence[Mapping[str, object]]) -> Scores:
         """Score valid records: each has every feature, and None where a value is missing."""
         return self.score_frame(self._frame(records))
+
+    def score_columns(self, columns: Columns) -> Scores:
+        """Score checked columns."""
+        return self.score_frame(self.parser.frame(columns))
 
     def score_frame(self, frame: pd.DataFrame) -> Scores:
         """Score the rows of a frame of raw features, in any column order."""

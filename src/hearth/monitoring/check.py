@@ -73,6 +73,7 @@ class DriftCheck:
         columns: the most different first.
         refused: records of the stream that broke the contract while those of the window were answered; they are in no window.
         held_from: place of the newest record of the last window that had the level that is shown.
+        of_batches: records of the window that are of samples of batches.
     """
 
     dataset: str
@@ -91,6 +92,7 @@ class DriftCheck:
     second_opinion: SecondOpinion | None = None
     held_from: Position | None = None
     refused: int = 0
+    of_batches: int = 0
 
     @property
     def refused_share(self) -> float:
@@ -105,14 +107,15 @@ class DriftCheck:
     @property
     def summary(self) -> str:
         """The check in a sentence."""
+        records = f"{self.records} records" + (f" ({self.of_batches} of batches)" if self.of_batches else "")
         if self.level is Level.NOT_ENOUGH:
-            return f"{self.records} records of version {self.version}: not enough, {self.minimum} are needed."
+            return f"{records} of version {self.version}: not enough, {self.minimum} are needed."
         named = "; ".join(f"{column.name}: {column.difference.detail}" for column in self.alarming[:_NAMED])
         more = f"; and {len(self.alarming) - _NAMED} more" if len(self.alarming) > _NAMED else ""
         held = (
             "" if self.found is self.level else f" (this window: {self.found}; the alarm holds until a window without old records is lower)"
         )
-        return f"{self.records} records of version {self.version}: {self.level}{held}" + (f". {named}{more}." if named else ".")
+        return f"{records} of version {self.version}: {self.level}{held}" + (f". {named}{more}." if named else ".")
 
     def to_json(self) -> bytes:
         """Write the check as the store holds it."""

@@ -25,6 +25,7 @@ class Outputs:
     Attributes:
         rows: of the test set.
         metric: the contract's metric on the test set, with labels; None if it is not known.
+        loss: the mean loss on the test set, from 0 to 1: of classes the share of wrong answers; None if it is not known.
         estimate: the same metric, estimated from the probabilities alone; None for answers without probabilities.
     """
 
@@ -33,6 +34,7 @@ class Outputs:
     categories: Mapping[str, CategoryProfile] = field(default_factory=dict)
     metric: float | None = None
     estimate: EstimatedQuality | None = None
+    loss: float | None = None
 
     def to_json(self) -> bytes:
         """Write it as the store holds it."""
@@ -73,7 +75,9 @@ def output_frame(classes: tuple[str, ...], codes: np.ndarray, probabilities: np.
     return pd.DataFrame({PREDICTED_CLASS: pd.Series(np.array(classes, dtype=object)[codes], dtype="str"), CONFIDENCE: confidence})
 
 
-def describe_outputs(contract: Contract, codes: np.ndarray, probabilities: np.ndarray, metric: float | None) -> Outputs:
+def describe_outputs(
+    contract: Contract, codes: np.ndarray, probabilities: np.ndarray, metric: float | None, loss: float | None = None
+) -> Outputs:
     """Describe the answers of a version on its test set."""
     classes = contract.target.classes
     frame = output_frame(classes, codes, probabilities)
@@ -83,4 +87,5 @@ def describe_outputs(contract: Contract, codes: np.ndarray, probabilities: np.nd
         categories={PREDICTED_CLASS: category_profile(frame[PREDICTED_CLASS], classes)},
         metric=metric,
         estimate=estimate_quality(contract.metric, probabilities),
+        loss=loss,
     )

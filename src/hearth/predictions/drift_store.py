@@ -13,15 +13,18 @@ from pydantic import ValidationError
 
 from hearth.monitoring.check import DriftCheck
 from hearth.monitoring.reference import Outputs
+from hearth.predictions.prediction import BATCH
 from hearth.predictions.store import PredictionStore
 
 _LOGGER = logging.getLogger(__name__)
+_BATCH_SHARE = 4  # a part of a window may be of batches: one of so many
 KEEP_DAYS = 90
 """How long checks are kept."""
 
 _ANSWERS = """
-    SELECT record, code, probabilities, scored_at, message_id, row FROM predictions
+    SELECT record, code, probabilities, scored_at, message_id, row, source FROM predictions
     WHERE dataset = %(dataset)s AND version = %(version)s AND role = 'answer' AND scored_at >= %(since)s
+    AND (source = 'batch') = %(of_batches)s
     ORDER BY scored_at DESC, message_id DESC, row DESC LIMIT %(limit)s
 """
 _INSERT_CHECK = """
@@ -62,6 +65,7 @@ class ServedAnswer:
     scored_at: datetime
     message_id: str
     row: int
+    source: str = "stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +96,17 @@ class PastCheck:
 class DriftStore(PredictionStore):
     """Answers for the monitor, and its results. Every method raises PredictionsUnavailable if the store does not answer."""
 
-    def newest_answers(self, dataset: str, version: str, limit: int, since: datetime) -> list[ServedAnswer]:
-        """Return the newest answers of a version since a moment, oldest first; what a challenger predicted in shadow is not among them."""
+    def newest_answers(self, dataset: str, version: str, limit: int, since: datetime, window: int | None = None) -> list[ServedAnswer]:
+        """Return the newest answers of a version since a moment, oldest first; what a challenger predicted in shadow is not among them.
+
+        Of each `window` of them (all by default), a quarter at most are of samples of batches, as long as there are others.
+        """
         values = {"dataset": dataset, "version": version, "limit": limit, "since": since}
         with self._reading(class_row(ServedAnswer)) as cursor:
-            return cursor.execute(_ANSWERS, values).fetchall()[::-1]
+            served = cursor.execute(_ANSWERS, {**values, "of_batches": False}).fetchall()
+            oldest = served[-1].scored_at if len(served) == limit else since  # nothing older can be among them
+            sampled = cursor.execute(_ANSWERS, {**values, "since": oldest, "of_batches": True}).fetchall()
+        return _mixed(served, sampled, limit, window or limit)[::-1] if sampled else served[::-1]
 
     def refused(self, dataset: str, first: datetime, last: datetime) -> int:
         """Return how many records of the stream were refused between two moments, to a second."""
@@ -177,10 +187,30 @@ class DriftStore(PredictionStore):
             return None
 
     def write_outputs(self, dataset: str, run_id: str, version: str, outputs: Outputs) -> None:
-        """Store how a version answers on its test set, once."""
+        """Store how a version answers on its test set, in the place of what was stored before."""
         query = "INSERT INTO version_outputs (dataset, run_id, version, outputs) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
-        with self._connection() as connection:
+        with self._connection() as connection, connection.transaction():
+            connection.execute("DELETE FROM version_outputs WHERE dataset = %s AND run_id = %s", (dataset, run_id))
             connection.execute(query, (dataset, run_id, version, outputs.to_json().decode()))
+
+
+def _mixed(served: Sequence[ServedAnswer], sampled: Sequence[ServedAnswer], limit: int, window: int) -> list[ServedAnswer]:
+    """Return the newest answers, newest first, with as many of batches in each window as may be there."""
+    chosen: list[ServedAnswer] = []
+    left, of_batches = len(served), 0
+    for answer in sorted([*served, *sampled], key=lambda answer: (answer.scored_at, answer.message_id, answer.row), reverse=True):
+        place = len(chosen) % window
+        of_batches = of_batches if place else 0
+        if answer.source == BATCH:
+            if of_batches >= window // _BATCH_SHARE and left >= window - place:  # the others fill the window
+                continue
+            of_batches += 1
+        else:
+            left -= 1
+        chosen.append(answer)
+        if len(chosen) == limit:
+            break
+    return chosen
 
 
 def _readable(found: Sequence[tuple[str, str]]) -> list[DriftCheck]:

@@ -10,21 +10,23 @@ from hearth.predictions.store import CONNECT_SECONDS, describe, unavailable
 
 VERSION_TABLE = "predictions_version"
 _LOCK = 0x68656172  # any number
-# What the monitor's database user may do, where there is one: read predictions, and write its own results. Granted at each migration,
-# because a migration may have made tables anew.
+# What the monitor's database user may do, where there is one: read predictions, add to them, and write its own results.
+# Granted at each migration, because a migration may have made tables anew.
 _GRANT_MONITOR = """
     DO $$ BEGIN
         IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'monitor') THEN
             EXECUTE format('GRANT CONNECT ON DATABASE %I TO monitor', current_database());
             GRANT USAGE ON SCHEMA public TO monitor;
-            GRANT SELECT ON predictions TO monitor;
+            GRANT SELECT, INSERT ON predictions TO monitor; -- samples of batches
             GRANT SELECT, INSERT, DELETE ON drift_checks, drift_columns, version_outputs TO monitor;
             GRANT SELECT, DELETE ON refused_records TO monitor;
             GRANT SELECT, INSERT ON labels TO monitor;
             GRANT SELECT ON forgotten_records TO monitor;
             GRANT SELECT, INSERT, UPDATE ON rollouts, retrains, alerts TO monitor;
+            GRANT SELECT, INSERT ON retrain_records TO monitor;
             GRANT SELECT, INSERT ON rollout_events, alert_events TO monitor;
             GRANT SELECT ON rollout_counts TO monitor;
+            GRANT SELECT, INSERT, UPDATE, DELETE ON quality_checks, quality_tests, quality_losses TO monitor;
         END IF;
     END $$
 """

@@ -10,6 +10,9 @@ from pydantic_core import to_json
 from hearth.contracts import Contract
 from hearth.errors import InvalidCursor
 
+BATCH = "batch"
+"""The source of records that are a sample of a batch; those of all others are answers to somebody."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -20,7 +23,7 @@ class Prediction:
         version: version of the registered model of the data set.
         probabilities: in the order of the contract's classes.
         enqueued_at: when the message was added to the stream; None if unknown.
-        source: protocol of the request: stream, rest, graphql, grpc or file.
+        source: protocol of the request: stream, rest, graphql, grpc, file, or batch for a record of the sample of a batch.
         role: answer, or challenger for a prediction in shadow.
         label_set: the classes that the record may have; None if the version has no prediction sets.
         unusual_score: share of the train set that is less unusual, 0 to 1; None if the version does not know.

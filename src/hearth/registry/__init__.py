@@ -6,10 +6,12 @@ from hearth.registry.policy import ModelPolicy
 from hearth.registry.provenance import library_versions
 from hearth.registry.registry import Registry
 from hearth.registry.study import Study
-from hearth.registry.tracking import CandidateRun, FinishedTrial, InputData, MonitorRun
+from hearth.registry.tracking import BatchRun, CandidateRun, FinishedTrial, InputData, MonitorRun
+from hearth.registry.traffic import Traffic
 from hearth.registry.versions import ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
 
 __all__ = [
+    "BatchRun",
     "CandidateRun",
     "FinishedTrial",
     "InputData",
@@ -22,6 +24,7 @@ __all__ = [
     "Registry",
     "StoredModel",
     "Study",
+    "Traffic",
     "library_versions",
     "move_aliases",
     "promotion",

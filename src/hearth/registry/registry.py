@@ -1,5 +1,6 @@
-"""The registry: final runs, versions and aliases."""
+"""The registry: final runs, versions, aliases and traffic."""
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,8 +40,10 @@ from hearth.registry.tracking import (
     STANDING,
     Tracking,
 )
+from hearth.registry.traffic import TRAFFIC, Traffic
 from hearth.registry.versions import ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
 
+_LOGGER = logging.getLogger(__name__)
 _DECISION = "**Decision:** "  # what comes before it in a description is about the version itself
 _DUPLICATE_ROW = ("IntegrityError", "UniqueViolation")  # the errors of SQLite and MySQL, and of PostgreSQL
 _LOGGED_MODEL = "models:/"
@@ -258,6 +261,20 @@ class Registry(Tracking):
         with self._connection.errors():
             _set_at_last(lambda: self._client.set_registered_model_alias(dataset, alias, version))
 
+    def delete_alias(self, dataset: str, alias: str) -> None:
+        """Take an alias from the version that carries it; without one nothing happens."""
+        with self._connection.errors():
+            if alias in self._aliases(dataset):
+                self._client.delete_registered_model_alias(dataset, alias)
+
+    def set_traffic(self, dataset: str, traffic: Traffic | None) -> None:
+        """Let a candidate answer a share of the champion's requests; None: nobody but the champion answers them."""
+        with self._connection.errors():
+            if traffic is not None:
+                _set_at_last(partial(self._client.set_registered_model_tag, dataset, TRAFFIC, traffic.to_json()))
+            elif self._registered_model(dataset).traffic is not None:
+                self._client.delete_registered_model_tag(dataset, TRAFFIC)
+
     def _aliases(self, dataset: str) -> dict[str, str]:
         return dict(self._registered_model(dataset).aliases)
 
@@ -269,7 +286,8 @@ class Registry(Tracking):
                 raise
             return RegisteredModel({}, None)
         created = datetime.fromtimestamp(model.creation_timestamp / 1000, UTC)
-        return RegisteredModel({alias: str(version) for alias, version in model.aliases.items()}, created)
+        aliases = {alias: str(version) for alias, version in model.aliases.items()}
+        return RegisteredModel(aliases, created, _traffic(dataset, model.tags.get(TRAFFIC)))
 
     def _model_versions(self, dataset: str) -> list[ModelVersion]:
         versions: list[ModelVersion] = []
@@ -355,6 +373,17 @@ def _approval_tags(approval: Approval | None) -> dict[str, str]:
         return {}
     tags = {APPROVED_BY: approval.by, APPROVED_AT: approval.at, APPROVAL_COMMENT: approval.comment, APPROVAL_TASK: approval.task}
     return {**tags, APPROVAL: approval.state}
+
+
+def _traffic(dataset: str, text: str | None) -> Traffic | None:
+    """Return what the tag says; one that cannot be read gives no candidate any request."""
+    if not text:
+        return None
+    try:
+        return Traffic.from_json(text)
+    except ValueError:
+        _LOGGER.warning("%s: the tag %s cannot be read, so the champion answers all requests: %r", dataset, TRAFFIC, text[:200])
+        return None
 
 
 def _set_at_last(set_value: Callable[[], None]) -> None:

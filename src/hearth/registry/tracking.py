@@ -25,7 +25,7 @@ from hearth.registry.study import PRUNED, TRIAL, Study
 from hearth.settings import ModelSettings, RegistrySettings
 
 DATASET, FAMILY, DIGEST, KEY = "hearth.dataset", "hearth.family", "hearth.digest", "hearth.training_key"
-DECISION, STANDING, ORIGIN = "hearth.decision", "hearth.standing", "hearth.origin"
+DECISION, STANDING, ORIGIN, RETRAIN = "hearth.decision", "hearth.standing", "hearth.origin", "hearth.retrain"
 APPROVAL, APPROVED_BY, APPROVED_AT = "hearth.approval", "hearth.approved_by", "hearth.approved_at"
 APPROVAL_COMMENT, APPROVAL_TASK = "hearth.approval_comment", "hearth.approval_task"
 REVISION = "hearth.git_revision"
@@ -68,6 +68,19 @@ class MonitorRun:
     version: str
     level: str
     summary: str
+    metrics: Mapping[str, float]
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class BatchRun:
+    """A batch that a version has scored; `id` names its objects, version and options, and `files` hold its summary."""
+
+    dataset: str
+    version: str
+    id: str
+    summary: str
+    params: Mapping[str, str | float]
     metrics: Mapping[str, float]
     files: Mapping[str, bytes]
 
@@ -247,6 +260,16 @@ class Tracking:
             tags = {DATASET: run.dataset, LEVEL: run.level, MONITORED: run.version, MLFLOW_RUN_NOTE: run.summary, **self._provenance()}
             with self._connection.run(experiment_id, f"{run.dataset} {run.version} {run.level}", tags) as run_id:
                 self._connection.log(run_id, {"version": run.version, "level": run.level}, run.metrics)
+                self._connection.log_files(run_id, run.files)
+            return run_id
+
+    def log_batch(self, experiment: str, run: BatchRun) -> str:
+        """Log a batch and return the id of its run; one that an interrupted task has left is replaced."""
+        with self._connection.errors():
+            experiment_id = self._experiment(experiment, run.dataset, "Batches that were scored: one run for each.")
+            tags = {DATASET: run.dataset, KEY: run.id, MLFLOW_RUN_NOTE: run.summary}
+            with self._new_run(experiment_id, f"{run.dataset} {run.version}", tags) as run_id:
+                self._connection.log(run_id, run.params, run.metrics)
                 self._connection.log_files(run_id, run.files)
             return run_id
 

@@ -27,6 +27,7 @@ from hearth.registry.tracking import (
     STANDING,
     InputData,
 )
+from hearth.registry.traffic import Traffic
 
 FINAL_EXPERIMENT = "optimized_models"  # where a final run goes that names no other
 
@@ -126,11 +127,13 @@ class RegisteredVersion:
 class RegisteredModel:
     """The registered model of a data set: the version that each alias carries, and when it was created; None before its first version.
 
-    One that was deleted and made anew was created later, and counts its versions from 1 again.
+    One that was deleted and made anew was created later, and counts its versions from 1 again. `traffic` is the share that a candidate
+    answers, if there is one.
     """
 
     aliases: Mapping[str, str]
     created: datetime | None
+    traffic: Traffic | None = None
 
 
 @dataclass(frozen=True)

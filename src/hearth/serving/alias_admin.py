@@ -139,6 +139,22 @@ class AliasAdmin:
         record = f"{alias} by {by}{over}, before it version {aliases.get(alias, 'none')}"
         return self._move(alias, version, promotion(alias, version.version, aliases), aliases, record)
 
+    def require_promotable(self, contract: Contract, number: str, *, force: bool = False) -> tuple[RegisteredVersion, str]:
+        """Load a version as services do, and return it if it may become champion; with it, what `force` has overridden, empty if nothing.
+
+        Raises:
+            UnknownVersion: the registry has no such version.
+            AliasNotMoved: the gate speaks against it.
+            RefusedModel: the version must not be loaded.
+            RegistryError: the registry does not answer.
+        """
+        version = self._load(contract, CHAMPION, number)
+        gate = _gate(version)
+        problem = _why_not(version, gate) if gate != _PASSED else _standing_problem(version)
+        if problem and not force:
+            raise AliasNotMoved(f"{version} {problem}. To try it nevertheless, ask with over_gate.")
+        return version, f", over the gate ({gate if gate != _PASSED else problem})" if problem else ""
+
     def _load(self, contract: Contract, alias: str, number: str) -> RegisteredVersion:
         """Return a version that services can load."""
         try:

@@ -21,6 +21,23 @@ def require_kept(model: LoadedModel, include: Include) -> None:
         raise NotKept(model.dataset, model.version, "what is unusual was")
 
 
+def with_parts(model: LoadedModel, include: Include) -> LoadedModel:
+    """Return the model if it has what it takes to answer these parts; in the place of a candidate that has not, the champion.
+
+    Raises:
+        NotKept: the champion has not.
+    """
+    if model.fallback is None:
+        require_kept(model, include)
+        return model
+    require_kept(model.fallback, include)  # all callers get the same error, whatever their share
+    try:
+        require_kept(model, include)
+    except NotKept:
+        return model.fallback
+    return model
+
+
 def sets_of(model: LoadedModel, scores: Scores) -> list[list[str]]:
     """Return the set of classes of each record, by name; raises NotKept."""
     require_kept(model, Include(set=True))

@@ -5,7 +5,7 @@ their own. Label values are names of ours, never input of a caller. docs/metrics
 """
 
 from collections import Counter as Counts
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from prometheus_client import (
@@ -24,8 +24,9 @@ from prometheus_client.registry import Collector
 
 from hearth.errors import InvalidSettings
 from hearth.monitoring.check import DriftCheck
-from hearth.serving.model_follower import FollowerStatus
+from hearth.serving.model_follower import FollowerStatus, Split
 from hearth.serving.recording.recorder import RecorderCounts
+from hearth.serving.rollouts.controller import RolloutStatus
 
 COMPARED_HELP = "Stored answers whose version knows what is unusual."
 UNUSUAL_HELP = "Stored answers to records that are unlike the train set of the version."
@@ -106,7 +107,7 @@ class Requests:
         time(seconds)
 
 
-class _Collected(Collector):
+class Collected(Collector):
     """Metrics that are computed when they are scraped."""
 
     def __init__(self, collect: Callable[[], Iterator[Metric]]) -> None:
@@ -122,17 +123,86 @@ class _Collected(Collector):
 
 def register_model_metrics(registry: CollectorRegistry, status: Callable[[], FollowerStatus]) -> None:
     """Register metrics of served versions, of the poll of the registry, and of moved aliases."""
-    registry.register(_Collected(lambda: _models(status())))
+    registry.register(Collected(lambda: _models(status())))
 
 
 def register_recorder_metrics(registry: CollectorRegistry, counts: Callable[[], RecorderCounts]) -> None:
     """Register metrics of scored and stored records, and of challengers."""
-    registry.register(_Collected(lambda: _recorder(counts())))
+    registry.register(Collected(lambda: _recorder(counts())))
 
 
 def register_drift_metrics(registry: CollectorRegistry, checks: Callable[[], Sequence[DriftCheck]]) -> None:
     """Register metrics of the newest check for drift of each data set."""
-    registry.register(_Collected(lambda: _drift(checks())))
+    registry.register(Collected(lambda: _drift(checks())))
+
+
+def register_alert_metrics(
+    registry: CollectorRegistry,
+    open_counts: Callable[[], Mapping[tuple[str, str, str], int]],
+    deliveries: Callable[[], Mapping[tuple[str, str], int]],
+) -> None:
+    """Register metrics of alerts that are not resolved, and of those that this process has sent."""
+    registry.register(Collected(lambda: _alerts(open_counts(), deliveries())))
+
+
+def _alerts(open_counts: Mapping[tuple[str, str, str], int], deliveries: Mapping[tuple[str, str], int]) -> Iterator[Metric]:
+    counts: Counts[tuple[str, str]] = Counts()
+    for (kind, _, severity), count in open_counts.items():
+        counts[kind.partition("/")[0], severity] += count  # what is behind the slash may come from outside
+    alerts = GaugeMetricFamily("hearth_alerts_open", "Alerts that are not resolved.", labels=["kind", "severity"])
+    for labels, count in counts.items():
+        alerts.add_metric(list(labels), count)
+    yield alerts
+    sent = CounterMetricFamily(
+        "hearth_alert_deliveries", "Attempts to send alerts, by outcome: sent, failed or given_up.", labels=["channel", "outcome"]
+    )
+    for labels, count in dict(deliveries).items():
+        sent.add_metric(list(labels), count)
+    yield sent
+
+
+def register_label_metrics(registry: CollectorRegistry, counts: Callable[[], Mapping[tuple[str, str, str], int]]) -> None:
+    """Register the metric of received labels, by door, data set and outcome."""
+    registry.register(Collected(lambda: _labels(counts())))
+
+
+def _labels(counts: Mapping[tuple[str, str, str], int]) -> Iterator[Metric]:
+    received = CounterMetricFamily(
+        "hearth_labels_received", "Reports of what records turned out to be.", labels=["source", "dataset", "outcome"]
+    )
+    for key, count in counts.items():
+        received.add_metric(list(key), count)
+    yield received
+
+
+def register_rollout_metrics(
+    registry: CollectorRegistry,
+    splits: Callable[[], Mapping[str, Split]],
+    counts: Callable[[], Mapping[tuple[str, str], tuple[int, int]]],
+    statuses: Callable[[], Sequence[RolloutStatus]] = tuple,
+) -> None:
+    """Register metrics of candidates in this process, and of rollouts; `counts` has answers and errors by data set and version."""
+    registry.register(Collected(lambda: _rollouts(splits(), counts(), statuses())))
+
+
+def _rollouts(
+    splits: Mapping[str, Split], counts: Mapping[tuple[str, str], tuple[int, int]], statuses: Sequence[RolloutStatus]
+) -> Iterator[Metric]:
+    labels = ["dataset", "version"]
+    share = GaugeMetricFamily("hearth_rollout_share", "Share of the champion's requests that a candidate answers here.", labels=labels)
+    for dataset, split in splits.items():
+        share.add_metric([dataset, split.candidate.version], split.share)
+    yield share
+    answers = CounterMetricFamily("hearth_rollout_answers", "Answers of both versions while a rollout ran.", labels=labels)
+    errors = CounterMetricFamily("hearth_rollout_errors", "Of them, those that failed.", labels=labels)
+    for (dataset, version), (answered, failed) in counts.items():
+        answers.add_metric([dataset, version], answered)
+        errors.add_metric([dataset, version], failed)
+    yield from (answers, errors)
+    state = GaugeMetricFamily("hearth_rollout_state", "1 for the state of a rollout that runs.", labels=[*labels, "state"])
+    for status in statuses:
+        state.add_metric([status.rollout.dataset, status.rollout.version, status.rollout.state], 1.0)
+    yield state
 
 
 def _drift(checks: Sequence[DriftCheck]) -> Iterator[Metric]:

@@ -17,12 +17,12 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from hearth.contracts import Contract
-from hearth.contracts.aliases import CHAMPION
+from hearth.contracts.aliases import CANARY, CHAMPION
 from hearth.contracts.aliases import aliases as possible_aliases
 from hearth.contracts.examples import random_columns
 from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, UnknownAlias, UnknownDataset
 from hearth.modelling.trust import Trust
-from hearth.registry import RegisteredModel, RegisteredVersion, StoredModel
+from hearth.registry import RegisteredModel, RegisteredVersion, StoredModel, Traffic
 from hearth.serving.compiled.scorer import CompiledScorer
 from hearth.serving.compiled.unusual_kernel import UnusualScorer
 
@@ -60,6 +60,8 @@ class LoadedModel:
     records_in_place: int = 0  # up to this many are scored faster than a thread takes over
     trust: Trust | None = None  # what the version knows of its limits; None for versions of earlier releases
     unusual: UnusualScorer | None = None  # the compiled form of what it knows to be unusual
+    rollout: str = ""  # of a candidate that answers in the champion's place: the rollout that lets it
+    fallback: "LoadedModel | None" = None  # of such a candidate: the champion, which answers where it fails
 
     @property
     def dataset(self) -> str:
@@ -76,6 +78,16 @@ class LoadedModel:
     @property
     def run_id(self) -> str:
         return self.registered.run_id
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The champion of a data set and the candidate that answers a share of its requests, both loaded."""
+
+    rollout: str
+    share: float
+    champion: LoadedModel
+    candidate: LoadedModel
 
 
 @dataclass(frozen=True)
@@ -114,6 +126,7 @@ class _View:
     problem: str = _NOT_POLLED
     created: datetime | None = None  # when the registered model was created, whose versions these are
     replaced: frozenset[str] = frozenset()  # loaded versions whose numbers belong to other runs by now
+    traffic: Traffic | None = None
     refreshed: float = field(default_factory=time.monotonic)
 
 
@@ -128,6 +141,7 @@ class ModelFollower:
         self._poll_seconds = poll_seconds
         self._refresh_seconds = refresh_seconds
         self._views = {dataset: _View() for dataset in self._contracts}
+        self._splits: dict[str, Split] = {}
         self._last_poll: datetime | None = None
         self._reloads: Counter[tuple[str, str, str]] = Counter()
         self._polling = threading.Lock()
@@ -153,6 +167,22 @@ class ModelFollower:
         if alias in view.loaded:
             return view.loaded[alias]
         raise ModelUnavailable(dataset, alias, _why(view, alias) or "no version carries this alias yet. Run a training first.")
+
+    def split(self, dataset: str) -> Split | None:
+        """Return the candidate that answers a share of the champion's requests; None if none does, or it is not loaded here."""
+        return self._splits.get(dataset)
+
+    def splits(self) -> Mapping[str, Split]:
+        """Return the candidates that answer here, by data set."""
+        return dict(self._splits)
+
+    def traffic(self, dataset: str) -> Traffic | None:
+        """Return what the registry says about shares, whether or not this process can do it."""
+        return self._views[dataset].traffic
+
+    def refusal(self, dataset: str, version: str) -> str:
+        """Return why this process refuses a version for good; empty if it does not."""
+        return self._views[dataset].refused.get(version, "")
 
     def poll(self) -> None:
         """Read the registry once and load the versions of moved aliases; never raises because of the registry or a model.
@@ -226,10 +256,36 @@ class ModelFollower:
         if view.problem not in {"", _NOT_POLLED}:
             _LOGGER.info("%s: the registry answers again", contract.name)
         registered = {alias: model.aliases[alias] for alias in possible_aliases(contract) if alias in model.aliases}
-        view = replace(view, registered=registered, problem="", created=model.created or view.created, replaced=replaced)
+        view = replace(
+            view, registered=registered, problem="", created=model.created or view.created, replaced=replaced, traffic=model.traffic
+        )
+        self._set_split(contract.name, view)  # a candidate that was rolled back answers nothing while another version is loaded
         self._follow_aliases(contract, replace(view, refused={}, failed={}) if is_new else view)
+        self._set_split(contract.name, self._views[contract.name])
         if time.monotonic() - view.refreshed >= self._refresh_seconds:
             self._refresh(contract)
+
+    def _set_split(self, dataset: str, view: _View) -> None:
+        """Let the candidate answer its share, if it and the champion are the versions that the registry's traffic is about."""
+        traffic, champion, candidate = view.traffic, view.loaded.get(CHAMPION), view.loaded.get(CANARY)
+        if (
+            traffic is None
+            or champion is None
+            or candidate is None
+            or not traffic.share
+            or (champion.version, candidate.version) != (traffic.champion, traffic.version)
+            or champion.version in view.replaced
+        ):
+            self._splits.pop(dataset, None)
+            return
+        known = self._splits.get(dataset)
+        is_same = known is not None and (known.rollout, known.share) == (traffic.rollout, traffic.share)
+        if known is not None and is_same and known.champion is champion:
+            return
+        candidate = replace(candidate, alias=CHAMPION, rollout=traffic.rollout, fallback=champion)
+        self._splits[dataset] = Split(traffic.rollout, traffic.share, champion, candidate)
+        if not is_same:
+            _LOGGER.info("%s: version %s answers %.1f %% of the champion's requests", dataset, candidate.version, 100 * traffic.share)
 
     def _refresh(self, contract: Contract) -> None:
         """Read again what the registry says of the versions that serve; the models stay."""

@@ -13,9 +13,11 @@ import numpy as np
 
 from hearth.contracts.record_parser import Columns
 from hearth.modelling.scorer import Scores
+from hearth.serving.include import NOTHING, Include
 from hearth.serving.model_follower import LoadedModel, ModelFollower
 from hearth.serving.recording.messages import Source
 from hearth.serving.recording.recorder import Recorder
+from hearth.serving.rollouts.router import Router
 
 T = TypeVar("T")
 
@@ -24,7 +26,10 @@ BYTES_IN_PLACE = 65_536  # of a request: one record can have hundreds of thousan
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """The predictions of one version for the records of one request, in their order."""
+    """The predictions of one version for the records of one request, in their order.
+
+    `model` is the version that answered: the champion, where the candidate that was to answer has failed.
+    """
 
     model: LoadedModel
     columns: Columns
@@ -38,11 +43,27 @@ class Predictor:
     `compute` needs one thread, for requests that would block the event loop; more threads would only compete for the interpreter lock.
     """
 
-    def __init__(self, models: ModelFollower, recorder: Recorder, compute: ThreadPoolExecutor) -> None:
+    def __init__(self, models: ModelFollower, recorder: Recorder, compute: ThreadPoolExecutor, router: Router | None = None) -> None:
         self._models, self._recorder, self._compute = models, recorder, compute
+        self._router = router or Router(models)
+
+    @property
+    def router(self) -> Router:
+        """What decides between champion and candidate."""
+        return self._router
+
+    def route(self, dataset: str, alias: str, key: Callable[[], str], include: Include | None = NOTHING) -> LoadedModel:
+        """Return the version that answers a request, without I/O: see `Router.route`. A request asks once, and goes on with what it got.
+
+        Raises:
+            UnknownDataset: no contract has this name.
+            UnknownAlias: the data set cannot have this alias.
+            ModelUnavailable: no model is loaded for the alias; the message has the reason.
+        """
+        return self._router.route(dataset, alias, key, include)
 
     def find(self, dataset: str, alias: str) -> LoadedModel:
-        """Return the model that serves under an alias, without I/O.
+        """Return the model that serves under an alias, without I/O; of the champion's requests a candidate may answer some: see `route`.
 
         Raises:
             UnknownDataset: no contract has this name.
@@ -61,7 +82,7 @@ class Predictor:
 
     def score(self, model: LoadedModel, columns: Columns, request_id: str, source: Source) -> Predictions:
         """Score checked columns and record the answer, in the calling thread. `request_id` must be unique: see `request_ids`."""
-        scores = model.scorer.score_columns(columns)
+        model, scores = self._router.score(model, columns)
         self._recorder.record(model, columns, scores, request_id, source)
         return Predictions(model, columns, scores, request_id)
 

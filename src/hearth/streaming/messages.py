@@ -3,7 +3,9 @@
 Fields: `dataset`; `alias` or, as in REST, `model`, by default champion; and either `records`, a JSON list, or `record`, one JSON object. A
 message that was put back from the dead letters also has `replay_of`, the id of the original message, under which its predictions are
 stored. `include` names what its predictions must have: `set`, `unusual`, or both with a comma between. Every prediction is stored with
-what its version knows of the two; a message that names what its version does not know is a dead letter. Any other field is an error.
+what its version knows of the two; a message that names what its version does not know is a dead letter. `routing_key` says who asks:
+while a candidate answers a share of the champion's messages, the same key meets the same version; without it the id of the message decides.
+Any other field is an error.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +21,8 @@ from hearth.streaming.client import MESSAGE_ID, REPLAY_OF, Entry, Fields
 
 DEFAULT_ALIAS = "champion"
 ALIAS_FIELDS = (b"alias", b"model")
-INCLUDE = b"include"
-_FIELDS = frozenset((b"dataset", *ALIAS_FIELDS, b"records", b"record", INCLUDE, REPLAY_OF))
+INCLUDE, ROUTING_KEY = b"include", b"routing_key"
+_FIELDS = frozenset((b"dataset", *ALIAS_FIELDS, b"records", b"record", INCLUDE, ROUTING_KEY, REPLAY_OF))
 _EXCERPT_LENGTH = 100
 
 
@@ -33,10 +35,12 @@ class Message:
     records: Sequence[object]
 
 
-def encode(dataset: str, alias: str, records: Sequence[Mapping[str, object]], include: Include = NOTHING) -> Fields:
+def encode(dataset: str, alias: str, records: Sequence[Mapping[str, object]], include: Include = NOTHING, routing_key: str = "") -> Fields:
     """Return the fields of a message."""
     fields = {b"dataset": dataset.encode(), b"alias": alias.encode(), b"records": to_json(records)}
-    return {**fields, INCLUDE: ",".join(include.names).encode()} if include else fields
+    if include:
+        fields[INCLUDE] = ",".join(include.names).encode()
+    return {**fields, ROUTING_KEY: routing_key.encode()} if routing_key else fields
 
 
 def read_address(entry: Entry) -> tuple[str, str]:
@@ -59,7 +63,8 @@ def read_address(entry: Entry) -> tuple[str, str]:
         raise InvalidMessage(f"{REPLAY_OF.decode()!r} must be the id of a message, got {fields[REPLAY_OF][:_EXCERPT_LENGTH]!r}")
     if unknown := {name: value for name, value in fields.items() if name not in _FIELDS}:
         raise InvalidMessage(
-            f"unknown fields: {_field_names(unknown)}; expected 'dataset', 'alias' (or 'model'), 'records' or 'record', and 'include'"
+            f"unknown fields: {_field_names(unknown)}; "
+            "expected 'dataset', 'alias' (or 'model'), 'records' or 'record', 'include' and 'routing_key'"
         )
     alias_fields = [name for name in ALIAS_FIELDS if name in fields]
     if len(alias_fields) > 1:

@@ -35,6 +35,10 @@ class Retrier:
         """Whether the process was asked to stop."""
         return self._stop.is_set()
 
+    def stop(self) -> None:
+        """Ask the process to stop."""
+        self._stop.set()
+
     def stopping_for(self, seconds: float) -> bool:
         """Whether the stop was requested at least this long ago, counted from the first call of this method after the request."""
         if not self.stopping:

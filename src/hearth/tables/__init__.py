@@ -4,13 +4,17 @@ unpacking   packed files, workbooks and Parquet become a text file
 csv_form    how a text file is written
 csv_rows    its rows
 text_columns all of them, a column at a time
+text_chunks  a few of them at a time, in memory that does not grow
+feature_columns  which column of a table to score is which feature
 raw_header  which column of a raw file is which column of the contract
 understood  sentences about how a file was read
 """
 
 from hearth.tables.csv_form import CsvForm, find_form
 from hearth.tables.csv_rows import Row, RowLimit, open_rows
+from hearth.tables.feature_columns import column_names, feature_places, is_number, require_feature_types, require_features
 from hearth.tables.raw_header import RawHeader, find_columns
+from hearth.tables.text_chunks import Place, TextChunk, read_chunks
 from hearth.tables.text_columns import TextColumn, TextColumns, read_columns
 from hearth.tables.understood import MissingWords, missing_words, other_columns
 from hearth.tables.unpacking import PARQUET, Unpacked, unpack
@@ -20,18 +24,26 @@ __all__ = [
     "PARQUET",
     "CsvForm",
     "MissingWords",
+    "Place",
     "RawHeader",
     "Row",
     "RowLimit",
+    "TextChunk",
     "TextColumn",
     "TextColumns",
     "Unpacked",
     "UnreadableTable",
+    "column_names",
+    "feature_places",
     "find_columns",
     "find_form",
+    "is_number",
     "missing_words",
     "open_rows",
     "other_columns",
+    "read_chunks",
     "read_columns",
+    "require_feature_types",
+    "require_features",
     "unpack",
 ]

@@ -23,7 +23,7 @@ from hearth.tables.csv_rows import Lines, Row, RowLimit, open_rows
 
 _BLOCK = 8 << 20  # bytes
 _BATCH_ROWS = 20_000
-_UTF8 = {"utf-8", "utf-8-sig"}
+UTF8 = {"utf-8", "utf-8-sig"}
 _TEXTS = pa.dictionary(pa.int32(), pa.string())
 _NEWLINE, _RETURN = 10, 13
 
@@ -79,16 +79,16 @@ def read_columns(file: BinaryIO, form: CsvForm, limit: RowLimit = RowLimit()) ->
         UnreadableTable: it is no CSV, or not in the encoding of the form.
     """
     with open_rows(file, form, limit) as (source, reader):
-        collected = _Collected(_header_width(source, reader))
+        collected = _Collected(header_width(source, reader))
         line = source.count
-    offset = _offset(file, line)
-    if offset is None or form.encoding not in _UTF8 or not form.delimiter.isascii():
+    offset = offset_after(file, line)
+    if offset is None or form.encoding not in UTF8 or not form.delimiter.isascii():
         with open_rows(file, form, limit) as (source, reader):
-            _header_width(source, reader)
+            header_width(source, reader)
             collected.add_all(source, reader)
         return collected.result()
     for block in _blocks(file, offset):
-        rows = _PlainBlock.of(block, limit)
+        rows = PlainBlock.of(block, limit)
         if rows is None or not collected.add_block(rows, form, line):
             break
         offset, line = offset + len(block), line + rows.count
@@ -98,7 +98,7 @@ def read_columns(file: BinaryIO, form: CsvForm, limit: RowLimit = RowLimit()) ->
 
 
 @dataclass(frozen=True)
-class _PlainBlock:
+class PlainBlock:
     """Whole lines of a file, without anything that two readers would judge differently but uneven rows.
 
     Attributes:
@@ -112,7 +112,7 @@ class _PlainBlock:
     lines: np.ndarray
 
     @classmethod
-    def of(cls, content: bytes, limit: RowLimit) -> "_PlainBlock | None":
+    def of(cls, content: bytes, limit: RowLimit) -> "PlainBlock | None":
         """Return None for a block that only the standard library may read."""
         if b'"' in content or b"\0" in content or content.startswith(BOM_UTF8) or content.count(b"\r") != content.count(b"\r\n"):
             return None
@@ -138,7 +138,7 @@ class _Collected:
         self._malformed: dict[int, str] = {}
         self._count = 0
 
-    def add_block(self, block: _PlainBlock, form: CsvForm, line: int) -> bool:
+    def add_block(self, block: PlainBlock, form: CsvForm, line: int) -> bool:
         """Add a block that begins after a line of the file; returns False, and adds nothing, if it is no UTF-8."""
         lines = block.lines + line + 1
         options = arrow_csv.ReadOptions(use_threads=False, column_names=self._names, block_size=len(block.content) + 1)
@@ -187,7 +187,8 @@ class _Collected:
         self._count += len(lines)
 
 
-def _header_width(source: Lines, reader: Iterator[Row]) -> int:
+def header_width(source: Lines, reader: Iterator[Row]) -> int:
+    """Read the header, and return the number of its cells."""
     for row in reader:
         source.row_start = source.characters
         if any(cell.strip() for cell in row):
@@ -205,7 +206,7 @@ def _numbered(source: Lines, reader: Iterator[Row]) -> Iterator[tuple[Row, int]]
         start = source.count + 1
 
 
-def _offset(file: BinaryIO, lines: int) -> int | None:
+def offset_after(file: BinaryIO, lines: int) -> int | None:
     """Return where the file goes on after a number of lines; None if one ends with a carriage return alone, which is no end for bytes."""
     file.seek(0)
     before = b"".join(islice(file, lines))

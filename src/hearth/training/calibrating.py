@@ -22,7 +22,7 @@ from hearth.modelling.families import Family, Param
 from hearth.modelling.prediction_sets import fit_sets
 from hearth.modelling.trust import Trust
 from hearth.training.fitting import fit
-from hearth.training.folds import FOLDS, make_folds
+from hearth.training.folds import FOLDS, make_folds, weighable
 
 _LOGGER = logging.getLogger(__name__)
 _NOISE = 2.0  # standard errors that a gain of log loss must have
@@ -36,6 +36,7 @@ class Held:
     """What models gave for train rows that they were not fitted on: `outputs` are the values of `hearth.modelling.calibration`.
 
     `fold` and `truth` have shape (rows,); `own` has the models' own probabilities, (rows, classes), None if they have none.
+    `weights`, shape (rows,), says how much each row counts; None if all count the same.
     """
 
     fold: np.ndarray
@@ -43,6 +44,7 @@ class Held:
     outputs: np.ndarray
     are_probabilities: bool
     own: np.ndarray | None
+    weights: np.ndarray | None = None
 
     @classmethod
     def of_probabilities(cls, fold: np.ndarray, truth: np.ndarray, probabilities: np.ndarray) -> Self:
@@ -85,7 +87,14 @@ class Fitted:
 
 
 def fit_calibrated(  # noqa: PLR0913 - all but the data are named
-    contract: Contract, X: pd.DataFrame, y: pd.Series, family: Family, *, params: Mapping[str, Param], seed: int
+    contract: Contract,
+    X: pd.DataFrame,
+    y: pd.Series,
+    family: Family,
+    *,
+    params: Mapping[str, Param],
+    seed: int,
+    row_weights: np.ndarray | None = None,
 ) -> Fitted:
     """Fit on all rows, with the calibration that the contract names or that helps most, and compute the thresholds of the sets.
 
@@ -93,20 +102,31 @@ def fit_calibrated(  # noqa: PLR0913 - all but the data are named
         UntrainableData: a class has fewer rows than there are folds.
     """
     uncalibrated = contract.calibration != "none"
-    held = hold_out(contract, X, y, family, params=params, seed=seed, uncalibrated=uncalibrated)
+    X, y, row_weights = weighable(family, X, y, row_weights)
+    held = hold_out(contract, X, y, family, params=params, seed=seed, uncalibrated=uncalibrated, row_weights=row_weights)
     chosen = choose(contract, held)
-    pipeline = fit(contract, X, y, family, params=params, seed=seed, uncalibrated=uncalibrated)
+    pipeline = fit(contract, X, y, family, params=params, seed=seed, uncalibrated=uncalibrated, row_weights=row_weights)
     if chosen.method is not None:
-        calibrators = methods.fit_calibrators(chosen.method, held.outputs, held.truth, are_probabilities=held.are_probabilities)
+        calibrators = methods.fit_calibrators(
+            chosen.method, held.outputs, held.truth, are_probabilities=held.are_probabilities, weights=held.weights
+        )
         model = methods.calibrated(pipeline["model"], chosen.method, calibrators)
         pipeline = Pipeline([("features", pipeline["features"]), ("model", model)])
-    sets = fit_sets(held.truth, chosen.probabilities, contract.sets.level)
+    sets = fit_sets(held.truth, chosen.probabilities, contract.sets.level, held.weights)
     _LOGGER.info("%s: calibration %s, out of fold log loss %.4f", contract.name, chosen.name, chosen.log_loss)
     return Fitted(pipeline, chosen, Trust(sets=sets))
 
 
 def hold_out(  # noqa: PLR0913 - all but the data are named
-    contract: Contract, X: pd.DataFrame, y: pd.Series, family: Family, *, params: Mapping[str, Param], seed: int, uncalibrated: bool = True
+    contract: Contract,
+    X: pd.DataFrame,
+    y: pd.Series,
+    family: Family,
+    *,
+    params: Mapping[str, Param],
+    seed: int,
+    uncalibrated: bool = True,
+    row_weights: np.ndarray | None = None,
 ) -> Held:
     """Fit a model on the fitting part of each fold of all rows, and return what it gives for the rows held out.
 
@@ -114,7 +134,7 @@ def hold_out(  # noqa: PLR0913 - all but the data are named
     """
     values, own = [], []
     with threadpool_limits(limits=1):
-        parts = make_folds(contract, X, y, family, folds=FOLDS, seed=seed, most_rows=len(X))
+        parts = make_folds(contract, X, y, family, folds=FOLDS, seed=seed, most_rows=len(X), row_weights=row_weights)
         for part in parts:
             model = family.final(params, seed, len(part.X_fit), uncalibrated=uncalibrated)
             model.fit(part.X_fit, part.y_fit, **part.weights)
@@ -127,6 +147,7 @@ def hold_out(  # noqa: PLR0913 - all but the data are named
         np.concatenate(values),
         methods.gives_probabilities(model),
         np.concatenate(own) if own else None,
+        np.concatenate([part.held_out_weights for part in parts if part.held_out_weights is not None]) if row_weights is not None else None,
     )
 
 
@@ -137,14 +158,14 @@ def choose(contract: Contract, held: Held) -> Tried:
     most 0.005 above that of the model's own probabilities. These stay unless the gain is more than noise: two standard errors of the
     differences by row. A model without probabilities of its own gets a calibration whatever it is worth.
     """
-    own = None if held.own is None else _judged(contract, held.truth, None, held.own)
+    own = None if held.own is None else _judged(contract, held, None, held.own)
     if contract.calibration not in {"auto", "none"}:
         return _try(contract, held, cast("Method", contract.calibration))
     if own is not None and contract.calibration == "none":
         return own
     tried = [_try(contract, held, method) for method in METHODS if method != "isotonic" or _can_be_isotonic(held)]
     codes = methods.codes_of(held.outputs, are_probabilities=held.are_probabilities)
-    least_metric = metric(contract, held.truth, codes) - _MOST_METRIC_LOST
+    least_metric = metric(contract, held.truth, codes, held.weights) - _MOST_METRIC_LOST
     most_error = 1.0 if own is None else own.calibration_error + _MOST_ERROR_GAINED
     able = [each for each in tried if each.metric >= least_metric and each.calibration_error <= most_error]
     best = min(able or tried, key=lambda each: each.log_loss)
@@ -156,9 +177,12 @@ def _try(contract: Contract, held: Held, method: Method) -> Tried:
     probabilities = np.empty((len(held.truth), len(contract.target.classes)))
     for number in np.unique(held.fold):
         here = held.fold == number
-        calibrators = methods.fit_calibrators(method, held.outputs[~here], held.truth[~here], are_probabilities=held.are_probabilities)
+        weights = None if held.weights is None else held.weights[~here]
+        calibrators = methods.fit_calibrators(
+            method, held.outputs[~here], held.truth[~here], are_probabilities=held.are_probabilities, weights=weights
+        )
         probabilities[here] = methods.calibrate(method, calibrators, held.outputs[here], are_probabilities=held.are_probabilities)
-    return _judged(contract, held.truth, method, probabilities)
+    return _judged(contract, held, method, probabilities)
 
 
 def _can_be_isotonic(held: Held) -> bool:
@@ -166,9 +190,12 @@ def _can_be_isotonic(held: Held) -> bool:
     return all((np.ptp(held.outputs[held.fold != number], axis=0) > 0).all() for number in np.unique(held.fold))
 
 
-def _judged(contract: Contract, truth: np.ndarray, method: Method | None, probabilities: np.ndarray) -> Tried:
+def _judged(contract: Contract, held: Held, method: Method | None, probabilities: np.ndarray) -> Tried:
+    truth = held.truth
     losses = -np.log(np.clip(probabilities[np.arange(len(truth)), truth], _LEAST, 1.0))
-    score = metric(contract, truth, probabilities.argmax(axis=1))
+    if held.weights is not None:
+        losses = losses * held.weights / held.weights.mean()
+    score = metric(contract, truth, probabilities.argmax(axis=1), held.weights)
     return Tried(method, probabilities, losses, score, calibration_error(reliability(truth, probabilities)))
 
 

@@ -19,7 +19,10 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold: features as numbers, classes as codes. `weights` are keywords of `fit`, `held_out` are positions in the train set."""
+    """One fold: features as numbers, classes as codes. `weights` are keywords of `fit`, `held_out` are positions in the train set.
+
+    `held_out_weights` says how much the rows held out count, None if all count the same.
+    """
 
     X_fit: np.ndarray
     y_fit: np.ndarray
@@ -27,15 +30,26 @@ class Fold:
     X_held_out: np.ndarray
     y_held_out: np.ndarray
     held_out: np.ndarray
+    held_out_weights: np.ndarray | None = None
 
 
 def make_folds(  # noqa: PLR0913 - all but the data are named
-    contract: Contract, X: pd.DataFrame, y: pd.Series, family: Family, *, folds: int, seed: int, most_rows: int | None = None
+    contract: Contract,
+    X: pd.DataFrame,
+    y: pd.Series,
+    family: Family,
+    *,
+    folds: int,
+    seed: int,
+    most_rows: int | None = None,
+    row_weights: np.ndarray | None = None,
 ) -> list[Fold]:
     """Cut the train set into folds with equal shares of each class, and make each fold's features once.
 
     Rows with equal features are in one fold, as `split` puts them on one side: else a model is judged by what it has learnt by heart.
     Such a group counts as one row, of its most frequent class.
+
+    `row_weights`, shape (rows,), says how much each row counts; None if all count the same.
 
     Above `most_rows` rows, by default `family.tuning_rows`, a stratified sample stands for all, with at least `folds` groups of each class.
 
@@ -56,8 +70,10 @@ def make_folds(  # noqa: PLR0913 - all but the data are named
         fit_rows, held_out = np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
         features = build_features(contract)
         X_fit = features.fit_transform(X.iloc[fit_rows])
-        weights = row_weights(contract, family, codes[fit_rows])
-        parts.append(Fold(X_fit, codes[fit_rows], weights, features.transform(X.iloc[held_out]), codes[held_out], rows[held_out]))
+        own = None if row_weights is None else row_weights[rows]
+        weights = fit_weights(contract, family, codes[fit_rows], None if own is None else own[fit_rows])
+        X_held_out, held_weights = features.transform(X.iloc[held_out]), None if own is None else own[held_out]
+        parts.append(Fold(X_fit, codes[fit_rows], weights, X_held_out, codes[held_out], rows[held_out], held_weights))
     return parts
 
 
@@ -90,11 +106,34 @@ def _sample(  # noqa: PLR0913 - all but the data are named
     return np.concatenate([sample, *more])
 
 
-def row_weights(contract: Contract, family: Family, codes: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the keywords of `fit` by which all classes of these rows weigh the same; none if the contract or family has no weights."""
-    if contract.imbalance == "none" or not family.weighs_rows:
+def fit_weights(contract: Contract, family: Family, codes: np.ndarray, row_weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Return the keywords of `fit` by which rows count as `row_weights` says, and all classes the same if the contract wants that.
+
+    There are none if the family has no weights: `weighable` has made copies of the rows then.
+    """
+    if not family.weighs_rows or (contract.imbalance == "none" and row_weights is None):
         return {}
-    return {"sample_weight": compute_sample_weight("balanced", codes)}
+    own = np.ones(len(codes)) if row_weights is None else row_weights
+    if contract.imbalance == "none":
+        return {"sample_weight": own}
+    if row_weights is None:
+        return {"sample_weight": compute_sample_weight("balanced", codes)}
+    totals = np.bincount(codes, weights=own)
+    return {"sample_weight": own * own.sum() / (np.count_nonzero(totals) * totals[codes])}
+
+
+def weighable(
+    family: Family, X: pd.DataFrame, y: pd.Series, row_weights: np.ndarray | None
+) -> tuple[pd.DataFrame, pd.Series, np.ndarray | None]:
+    """Return rows and weights that a family can be fitted on: for one without weights, each row as often as its weight says, rounded.
+
+    The lightest row is there once, so the copies are as few as they can be.
+    """
+    if row_weights is None or family.weighs_rows:
+        return X, y, row_weights
+    copies = np.maximum(np.rint(row_weights / row_weights.min()), 1).astype(np.int64)
+    places = np.repeat(np.arange(len(X)), copies)
+    return X.iloc[places].reset_index(drop=True), y.iloc[places].reset_index(drop=True), None
 
 
 def require_rows(contract: Contract, y: pd.Series, at_least: int) -> None:

@@ -13,7 +13,7 @@ from hearth.modelling.evaluation import metric
 from hearth.modelling.families import Family, Param
 from hearth.modelling.trials import TrialResult, TuningResult
 from hearth.training.fitting import fit
-from hearth.training.folds import FOLDS, Fold, make_folds
+from hearth.training.folds import FOLDS, Fold, make_folds, weighable
 
 __all__ = ["fit", "tune"]
 
@@ -31,13 +31,15 @@ def tune(  # noqa: PLR0913 - all but the data are named
     seed: int,
     folds: int = FOLDS,
     jobs: int = 1,
+    row_weights: np.ndarray | None = None,
     on_trial: Callable[[TrialResult], None] = lambda _: None,
 ) -> TuningResult:
     """Search the family's parameters with Optuna; the first trial has the family's defaults. A trial that fails is left out.
 
     Features are fitted on the fitting part of each fold only. They do not depend on the parameters, so each fold's are made once for all
     trials. Above `family.tuning_rows` rows a stratified sample stands for all. The same arguments give the same result, unless several
-    `jobs` (threads) run trials at the same time: then a trial depends on those that have ended before it.
+    `jobs` (threads) run trials at the same time: then a trial depends on those that have ended before it. `row_weights`, shape (rows,),
+    says how much each row counts, in the fit and in the metric.
 
     Raises:
         UntrainableData: a class has fewer rows than there are folds.
@@ -47,7 +49,8 @@ def tune(  # noqa: PLR0913 - all but the data are named
     results: list[TrialResult] = []
     failures: list[Exception] = []
     with threadpool_limits(limits=1):  # trainings run side by side: one core each
-        parts = make_folds(contract, X, y, family, folds=folds, seed=seed)
+        X, y, row_weights = weighable(family, X, y, row_weights)
+        parts = make_folds(contract, X, y, family, folds=folds, seed=seed, row_weights=row_weights)
         fewest_rows = min(len(fold.X_fit) for fold in parts)
 
         def objective(trial: optuna.Trial) -> float:
@@ -91,4 +94,4 @@ class _TrialFailed(Exception):
 def _fold_score(contract: Contract, family: Family, params: Mapping[str, Param], seed: int, fold: Fold) -> float:
     model = family.build_for_tuning(params, seed)
     model.fit(fold.X_fit, fold.y_fit, **fold.weights)
-    return metric(contract, fold.y_held_out, model.predict(fold.X_held_out))
+    return metric(contract, fold.y_held_out, model.predict(fold.X_held_out), fold.held_out_weights)

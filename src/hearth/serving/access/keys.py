@@ -8,8 +8,8 @@ from typing import Self
 
 from hearth.errors import InvalidKey, InvalidSettings, MissingScope
 
-ADMIN, PREDICT, READ = "admin", "predict", "read"
-SCOPES = (ADMIN, PREDICT, READ)
+ADMIN, PREDICT, READ, FEEDBACK, ALERT = "admin", "predict", "read", "feedback", "alert"
+SCOPES = (ADMIN, PREDICT, READ, FEEDBACK, ALERT)
 
 _SHORTEST_SECRET = 16
 

@@ -88,9 +88,11 @@ class Access:
         if self._requests is not None:
             await self._requests.hit(caller.name)
 
-    async def admit_prediction(self, secret: str | None, address: str) -> None:
-        """Admit a request for predictions and count it. Raises what `identify` and `admit` raise."""
-        await self.admit(await self.identify(secret, address), PREDICT)
+    async def admit_call(self, secret: str | None, address: str, scope: str = PREDICT) -> Caller:
+        """Admit a request that needs a scope, count it, and return its caller. Raises what `identify` and `admit` raise."""
+        caller = await self.identify(secret, address)
+        await self.admit(caller, scope)
+        return caller
 
     def require_scope(self, caller: Caller, scope: str) -> None:
         """Check a scope of a request that is counted already.

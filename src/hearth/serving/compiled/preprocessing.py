@@ -1,107 +1,50 @@
 """The fitted feature transformer as a few numpy operations on columns: the same results as scikit-learn, without its cost per call."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - makes IterativeImputer importable
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder
 
 from hearth.contracts.record_parser import Columns
+from hearth.serving.compiled.imputer_table import NO_IMPUTER, Regression, imputer_table
+from hearth.serving.compiled.scaling import CannotCompile, Scale, leave, scaling
+from hearth.serving.compiled.tree_kernel import impute
 
 Numbers = Callable[[np.ndarray], np.ndarray]
 """Fills missing numbers; returns its argument if none is missing."""
-Scale = Callable[[np.ndarray, np.ndarray], None]
-"""Writes the scaled numbers of the first array into the second."""
 
 
-class CannotCompile(Exception):
-    """A part of a pipeline has no compiled form."""
+class _Table:
+    """An imputer as a table, in machine code."""
+
+    def __init__(self, table: np.ndarray) -> None:
+        self.table = table
+
+    def __call__(self, numbers: np.ndarray) -> np.ndarray:
+        return impute(self.table, numbers)
 
 
-@dataclass(frozen=True)
-class _Regression:
-    """One step of the imputer: missing values of a column from a linear model of the others, clipped to the fitted range."""
-
-    column: int
-    others: np.ndarray
-    weights: np.ndarray
-    intercept: float
-    low: float
-    high: float
-
-
-def _scaling(scaler: object) -> Scale:
-    """Return the scaler's operations in scikit-learn's order, so that the results are the same to the last bit."""
-    if isinstance(scaler, StandardScaler):
-        return partial(_standardise, scaler.mean_, scaler.scale_)
-    if isinstance(scaler, MinMaxScaler) and not scaler.clip:
-        return partial(_stretch, scaler.scale_, scaler.min_)
-    raise CannotCompile(f"{scaler} has no compiled form")
-
-
-def _standardise(mean: np.ndarray, scale: np.ndarray, numbers: np.ndarray, out: np.ndarray) -> None:
-    np.subtract(numbers, mean, out=out)
-    out /= scale
-
-
-def _stretch(scale: np.ndarray, minimum: np.ndarray, numbers: np.ndarray, out: np.ndarray) -> None:
-    np.multiply(numbers, scale, out=out)
-    out += minimum
-
-
-def _leave(numbers: np.ndarray, out: np.ndarray) -> None:
-    out[:] = numbers
-
-
-class _Sequence:
+def _sequence(imputer: IterativeImputer) -> _Table:
     """The iterative imputer: an initial value for each column, then its fitted regressions, in their order."""
-
-    def __init__(self, imputer: IterativeImputer) -> None:
-        if imputer.sample_posterior or imputer.add_indicator:
-            raise CannotCompile(f"{imputer} has no compiled form")
-        self._fill = _statistics(imputer.initial_imputer_)
-        self._regressions: list[_Regression] = []
-        for triplet in imputer.imputation_sequence_:
-            column = int(triplet.feat_idx)
-            model = triplet.estimator
-            low, high = float(imputer._min_value[column]), float(imputer._max_value[column])  # noqa: SLF001 - fitted bounds have no public name
-            self._regressions.append(
-                _Regression(column, np.asarray(triplet.neighbor_feat_idx), np.asarray(model.coef_), float(model.intercept_), low, high)
-            )
-
-    def __call__(self, numbers: np.ndarray) -> np.ndarray:
-        """Replay the sequence on rows with missing numbers; regressions of complete columns are left out."""
-        missing = np.isnan(numbers)
-        if not missing.any():
-            return numbers
-        rows = np.flatnonzero(missing.any(axis=1))
-        holes = missing[rows]
-        part = np.where(holes, self._fill, numbers[rows])
-        incomplete = np.asarray(holes.any(axis=0))
-        for step in self._regressions:
-            if incomplete[step.column]:
-                here = holes[:, step.column]
-                guess = part[np.ix_(here, step.others)] @ step.weights + step.intercept
-                part[here, step.column] = np.clip(guess, step.low, step.high)
-        filled = numbers.copy()
-        filled[rows] = part
-        return filled
+    if imputer.sample_posterior or imputer.add_indicator:
+        raise CannotCompile(f"{imputer} has no compiled form")
+    regressions = []
+    for triplet in imputer.imputation_sequence_:
+        column = int(triplet.feat_idx)
+        model = triplet.estimator
+        low, high = float(imputer._min_value[column]), float(imputer._max_value[column])  # noqa: SLF001 - fitted bounds have no public name
+        others = np.asarray(triplet.neighbor_feat_idx)
+        regressions.append(Regression(column, others, np.asarray(model.coef_), float(model.intercept_), low, high))
+    return _Table(imputer_table(_statistics(imputer.initial_imputer_), regressions))
 
 
-class _Fixed:
+def _fixed(imputer: SimpleImputer) -> _Table:
     """One value for each column."""
-
-    def __init__(self, imputer: SimpleImputer) -> None:
-        self._fill = _statistics(imputer)
-
-    def __call__(self, numbers: np.ndarray) -> np.ndarray:
-        missing = np.isnan(numbers)
-        return np.where(missing, self._fill, numbers) if missing.any() else numbers
+    return _Table(imputer_table(_statistics(imputer), []))
 
 
 class _Neighbours:
@@ -158,11 +101,11 @@ def _read_numbers(part: object) -> tuple[Numbers, Scale, bool]:
     names = [name for name, _ in part.steps] if isinstance(part, Pipeline) else []
     if sorted(names) != ["impute", "scale"]:
         raise CannotCompile(f"the numbers go through {part}, expected an imputer and a scaler")
-    kinds: dict[type, Callable[..., Numbers]] = {IterativeImputer: _Sequence, KNNImputer: _Neighbours, SimpleImputer: _Fixed}
+    kinds: dict[type, Callable[..., Numbers]] = {IterativeImputer: _sequence, KNNImputer: _Neighbours, SimpleImputer: _fixed}
     imputer = part["impute"]  # type: ignore[index]  # a pipeline, as its names say
     if type(imputer) not in kinds:
         raise CannotCompile(f"{imputer} has no compiled form")
-    return kinds[type(imputer)](imputer), _scaling(part["scale"]), names[0] == "scale"  # type: ignore[index]
+    return kinds[type(imputer)](imputer), scaling(part["scale"]), names[0] == "scale"  # type: ignore[index]
 
 
 class CompiledFeatures:
@@ -171,6 +114,7 @@ class CompiledFeatures:
     Attributes:
         widths: number of columns of each categorical feature; code k sets the k-th of them, and code 0 none.
         scale: the scaler of the numbers.
+        imputer: the table of the imputer that comes before the scaler; `NO_IMPUTER` if it has none, or comes behind.
     """
 
     def __init__(self, transformer: ColumnTransformer) -> None:
@@ -179,10 +123,11 @@ class CompiledFeatures:
         if parts:
             raise CannotCompile(f"the transformer has unknown parts: {', '.join(parts)}")
         self._fill: Numbers = lambda numbers: numbers
-        self.scale: Scale = _leave
+        self.scale: Scale = leave
         self._scaled_first = False
         if numbers is not None:
             self._fill, self.scale, self._scaled_first = _read_numbers(numbers)
+        self.imputer = self._fill.table if isinstance(self._fill, _Table) and not self._scaled_first else NO_IMPUTER
         self._codes = None if categories is None else _Codes(categories)
         self.widths: Sequence[int] = () if self._codes is None else self._codes.widths
 

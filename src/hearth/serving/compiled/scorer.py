@@ -12,11 +12,12 @@ from sklearn.pipeline import Pipeline
 
 from hearth.contracts import Contract
 from hearth.contracts.examples import random_columns
-from hearth.contracts.record_parser import Columns, RecordParser
+from hearth.contracts.record_parser import Columns
 from hearth.modelling.booster_text import InvalidBooster, read_booster
 from hearth.modelling.calibration import METHODS, calibrate, gives_probabilities, values_of
 from hearth.modelling.scorer import Scorer, Scores
-from hearth.serving.compiled.preprocessing import CannotCompile, CompiledFeatures
+from hearth.serving.compiled.preprocessing import CompiledFeatures
+from hearth.serving.compiled.scaling import CannotCompile
 from hearth.serving.compiled.tree_kernel import Link, walk
 from hearth.serving.compiled.tree_tables import before_scaling, compile_booster, with_categories
 
@@ -35,7 +36,6 @@ class CompiledScorer(Scorer):
     def __init__(self, pipeline: Pipeline, contract: Contract, example: pd.DataFrame | None = None) -> None:
         """Compile, and compare with scikit-learn on random records and on the example (raw features), if there is one."""
         super().__init__(pipeline, contract)
-        self.parser = RecordParser(contract)
         self._compiled: Compiled | None = None
         try:
             self._compiled = _compile(pipeline)
@@ -57,7 +57,7 @@ class CompiledScorer(Scorer):
     def score_columns(self, columns: Columns) -> Scores:
         """Score checked columns."""
         if self._compiled is None:
-            return self.score_frame(self.parser.frame(columns))
+            return super().score_columns(columns)
         if len(columns) == 0:
             return Scores(np.empty(0, np.intp), np.empty((0, len(self._classes))), self._classes, self._class_codes)
         return Scores(*self._compiled(columns), self._classes, self._class_codes)
@@ -132,7 +132,7 @@ class _Calibrated:
 
 
 class _Boosted:
-    """LightGBM with its features: the tables take raw records, unless a number is missing. With `sums` it returns those of the leaves."""
+    """LightGBM with its features: the tables take raw records if the imputer is a table too. With `sums`: the sums of leaves."""
 
     def __init__(self, features: CompiledFeatures, model: LGBMClassifier, *, sums: bool = False) -> None:
         if list(model.classes_) != list(range(model.n_classes_)):
@@ -150,8 +150,8 @@ class _Boosted:
 
     def __call__(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
         codes = self._features.codes(columns)
-        scored = walk(self._raw, self._link, columns.numbers, codes)
-        if scored is None:  # a number is missing
+        scored = walk(self._raw, self._link, columns.numbers, codes, self._features.imputer)
+        if scored is None:  # a number is missing, and the imputer is no table
             scored = walk(self._scaled, self._link, self._features.numbers(columns), codes)
         assert scored is not None  # noqa: S101 - the imputer leaves nothing missing
         return scored

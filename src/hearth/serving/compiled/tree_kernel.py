@@ -1,7 +1,11 @@
-"""The loop over the tables of trees, as machine code: from columns to classes and probabilities in one call.
+"""The imputer and the loop over the tables of trees, as machine code: from columns to classes and probabilities in one call.
 
 One call, because beside a busy server all code and tables that a record touches have left the processor's caches: a microsecond in a tight
-loop is five between two requests.
+loop is five between two requests. All machine code is in this file, because numba looks only at the file of a function when it decides
+whether its cached code is still that of the source.
+
+The imputer adds products in the order of the columns, so a record gets the same values alone and among others. scikit-learn leaves the
+order to BLAS, where it depends on the processor and on the number of records; its values and these agree to rounding.
 """
 
 from collections.abc import Callable
@@ -13,8 +17,9 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 from numba.core.cgutils import true_bit
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
+from hearth.serving.compiled.imputer_table import COLUMN, HIGH, INTERCEPT, LOW, NO_IMPUTER, WEIGHTS
 from hearth.serving.compiled.tree_tables import TreeTables
 
 
@@ -26,20 +31,24 @@ class Link(IntEnum):
     LOGISTIC = 2
 
 
-def walk(tables: TreeTables, link: Link, numbers: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the best classes (n,) intp and the probabilities (n, classes) of n records; None if a number is missing.
+def walk(
+    tables: TreeTables, link: Link, numbers: np.ndarray, codes: np.ndarray, imputer: np.ndarray = NO_IMPUTER
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the best classes (n,) intp and the probabilities (n, classes) of n records; None if a number is missing and none is imputed.
 
     Args:
         tables: of the trees.
         link: with NONE the sums of leaf values (n, outputs) are returned as probabilities, and all classes are 0.
         numbers: (n, p) float64.
         codes: (n, c) intp.
+        imputer: the table of the imputer, whose values are imputed before the trees see the numbers.
     """
     out = np.empty((len(numbers), 2 if link is Link.LOGISTIC else tables.outputs))
     chosen = np.zeros(len(numbers), np.intp)
-    complete = _machine_code()(
+    complete = _machine_code(_walk)(
         numbers,
         codes,
+        imputer,
         tables.thresholds,
         tables.first_threshold,
         tables.masks,
@@ -53,14 +62,47 @@ def walk(tables: TreeTables, link: Link, numbers: np.ndarray, codes: np.ndarray)
     return (chosen, out) if complete else None
 
 
+def impute(table: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Return numbers, (n, p) float64, with the missing ones imputed; the argument itself if none is missing."""
+    if not np.isnan(numbers).any():
+        return numbers
+    out = np.empty_like(numbers)
+    _machine_code(_impute)(numbers, table, out)
+    return out
+
+
 @cache
-def _machine_code() -> Callable[..., bool]:
-    """Return the machine code of `_walk`; it is cached beside this file, or in numba's own folder, if that is writable."""
+def _machine_code(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the machine code of a function; it is cached beside this file, or in numba's own folder, if that is writable."""
     try:
-        compiled: Callable[..., bool] = njit(nogil=True, cache=True)(_walk)
+        compiled: Callable[..., Any] = njit(nogil=True, cache=True)(function)
     except RuntimeError:  # a read-only file system: each process compiles for a second
-        compiled = njit(nogil=True)(_walk)
+        compiled = njit(nogil=True)(function)
     return compiled
+
+
+@register_jitable
+def _is_missing(values: np.ndarray) -> bool:
+    """Whether one of the numbers of a record is missing."""
+    for column in range(values.shape[0]):  # noqa: SIM110 - numba has no generators
+        if isnan(values[column]):
+            return True
+    return False
+
+
+@register_jitable
+def _impute_row(values: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
+    """Write the numbers of a record, (p,), into `out`, with the missing ones imputed."""
+    width = values.shape[0]
+    for column in range(width):
+        out[column] = table[0, WEIGHTS + column] if isnan(values[column]) else values[column]
+    for step in range(1, table.shape[0]):
+        column = int(table[step, COLUMN])
+        if isnan(values[column]):
+            total = 0.0
+            for other in range(width):
+                total += out[other] * table[step, WEIGHTS + other]
+            out[column] = min(max(total + table[step, INTERCEPT], table[step, LOW]), table[step, HIGH])
 
 
 @intrinsic
@@ -73,18 +115,23 @@ def _lowest_bit(_: Any, word: Any) -> Any:  # noqa: ANN401 - numba's types
     return types.uint64(word), generate
 
 
-def _walk(numbers, codes, thresholds, first_threshold, masks, first_mask, leaf_values, outputs, link, out, chosen):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, C901, PLR0912, PLR0913, PLR0917 - numba infers the types; one loop, without calls
+def _walk(numbers, codes, imputer, thresholds, first_threshold, masks, first_mask, leaf_values, outputs, link, out, chosen):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, C901, PLR0912, PLR0913, PLR0917 - numba infers the types; one loop, without calls
     rows, width = numbers.shape
     trees = masks.shape[1]
-    for row in range(rows):
-        for column in range(width):
-            if isnan(numbers[row, column]):
+    if imputer.shape[0] == 0:
+        for row in range(rows):
+            if _is_missing(numbers[row]):
                 return False
     possible = np.empty(trees, masks.dtype)
+    filled = np.empty(width, np.float64)
     for row in range(rows):
+        values = numbers[row]
+        if _is_missing(values):
+            _impute_row(values, imputer, filled)
+            values = filled
         for column in range(first_mask.shape[0]):
             if column < width:
-                value = numbers[row, column]
+                value = values[column]
                 low, high = first_threshold[column], first_threshold[column + 1]
                 while low < high:
                     middle = (low + high) >> 1
@@ -124,3 +171,8 @@ def _walk(numbers, codes, thresholds, first_threshold, masks, first_mask, leaf_v
             out[row, 0] = 1.0 - out[row, 1]
             chosen[row] = 1 if out[row, 1] > out[row, 0] else 0
     return True
+
+
+def _impute(numbers: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
+    for row in range(numbers.shape[0]):
+        _impute_row(numbers[row], table, out[row])

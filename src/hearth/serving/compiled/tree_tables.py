@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hearth.modelling.booster_text import BoosterText, Tree
-from hearth.serving.compiled.preprocessing import CannotCompile, Scale
+from hearth.serving.compiled.scaling import CannotCompile, Scale
 
 MAX_LEAVES = 64
 _MAX_TABLE_BYTES = 128 * 2**20

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Self
 from weakref import WeakKeyDictionary
 
 from hearth.contracts import Contract
-from hearth.contracts.record_parser import Columns
+from hearth.contracts.record_parser import Columns, raw_values
 from hearth.errors import InvalidStatistics, ModelUnavailable, TooBusy, TooSlow, UnknownClass
 from hearth.modelling.scorer import Scores
 from hearth.serving.explaining.background import Background, draw_background
-from hearth.serving.explaining.model import Explanation, explained, raw_values
+from hearth.serving.explaining.model import Explanation, explained
 from hearth.serving.explaining.sampled_shap import DRAWN_ROWS, SampledContributions
 from hearth.serving.explaining.tree_shap import TreeContributions
 from hearth.serving.model_follower import LoadedModel, ModelFollower

@@ -7,8 +7,6 @@ from enum import StrEnum
 import numpy as np
 
 from hearth.contracts import Contract
-from hearth.contracts.column_types import CategoryColumn, IntegerColumn
-from hearth.contracts.record_parser import Columns
 
 Value = float | int | str | None
 
@@ -69,21 +67,6 @@ def explained(attribution: Attribution, record: int, class_: int, values: Mappin
     order = np.argsort(-np.abs(amounts), kind="stable")[:top]
     names = tuple(values)
     return tuple(Contribution(names[i], values[names[i]], float(amounts[i])) for i in order)
-
-
-def raw_values(contract: Contract, columns: Columns, row: int) -> dict[str, Value]:
-    """Return the raw features of a record, in contract order; None where a value is missing."""
-    values: dict[str, Value] = {}
-    numbers, codes = iter(columns.numbers[row].tolist()), iter(columns.codes[row].tolist())
-    for name, column in contract.feature_columns.items():
-        if isinstance(column, CategoryColumn):
-            code = next(codes)
-            values[name] = column.categories[code] if code < len(column.categories) else None
-        else:
-            number = next(numbers)
-            missing = number != number  # noqa: PLR0124 - NaN differs from itself
-            values[name] = None if missing else int(number) if isinstance(column, IntegerColumn) else number
-    return values
 
 
 def contract_order(contract: Contract) -> list[int]:

@@ -6,9 +6,9 @@ row_batches     a batch of rows, checked
 csv_files, parquet_files   the two formats
 """
 
-from hearth.serving.files.added_columns import AddedColumns, OnBatch, ScoredFile
+from hearth.serving.files.added_columns import AddedColumns, ScoreBatch, ScoredFile
 from hearth.serving.files.csv_files import CsvFile
 from hearth.serving.files.limits import FileLimits
 from hearth.serving.files.parquet_files import ParquetFile
 
-__all__ = ["AddedColumns", "CsvFile", "FileLimits", "OnBatch", "ParquetFile", "ScoredFile"]
+__all__ = ["AddedColumns", "CsvFile", "FileLimits", "ParquetFile", "ScoreBatch", "ScoredFile"]

@@ -21,8 +21,8 @@ _SET_COLUMNS: Mapping[str, type] = {"set": str}
 _UNUSUAL_COLUMNS: Mapping[str, type] = {"unusual_score": float, "unusual": bool, "unusual_values": str}
 SET_SEPARATOR = " | "
 
-OnBatch = Callable[[RowBatch, Scores], None]
-"""Called with each batch that was scored, also with one that has no good row."""
+ScoreBatch = Callable[[RowBatch], tuple[LoadedModel, Scores]]
+"""Scores the good rows of a batch, of which there may be none; returns the version that did."""
 
 
 class ScoredFile(Protocol):
@@ -40,7 +40,7 @@ class ScoredFile(Protocol):
 
     def check(self) -> Generator[None]: ...
 
-    def scored(self, model: LoadedModel, on_batch: OnBatch) -> Generator[bytes]: ...
+    def scored(self, score: ScoreBatch) -> Generator[bytes]: ...
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,9 @@ class AddedValues:
         return [self.predictions, self.labels, *self.probabilities, self.versions, self.errors, *self.included]
 
 
-def score_batch(model: LoadedModel, batch: RowBatch, on_batch: OnBatch, include: Include = NOTHING) -> AddedValues:
+def score_batch(batch: RowBatch, score: ScoreBatch, include: Include = NOTHING) -> AddedValues:
     """Score the good rows of a batch."""
-    scores = model.scorer.score_columns(batch.columns)
-    on_batch(batch, scores)
+    model, scores = score(batch)
     places = np.flatnonzero(batch.good).tolist()
     rows = len(batch)
     return AddedValues(

@@ -13,12 +13,11 @@ from weakref import finalize
 from hearth.contracts import Contract
 from hearth.contracts.numbers import AmbiguousNumbers, NumberFormat, find_number_format
 from hearth.contracts.rules import TextReader, rules_of
-from hearth.contracts.texts import fit_row, listed, normalized, wrong_width
+from hearth.contracts.texts import fit_row, wrong_width
 from hearth.errors import InvalidFile
-from hearth.serving.files.added_columns import AddedColumns, OnBatch, score_batch
+from hearth.serving.files.added_columns import AddedColumns, ScoreBatch, score_batch
 from hearth.serving.files.limits import FileLimits
 from hearth.serving.files.row_batches import RowBatch, RowBatchBuilder
-from hearth.serving.model_follower import LoadedModel
 from hearth.tables import (
     PARQUET,
     CsvForm,
@@ -27,9 +26,12 @@ from hearth.tables import (
     RowLimit,
     Unpacked,
     UnreadableTable,
+    column_names,
+    feature_places,
     find_form,
     open_rows,
     other_columns,
+    require_features,
     unpack,
 )
 
@@ -53,8 +55,7 @@ class CsvFile:
         self._form = form
         self._header = header
         self._contract = contract
-        names = _names(header)
-        self._places = [names.index(normalized(name)) for name in contract.feature_names]
+        self._places = feature_places(header, contract)
         with _refusing():
             numbers = self._number_format()
         rules = rules_of(contract)
@@ -84,9 +85,10 @@ class CsvFile:
         try:
             with _refusing():
                 form, header = find_form(text, contract.feature_names, contract.file_format, _row_limit(limits))
-            _check_header(header, contract)
+            with _refusing():
+                require_features(header, contract)
             limits.check_columns(len(header))
-            added.check(_names(header))
+            added.check(column_names(header))
             opened = cls(unpacked, contract, added, limits, form, header)
         except BaseException:
             if text is not file:
@@ -118,7 +120,7 @@ class CsvFile:
         if not self.rows:
             raise InvalidFile("The file has a header but no rows.")
 
-    def scored(self, model: LoadedModel, on_batch: OnBatch) -> Generator[bytes]:
+    def scored(self, score: ScoreBatch) -> Generator[bytes]:
         """Score the file; each step scores and yields one batch."""
         text = _TextBuffer(self._form.line_end)
         writer = csv.writer(text, delimiter=self._form.delimiter, lineterminator=_TextBuffer.LINE_END)
@@ -129,7 +131,7 @@ class CsvFile:
             yield f"{self._form.first_line}{self._form.line_end}".encode()
         width = len(self._header)
         for rows in self._batches():
-            values = score_batch(model, self._parse(rows), on_batch, self._added.include)
+            values = score_batch(self._parse(rows), score, self._added.include)
             for row, added in zip(rows, zip(*values.columns, strict=True), strict=True):
                 writer.writerow([*fit_row(row, width), *added])
             yield text.flush()
@@ -222,17 +224,3 @@ def _text_file(file: BinaryIO, contract: Contract, limits: FileLimits) -> Unpack
     if file.read(len(PARQUET)) == PARQUET:
         raise UnreadableTable("The file is a Parquet file: send it to /predict/parquet.")
     return unpack(file, contract.file_format, limits.unpacked_bytes)
-
-
-def _names(header: Row) -> list[str]:
-    return [normalized(name.strip()) for name in header]
-
-
-def _check_header(header: Row, contract: Contract) -> None:
-    present = _names(header)
-    if missing := [name for name in contract.feature_names if normalized(name) not in present]:
-        raise InvalidFile(
-            f"The header lacks columns that {contract.name!r} needs: {listed(missing)}. It has: {listed(present[:50])}. Nothing was scored."
-        )
-    if twice := [name for name in contract.feature_names if present.count(normalized(name)) > 1]:
-        raise InvalidFile(f"The header names columns twice: {listed(twice)}.")

@@ -16,15 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from hearth.contracts import CategoryColumn, Contract
+from hearth.contracts import Contract
 from hearth.contracts.rules import NumberRule, TextReader, rules_of
-from hearth.contracts.texts import abridge, listed
+from hearth.contracts.texts import abridge
 from hearth.errors import InvalidFile
-from hearth.serving.files.added_columns import AddedColumns, AddedValues, OnBatch, score_batch
+from hearth.serving.files.added_columns import AddedColumns, AddedValues, ScoreBatch, score_batch
 from hearth.serving.files.limits import FileLimits
 from hearth.serving.files.row_batches import RowBatch, RowBatchBuilder
-from hearth.serving.model_follower import LoadedModel
-from hearth.tables import other_columns
+from hearth.tables import UnreadableTable, is_number, other_columns, require_feature_types
 
 ROWS = 1_000
 _GROUP_ROWS = 50_000  # of a row group of the answer
@@ -74,7 +73,10 @@ class ParquetFile:
         except (pa.ArrowException, OSError) as error:
             raise InvalidFile(f"The file is not Parquet: {error}.") from error
         limits.check_columns(len(schema.names))
-        _check_schema(schema, contract)
+        try:
+            require_feature_types(schema, contract)
+        except UnreadableTable as error:
+            raise InvalidFile(str(error)) from error
         added.check(schema.names)
         opened = cls(file, table, contract, added, limits)
         if not opened.rows:
@@ -102,14 +104,14 @@ class ParquetFile:
             raise InvalidFile(f"The file is broken: {error}.") from error
         self._batch_rows = max(1, min(ROWS, _BATCH_BYTES // max(1, largest)))
 
-    def scored(self, model: LoadedModel, on_batch: OnBatch) -> Generator[bytes]:
+    def scored(self, score: ScoreBatch) -> Generator[bytes]:
         """Score the file; each step scores one batch. Most parts are empty, as rows are written in large groups."""
         schema = _answer_schema(self._table.schema_arrow, self._added)
         sink = io.BytesIO()
         with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema) as writer:
             waiting: list[pa.RecordBatch] = []
             for batch in self._batches():
-                values = score_batch(model, self._parse(batch), on_batch, self._added.include)
+                values = score_batch(self._parse(batch), score, self._added.include)
                 waiting.append(_with_values(batch, values, schema))
                 if sum(part.num_rows for part in waiting) >= _GROUP_ROWS or sum(part.nbytes for part in waiting) >= _GROUP_BYTES:
                     writer.write_table(pa.Table.from_batches(waiting))
@@ -127,7 +129,7 @@ class ParquetFile:
         for name, reader in self._readers.items():
             values = rows.column(rows.schema.get_field_index(name))
             kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
-            if isinstance(reader.rule, NumberRule) and _is_number(kind):
+            if isinstance(reader.rule, NumberRule) and is_number(kind):
                 _add_numbers(batch, name, reader.rule, values.dictionary_decode() if kind is not values.type else values)
             else:
                 batch.add_texts(name, reader, _texts(values))
@@ -171,7 +173,7 @@ def _check_footer(table: pq.ParquetFile, limits: FileLimits) -> None:
 def _row_sizes(values: pa.Array) -> np.ndarray:
     """Return the bytes of each value, shape (n,); a text counts wherever it is repeated."""
     kind = values.type
-    if pa.types.is_dictionary(kind) and not _is_number(kind.value_type):
+    if pa.types.is_dictionary(kind) and not is_number(kind.value_type):
         lengths = pc.fill_null(pc.binary_length(values.dictionary), 0).to_numpy(zero_copy_only=False).astype(np.int64)
         places = pc.fill_null(values.indices, 0).to_numpy(zero_copy_only=False)
         sizes: np.ndarray = np.append(lengths, 0)[places]
@@ -220,29 +222,6 @@ def _add_numbers(batch: RowBatchBuilder, name: str, rule: NumberRule, values: pa
     for row in np.flatnonzero(~rule.admits(numbers)).tolist():
         batch.refuse(row, name, rule, None if np.isnan(numbers[row]) else values[row].as_py())
     batch.add(rule, numbers)
-
-
-def _check_schema(schema: pa.Schema, contract: Contract) -> None:
-    if missing := [name for name in contract.feature_names if name not in schema.names]:
-        had = listed(schema.names[:50])
-        raise InvalidFile(f"The file lacks columns that {contract.name!r} needs: {listed(missing)}. It has: {had}. Nothing was scored.")
-    for name, column in contract.feature_columns.items():
-        if schema.names.count(name) > 1:
-            raise InvalidFile(f"The file has the column {name!r} twice.")
-        kind = schema.field(name).type
-        inner = kind.value_type if pa.types.is_dictionary(kind) else kind
-        is_code = isinstance(column, CategoryColumn) and column.holds_numbers and _is_number(inner)
-        is_number = not isinstance(column, CategoryColumn) and _is_number(inner)
-        if not (is_code or is_number or _is_text(inner) or pa.types.is_null(inner)):
-            raise InvalidFile(f"The column {name!r} has the type {kind}, expected {column.expected}.")
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _answer_schema(schema: pa.Schema, added: AddedColumns) -> pa.Schema:

@@ -1,5 +1,7 @@
 """Models in the protocol's words: the name is that of a data set, the version an alias or the number of a version that serves under one."""
 
+from collections.abc import Callable
+
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn
 from hearth.contracts.aliases import CHAMPION, aliases
 from hearth.contracts.column_types import Column
@@ -30,6 +32,16 @@ def find_model(predictor: Predictor, contract: Contract, version: str) -> Loaded
             return model
     served = ", ".join(f"{model.version} ({model.alias})" for model in models) or "none"
     raise UnknownVersion(f"Version {version} of {contract.name!r} serves under no alias; these do: {served}.")
+
+
+def route_model(predictor: Predictor, contract: Contract, version: str, key: Callable[[], str]) -> LoadedModel:
+    """Return the model that answers a request for a version: of the champion's requests a candidate may answer a share.
+
+    A number names just this version. Raises what `find_model` raises.
+    """
+    if version.isdecimal():
+        return find_model(predictor, contract, version)
+    return predictor.route(contract.name, version or CHAMPION, key)
 
 
 def versions(predictor: Predictor, contract: Contract) -> list[str]:

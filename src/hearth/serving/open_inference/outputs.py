@@ -70,4 +70,5 @@ def output_tensors(predictions: Predictions, contract: Contract, names: Sequence
 def response_parameters(predictions: Predictions) -> dict[str, str]:
     """Return which version answered, and the id of the stored predictions."""
     model = predictions.model
-    return {"alias": model.alias, "family": model.family, "request_id": predictions.request_id}
+    parameters = {"alias": model.alias, "family": model.family, "request_id": predictions.request_id}
+    return parameters if model.fallback is None else {**parameters, "canary": "true"}

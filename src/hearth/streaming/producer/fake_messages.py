@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from hearth.contracts import Contract
@@ -10,6 +10,7 @@ from hearth.contracts.aliases import CHAMPION
 from hearth.fakes import FakeRecords
 from hearth.fakes.bad import BADNESSES, bad_record
 from hearth.fakes.drift import Drift
+from hearth.fakes.truth import Concept, truth_of
 from hearth.streaming.client import Fields
 from hearth.streaming.messages import encode
 
@@ -27,6 +28,9 @@ class FakeMessage:
     records: int
     bad: frozenset[int]
     readable: bool = True
+    dataset: str = ""
+    truths: tuple[str | None, ...] = ()
+    """The class that each record turns out to be; None if nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Source:
     fakes: FakeRecords
     aliases: tuple[str, ...]
     drift: Drift = field(default_factory=Drift)
+    concept: Concept | None = None
 
     @classmethod
     def of(cls, contract: Contract, fakes: FakeRecords, drift: Drift | None = None) -> "Source":
@@ -77,8 +82,10 @@ def fake_messages(  # noqa: PLR0913 - all but the first two are named
         size = random.choice(sizes)
         size = size if records is None else min(size, records - count)
         now = minutes(count)
-        good = [source.drift.applied(record, now, random) for record in itertools.islice(streams[source.contract.name], size)]
-        yield _message(source.contract, alias, good, bad_share, random)
+        drawn = list(itertools.islice(streams[source.contract.name], size))
+        good = [source.drift.applied(record, now, random) for record, _ in drawn]
+        truths = tuple(truth_of(source.contract, target, record, source.concept, now) for record, target in drawn)
+        yield replace(_message(source.contract, alias, good, bad_share, random), dataset=source.contract.name, truths=truths)
         count += size
 
 
@@ -87,9 +94,9 @@ def _turns(every: Sequence[Turn], is_there: Callable[[Turn], bool]) -> Iterator[
         yield from [turn for turn in every if is_there(turn)] or every
 
 
-def _records(source: Source, seed: int) -> Iterator[Record]:
+def _records(source: Source, seed: int) -> Iterator[tuple[Record, object]]:
     for block in itertools.count(seed * 1_000_000):
-        yield from source.fakes.records(_BLOCK_RECORDS, block)
+        yield from source.fakes.records_with_targets(_BLOCK_RECORDS, block)
 
 
 def _message(contract: Contract, alias: str, records: Sequence[Record], bad_share: float, random: Random) -> FakeMessage:

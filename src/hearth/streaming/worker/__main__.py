@@ -15,11 +15,17 @@ from hearth.predictions.label_store import LabelStore
 from hearth.predictions.migration import migrate
 from hearth.predictions.personal_hash import hashes_of
 from hearth.predictions.retention import Retention
-from hearth.serving.metrics import new_registry, register_model_metrics, serve_metrics
+from hearth.predictions.rollout_store import RolloutStore
+from hearth.serving.feedback import Feedback
+from hearth.serving.metrics import new_registry, register_label_metrics, register_model_metrics, register_rollout_metrics, serve_metrics
 from hearth.serving.model_follower import ModelFollower
 from hearth.serving.model_probe import ProbedRegistry
+from hearth.serving.rollouts.counter import RolloutCounter
+from hearth.serving.rollouts.reporter import RolloutReporter
+from hearth.serving.rollouts.router import Router
 from hearth.settings import WorkerSettings
 from hearth.streaming.consumer import ByteLimits, StreamConsumer
+from hearth.streaming.labels.worker import LabelThread, LabelWorker
 from hearth.streaming.retrying import Retrier, Stopped
 from hearth.streaming.worker.reports import Reports
 from hearth.streaming.worker.worker import Worker
@@ -67,13 +73,17 @@ def _run(settings: WorkerSettings, retrier: Retrier) -> None:
     name, group, consumer = settings.stream_name, settings.stream_group, settings.stream_consumer or socket.gethostname()
     max_dead, keep = settings.stream_max_length, settings.stream_keep_messages
     limits = ByteLimits(settings.stream_batch_bytes, settings.stream_max_message_bytes)
-    registry = new_registry()
+    registry, counter = new_registry(), RolloutCounter.of(contracts)
     with (
         serve_metrics(registry, settings.worker_metrics_host, settings.worker_metrics_port),
         StreamConsumer(settings.redis_url.get_secret_value(), name, group, consumer, max_dead, keep, limits) as stream,
-        LabelStore(url, max_connections=2) as store,
+        StreamConsumer(
+            settings.redis_url.get_secret_value(), settings.labels_stream_name, group, consumer, max_dead, keep, limits
+        ) as labels,
+        LabelStore(url, max_connections=3) as store,
     ):
         retrier.call(lambda: migrate(url))
+        feedback = Feedback(store, contracts)
         with (
             ModelFollower(ProbedRegistry.of(settings, contracts), contracts, settings.alias_poll_seconds) as models,
             Retention(
@@ -83,8 +93,13 @@ def _run(settings: WorkerSettings, retrier: Retrier) -> None:
                 labels=store,
                 wait_days=settings.labels_wait_days,
             ),
+            LabelThread(LabelWorker(labels, feedback, settings, retrier), retrier.stop, settings.stream_leave_seconds),
+            RolloutStore(url, max_connections=1) as rollouts,
+            RolloutReporter(rollouts, counter, models, contracts),
         ):
             register_model_metrics(registry, models.status)
+            register_label_metrics(registry, feedback.counts)
+            register_rollout_metrics(registry, models.splits, counter.by_version)
             logger.info("consumer %s of group %s scores the stream %s", consumer, group, name)
             Worker(
                 stream=stream,
@@ -94,6 +109,7 @@ def _run(settings: WorkerSettings, retrier: Retrier) -> None:
                 settings=settings,
                 retrier=retrier,
                 reports=Reports(registry),
+                router=Router(models, counter),
             ).run()
 
 

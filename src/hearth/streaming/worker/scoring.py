@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from hearth.contracts import Contract
 from hearth.contracts.records import CheckedRecords, split_records
@@ -11,10 +12,12 @@ from hearth.predictions import PredictionBlock
 from hearth.predictions.personal_hash import PersonalHash
 from hearth.predictions.recorded_columns import recorded_columns
 from hearth.serving.answer_parts import parts_to_store, require_kept
+from hearth.serving.include import NOTHING, Include
 from hearth.serving.model_follower import LoadedModel
+from hearth.serving.rollouts.router import Router
 from hearth.streaming.client import Entry
 from hearth.streaming.consumer import DeadLetter
-from hearth.streaming.messages import INCLUDE, enqueued_at, max_records, read_address, read_message_include, read_records
+from hearth.streaming.messages import INCLUDE, ROUTING_KEY, enqueued_at, max_records, read_address, read_message_include, read_records
 
 _MAX_PROBLEMS = 10  # problems that a letter names
 _MAX_REASON_LENGTH = 2_000
@@ -62,10 +65,30 @@ def by_address(entries: Sequence[Entry], contracts: Mapping[str, Contract]) -> t
     return groups, letters
 
 
-def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry], personal_hash: PersonalHash | None = None) -> ScoredGroup:
+def by_version(router: Router, dataset: str, alias: str, entries: Sequence[Entry]) -> list[tuple[LoadedModel, list[Entry]]]:
+    """Divide messages for an alias by the version that scores them; while no rollout runs that is one.
+
+    Raises:
+        UnknownAlias, ModelUnavailable: as `ModelFollower.get`.
+    """
+    groups: dict[int, tuple[LoadedModel, list[Entry]]] = {}
+    for entry in entries:
+        model = router.route(dataset, alias, partial(_routing_key, entry), _wanted(entry))
+        groups.setdefault(id(model), (model, []))[1].append(entry)
+    return list(groups.values())
+
+
+def score(
+    model: LoadedModel,
+    contract: Contract,
+    entries: Sequence[Entry],
+    personal_hash: PersonalHash | None = None,
+    router: Router | None = None,
+) -> ScoredGroup:
     """Score the records of messages in one call. An invalid record does not affect the others of its message.
 
-    In what is stored, hashes stand for the values of `personal: hash` columns; without `personal_hash` they are left out.
+    In what is stored, hashes stand for the values of `personal: hash` columns; without `personal_hash` they are left out. With a `router`,
+    what the versions of a rollout do is counted, and where a candidate fails the champion scores.
     """
     messages, letters = _read(entries, model)
     parser = model.scorer.parser
@@ -83,7 +106,7 @@ def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry], pers
             records += checked.good.values()
             keys += [(entry.key, row) for row in checked.good]
         columns = parser.from_checked(records)  # type: ignore[arg-type]  # objects, as these are good
-    scores = model.scorer.score_columns(columns)
+    model, scores = router.score(model, columns, len(messages)) if router else (model, model.scorer.score_columns(columns))
     times = {entry.key: enqueued_at(entry.key) for entry, _ in messages}
     block = PredictionBlock(
         dataset=model.dataset,
@@ -101,6 +124,18 @@ def score(model: LoadedModel, contract: Contract, entries: Sequence[Entry], pers
         parts=parts_to_store(model, columns, scores.probabilities),
     )
     return ScoredGroup(block, letters, received - len(keys))
+
+
+def _routing_key(entry: Entry) -> str:
+    return entry.fields.get(ROUTING_KEY, b"").decode("utf-8", "replace") or entry.key
+
+
+def _wanted(entry: Entry) -> Include:
+    """Return what a message asks for; a field that cannot be read is refused later, with its letter."""
+    try:
+        return read_message_include(entry)
+    except InvalidMessage:
+        return NOTHING
 
 
 def _recorded(records: Sequence[object], contract: Contract, personal_hash: PersonalHash | None) -> list[dict[str, object]]:

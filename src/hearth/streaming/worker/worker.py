@@ -14,6 +14,7 @@ from hearth.errors import ModelUnavailable, StreamUnavailable, UnknownAlias
 from hearth.predictions import PredictionStore
 from hearth.predictions.personal_hash import hashes_of
 from hearth.serving.model_follower import ModelFollower
+from hearth.serving.rollouts.router import Router
 from hearth.settings import WorkerSettings
 from hearth.streaming.client import Entry
 from hearth.streaming.consumer import DeadLetter, StreamConsumer
@@ -46,8 +47,9 @@ class Worker:
         settings: WorkerSettings,
         retrier: Retrier,
         reports: Reports | None = None,
+        router: Router | None = None,
     ) -> None:
-        self._stream, self._models, self._contracts = stream, models, contracts
+        self._stream, self._contracts, self._router = stream, contracts, router or Router(models)
         self._settings, self._retrier = settings, retrier
         self._personal = PersonalValues(contracts.values())
         self._hashes = hashes_of(contracts.values(), settings.predictions_hash_key.get_secret_value())
@@ -138,7 +140,7 @@ class Worker:
         groups: list[scoring.ScoredGroup] = []
         for (dataset, alias), messages in addresses.items():
             try:
-                model = self._models.get(dataset, alias)
+                by_version = scoring.by_version(self._router, dataset, alias, messages)
             except UnknownAlias as error:
                 letters += [scoring.letter(entry, error) for entry in messages]
             except ModelUnavailable as error:
@@ -146,8 +148,9 @@ class Worker:
                 continue
             else:
                 self._missing_models.discard((dataset, alias))
-                groups.append(scoring.score(model, self._contracts[dataset], messages, self._hashes[dataset]))
-                letters += groups[-1].letters
+                for model, part in by_version:
+                    groups.append(scoring.score(model, self._contracts[dataset], part, self._hashes[dataset], self._router))
+                    letters += groups[-1].letters
             finished += messages
         scored = time.monotonic()
         lines = [line for group in groups for line in group.block.lines()]

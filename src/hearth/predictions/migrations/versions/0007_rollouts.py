@@ -49,6 +49,7 @@ def upgrade() -> None:
             answers    bigint      NOT NULL,
             errors     bigint      NOT NULL,
             latencies  bigint[]    NOT NULL,
+            problem    text        NOT NULL DEFAULT '',
             updated_at timestamptz NOT NULL,
             PRIMARY KEY (rollout_id, process, version)
         )

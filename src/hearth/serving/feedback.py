@@ -1,0 +1,34 @@
+"""Reports of what records turned out to be, as the services and the stream worker receive them: stored, answered and counted."""
+
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from hearth.contracts import Contract
+from hearth.predictions.feedback import Door, Receipt, receive
+from hearth.predictions.label_store import LabelStore
+
+
+class Feedback:
+    """Receives reports in one process. Thread-safe."""
+
+    def __init__(self, store: LabelStore, contracts: Mapping[str, Contract]) -> None:
+        self._store, self._contracts = store, contracts
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+        self._lock = threading.Lock()
+
+    def receive(self, reports: Sequence[object], door: Door) -> list[Receipt]:
+        """Store the labels of the reports that can be read, and answer each of all; retrying is safe.
+
+        Raises:
+            PredictionsUnavailable: all or none may be stored.
+        """
+        receipts = receive(self._store, self._contracts, reports, door)
+        with self._lock:
+            self._counts.update((door.source, receipt.dataset or "", receipt.outcome) for receipt in receipts)
+        return receipts
+
+    def counts(self) -> dict[tuple[str, str, str], int]:
+        """Return how many reports were received, by door, data set (empty for refused ones) and outcome."""
+        with self._lock:
+            return dict(self._counts)

@@ -1,0 +1,225 @@
+"""A text file in chunks of rows, in memory that does not grow with the file: each chunk is read from where the one before it has ended.
+
+Rows are read as `text_columns` reads them. Where a chunk begins says all that is needed to read it, so that a reader that was stopped goes
+on there, and finds the same chunks.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from hearth.contracts.texts import fit_row, wrong_width
+from hearth.tables.csv_form import CsvForm
+from hearth.tables.csv_rows import Lines, Row, RowLimit, open_rows
+from hearth.tables.text_columns import UTF8, PlainBlock, TextColumn, header_width, offset_after
+
+_READ = 4 << 20  # bytes
+_MOST_BYTES = 64 << 20  # of a chunk, whatever its rows
+_TEXTS = pa.dictionary(pa.int32(), pa.string())
+_NEWLINE, _RETURN = 10, 13
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a chunk begins: after `line` lines; at a byte of the file, or -1 where lines are no lines for bytes."""
+
+    line: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class TextChunk:
+    """Rows of a text file that are not blank, each as wide as the header.
+
+    Attributes:
+        columns: those that were selected.
+        lines: where each row starts in the file, counted from 1; shape (rows,).
+        malformed: the reason for each row, by position, that has more or fewer cells than the header.
+        end: where the next chunk begins.
+    """
+
+    columns: Sequence[TextColumn]
+    lines: np.ndarray
+    malformed: dict[int, str]
+    end: Place
+
+
+def read_chunks(  # noqa: PLR0913, PLR0917 - what of a file is read, and from where
+    file: BinaryIO,
+    form: CsvForm,
+    selected: Sequence[int],
+    rows: int,
+    start: Place | None = None,
+    limit: RowLimit = RowLimit(),  # noqa: B008 - frozen
+) -> Iterator[TextChunk]:
+    """Yield chunks of a number of rows, fewer where a row is very long and at the end, from a place on; the file stays open.
+
+    Args:
+        file: One that can seek.
+        form: As `find_form` has found it.
+        selected: The columns to return, by position in the header.
+        rows: Of a chunk.
+        start: The end of an earlier chunk; the first row without one.
+        limit: Of a row.
+
+    Raises:
+        UnreadableTable: it is no CSV, or not in the encoding of the form.
+    """
+    reader = _ChunkReader(file, form, selected, rows, limit)
+    place = start or reader.first
+    if place.offset < 0:
+        yield from reader.unplaced(place)
+        return
+    while chunk := reader.plain(place) or reader.careful(place):
+        yield chunk
+        place = chunk.end
+
+
+class _ChunkReader:
+    def __init__(self, file: BinaryIO, form: CsvForm, selected: Sequence[int], rows: int, limit: RowLimit) -> None:
+        self._file, self._form, self._rows, self._limit = file, form, rows, limit
+        self._selected = list(selected)
+        with open_rows(file, form, limit) as (source, reader):
+            self._width = header_width(source, reader)
+            line = source.count
+        has_bytes = not form.encoding.startswith("utf-16") and form.delimiter.isascii()
+        offset = offset_after(file, line) if has_bytes else None
+        self.first = Place(line, -1 if offset is None else offset)
+        self._is_utf8 = form.encoding in UTF8
+        self._ahead = _Ahead(file)
+
+    def plain(self, place: Place) -> TextChunk | None:
+        """Read the chunk at a place by pyarrow; None if only the standard library may read it, and at the end of the file."""
+        if not self._is_utf8:
+            return None
+        content = self._ahead.rows(place.offset, self._rows)
+        block = PlainBlock.of(content, self._limit) if content else None
+        if block is None or not len(block.lines):
+            return None
+        lines = block.lines + place.line + 1
+        end = Place(place.line + block.count, place.offset + len(content))
+        names = [str(position) for position in range(self._width)]
+        wanted = [names[position] for position in self._selected]
+        options = arrow_csv.ReadOptions(use_threads=False, column_names=names, block_size=len(content) + 1)
+        parsing = arrow_csv.ParseOptions(delimiter=self._form.delimiter, quote_char=False, newlines_in_values=False)
+        converting = arrow_csv.ConvertOptions(column_types=dict.fromkeys(wanted, _TEXTS), include_columns=wanted)
+        try:
+            table = arrow_csv.read_csv(pa.BufferReader(content), options, parsing, converting)
+        except pa.ArrowInvalid:  # uneven rows, or no UTF-8
+            try:
+                text = StringIO(content.decode(), newline="")
+            except UnicodeDecodeError:
+                return None  # the other reader names the line
+            reader = csv.reader(text, delimiter=self._form.delimiter, strict=True)
+            return self._chunk([row for row in reader if row], lines, end)
+        return TextChunk([TextColumn.join([column.combine_chunks()]) for column in table.columns], lines, {}, end)
+
+    def careful(self, place: Place) -> TextChunk | None:
+        """Read the chunk at a place by the standard library; None at the end of the file."""
+        with open_rows(self._file, self._form, self._limit, place.offset, place.line) as (source, _):
+            counted = _Counted(source, self._form)
+            rows, lines = self._take(source, csv.reader(counted, delimiter=self._form.delimiter, strict=True))
+            end = Place(source.count, place.offset + counted.bytes)
+        return self._chunk(rows, lines, end) if rows else None
+
+    def unplaced(self, place: Place) -> Iterator[TextChunk]:
+        """Read all chunks from a line on, in a file whose bytes say nothing of lines; the lines before it are read too."""
+        with open_rows(self._file, self._form, self._limit) as (source, reader):
+            while source.count < place.line and next(reader, None) is not None:
+                source.row_start = source.characters
+            while True:
+                rows, lines = self._take(source, reader)
+                if not rows:
+                    return
+                yield self._chunk(rows, lines, Place(source.count, -1))
+
+    def _take(self, source: Lines, reader: Iterator[Row]) -> tuple[list[Row], np.ndarray]:
+        """Read the rows of a chunk, and the line that each begins in."""
+        rows: list[Row] = []
+        lines: list[int] = []
+        start, characters = source.count + 1, source.characters
+        for row in reader:
+            source.row_start = source.characters
+            if row:
+                rows.append(row)
+                lines.append(start)
+            start = source.count + 1
+            if len(rows) == self._rows or source.characters - characters >= _MOST_BYTES:
+                break
+        return rows, np.array(lines, dtype=np.int64)
+
+    def _chunk(self, rows: Sequence[Row], lines: np.ndarray, end: Place) -> TextChunk:
+        malformed = {position: wrong_width(row, self._width) for position, row in enumerate(rows) if len(row) != self._width}
+        fitted = [fit_row(row, self._width) for row in rows] if malformed else rows
+        return TextChunk([TextColumn.of(row[place] for row in fitted) for place in self._selected], lines, malformed, end)
+
+
+class _Ahead:
+    """The bytes of a file from a place on, of which those that the next chunk needs stay in memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._offset, self._content, self._ended = 0, b"", False
+
+    def rows(self, offset: int, rows: int) -> bytes:
+        """Return whole lines from a place on that hold this many rows, fewer at the end; empty where a line is longer than a chunk."""
+        if not self._offset <= offset <= self._offset + len(self._content):
+            self._content, self._ended = b"", False
+        else:
+            self._content = self._content[offset - self._offset :]
+        self._offset, missing = offset, rows
+        while True:
+            self._read(missing)
+            end, filled = self._count(rows)
+            if filled >= rows or self._ended or len(self._content) >= _MOST_BYTES:
+                return self._content[:end]
+            missing = self._content.count(b"\n") + rows - filled
+
+    def _read(self, lines: int) -> None:
+        """Read on until there are this many lines."""
+        parts, size, ends = [self._content], len(self._content), self._content.count(b"\n")
+        self._file.seek(self._offset + size)
+        while not self._ended and ends < lines and size < _MOST_BYTES:
+            read = self._file.read(_READ)
+            self._ended = not read
+            parts.append(read)
+            size, ends = size + len(read), ends + read.count(b"\n")
+        self._content = b"".join(parts)
+
+    def _count(self, rows: int) -> tuple[int, int]:
+        """Return where this many rows end, or all whole lines that are there, and the number of rows."""
+        array = np.frombuffer(self._content[:_MOST_BYTES], dtype=np.uint8)
+        ends = np.flatnonzero(array == _NEWLINE)
+        starts = np.concatenate([[0], ends + 1])
+        if self._ended and len(self._content) == len(array) and starts[-1] < len(array):
+            ends = np.append(ends, len(array))  # the last line has no end
+        starts = starts[: len(ends)]
+        if not len(ends):
+            return 0, 0
+        lengths = ends - starts
+        filled = np.flatnonzero((lengths > 1) | ((lengths == 1) & (array[starts] != _RETURN)))
+        if len(filled) < rows:
+            return min(int(ends[-1]) + 1, len(array)), len(filled)
+        return min(int(ends[filled[rows - 1]]) + 1, len(array)), rows
+
+
+class _Counted:
+    """Lines, with the number of their bytes."""
+
+    def __init__(self, source: Lines, form: CsvForm) -> None:
+        self._source, self._encoding = source, form.encoding.removesuffix("-sig")
+        self.bytes = 0
+
+    def __iter__(self) -> "_Counted":
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._source)
+        self.bytes += len(line.encode(self._encoding))
+        return line
