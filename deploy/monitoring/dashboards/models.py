@@ -51,6 +51,20 @@ PANELS = (
         {"{{dataset}} v{{challenger_version}}": _AGREED},
         "with the champion",
     ),
+    lines(
+        "Share of a canary",
+        "percentunit",
+        {"{{dataset}} v{{version}}": "max by (dataset, version) (hearth_rollout_share)"},
+        "of the champion's requests",
+    ),
+    lines(
+        "Errors of a canary",
+        "cps",
+        {"{{dataset}} v{{version}}": "sum by (dataset, version) (rate(hearth_rollout_errors_total[5m]))"},
+        "the champion answered in its place",
+    ),
+    rows("Rollouts that run", "short", "max by (dataset, version, state) (hearth_rollout_state) == 1"),
+    lines("Labels that came in", "cps", {"{{dataset}} {{outcome}}": "sum by (dataset, outcome) (rate(hearth_labels_received_total[15m]))"}),
 )
 DASHBOARD = build(
     "hearth-models", "Hearth: Models and drift", "Which versions answer, and whether the world is still as they learnt it", PANELS
