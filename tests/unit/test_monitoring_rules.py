@@ -108,6 +108,20 @@ CASES = [
         },
     ),
     Case(
+        "QualityFell",
+        1,
+        'dataset="heart"',
+        {'hearth_quality_level{dataset="heart"}': "1x9"},
+        {'hearth_quality_level{dataset="heart"}': "0 -1 0x9"},
+    ),
+    Case(
+        "AlertsNotSent",
+        9,
+        'channel="mail"',
+        {'hearth_alert_deliveries_total{channel="mail",outcome="given_up"}': "0 1x9"},
+        {'hearth_alert_deliveries_total{channel="mail",outcome="failed"}': "0+1x9"},  # is tried again
+    ),
+    Case(
         "CanaryRolledBack",
         9,
         'dataset="heart", version="4"',

@@ -52,6 +52,30 @@ PANELS = (
         "with the champion",
     ),
     lines(
+        "Quality, from labels",
+        "short",
+        {
+            "{{dataset}} {{subject}} v{{version}} {{metric}}": "max by (dataset, subject, version, metric) (hearth_quality)",
+            "{{dataset}} {{subject}} v{{version}} lowest": "max by (dataset, subject, version) (hearth_quality_low)",
+        },
+        "with the lower end of its interval of 95 %",
+    ),
+    rows("What labels say of the champion", "short", "max by (dataset, version) (hearth_quality_level)", "-1 not enough, 0 ok, 1 fallen"),
+    lines(
+        "Evidence that quality has fallen",
+        "short",
+        {
+            "{{dataset}} {{subject}}": "max by (dataset, subject) (hearth_quality_evidence)",
+            "{{dataset}} alarm": "max by (dataset) (hearth_quality_evidence_threshold)",
+        },
+    ),
+    lines(
+        "Answers that have a label",
+        "percentunit",
+        {"{{dataset}} {{subject}}": "max by (dataset, subject) (hearth_quality_coverage)"},
+        "of those that are old enough",
+    ),
+    lines(
         "Share of a canary",
         "percentunit",
         {"{{dataset}} v{{version}}": "max by (dataset, version) (hearth_rollout_share)"},
