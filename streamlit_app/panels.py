@@ -118,7 +118,9 @@ def _duration(seconds: float) -> str:
 def chart_frame(found: Iterable[tuple[Query, Sequence[Series]]]) -> tuple[pd.DataFrame, int]:
     """Return a row for each value (time, series, value), and how many series are left out because they are too many."""
     named = [(legend_of(query.legend, series.labels), series) for query, all_series in found for series in all_series]
-    largest = sorted(named, key=lambda pair: max((value for value in pair[1].values if math.isfinite(value)), default=-math.inf), reverse=True)
+    largest = sorted(
+        named, key=lambda pair: max((value for value in pair[1].values if math.isfinite(value)), default=-math.inf), reverse=True
+    )
     parts = [pd.DataFrame({"time": series.times, "series": name, "value": series.values}) for name, series in largest[:MOST_SERIES]]
     if not parts:
         return pd.DataFrame({"time": [], "series": [], "value": []}), 0

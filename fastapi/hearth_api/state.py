@@ -37,9 +37,11 @@ from hearth.serving.published_data import PublishedData
 from hearth.serving.quality_follower import QualityFollower
 from hearth.serving.recording.recorder import Recorder
 from hearth.serving.rollouts.admin import RolloutAdmin
+from hearth.serving.rollouts.alerting import RolloutAlerts
 from hearth.serving.rollouts.controller import RolloutController
 from hearth.serving.rollouts.counter import RolloutCounter
 from hearth.serving.rollouts.estimates import Estimator
+from hearth.serving.rollouts.quality_alarm import QualityAlarm
 from hearth.serving.rollouts.reporter import RolloutReporter
 from hearth.serving.rollouts.router import Router
 from hearth.settings import ApiSettings
@@ -179,7 +181,16 @@ def open_service(
             )
         )
         enter(RolloutReporter(rollouts, counter, models, contracts))
-        rollout_controller = enter(RolloutController(rollouts, registry, contracts, estimate=Estimator(drift)))
+        rollout_controller = enter(
+            RolloutController(
+                rollouts,
+                registry,
+                contracts,
+                estimate=Estimator(drift),
+                alarm=QualityAlarm(quality, contracts),
+                on_end=RolloutAlerts(outbox),
+            )
+        )
         recorder = enter(Recorder(settings, contracts, models))
         explainers = enter(Explainers(contracts, settings.data_dir, seconds=settings.explain_seconds))
         pending = enter(PendingMessages(redis_url, stream_name))

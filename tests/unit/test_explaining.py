@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 
 from benchmarks.harness.exact_shap import exact_contributions
 from hearth.contracts import Contract, list_contracts
-from hearth.contracts.record_parser import Columns, RecordParser
+from hearth.contracts.record_parser import Columns, RecordParser, raw_values
 from hearth.data.cleaning import target_codes
 from hearth.errors import TooBusy, TooSlow, UnknownClass
 from hearth.fakes import FakeRecords
@@ -29,7 +29,6 @@ from hearth.modelling.scorer import Scores
 from hearth.serving.compiled.scorer import CompiledScorer
 from hearth.serving.explaining import ALL_CLASSES, Explainers, Explanation, Unit
 from hearth.serving.explaining.background import draw_background, representatives
-from hearth.contracts.record_parser import raw_values
 from hearth.serving.explaining.model import contract_order
 from hearth.serving.explaining.sampled_shap import SampledContributions
 from hearth.serving.explaining.tree_shap import raw_origins
