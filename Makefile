@@ -113,6 +113,9 @@ known-dataset:
 demo: known-dataset setup ## from raw file to live predictions on this machine: make demo [DATASET=employees,heart|all] [TRIALS=3] [ROWS=5000]
 	@$(HEARTH) demo $(call flag,dataset,DATASET) $(call flag,trials,TRIALS) $(call flag,rows,ROWS)
 
+demo-drift: known-dataset setup ## on a running stack: records drift, and the loop closes by itself: make demo-drift [DATASET=heart]
+	@$(HEARTH) demo-drift $(call flag,dataset,DATASET)
+
 data: known-dataset setup ## write the fake data set to .hearth/data: make data [DATASET=heart] [ROWS=15000] [SEED=42]
 	@$(HEARTH) data make $(call flag,dataset,DATASET) $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
 
@@ -153,7 +156,7 @@ drill-backup: setup ## lose a whole stack and get it back: on ports of its own, 
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-labels bench-retrain bench-explain bench-groups bench-slices bench-latency-bound
+.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-batch bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-labels bench-retrain bench-explain bench-groups bench-slices bench-latency-bound
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -184,6 +187,9 @@ bench-bounds: setup-dev ## what the bounds of the gate say: make bench-bounds [B
 
 bench-etl: setup-dev $(ENVS)/bench-etl/.installed ## compare the ETL with plain pandas, polars and DuckDB: make bench-etl [BENCH_FLAGS="--rows 1000000"]
 	$(SERVE)/python -m benchmarks.etl $(BENCH_FLAGS)
+
+bench-batch: setup-dev ## score a batch, beside pandas and the pipeline: make bench-batch [BENCH_FLAGS="--rows 10000000 --ways compiled"]
+	$(SERVE)/python -m benchmarks.batch $(BENCH_FLAGS)
 
 bench-calibration: setup-dev ## what calibrations and sets of classes are worth: make bench-calibration [BENCH_FLAGS="--file data/employees/enriched_employee_dataset.csv"]
 	$(SERVE)/python -m benchmarks.calibration $(BENCH_FLAGS)
@@ -255,7 +261,7 @@ clean: ## stop it and remove everything that it wrote
 # The Compose stack. `docker compose --profile all up -d --build --wait` does the same as compose-up for those who have no .env.local.
 COMPOSE = docker compose --env-file .env $(if $(wildcard .env.local),--env-file .env.local)
 PROFILE ?= all
-.PHONY: compose-backup compose-restore secrets compose-up compose-dev compose-down compose-clean compose-status compose-smoke compose-drill compose-conformance compose-export lint-compose
+.PHONY: compose-backup compose-restore secrets compose-up compose-dev compose-down compose-clean compose-status compose-smoke compose-demo-drift compose-drill compose-conformance compose-export lint-compose
 
 secrets: ## write strong values for all secrets to .env.local
 	@$(PYTHON) -m deploy.compose.make_secrets
@@ -268,6 +274,9 @@ compose-dev: ## the same with the checkout mounted: services start again when a 
 
 compose-smoke: ## use the running Compose stack as a user would: make compose-smoke [DATASET=all] [TRIALS=3]
 	$(COMPOSE) run --rm smoke $(call flag,dataset,DATASET) $(call flag,trials,TRIALS)
+
+compose-demo-drift: ## in the running Compose stack: records drift, and the loop closes by itself: make compose-demo-drift [DATASET=heart]
+	$(COMPOSE) run --rm --entrypoint "python -m utils.drift_demo" smoke $(call flag,dataset,DATASET)
 
 compose-drill: ## restart every service of the running Compose stack in turn; each time it has to heal and to work
 	@$(PYTHON) -m deploy.compose.drill
@@ -287,9 +296,9 @@ compose-backup: ## back up the running Compose stack: make compose-backup TO=fol
 
 compose-restore: ## fill an empty Compose stack with a backup, and start it: make compose-restore FROM=folder [ID=…] [FORCE=1]
 	@test -n "$(FROM)" || { echo 'Say where from: make compose-restore FROM=folder' >&2; exit 2; }
-	$(COMPOSE) --profile all stop
+	$(if $(FORCE),$(COMPOSE) --profile all stop)
 	$(COMPOSE) --profile all up -d --build --wait mlflow valkey
-	$(COMPOSE) --profile all up --no-deps --exit-code-from airflow-init airflow-init
+	$(COMPOSE) --profile all run --rm --no-deps airflow-init
 	@$(COMPOSE) run $(call COMPOSE_BACKUPS,$(FROM)) restore $(if $(ID),'$(ID)') --from /backups $(if $(FORCE),--force)
 	$(COMPOSE) --profile all up -d --wait
 

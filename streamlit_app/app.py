@@ -4,6 +4,7 @@ import streamlit as st
 
 from hearth.host_names import HostNames
 from streamlit_app.shared import settings, style
+from streamlit_app.views.alerts import alerts
 from streamlit_app.views.data import data
 from streamlit_app.views.drift import drift
 from streamlit_app.views.file import score_file
@@ -13,6 +14,7 @@ from streamlit_app.views.models import models
 from streamlit_app.views.monitoring import monitoring
 from streamlit_app.views.overview import overview
 from streamlit_app.views.predict import predict
+from streamlit_app.views.quality import quality
 
 st.set_page_config(page_title="Hearth", page_icon="🔥", layout="wide")
 style()
@@ -26,6 +28,8 @@ VIEWS = {
     "live": st.Page(live, title="Live", icon=":material/monitoring:", url_path="live"),
     "data": st.Page(data, title="Data", icon=":material/table:", url_path="data"),
     "drift": st.Page(drift, title="Drift", icon=":material/ssid_chart:", url_path="drift"),
+    "quality": st.Page(quality, title="Quality", icon=":material/fact_check:", url_path="quality"),
+    "alerts": st.Page(alerts, title="Alerts", icon=":material/notifications:", url_path="alerts"),
     "models": st.Page(models, title="Models", icon=":material/deployed_code:", url_path="models"),
     "monitoring": st.Page(monitoring, title="Monitoring", icon=":material/speed:", url_path="monitoring"),
     "health": st.Page(health, title="Health", icon=":material/vital_signs:", url_path="health"),

@@ -19,6 +19,7 @@ MOST_SERIES = 20
 """Series in a chart, at most: those with the largest values."""
 
 _HEIGHT = 240  # pixels
+_LONG = 1e4  # figures without a prefix are below it
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _SPANS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
@@ -93,7 +94,7 @@ def legend_of(template: str, labels: Mapping[str, str]) -> str:
 def format_value(value: float, unit: str) -> str:
     """Return a value with its unit, as large figures and tables show it."""
     if not math.isfinite(value):
-        return "–"
+        return "n/a"
     if unit == "percentunit":
         return f"{value:.1%}"
     if unit == "s":
@@ -102,7 +103,7 @@ def format_value(value: float, unit: str) -> str:
         return f"{value:,.1f} d"
     ending = {"reqps": "/s", "cps": "/s", "bytes": "B"}.get(unit, "")
     for size, prefix in _PREFIXES:
-        if abs(value) >= size and (unit == "bytes" or abs(value) >= 1e4):
+        if abs(value) >= size and (unit == "bytes" or abs(value) >= _LONG):
             return f"{value / size:,.1f} {prefix}{ending}"
     figure = f"{value:,.0f}" if value == int(value) else f"{value:,.3g}"
     return f"{figure} {ending}" if ending else figure
@@ -119,9 +120,9 @@ def chart_frame(found: Iterable[tuple[Query, Sequence[Series]]]) -> tuple[pd.Dat
     """Return a row for each value (time, series, value), and how many series are left out because they are too many."""
     named = [(legend_of(query.legend, series.labels), series) for query, all_series in found for series in all_series]
     largest = sorted(
-        named, key=lambda pair: max((value for value in pair[1].values if math.isfinite(value)), default=-math.inf), reverse=True
+        named, key=lambda pair: max((value for value in pair[1].samples if math.isfinite(value)), default=-math.inf), reverse=True
     )
-    parts = [pd.DataFrame({"time": series.times, "series": name, "value": series.values}) for name, series in largest[:MOST_SERIES]]
+    parts = [pd.DataFrame({"time": series.times, "series": name, "value": series.samples}) for name, series in largest[:MOST_SERIES]]
     if not parts:
         return pd.DataFrame({"time": [], "series": [], "value": []}), 0
     frame = pd.concat(parts, ignore_index=True)
@@ -136,9 +137,9 @@ def line_chart(frame: pd.DataFrame, unit: str) -> alt.Chart:
         alt.Chart(frame, height=_HEIGHT)
         .mark_line(point=bool(frame.groupby("series")["time"].count().le(1).any()), interpolate="monotone")
         .encode(
-            x=alt.X("time:T", title=None, axis=alt.Axis(labelOverlap=True)),
+            x=alt.X("time:T", title=None, axis=alt.Axis(format="%H:%M", labelOverlap=True)),
             y=alt.Y("value:Q", title=title, axis=axis, scale=alt.Scale(zero=True)),
-            color=alt.Color("series:N", legend=alt.Legend(**LEGEND.to_dict(), columns=3, labelLimit=220)),
+            color=alt.Color("series:N", legend=alt.Legend(**LEGEND.to_dict(), columns=2, labelLimit=200)),
             tooltip=["series:N", alt.Tooltip("time:T", format="%H:%M:%S"), alt.Tooltip("value:Q", format=".4~g")],
         )
     )
@@ -147,10 +148,10 @@ def line_chart(frame: pd.DataFrame, unit: str) -> alt.Chart:
 
 def table_frame(series: Sequence[Series], unit: str) -> pd.DataFrame:
     """Return a row for each series with its labels and its value, the largest first."""
-    ordered = sorted(series, key=lambda one: one.values[-1] if math.isfinite(one.values[-1]) else -math.inf, reverse=True)
+    ordered = sorted(series, key=lambda one: one.samples[-1] if math.isfinite(one.samples[-1]) else -math.inf, reverse=True)
     return pd.DataFrame(
         [
-            {**{name: value for name, value in one.labels.items() if name != "__name__"}, "value": format_value(one.values[-1], unit)}
+            {**{name: value for name, value in one.labels.items() if name != "__name__"}, "value": format_value(one.samples[-1], unit)}
             for one in ordered
         ]
     )

@@ -13,11 +13,11 @@ _TIMEOUT_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Series:
-    """What an expression returned for one set of labels: times as timestamps in UTC, and values; NaN where there is none."""
+    """What an expression returned for one set of labels: times as timestamps in UTC, and their samples; NaN where there is none."""
 
     labels: Mapping[str, str]
     times: pd.DatetimeIndex
-    values: tuple[float, ...]
+    samples: tuple[float, ...]
 
 
 class Prometheus:
@@ -58,14 +58,15 @@ class Prometheus:
     def _get(self, path: str, query: Mapping[str, str | float]) -> Json:
         try:
             answer = self._client.get(f"{self._address}/api/v1/{path}", params=query)
-            body: Json = answer.json()
+            body: object = answer.json()
         except httpx.HTTPError as error:
             raise ServiceError(f"Prometheus at {self._address} does not answer: {reason_of(error)}.") from error
         except ValueError as error:
             raise ServiceError(f"What answers at {self._address} is not Prometheus.") from error
-        if not isinstance(body, dict) or body.get("status") != "success":
-            problem = body.get("error") if isinstance(body, dict) else None
-            raise ServiceError(f"Prometheus at {self._address} refuses: {problem or f'status {answer.status_code}'}.")
+        if not isinstance(body, dict) or body.get("status") not in {"success", "error"}:
+            raise ServiceError(f"What answers at {self._address} is not Prometheus.")
+        if body["status"] == "error":
+            raise ServiceError(f"Prometheus at {self._address} refuses: {body.get('error')}.")
         data: Json = body["data"]
         return data
 

@@ -18,7 +18,8 @@ _STYLE = """<style>
 [data-testid="stTable"] td:last-child, [data-testid="stTable"] td:last-child * { white-space: normal; overflow-wrap: anywhere; }
 [data-testid="stTable"] td:last-child [data-testid="stMarkdownContainer"] { max-width: none; display: block; }
 @media (min-width: 640px) { [data-testid="stTable"] td:not(:last-child) * { white-space: nowrap; } }
-[data-testid="stTable"] td a { color: inherit; text-decoration: none; pointer-events: none; } /* Markdown makes addresses links */
+/* Markdown makes addresses links, also those in texts from outside */
+[data-testid="stTable"] td a, [class*="st-key-alert-"] a { color: inherit; text-decoration: none; pointer-events: none; }
 </style>"""
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 

@@ -62,9 +62,13 @@ class AirflowApi:
         errors = self._json(self._client.get("/api/v2/importErrors"))["import_errors"]
         return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in errors]
 
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG run."""
+        self._json(self._client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}))
+
     def trigger(self, dag_id: str, conf: Mapping[str, object]) -> DagRun:
         """Start a manual run, also of a paused DAG."""
-        self._json(self._client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}))
+        self.unpause(dag_id)
         run = self._json(self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf)}))
         return DagRun(dag_id, run["dag_run_id"], run["state"])
 

@@ -59,7 +59,8 @@ def main(  # noqa: PLR0913, PLR0917 - each is an option
         list[str] | None,
         typer.Option(
             metavar="[COLUMN=AMOUNT/min]",
-            help="'Sleep Hours=-0.5/min', 'Sleep Hours=-0.1sd/min' (standard deviations) or 'Gender=Male+10%/min'; may be repeated; "
+            help="'Sleep Hours=-0.5/min', 'Sleep Hours=-0.1sd/min' (standard deviations) or 'Gender=Male+10%/min'; without '/min' at once; "
+            "may be repeated; "
             "without a value some columns are selected.",
         ),
     ] = None,

@@ -8,6 +8,7 @@ It may run any number of times: databases stay, and every user gets the password
 
 import os
 import sys
+from collections.abc import Iterable
 
 import psycopg
 from psycopg import sql
@@ -34,11 +35,11 @@ def prepare_user(connection: "psycopg.Connection[tuple[object, ...]]", name: str
     return user
 
 
-def let_read_everything(connection: "psycopg.Connection[tuple[object, ...]]", name: str) -> None:
-    """Let a user, who makes backups, read all databases and write none."""
+def let_read_everything(connection: "psycopg.Connection[tuple[object, ...]]", name: str, entered: Iterable[str] = SERVICES) -> None:
+    """Let a user, who makes backups, enter these databases, read all that is in them and write nothing."""
     user = sql.Identifier(name)
     connection.execute(sql.SQL("GRANT pg_read_all_data TO {}").format(user))
-    for database in SERVICES:
+    for database in entered:
         connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(database), user))
 
 

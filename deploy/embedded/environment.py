@@ -30,6 +30,9 @@ def load_environment(root: Path, outside: Mapping[str, str]) -> dict[str, str]:
     derived = {"HEARTH_ROOT": str(root), "HEARTH_STATE_DIR": str(state)}
     environment = interpolate(settings, {**inherited, **derived})
     environment["HEARTH_DATA_DIR"] = str(root / environment["HEARTH_DATA_DIR"])  # Airflow's tasks run in a folder of their own
+    backups = environment.get("HEARTH_BACKUP_TO", "")
+    if backups and not backups.startswith("s3://"):
+        environment["HEARTH_BACKUP_TO"] = str(root / Path(backups).expanduser())
     for name in ("no_proxy", "NO_PROXY"):
         environment[name] = ",".join(filter(None, [environment.get(name), "127.0.0.1", "localhost"]))
     return interpolate(_raw(_TRANSLATION), environment)

@@ -1,4 +1,4 @@
-"""Start Prometheus in the foreground: `python -m deploy.embedded.prometheus`. With `find` it only looks for the program, and gets it if it can.
+"""Start Prometheus in the foreground: `python -m deploy.embedded.prometheus`. With `find` it only looks for the program, or gets it.
 
 No package of Python carries Prometheus. What is taken: HEARTH_PROMETHEUS_BIN; what PATH has; Debian's package, which is downloaded and
 unpacked under the state folder, for which nobody has to be root.

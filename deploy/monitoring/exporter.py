@@ -1,8 +1,8 @@
 """Metrics of the servers that are not ours, for Prometheus: `python -m deploy.monitoring.exporter`.
 
-It asks PostgreSQL, Valkey, the object store, MLflow, Airflow and the disk every few seconds, each in a thread of its own, and serves what it
-found last. So a scrape never waits, and a server that hangs costs nobody else a figure. docs/metrics.md lists the metrics; ADR 28 says why
-there is one exporter of our own.
+It asks PostgreSQL, Valkey, the object store, MLflow, Airflow and the disk every few seconds, each in a thread of its own, and serves what
+it found last. So a scrape never waits, and a server that hangs costs nobody else a figure. docs/metrics.md lists the metrics, ADR 28 says
+why there is one exporter of our own.
 """
 
 import logging
@@ -14,22 +14,17 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import httpx
-import psycopg
-import redis
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, start_http_server
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from deploy.monitoring.gauges import Reading, families
-from deploy.monitoring.probes import Probe, ProbeError, probes_of
+from deploy.monitoring.probes import FAILURES, Probe, probes_of
 from hearth.errors import HearthError
 from hearth.logs import configure_logging
 from hearth.settings import ExporterSettings
 
 logger = logging.getLogger("exporter")
-
-_FAILURES = (OSError, ValueError, KeyError, httpx.HTTPError, psycopg.Error, redis.RedisError, ProbeError)
 
 
 class Watch:
@@ -45,7 +40,7 @@ class Watch:
         start = time.perf_counter()
         try:
             found, problem = list(self._probe()), ""
-        except _FAILURES as error:
+        except FAILURES as error:
             found, problem = [], f"{type(error).__name__}: {error}"
         found.append(Reading("hearth_server_up", float(not problem), (self._server,)))
         found.append(Reading("hearth_server_check_seconds", time.perf_counter() - start, (self._server,)))

@@ -25,11 +25,18 @@ _PAGE = 100  # entries that Airflow returns, at most
 # hearth_published_rows: our word for a part, and the field of REST's report
 _PARTS = {"read": "rows_in", "rejected": "rejected", "train": "train_rows", "test": "test_rows"}
 
+# Nothing was published yet; or MLflow, which has the report, is away, which is no fault of REST
+_UNKNOWN = (httpx.codes.NOT_FOUND, httpx.codes.SERVICE_UNAVAILABLE)
+
 Probe = Callable[[], Sequence[Reading]]
 
 
 class ProbeError(Exception):
     """A server answers, but not as it should; the message has its answer."""
+
+
+FAILURES = (OSError, ValueError, KeyError, httpx.HTTPError, psycopg.Error, redis.RedisError, ProbeError)
+"""What a probe may raise: its server is away, or answers something else than expected."""
 
 
 def probes_of(settings: ExporterSettings, state: Path) -> dict[str, Probe]:
@@ -87,7 +94,7 @@ def _published(url: str) -> Iterator[Reading]:
     with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS) as client:
         for dataset in client.get("/datasets").raise_for_status().json()["datasets"]:
             answer = client.get(f"/datasets/{dataset['name']}/data")
-            if answer.status_code == httpx.codes.NOT_FOUND:  # nothing was published yet
+            if answer.status_code in _UNKNOWN:
                 continue
             report = answer.raise_for_status().json()
             for part, field in _PARTS.items():

@@ -1,4 +1,4 @@
-"""Prometheus' configuration: whom it scrapes, its rules, and where its alerts go. One description for both stacks; standard library only."""
+"""Prometheus' configuration: whom it scrapes, its rules, where its alerts go. One for both stacks; standard library only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ from hearth.predictions import PredictionStore
 from hearth.predictions.drift_store import DriftStore
 from hearth.predictions.erasure_store import ErasureStore
 from hearth.predictions.label_store import LabelStore
-from hearth.predictions.quality_store import QualityStore
+from hearth.predictions.quality_tests import QualityTests
 from hearth.predictions.retrain_store import RetrainStore
 from hearth.predictions.rollout_store import RolloutStore
 from hearth.rollouts.moves import RolloutRegistry
@@ -84,7 +84,7 @@ class ServiceState:
     retrains: RetrainStore
     erasures: ErasureStore
     drift_follower: DriftFollower
-    quality: QualityStore
+    quality: QualityTests
     quality_follower: QualityFollower
     alerts: Outbox
     alert_housekeeping: AlertHousekeeping
@@ -149,7 +149,7 @@ def open_service(
         erasures = enter(ErasureStore(settings.predictions_url.get_secret_value(), max_connections=1))
         drift_follower = enter(DriftFollower(drift))
         quality = enter(
-            QualityStore(
+            QualityTests(
                 settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
             )
         )

@@ -88,7 +88,7 @@ def _ask(source: Prometheus, panel: Panel, end: float, seconds: int) -> list[lis
 
 def _stat(panel: Panel, found: list[list[Series]]) -> None:
     series = found[0]
-    value = format_value(series[0].values[-1], panel.unit) if series else "no data"
+    value = format_value(series[0].samples[-1], panel.unit) if series else "no data"
     st.metric(panel.title, value, help=panel.description or None, border=True)
 
 

@@ -21,6 +21,8 @@ _NEXT = {
     "file": "Send a CSV or Parquet file, and get it back with predictions.",
     "live": "Watch predictions and the stream as they come.",
     "data": "See what the versions were trained on, and what was left out.",
+    "drift": "See whether what is served is still like what the champion was trained on.",
+    "alerts": "See what somebody should look at, and take it up.",
     "models": "Compare versions, see what the gate decided, promote and roll back.",
     "monitoring": "Rates, latencies, lag, drift, DAGs and machines over time, where Prometheus runs: what Grafana would show.",
     "health": "See which service does not answer, and why.",
@@ -64,6 +66,7 @@ def _state() -> None:
         boxes.metric("Per minute", _rate(rest), border=True, help="Predictions of the last minute, of all data sets.")
         boxes.metric("Waiting", f"{stream['length']:,}" if stream else "unknown", border=True, help="Messages of the stream.")
         boxes.metric("Dead letters", f"{stream['dead_letters']:,}" if stream else "unknown", border=True)
+        boxes.metric("Open alerts", _open_alerts(rest), border=True, help="Alerts that nobody has taken up: see Alerts.")
         if away:
             st.error(f"No answer from {', '.join(away)}: see Health.", icon=":material/warning:")
         elif problems:
@@ -77,6 +80,13 @@ def _stream(rest: Service) -> Json | None:
         return rest.get("/stream", letters=0)
     except ServiceError:  # Health says why
         return None
+
+
+def _open_alerts(rest: Service) -> str:
+    try:
+        return f"{rest.get('/alerts', limit=1)['open']:,}"
+    except ServiceError:  # Health says why
+        return "unknown"
 
 
 def _rate(rest: Service) -> str:

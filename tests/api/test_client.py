@@ -42,7 +42,7 @@ from hearth.client import feedback as feedback_calls
 from hearth.client.answers import Answer
 from hearth.fakes import FakeRecords
 from hearth_api.app import create_app
-from hearth_api.schemas import admin, alerts, data, drift, errors, explanations, feedback, models, predictions, service, stream
+from hearth_api.schemas import admin, alerts, data, drift, errors, explanations, feedback, models, predictions, quality, service, stream
 from tests.api.running import ADMIN_KEY, PAGE_KEY, running, service_settings
 from tests.support.models import DATA, FakeRegistry, employees, good_record
 
@@ -453,7 +453,7 @@ def test_both_clients_have_every_call_with_its_signature_and_docstring() -> None
         if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_") and name not in MAKERS
     ]
 
-    assert len(described) == 30
+    assert len(described) == 32
     for call in described:
         for client in (Client, AsyncClient):
             method = getattr(client, call.__name__)
@@ -463,7 +463,7 @@ def test_both_clients_have_every_call_with_its_signature_and_docstring() -> None
 
 SERVED = {
     name: model
-    for module in (admin, alerts, data, drift, errors, explanations, feedback, models, predictions, service, stream)
+    for module in (admin, alerts, data, drift, errors, explanations, feedback, models, predictions, quality, service, stream)
     for name, model in vars(module).items()
     if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__.startswith(hearth_api.schemas.__name__)
 }
@@ -477,6 +477,11 @@ OTHER_NAMES = {
     "Explanation": "ExplanationAnswer",
     "Receipt": "ReceiptInfo",
     "Explanations": "ExplainAnswer",
+    "PairedQuality": "PairedInfo",
+    **{
+        name: f"{name}Info"
+        for name in ("Interval", "Measured", "Coverage", "QualityPart", "Evidence", "VersionQuality", "Quality", "PastQuality")
+    },
 }
 
 
@@ -502,7 +507,7 @@ def test_every_route_has_a_call() -> None:
         "/", "/health", "/ready", "/datasets", "/datasets/{name}", "/models", "/models/{dataset}/versions", "/model-info", "/predict",
         "/explain", "/datasets/{dataset}/data", "/datasets/{dataset}/samples",
         "/predict/csv", "/predict/parquet", "/predict_stream", "/predictions", "/predictions/{message_id}", "/stream", "/model/reload",
-        "/drift/{dataset}", "/drift/{dataset}/history", "/feedback",
+        "/drift/{dataset}", "/drift/{dataset}/history", "/quality/{dataset}", "/quality/{dataset}/history", "/feedback",
         "/alerts", "/alerts/{alert_id}", "/alerts/{alert_id}/acknowledge", "/alerts/{alert_id}/resolve",
         "/models/{dataset}/promote", "/models/{dataset}/rollback", "/models/{dataset}/{version}/card",
     }  # fmt: skip

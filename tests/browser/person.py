@@ -11,7 +11,10 @@ VIEWS = {
     "live": "Live",
     "data": "Data",
     "drift": "Drift",
+    "quality": "Quality",
+    "alerts": "Alerts",
     "models": "Models",
+    "monitoring": "Monitoring",
     "health": "Health",
 }
 # What each view ends with
@@ -21,8 +24,11 @@ LAST = {
     "file": "CSV or Parquet file",
     "live": "As of",
     "data": "Columns of the train rows",
+    "alerts": "As of",
     "models": "GraphQL",
     "drift": "checked",
+    "quality": "measured",
+    "monitoring": "does not answer",
     "health": "Aliases",
 }
 

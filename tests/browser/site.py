@@ -50,6 +50,7 @@ class Site:
     away: str = field(default_factory=lambda: f"http://127.0.0.1:{temporary_servers.free_port()}")  # where nobody answers
     admin_key: str = ADMIN_KEY
     worker_port: int = field(default_factory=temporary_servers.free_port)
+    prometheus_port: int = field(default_factory=temporary_servers.free_port)  # nobody answers, but in the tests of Monitoring
     _rest: ExitStack = field(default_factory=ExitStack)
     _worker: subprocess.Popen[bytes] | None = None
 
@@ -159,6 +160,7 @@ def _page(site: Site, log: Path) -> Iterator[str]:
         "HEARTH_PAGE_GRPC_METRICS_URL": f"{site.away}/metrics",
         "HEARTH_PAGE_WORKER_METRICS_URL": f"http://127.0.0.1:{site.worker_port}/metrics",
         "HEARTH_BATCH_API_URL": site.away,
+        "HEARTH_PAGE_PROMETHEUS_URL": f"http://127.0.0.1:{site.prometheus_port}",
     }
     command = [sys.executable, "-P", "-m", "streamlit", "run", "streamlit_app/app.py"]
     address = ["--server.address", "127.0.0.1", "--server.port", str(port)]

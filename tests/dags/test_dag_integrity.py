@@ -90,6 +90,10 @@ def test_every_data_set_has_a_dag_that_scores_batches_by_hand_and_names_places_o
         assert (score["params"]["model"], score["params"]["tasks"]) == ("champion", 1)
 
 
+def test_backups_are_made_by_hand_unless_a_schedule_is_set(dags: Parsed) -> None:
+    assert dags["hearth_backup"]["schedule"] == ""
+
+
 def test_a_second_data_set_in_batches_has_dags_of_its_own_and_the_schedule_can_be_switched_off(tmp_path: Path) -> None:
     for name in ("covertype", "meadow"):
         contract = (airflow_home.ROOT / "data/covertype/contract.yaml").read_text("utf-8")

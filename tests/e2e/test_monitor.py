@@ -48,8 +48,11 @@ def test_the_dag_skips_without_news_and_updates_the_asset_when_the_level_changes
     ) | {"HEARTH_DATA_DIR": str(tmp_path)}
     dag = f"{contract.name}_monitor"
 
+    measured = []
+
     def run() -> str:
         states = json.loads(airflow_home.run("e2e/run_dags.py", "{}", dag, env=env).splitlines()[-1])
+        measured.append(states[dag]["tasks"]["measure"])
         return str(states[dag]["tasks"]["check"])
 
     assert run() == "skipped"  # no champion yet
@@ -66,6 +69,7 @@ def test_the_dag_skips_without_news_and_updates_the_asset_when_the_level_changes
         site.serve(1_000, "Sleep Hours=-1sd/min")
         assert run() == "success"
 
+    assert measured == ["skipped", "success", "skipped", "skipped"]  # without a label only the first check is written, and one an hour
     found = updates(env, contract)
     assert [update["level"] for update in found] == ["ok", "drift", "act"]
     assert "Sleep Hours" in found[-1]["columns"]

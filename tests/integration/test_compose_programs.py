@@ -61,6 +61,23 @@ def test_a_service_cannot_enter_the_database_of_another(postgres_url: str, prepa
             connection.execute(f'DROP ROLE "{other}"')
 
 
+def test_who_makes_backups_reads_every_database_and_writes_none(postgres_url: str, prepared: str) -> None:
+    reader = f"test_{uuid4().hex}"
+    with login(postgres_url, prepared, "first", prepared) as connection:
+        connection.execute("CREATE TABLE proof AS SELECT 7 AS number")
+    with psycopg.connect(postgres_url, autocommit=True) as superuser:
+        databases.prepare_user(superuser, reader, "reading")
+        databases.let_read_everything(superuser, reader, [prepared])
+        try:
+            with login(postgres_url, reader, "reading", prepared) as connection:
+                assert connection.execute("SELECT number FROM proof").fetchall() == [(7,)]
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute("DELETE FROM proof")
+        finally:
+            superuser.execute(f'REVOKE CONNECT ON DATABASE "{prepared}" FROM "{reader}"')
+            superuser.execute(f'DROP ROLE "{reader}"')
+
+
 @pytest.fixture
 def stream(valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     name = f"stream-{uuid4().hex}"

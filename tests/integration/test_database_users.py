@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from deploy.embedded import temporary_servers
 from hearth.alerts import AlertStore
@@ -108,3 +109,17 @@ def test_the_monitors_user_owns_nothing_and_may_what_a_migration_grants(server: 
                 connection.execute(forbidden)
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
         as_user(server, "monitor", "airflow", "watching")
+
+
+def test_who_makes_backups_reads_every_database_and_writes_none(server: str, prepare: Prepare) -> None:
+    prepare(**PASSWORDS, backup="reading")
+
+    for database in NAMES:
+        with as_user(server, "backup", database, "reading") as connection:
+            tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+            for [table] in tables:
+                connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table)))
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("CREATE TABLE mine (id int)")
+    with as_user(server, "backup", "predictions", "reading") as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("DELETE FROM predictions")

@@ -150,7 +150,7 @@ def test_a_health_check_signs_with_the_key_that_it_checks(store: temporary_serve
 
 
 def test_two_keys_of_one_id_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    for prefix in ("HEARTH_S3", "HEARTH_MLFLOW_S3", "HEARTH_S3_READER"):
+    for prefix in ("HEARTH_S3", "HEARTH_MLFLOW_S3", "HEARTH_S3_READER", "HEARTH_S3_BACKUP"):
         monkeypatch.setenv(f"{prefix}_ACCESS_KEY", "same")
         monkeypatch.setenv(f"{prefix}_SECRET_KEY", "secret")
     for bucket in BUCKETS:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -73,13 +74,13 @@ class BackedUpStack:
             "HEARTH_STREAM_MAX_LENGTH": "1000",
         }
 
-    def backup_settings(self, **changes: object) -> BackupSettings:
+    def backup_settings(self, **changes: Any) -> BackupSettings:
         return BackupSettings(_env_file=None, **self._values(BackupSettings) | changes)
 
-    def restore_settings(self, **changes: object) -> RestoreSettings:
+    def restore_settings(self, **changes: Any) -> RestoreSettings:
         return RestoreSettings(_env_file=None, **self._values(RestoreSettings) | changes)
 
-    def _values(self, kind: type[BackupSettings | RestoreSettings]) -> dict[str, object]:
+    def _values(self, kind: type[BackupSettings | RestoreSettings]) -> dict[str, Any]:
         values = {name.removeprefix("HEARTH_").lower(): value for name, value in self.environment().items()}
         return {name: value for name, value in values.items() if name in kind.model_fields}
 
@@ -139,7 +140,7 @@ def running(airflow: str) -> Iterator[BackedUpStack]:
         )
         with psycopg.connect(stack.url("airflow")) as connection:
             connection.execute("SET ROLE airflow")
-            connection.execute(airflow)  # type: ignore[call-overload]
+            connection.execute(airflow)
         with temporary_servers.mlflow_server(owner.geturl(), store=store) as mlflow:
             stack.mlflow = mlflow.url
             with psycopg.connect(postgres, autocommit=True) as superuser:

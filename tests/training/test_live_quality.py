@@ -155,6 +155,25 @@ def test_a_challenger_is_compared_on_the_same_records(site: LabelledSite) -> Non
     assert (evidence.labels, evidence.mean) == (300, 0)
 
 
+def test_the_monitors_database_user_measures_and_opens_alerts(
+    contract: Contract, store: ObjectStore, registry: Registry, fresh_database: str
+) -> None:
+    with psycopg.connect(fresh_database, autocommit=True) as owner:
+        if not owner.execute("SELECT FROM pg_roles WHERE rolname = 'monitor'").rowcount:
+            owner.execute("CREATE ROLE monitor LOGIN PASSWORD 'monitors-own'")
+    migrate(fresh_database)
+    place = psycopg.conninfo.conninfo_to_dict(fresh_database)
+    url = f"postgresql://monitor:monitors-own@{place['host']}:{place['port']}/{place['dbname']}"
+    with DriftStore(fresh_database) as drift, DriftStore(url) as own, QualityTests(url) as tests, AlertStore(url) as alerts:
+        site = LabelledSite(contract, store, registry, drift, fresh_database)
+        site.quality = LiveQuality(tests, own, alerts, store, registry)
+        with site.tests, site.alerts:
+            site.train()
+            site.label(150, 0.9)
+            assert site.measure().level is QualityLevel.FALLEN
+            assert site.open_alerts() == ["quality"]
+
+
 # What a test counts, without a model: the store alone
 
 
@@ -222,6 +241,18 @@ def test_a_corrected_label_takes_the_place_of_the_first(tests: QualityTests, pla
     assert (corrected.state.labels, mean, corrected.alarmed_at) == (40, 0.0, None)
     assert corrected.state.value < 1
     assert len(counted(fresh_database)) == 40
+
+
+def test_a_rollout_gets_the_alarm_of_its_version_while_the_test_runs(tests: QualityTests, plain: Contract) -> None:
+    message = answered(tests, plain, 40)
+    add_labels(tests, plain, message, np.ones(40, dtype=int), NOON + timedelta(hours=1))
+    assert not tests.alarm(plain.name, "1")
+    tests.count(claim(plain, subject="canary"), wrong, NOON)
+    assert "after 40 labels; 20.0% were wrong on its test set, 30.0% are allowed" in tests.alarm(plain.name, "1")
+    assert not tests.alarm(plain.name, "2")
+    assert not tests.alarm("other", "1")
+    tests.end(plain.name, ["canary"], NOON)
+    assert not tests.alarm(plain.name, "1")
 
 
 def test_another_bound_computes_the_same_labels_anew(tests: QualityTests, plain: Contract) -> None:

@@ -35,9 +35,9 @@ EXPRESSIONS = [
 def selectors(expression: promql_parser.Expr) -> Iterator[str]:
     """The names of all series that an expression asks for."""
     if isinstance(expression, promql_parser.VectorSelector):
-        yield expression.name
+        yield expression.name or ""
     elif isinstance(expression, promql_parser.MatrixSelector):
-        yield expression.vector_selector.name
+        yield expression.vector_selector.name or ""
     elif isinstance(expression, promql_parser.BinaryExpr):
         yield from selectors(expression.lhs)
         yield from selectors(expression.rhs)

@@ -151,7 +151,7 @@ def test_a_standard_deviation_is_that_of_the_records() -> None:
 
     values = [float(str(record["Sleep Hours"])) for record in RECORDS]
     spread = (mean(value**2 for value in values) - mean(values) ** 2) ** 0.5
-    assert change.a_minute == pytest.approx(spread)  # type: ignore[union-attr]  # a number shifts
+    assert change.amount == pytest.approx(spread)  # type: ignore[union-attr]  # a number shifts
 
 
 def test_a_category_takes_over_from_the_others_until_none_is_left() -> None:
@@ -184,6 +184,18 @@ def test_the_default_drift_fits_every_contract(contract: Contract) -> None:
     assert found.changes
     assert len(check_records(contract, [found.applied(record, 3, Random(0)) for record in sample])) == 2
     assert all(isinstance(contract.columns[change.column], CategoryColumn | IntegerColumn) or change for change in found.changes)
+
+
+@pytest.mark.parametrize("minutes", [0, 90])
+def test_what_has_no_pace_changes_at_once_and_then_no_more(minutes: float) -> None:
+    hours = mean(float(str(record["Sleep Hours"])) for record in RECORDS)
+    change = drift("Sleep Hours=-1", "Gender=Male+50%")
+    random = Random(3)
+    moved = [change.applied(record, minutes, random) for record in RECORDS]
+
+    assert mean(float(str(record["Sleep Hours"])) for record in moved) == pytest.approx(hours - 1, abs=0.05)
+    assert mean(record["Gender"] == "Male" for record in moved) > 0.6
+    assert str(change) == "Sleep Hours -1, Gender Male +50%"
 
 
 def test_a_drift_that_only_one_data_set_can_have_leaves_the_others_alone() -> None:

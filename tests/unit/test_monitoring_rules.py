@@ -70,8 +70,10 @@ CASES = [
         "ErrorRate",
         20,
         "",
-        counted('hearth_http_requests_total{status="200"}', 'hearth_http_requests_total{status="503"}', 20),
-        counted('hearth_http_requests_total{status="200"}', 'hearth_http_requests_total{status="422"}', 20),  # of the caller
+        counted('hearth_http_requests_total{method="POST",status="200"}', 'hearth_http_requests_total{method="POST",status="503"}', 20),
+        counted(
+            'hearth_http_requests_total{method="POST",status="200"}', 'hearth_http_requests_total{method="POST",status="422"}', 20
+        ),  # of the caller
     ),
     Case(
         "SlowAnswers",
@@ -126,7 +128,7 @@ CASES = [
         "DagFailed",
         1,
         'dag="train_knn"',
-        {'hearth_dag_last_run_failed{dag="train_knn"}': "1x9"},
+        {'hearth_dag_last_run_failed{dag="train_knn"}': "1 stale"},
         {'hearth_dag_last_run_failed{dag="train_knn"}': "0x9"},
     ),
     Case(

@@ -2,6 +2,14 @@
 
 from deploy.monitoring.dashboards.panels import build, lines, number, rows
 
+_UNUSUAL = (
+    "sum by (dataset, alias) (rate(hearth_records_unusual_total[15m])) / "
+    "(sum by (dataset, alias) (rate(hearth_records_compared_total[15m])) > 0)"
+)
+_AGREED = (
+    "sum by (dataset, challenger_version) (hearth_challenger_agreed_total) / "
+    "(sum by (dataset, challenger_version) (hearth_challenger_compared_total) > 0)"
+)
 PANELS = (
     number("Aliases that serve", "short", 'count(max by (dataset, alias) (hearth_model_serving{job="rest"}))'),
     number("Aliases with a problem", "short", "sum(max by (dataset, alias) (hearth_model_alias_problem))", "`GET /models` has the reason"),
@@ -34,17 +42,13 @@ PANELS = (
     lines(
         "Unlike the train set",
         "percentunit",
-        {
-            "{{dataset}}@{{alias}}": "sum by (dataset, alias) (rate(hearth_records_unusual_total[15m])) / (sum by (dataset, alias) (rate(hearth_records_compared_total[15m])) > 0)"
-        },
+        {"{{dataset}}@{{alias}}": _UNUSUAL},
         "about 0.5 % where nothing has changed",
     ),
     lines(
         "Challenger agrees",
         "percentunit",
-        {
-            "{{dataset}} v{{challenger_version}}": "sum by (dataset, challenger_version) (hearth_challenger_agreed_total) / (sum by (dataset, challenger_version) (hearth_challenger_compared_total) > 0)"
-        },
+        {"{{dataset}} v{{challenger_version}}": _AGREED},
         "with the champion",
     ),
 )

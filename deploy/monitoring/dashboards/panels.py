@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.common import (
     BigValueColorMode,
@@ -66,39 +68,41 @@ def build(uid: str, title: str, description: str, panels: Sequence[Panel]) -> mo
         .timezone("browser")
     )
     for place, panel in enumerate(panels, 1):
-        builder = builder.with_panel(_PANELS[panel.kind](panel).id(place))
+        builder = builder.with_panel(_PANELS[panel.kind](panel, place))
     return builder.build()
 
 
-def _targets(panel: Panel) -> list[prometheus.Dataquery]:
-    found = []
+def _targets(panel: Panel) -> list[Builder[Dataquery]]:
+    found: list[Builder[Dataquery]] = []
     for letter, (legend, expression) in zip("ABCDEFGH", panel.queries.items(), strict=False):
         query = prometheus.Dataquery().ref_id(letter).datasource(_SOURCE).expr(expression).legend_format(legend or "__auto")
+        if panel.kind == "table":
+            query = query.format(PromQueryFormat.TABLE)
         found.append(query.range() if panel.kind == "timeseries" else query.instant())
     if len(found) != len(panel.queries):
         raise ValueError(f"{panel.title} has more than eight queries.")
     return found
 
 
-def _timeseries(panel: Panel) -> timeseries.Panel:
+def _timeseries(panel: Panel, place: int) -> timeseries.Panel:
     legend = common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM).show_legend(True)  # noqa: FBT003 - their interface
     tooltip = common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING)
-    built = timeseries.Panel().title(panel.title).datasource(_SOURCE).unit(panel.unit).description(panel.description).min(0)
+    built = timeseries.Panel().id(place).title(panel.title).datasource(_SOURCE).unit(panel.unit).description(panel.description).min(0)
     built = built.legend(legend).tooltip(tooltip).fill_opacity(8).span(panel.width).height(_HEIGHTS[panel.kind])
     return built.targets(_targets(panel))
 
 
-def _stat(panel: Panel) -> stat.Panel:
-    built = stat.Panel().title(panel.title).datasource(_SOURCE).unit(panel.unit).description(panel.description)
+def _stat(panel: Panel, place: int) -> stat.Panel:
+    built = stat.Panel().id(place).title(panel.title).datasource(_SOURCE).unit(panel.unit).description(panel.description)
     built = built.graph_mode(BigValueGraphMode.NONE).color_mode(BigValueColorMode.NONE).span(panel.width).height(_HEIGHTS[panel.kind])
     return built.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).targets(_targets(panel))
 
 
-def _table(panel: Panel) -> table.Panel:
-    built = table.Panel().title(panel.title).datasource(_SOURCE).unit(panel.unit).description(panel.description)
+def _table(panel: Panel, place: int) -> table.Panel:
+    built = table.Panel().id(place).title(panel.title).datasource(_SOURCE).unit(panel.unit).description(panel.description)
     hide = models.DataTransformerConfig(id_val="organize", options={"excludeByName": {"Time": True, "__name__": True}})
     built = built.span(panel.width).height(_HEIGHTS[panel.kind]).with_transformation(hide)
-    return built.targets([query.format(PromQueryFormat.TABLE) for query in _targets(panel)])
+    return built.targets(_targets(panel))
 
 
 _PANELS = {"timeseries": _timeseries, "stat": _stat, "table": _table}

@@ -16,9 +16,9 @@ PANELS = (
         {"{{dag}} {{task}}": "sum by (dag, task) (increase(hearth_task_failures_total[15m])) > 0"},
         "each try counts",
     ),
-    rows("Slowest tasks", "s", "topk(15, hearth_task_last_seconds)", "duration of the last try"),
-    rows("Last success", "s", "time() - hearth_dag_last_success_timestamp_seconds", "seconds ago"),
-    rows("Data that were published last", "short", "hearth_published_rows", "rows"),
+    rows("Slowest tasks", "s", "topk(15, max by (dag, task) (hearth_task_last_seconds))", "duration of the last try"),
+    rows("Last success", "s", "time() - max by (dag) (hearth_dag_last_success_timestamp_seconds)", "seconds ago"),
+    rows("Data that were published last", "short", "max by (dataset, part) (hearth_published_rows)", "rows"),
     lines("Rows of the published data", "short", {"{{dataset}} {{part}}": "hearth_published_rows"}),
 )
 DASHBOARD = build("hearth-pipeline", "Hearth: Pipeline", "DAGs, tasks, and the data that they published", PANELS)

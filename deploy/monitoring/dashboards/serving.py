@@ -2,9 +2,10 @@
 
 from deploy.monitoring.dashboards.panels import build, lines, number, rows
 
+_MEDIAN = 'histogram_quantile(0.5, sum by (le, route) (rate(hearth_http_request_seconds_bucket{method="POST",route=~".*/predict"}[5m])))'
 PANELS = (
     number("Requests a second", "reqps", "sum(rate(hearth_http_requests_total[5m]))", "REST and GraphQL, the last five minutes"),
-    number("Errors of ours", "percentunit", "hearth:http_errors:share5m or vector(0)", "answers with status 5xx"),
+    number("Errors of ours", "percentunit", "hearth:http_errors:share5m or vector(0)", "answers to POST with status 5xx"),
     number("Records a second", "cps", "sum(rate(hearth_records_scored_total[5m]))", "scored, over every door but the stream"),
     number("Slowest in a hundred", "s", "max(hearth:predict_seconds:p99_5m)", "p99 of the routes that predict"),
     lines("Requests", "reqps", {"{{route}}": "hearth:http_requests:rate5m > 0"}, "by route"),
@@ -15,7 +16,7 @@ PANELS = (
         "Time of predictions",
         "s",
         {
-            "{{route}} p50": 'histogram_quantile(0.5, sum by (le, route) (rate(hearth_http_request_seconds_bucket{method="POST",route=~".*/predict"}[5m])))',
+            "{{route}} p50": _MEDIAN,
             "{{route}} p99": "hearth:predict_seconds:p99_5m",
         },
         "from the first byte of a request to the last of its answer",

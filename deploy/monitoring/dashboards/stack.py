@@ -12,7 +12,7 @@ PANELS = (
         "sum(hearth_postgres_connections) / max(hearth_postgres_max_connections)",
         "of what it accepts",
     ),
-    rows("Servers", "short", "hearth_server_up", "1: it answers"),
+    rows("Servers", "short", "max by (server) (hearth_server_up)", "1: it answers"),
     lines("Time of a check", "s", {"{{server}}": "hearth_server_check_seconds"}),
     lines("Memory of our processes", "bytes", {"{{job}} {{instance}}": "process_resident_memory_bytes"}),
     lines(
@@ -27,7 +27,7 @@ PANELS = (
     lines("Size of the predictions store", "bytes", {"predictions": "hearth_predictions_store_bytes"}),
     lines("Memory of Valkey", "bytes", {"used": "hearth_valkey_memory_bytes"}),
     lines("Connections to Valkey", "short", {"clients": "hearth_valkey_clients"}),
-    rows("Components of Airflow", "short", "hearth_airflow_component_up", "1: healthy"),
-    rows("Days until certificates expire", "d", "(hearth_certificate_expiry_timestamp_seconds - time()) / 86400"),
+    rows("Components of Airflow", "short", "max by (component) (hearth_airflow_component_up)", "1: healthy"),
+    rows("Days until certificates expire", "d", "(min by (server) (hearth_certificate_expiry_timestamp_seconds) - time()) / 86400"),
 )
 DASHBOARD = build("hearth-stack", "Hearth: Stack", "Servers, memory, disk and connections", PANELS)

@@ -33,8 +33,8 @@ async def list_retrains(service: Service, dataset: str, limit: Annotated[int, Qu
     return await to_thread.run_sync(partial(read_retrains, service, contract, limit), limiter=service.store_threads)
 
 
-@router.delete(
-    "/predictions/{message_id}", summary="Erase a stored record for good", tags=["stored predictions"], responses=_ERASURE_RESPONSES
+@router.delete(  # an id may hold a slash: callers choose those of requests
+    "/predictions/{message_id:path}", summary="Erase a stored record for good", tags=["stored predictions"], responses=_ERASURE_RESPONSES
 )
 async def forget_prediction(
     service: Service,

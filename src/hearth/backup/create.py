@@ -23,7 +23,7 @@ from hearth.backup.places import Place
 from hearth.backup.sealing import SALT_BYTES, SHORTEST_SECRET, BackupKey
 from hearth.backup.settings_copy import public_settings
 from hearth.errors import BackupError, InvalidSettings
-from hearth.settings import BackupSettings
+from hearth.settings import BackupSettings, StreamSettings
 from hearth.storage import ObjectStore
 from hearth.streaming.stream_copy import StreamCopy
 
@@ -118,15 +118,15 @@ def remove_old(place: Place, keep: int) -> list[str]:
     return [backup.id for backup in old]
 
 
-def stream_names(name: str) -> tuple[str, ...]:
-    """Return the streams that belong to the stream of records: itself and its dead letters."""
-    return name, f"{name}_dead"
+def stream_names(settings: StreamSettings) -> list[str]:
+    """Return the streams of a stack: those of records and of labels, and the dead letters of each."""
+    return [stream for name in (settings.stream_name, settings.labels_stream_name) for stream in (name, f"{name}_dead")]
 
 
 def _copy_streams(settings: BackupSettings, vault: Vault, parts: list[Part]) -> dict[str, dict[str, int]]:
     copied = {}
     with vault.create(STREAMS, parts, compressed=True) as archive:
-        for name in stream_names(settings.stream_name):
+        for name in stream_names(settings):
             with StreamCopy(settings.redis_url.get_secret_value(), name) as stream:
                 counts = streams.dump(stream, name, archive)
             if counts is not None:

@@ -165,7 +165,9 @@ def load(connection: Connection, members: Iterator[tuple[str, Any]], *, owner: b
         connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(_trusted(table), sql.Identifier(constraint)))
     if schema.revisions and schema.tables:
         connection.execute(sql.SQL("TRUNCATE {}").format(_names([table.name for table in schema.tables])))
+    _switch_triggers(connection, schema.tables, "DISABLE")  # what they did is in the copy
     rows = _fill(connection, {table.name: table for table in schema.tables}, members)
+    _switch_triggers(connection, schema.tables, "ENABLE")
     for table, constraint, definition in links:
         connection.execute(
             sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(_trusted(table), sql.Identifier(constraint), _trusted(definition))
@@ -219,6 +221,11 @@ def _fill(connection: Connection, tables: dict[str, Table], members: Iterator[tu
                     copy.write(data)
             rows[table.name] += cursor.rowcount
     return rows
+
+
+def _switch_triggers(connection: Connection, tables: Sequence[Table], word: str) -> None:
+    for table in tables:
+        connection.execute(sql.SQL("ALTER TABLE {} {} TRIGGER USER").format(sql.Identifier(table.name), _trusted(word)))
 
 
 def _make_tables(connection: Connection, schema: Schema, there: Schema) -> None:

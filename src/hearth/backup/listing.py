@@ -65,8 +65,8 @@ def choose_backup(place: Place, backup_id: str | None) -> str:
         whole = [backup.id for backup in found if backup.manifest]
         if whole:
             return whole[-1]
-        unfinished = f" {len(found)} were not finished or are damaged." if found else ""
-        raise InvalidBackup(f"There is no backup in {place}.{unfinished}")
+        others = f"; what is there is none: {', '.join(f'{backup.id} ({backup.problem})' for backup in found)}" if found else ""
+        raise InvalidBackup(f"There is no backup in {place}{others}.")
     chosen = next((backup for backup in found if backup.id == backup_id), None)
     if chosen is None:
         raise InvalidBackup(f"There is no backup {backup_id} in {place}; there are: {', '.join(b.id for b in found) or 'none'}.")

@@ -139,7 +139,7 @@ class _Target:
                 tables = _IN_USE.get(name) or [table.name for table in databases.read_schema(connection).tables]
                 if tables := databases.rows_of(connection, tables):
                     found.append(f"rows in {name} ({', '.join(tables)})")
-        for name in stream_names(self.settings.stream_name):
+        for name in stream_names(self.settings):
             with StreamCopy(self.settings.redis_url.get_secret_value(), name) as stream:
                 head = stream.head()
                 if head and head.entries_added:

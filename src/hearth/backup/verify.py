@@ -22,7 +22,11 @@ def open_backup(place: Place, backup_id: str, secret: str) -> tuple[Manifest, Va
         InvalidBackup: it was written with another key, or changed since.
     """
     manifest, signed, mac = read_manifest(place, backup_id)
-    key = BackupKey(secret, bytes.fromhex(manifest.salt))
+    try:
+        salt = bytes.fromhex(manifest.salt)
+    except (ValueError, TypeError):
+        raise InvalidBackup(f"The manifest of the backup {backup_id} was changed after it was written: its salt is none.") from None
+    key = BackupKey(secret, salt)
     if manifest.fingerprint != key.fingerprint:
         raise InvalidBackup(
             f"The backup {backup_id} was made with another key: HEARTH_BACKUP_KEY has to be that of the stack that made it."

@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
         down: ("hearth down",),
         status: ("hearth status",),
         logs: ("hearth logs stream_worker -f", "hearth logs fastapi | grep ERROR"),
+        demo_drift: ("hearth demo-drift", "hearth demo-drift --dataset heart"),
         smoke: ("hearth smoke", "hearth smoke --dataset all --trials 3", "hearth smoke --skip-training"),
         clean: ("hearth clean",),
     }
@@ -76,6 +77,21 @@ def clean() -> None:
     That is the object store, the registry, the predictions and the logs of this checkout.
     """
     _stack("clean")
+
+
+def demo_drift(
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="The data set; it has a champion.")] = "employees",
+    rate: Annotated[float, values.rate("Records a second.")] = 100,
+    limit: Annotated[float, values.duration("The loop fails if it has not closed by then.")] = 900,
+) -> None:
+    """Let records drift on a running stack and watch the loop close.
+
+    Alarm, labels, retraining, canary, new champion; prints each step with its time and figure.
+    """
+    checkout = require_checkout("demo-drift")
+    enter(SERVE)
+    words = [*option("dataset", dataset), *option("rate", f"{rate:g}"), *option("limit", f"{limit:g}")]
+    become([checkout.python(SERVE), "-m", "utils.drift_demo", *words], folder=checkout.root)
 
 
 def smoke(

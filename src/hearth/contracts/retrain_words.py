@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from hearth.contracts.column_types import Number, Part, Whole, require_distinct
+from hearth.contracts.deploy_words import Way
 
 AutomaticTrigger = Literal["drift", "quality", "schedule"]
 LEAST_HELD_OUT = 500
@@ -29,6 +30,7 @@ class Retrain(Part):
     old_test_loss: Number = Field(
         0.25, ge=0, le=1, description="how much of the metric may be lost on the test set of the data published last"
     )
+    way: Way | None = Field(None, description="how a version that was trained again is deployed; by default as `deploy.way` says")
 
     @field_validator("triggers")
     @classmethod

@@ -15,25 +15,26 @@ Record = dict[str, object]
 _SPREADS_A_MINUTE = 0.5
 _SHARE_A_MINUTE = 0.1
 _SAMPLE_ROWS = 1_000
-_MOVE = re.compile(r"(?P<to>.*?)(?P<amount>[+-]?\d+(\.\d*)?|[+-]?\.\d+)(?P<unit>sd|%|)/min")
+_MOVE = re.compile(r"(?P<to>.*?)(?P<amount>[+-]?\d+(\.\d*)?|[+-]?\.\d+)(?P<unit>sd|%|)(?P<pace>/min|)")
 
 
 @dataclass(frozen=True)
 class Shift:
-    """A number that moves by so much a minute, within the range that the contract allows."""
+    """A number that moves by `amount` a minute, or `at_once`, within the range that the contract allows."""
 
     column: str
-    a_minute: float
+    amount: float
     lowest: float
     highest: float
     decimals: int | None
     """None: it stays as long as it comes out; 0: a whole number, rounded so that the mean moves evenly."""
+    at_once: bool = False
 
     def of(self, value: object, minutes: float, random: Random) -> object:
         """Return what the value has become."""
         if not isinstance(value, int | float):
             return value  # a missing value stays missing
-        moved = min(max(value + self.a_minute * minutes, self.lowest), self.highest)
+        moved = min(max(value + self.amount * (1 if self.at_once else minutes), self.lowest), self.highest)
         if self.decimals == 0:
             return min(math.floor(moved + random.random()), math.floor(self.highest))
         return moved if self.decimals is None else min(max(round(moved, self.decimals), self.lowest), self.highest)
@@ -41,16 +42,17 @@ class Shift:
 
 @dataclass(frozen=True)
 class Conversion:
-    """A category that a growing share of the others turns into."""
+    """A category that a share of the others turns into: one that grows by `share` a minute, or is there `at_once`."""
 
     column: str
     to: str | int
-    share_a_minute: float
+    share: float
+    at_once: bool = False
 
     def of(self, value: object, minutes: float, random: Random) -> object:
         """Return what the value has become."""
         draw = random.random()
-        return self.to if value is not None and draw < self.share_a_minute * minutes else value
+        return self.to if value is not None and draw < self.share * (1 if self.at_once else minutes) else value
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,8 @@ class Drift:
 
     def __str__(self) -> str:
         return ", ".join(
-            f"{change.column} {change.a_minute:+.3g}/min"
-            if isinstance(change, Shift)
-            else f"{change.column} {change.to} {change.share_a_minute:+.0%}/min"
+            (f"{change.column} {change.amount:+.3g}" if isinstance(change, Shift) else f"{change.column} {change.to} {change.share:+.0%}")
+            + ("" if change.at_once else "/min")
             for change in self.changes
         )
 
@@ -76,7 +77,8 @@ class Drift:
 def parse_drift(texts: Iterable[str], contracts: Sequence[Contract], samples: Mapping[str, Sequence[Record]]) -> dict[str, Drift]:
     """Read what people write, such as `Sleep Hours=-0.5/min`, for each data set; an empty text asks for `default_drift`.
 
-    A column that only some of the data sets have drifts in those. `samples` are records of each, by which spreads are known.
+    Without `/min` a column changes at once, and then no more. A column that only some of the data sets have drifts in those. `samples` are
+    records of each, by which spreads are known.
 
     Raises:
         InvalidDrift: none of the data sets has the column, or the text cannot be read.
@@ -112,21 +114,21 @@ def _one(text: str, contract: Contract, sample: Sequence[Record]) -> Drift:
     read = _MOVE.fullmatch(text[len(name) :].lstrip(" =").strip())
     if read is None:
         raise InvalidDrift(text, "it cannot be read")
-    to, amount, unit = read["to"].strip(), float(read["amount"]), read["unit"]
+    to, amount, unit, at_once = read["to"].strip(), float(read["amount"]), read["unit"], not read["pace"]
     if isinstance(column, CategoryColumn):
         if to not in column.texts or unit != "%" or amount <= 0:
             raise InvalidDrift(text, f"a category drifts as CATEGORY+NUMBER%/min; the categories are: {', '.join(column.texts)}")
-        return Drift((Conversion(name, column.categories[column.texts.index(to)], amount / 100),))
+        return Drift((Conversion(name, column.categories[column.texts.index(to)], amount / 100, at_once),))
     if to or unit == "%":
         raise InvalidDrift(text, "a number drifts by so much a minute, or by so many standard deviations")
-    return Drift((_shift(contract, name, amount * (_spread(name, sample) if unit else 1), sample),))
+    return Drift((_shift(contract, name, amount * (_spread(name, sample) if unit else 1), sample, at_once=at_once),))
 
 
-def _shift(contract: Contract, name: str, a_minute: float, sample: Sequence[Record]) -> Shift:
+def _shift(contract: Contract, name: str, amount: float, sample: Sequence[Record], *, at_once: bool = False) -> Shift:
     column = contract.columns[name]
     assert isinstance(column, IntegerColumn | NumberColumn)  # noqa: S101 - what a numeric feature is
     decimals = 0 if isinstance(column, IntegerColumn) else _decimals(name, sample)
-    return Shift(name, a_minute, column.minimum, column.maximum, decimals)
+    return Shift(name, amount, column.minimum, column.maximum, decimals, at_once)
 
 
 def _values(name: str, sample: Sequence[Record]) -> list[float]:

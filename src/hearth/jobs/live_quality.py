@@ -45,7 +45,7 @@ from hearth.storage import ObjectStore
 
 _LOGGER = logging.getLogger(__name__)
 ALERT = "quality"
-_MOST_ROWS = 20_000  # newest labels of a version that groups and pairs are measured on
+_MOST_ROWS = 10_000  # newest labels of a version that groups and pairs are measured on
 _MOST_OTHERS = 5  # versions that are no subject
 _AT_LEAST_EVERY = timedelta(hours=1)
 

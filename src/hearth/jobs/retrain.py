@@ -167,7 +167,13 @@ class Retraining:
         """
         row, version = self._row(run), self._registry.version(self._contract.name, verdict.version)
         decision = promote(
-            self._contract.name, version.family, version.version, approval=approval, store=self._store, registry=self._registry
+            self._contract.name,
+            version.family,
+            version.version,
+            way=self._contract.retrain.way,
+            approval=approval,
+            store=self._store,
+            registry=self._registry,
         )
         self._record(version.version, replace(decision, reasons=(*verdict.reasons, *decision.reasons)))
         carried = {alias for alias, number in self._registry.aliases(self._contract.name).items() if number == version.version}

@@ -194,9 +194,10 @@ class QualityCheck:
         evidence = self.champion.evidence
         if evidence is None or self.level is not QualityLevel.FALLEN:
             return f"{words}."
+        value = f"{evidence.value:,.0f}" if evidence.value < _LONGEST_FIGURE else f"{evidence.value:.3g}"
         return (
             f"{words}. {evidence.mean:.1%} of {evidence.labels} answers are wrong, {evidence.reference:.1%} were on the test set:"
-            f" evidence {evidence.value:.3g}, and {evidence.threshold:g} is an alarm."
+            f" evidence {value}, and {evidence.threshold:g} is an alarm."
         )
 
     def to_json(self) -> bytes:
@@ -210,6 +211,7 @@ class QualityCheck:
 
 
 _CHECK = TypeAdapter(QualityCheck)
+_LONGEST_FIGURE = 1e6
 
 
 def measure(contract: Contract, cells: Iterable[Cell]) -> Measured:

@@ -122,6 +122,22 @@ class QualityTests(QualityStore):
         stored = StoredTest(test.id, test.version, claim.reference, state, test.started_at, now, alarmed_at)
         return stored, float(mean or 0.0)
 
+    def alarm(self, dataset: str, version: str) -> str:
+        """Return what a running test of a version says if it alarms, in a sentence; else nothing."""
+        query = """
+            SELECT state::text, reference FROM quality_tests
+            WHERE dataset = %s AND version = %s AND ended_at IS NULL AND alarmed_at IS NOT NULL ORDER BY id LIMIT 1
+        """
+        with self._reading(tuple_row) as cursor:
+            found = cursor.execute(query, (dataset, version)).fetchone()
+        if found is None:
+            return ""
+        state, reference = EProcess.from_json(found[0]), float(found[1])
+        return (
+            f"labels say that its answers are wrong more often than the tolerance allows: evidence {state.value:.3g} after {state.labels}"
+            f" labels; {reference:.1%} were wrong on its test set, {state.bound:.1%} are allowed"
+        )
+
     def end(self, dataset: str, subjects: list[str], now: datetime) -> None:
         """End the tests of subjects that are no more."""
         query = "UPDATE quality_tests SET ended_at = %s WHERE dataset = %s AND subject = ANY (%s) AND ended_at IS NULL"

@@ -1,22 +1,22 @@
-"""What the labels of a candidate's answers say against it, as the check of quality has found; nothing while there are no labels."""
+"""What the labels of a candidate's answers say against it; nothing while there are none."""
 
 import time
 from collections.abc import Callable, Mapping
 
 from hearth.contracts import Contract
 from hearth.monitoring.live_quality import QualityCheck
-from hearth.predictions.quality_store import QualityStore
+from hearth.predictions.quality_tests import QualityTests
 from hearth.predictions.rollout_store import Rollout
 
 _SECONDS = 10.0  # for which a check holds: it is read from the store
 
 
 class QualityAlarm:
-    """Reads the newest check of quality, at most once in ten seconds for each data set. For one thread."""
+    """Asks the test of the version and the newest check of quality, at most once in ten seconds for each rollout. For one thread."""
 
-    def __init__(self, store: QualityStore, contracts: Mapping[str, Contract], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: QualityTests, contracts: Mapping[str, Contract], clock: Callable[[], float] = time.monotonic) -> None:
         self._store, self._contracts, self._clock = store, contracts, clock
-        self._known: dict[str, tuple[float, QualityCheck | None]] = {}
+        self._known: dict[str, tuple[float, str]] = {}
 
     def __call__(self, rollout: Rollout) -> str:
         """Return why the candidate is to go, empty if nothing speaks against it.
@@ -24,29 +24,28 @@ class QualityAlarm:
         Raises:
             PredictionsUnavailable: the store does not answer.
         """
-        until, check = self._known.get(rollout.dataset, (0.0, None))
+        until, reason = self._known.get(rollout.id, (0.0, ""))
         if self._clock() >= until:
-            check = self._store.check_at(rollout.dataset)
-            self._known[rollout.dataset] = self._clock() + _SECONDS, check
+            reason = self._store.alarm(rollout.dataset, rollout.version) or self._pairs(rollout)
+            self._known = {rollout.id: (self._clock() + _SECONDS, reason)} | {
+                other: known for other, known in self._known.items() if other != rollout.id and known[0] > self._clock()
+            }
+        return reason
+
+    def _pairs(self, rollout: Rollout) -> str:
+        check = self._store.check_at(rollout.dataset)
         if check is None or check.checked_at < rollout.started_at:
             return ""
-        return labels_against(check, rollout, self._contracts[rollout.dataset].gate.margin)
+        return pairs_against(check, rollout, self._contracts[rollout.dataset].gate.margin)
 
 
-def labels_against(check: QualityCheck, rollout: Rollout, margin: float) -> str:
-    """Return what a check has against the candidate: its evidence, or its pairs with the champion, beyond a margin of the metric."""
-    for version in check.versions:
-        evidence = version.evidence
-        if version.version == rollout.version and evidence and evidence.alarmed_at and evidence.alarmed_at >= rollout.started_at:
-            return (
-                f"{evidence.labels} labels say that its quality has fallen: mean loss {evidence.mean:.3f}, more than {evidence.bound:.3f} "
-                f"(evidence {evidence.highest:,.0f}, an alarm from {evidence.threshold:,.0f})"
-            )
+def pairs_against(check: QualityCheck, rollout: Rollout, margin: float) -> str:
+    """Return what the records that both versions have scored say against the candidate, if all of the interval is beyond the margin."""
     paired = check.paired
-    if paired and (paired.champion, paired.challenger) == (rollout.champion, rollout.version) and paired.metric.high < -margin:
-        metric = paired.metric
-        return (
-            f"on {paired.rows} labelled records that both have scored, its {check.metric} is {-metric.figure:.3f} below the champion's "
-            f"({-metric.high:.3f} to {-metric.low:.3f})"
-        )
-    return ""
+    if paired is None or (paired.champion, paired.challenger) != (rollout.champion, rollout.version) or paired.metric.high >= -margin:
+        return ""
+    metric = paired.metric
+    return (
+        f"on {paired.rows} labelled records that both have scored, its {check.metric} is {-metric.figure:.3f} below the champion's "
+        f"({-metric.high:.3f} to {-metric.low:.3f})"
+    )
