@@ -2,9 +2,9 @@
 
     python -m benchmarks.rollout_detection [--runs 500] [--answers 20000]
 
-Pure: made-up answers go through the decision that the controller makes, looked at after every 20 answers of the candidate, which is what a
-second brings at a share of 5 % of 400 requests. Times to score are lognormal (sigma 0.5, median 20 ms, so that nothing is below the floor of
-10 ms), of the champion as many as its share brings.
+Pure: made-up answers go through the decision that the controller makes, looked at after every 20 answers of the candidate.
+Times to score are lognormal (sigma 0.5, median 20 ms, so that nothing is below the floor of 10 ms), of the champion as many as its share
+brings.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from hearth.rollouts.decision import Estimates, Evidence, decide
 
 _LOOK = 20
 _SHARE = 0.05
+_MOST_CHAMPIONS = 100_000
 _SIGMA, _MEDIAN = 0.5, 0.02
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -60,7 +61,7 @@ def rolled_back_after(candidate: Candidate, answers: int, seed: int) -> tuple[in
     champions = round(_LOOK * (1 - _SHARE) / _SHARE)
     for look in range(1, answers // _LOOK + 1):
         _add(tried, random, _LOOK, candidate.errors, candidate.slower)
-        if champion.answers < 100_000:  # more times do not move its p99 any more
+        if champion.answers < _MOST_CHAMPIONS:  # more do not move its p99
             _add(champion, random, champions, candidate.champion_errors, 1.0)
         now = _START + timedelta(seconds=look)
         verdict = decide(words, Evidence(_SHARE, _START, 0, tried, champion, slow_since=slow_since), now)
@@ -84,8 +85,9 @@ def estimated_below(drop: float, records: int, runs: int) -> float:
     for seed in range(runs):
         random = np.random.default_rng(seed)
         both = [estimate_quality("accuracy", _probabilities(random, records, 0.85 - less), seed) for less in (drop, 0.0)]
-        assert both[0] and both[1]  # noqa: S101 - there are records
-        evidence = Evidence(_SHARE, _START, 0, Counts(records), Counts(records), estimates=Estimates(both[0], both[1]))
+        tried, champion = both
+        estimates = Estimates(tried, champion) if tried and champion else None
+        evidence = Evidence(_SHARE, _START, 0, Counts(records), Counts(records), estimates=estimates)
         stopped += decide(words, evidence, _START).action == "roll_back"
     return stopped / runs
 
@@ -105,7 +107,7 @@ def main() -> None:
     for candidate in CANDIDATES:
         runs = [rolled_back_after(candidate, options.answers, seed)[0] for seed in range(options.runs)]
         after = [answers for answers in runs if answers is not None]
-        places = [f"{np.quantile(after, q):,.0f}" if len(after) > options.runs / 2 else "–" for q in (0.5, 0.95)]
+        places = [f"{np.quantile(after, q):,.0f}" if len(after) > options.runs / 2 else "-" for q in (0.5, 0.95)]
         print(f"| {candidate.name} | {len(after) / options.runs:.1%} | {places[0]} | {places[1]} |")
     print("\n| estimated accuracy below the champion's | rolled back, 200 answers of each | 1,000 |\n|---|---|---|")
     for drop in (0.0, 0.03, 0.05, 0.08, 0.10, 0.15):

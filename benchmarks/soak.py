@@ -1,5 +1,7 @@
 """Two minutes of load on the REST service while its alias moves every five seconds: `make bench-soak`.
 
+With `--canary` the share of a candidate moves instead.
+
 No request may fail, every version must appear in the answers, and memory must not grow in the second half; else the exit code is 1.
 """
 
@@ -10,6 +12,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -25,9 +28,10 @@ from benchmarks.harness.stack import memory_megabytes, servers
 from hearth.cli import values
 from hearth.cli.application import CommandError, run_program
 from hearth.contracts import load_contract
-from hearth.contracts.aliases import CHAMPION
-from hearth.registry import Registry
+from hearth.contracts.aliases import CANARY, CHAMPION
+from hearth.registry import Registry, Traffic
 
+_SHARES = (0.05, 0.25, 1.0, 0.0)  # of a candidate, one after the other
 _POLL_SECONDS = 1.0
 _MAX_GROWTH = 1.1  # of memory, from half-time to the end
 
@@ -44,8 +48,9 @@ class Observations:
 def main(
     seconds: Annotated[float, values.duration("Of load.")] = 120,
     every: Annotated[float, values.duration("Between two moves of the alias.")] = 5,
+    canary: Annotated[bool, typer.Option("--canary", help="Move the share of a candidate instead of the alias.")] = False,
 ) -> None:
-    """Put load on REST while the alias moves, and judge answers and memory."""
+    """Put load on REST while the alias, or the share of a candidate, moves, and judge answers and memory."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped too
     try:
         find_wrk()
@@ -55,7 +60,8 @@ def main(
             versions = _versions(registry)
             (hearth,) = [contender for contender in contenders(Path(folder), uri, settings) if contender.name == "Hearth"]
             service = stack.enter_context(running(hearth, fake_requests(1)[0]))
-            load, observations = _soak(service, registry, versions, seconds, every)
+            move = _canary(registry, versions) if canary else _alias(registry, versions)
+            load, observations = _soak(service, move, seconds, every)
     except LoadError as error:
         raise CommandError(str(error)) from error
     raise typer.Exit(_judge(load, observations, versions, seconds))
@@ -71,7 +77,30 @@ def _versions(registry: Registry) -> list[str]:
     ]
 
 
-def _soak(service: Running, registry: Registry, versions: list[str], seconds: float, every: float) -> tuple[Load, Observations]:
+def _alias(registry: Registry, versions: list[str]) -> Callable[[int], str]:
+    """Return what moves the champion at each turn, and says where to."""
+
+    def move(turn: int) -> str:
+        version = versions[turn % len(versions)]
+        registry.set_alias("employees", CHAMPION, version)
+        return version
+
+    return move
+
+
+def _canary(registry: Registry, versions: list[str]) -> Callable[[int], str]:
+    """Return what gives the first version another share of the requests of the last one, which is champion, at each turn."""
+    registry.set_alias("employees", CANARY, versions[0])
+
+    def move(turn: int) -> str:
+        share = _SHARES[turn % len(_SHARES)]
+        registry.set_traffic("employees", Traffic(rollout="soak", version=versions[0], champion=versions[-1], share=share))
+        return f"{share:.0%}"
+
+    return move
+
+
+def _soak(service: Running, move_once: Callable[[int], str], seconds: float, every: float) -> tuple[Load, Observations]:
     observations, end = Observations(), threading.Event()
     bodies = [plain(records) for size in (1, 100, 1_000) for records in fake_requests(size)[:5]]
 
@@ -79,9 +108,7 @@ def _soak(service: Running, registry: Registry, versions: list[str], seconds: fl
         turn = 0
         while not end.wait(every):
             turn += 1
-            version = versions[turn % len(versions)]
-            registry.set_alias("employees", CHAMPION, version)
-            observations.moves.append(version)
+            observations.moves.append(move_once(turn))
 
     def observe() -> None:
         while not end.wait(_POLL_SECONDS):
@@ -105,7 +132,10 @@ def _judge(load: Load, observations: Observations, versions: list[str], seconds:
     half, end = memory[len(memory) // 2], memory[-1]
     print(f"{load.per_second * seconds:,.0f} requests of 1, 100 and 1,000 records in {seconds:.0f} s: none failed.")
     print(f"Latency: p50 {load.p50:.1f} ms, p99 {load.p99:.1f} ms.")
-    print(f"The alias moved {len(observations.moves)} times; sampled answers by version: {dict(sorted(observations.answered_by.items()))}.")
+    print(
+        f"Alias or share moved {len(observations.moves)} times; "
+        f"sampled answers by version: {dict(sorted(observations.answered_by.items()))}."
+    )
     print(f"Memory: {memory[0]:.0f} MB at first, {half:.0f} MB at half-time, {end:.0f} MB at the end.")
     if set(observations.answered_by) != set(versions):
         print(f"Not every version answered: {versions} were champion.", file=sys.stderr)

@@ -1,6 +1,6 @@
 """What a running service holds, and how routes get at it. Opening it connects to no server."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from hearth.predictions.erasure_store import ErasureStore
 from hearth.predictions.label_store import LabelStore
 from hearth.predictions.quality_tests import QualityTests
 from hearth.predictions.retrain_store import RetrainStore
-from hearth.predictions.rollout_store import Rollout, RolloutStore
+from hearth.predictions.rollout_store import RolloutStore
 from hearth.rollouts.moves import RolloutRegistry
 from hearth.serving.alias_admin import AliasAdmin, AliasRegistry
 from hearth.serving.drift_follower import DriftFollower
@@ -37,9 +37,11 @@ from hearth.serving.published_data import PublishedData
 from hearth.serving.quality_follower import QualityFollower
 from hearth.serving.recording.recorder import Recorder
 from hearth.serving.rollouts.admin import RolloutAdmin
+from hearth.serving.rollouts.alerting import RolloutAlerts
 from hearth.serving.rollouts.controller import RolloutController
 from hearth.serving.rollouts.counter import RolloutCounter
 from hearth.serving.rollouts.estimates import Estimator
+from hearth.serving.rollouts.quality_alarm import QualityAlarm
 from hearth.serving.rollouts.reporter import RolloutReporter
 from hearth.serving.rollouts.router import Router
 from hearth.settings import ApiSettings
@@ -118,11 +120,6 @@ class ServiceState:
         return self.contracts[dataset]
 
 
-def _alarm_of(tests: QualityTests) -> Callable[[Rollout], str]:
-    """Return what says whether the labels of a candidate speak against it."""
-    return lambda rollout: tests.alarm(rollout.dataset, rollout.version)
-
-
 @contextmanager
 def open_service(
     settings: ApiSettings, contracts: Mapping[str, Contract], registry: ServiceRegistry, checks: Mapping[str, Check] | None
@@ -184,7 +181,16 @@ def open_service(
             )
         )
         enter(RolloutReporter(rollouts, counter, models, contracts))
-        rollout_controller = enter(RolloutController(rollouts, registry, contracts, estimate=Estimator(drift), alarm=_alarm_of(quality)))
+        rollout_controller = enter(
+            RolloutController(
+                rollouts,
+                registry,
+                contracts,
+                estimate=Estimator(drift),
+                alarm=QualityAlarm(quality, contracts),
+                on_end=RolloutAlerts(outbox),
+            )
+        )
         recorder = enter(Recorder(settings, contracts, models))
         explainers = enter(Explainers(contracts, settings.data_dir, seconds=settings.explain_seconds))
         pending = enter(PendingMessages(redis_url, stream_name))

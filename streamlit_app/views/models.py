@@ -12,6 +12,7 @@ from streamlit_app.shared import aliases_of, choose_dataset, needs_service, offe
 from streamlit_app.version_charts import waiting_versions
 from streamlit_app.views.model_admin import administration
 from streamlit_app.views.model_versions import MINUTE, score_columns, show_decisions, show_versions, standing_cells
+from streamlit_app.views.rollout import rollouts
 
 _FIGURE = "figures/confusion_matrix.png"
 _FACTS = ("alias", "version", "family")
@@ -29,6 +30,7 @@ def models() -> None:
         _table(serving)
     else:
         show_untrained(dataset)
+    rollouts(dataset)
     for alias in aliases:
         if alias["problem"] and alias["registered"]:
             st.warning(f"{alias['alias']}: {alias['problem']}", icon=":material/warning:")
@@ -47,7 +49,7 @@ def models() -> None:
 
 def _table(serving: list[Json]) -> None:
     rows = [
-        {**{name: alias[name] for name in _FACTS}, **standing_cells(alias), "why": alias["why"], "since": alias["since"]}
+        {**{name: alias[name] for name in _FACTS}, **_share(alias), **standing_cells(alias), "why": alias["why"], "since": alias["since"]}
         for alias in serving
     ]
     frame = pd.DataFrame(rows)
@@ -60,6 +62,12 @@ def _table(serving: list[Json]) -> None:
             f"The challenger, version {challenge['challenger_version']}, agrees with the champion, version "
             f"{challenge['champion_version']}, on {challenge['agreement']:.1%} of {challenge['compared']:,} records."
         )
+
+
+def _share(alias: Json) -> Json:
+    """Return what part of the champion's requests an alias answers, while a candidate answers some."""
+    share = alias.get("share")
+    return {} if share is None or share in {0, 1} else {"share": f"{share:.0%}"}
 
 
 def _approvals(versions: list[Json]) -> None:
