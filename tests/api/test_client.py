@@ -530,7 +530,7 @@ def test_every_route_has_a_call() -> None:
         "/", "/health", "/ready", "/datasets", "/datasets/{name}", "/models", "/models/{dataset}/versions", "/model-info", "/predict",
         "/explain", "/datasets/{dataset}/data", "/datasets/{dataset}/samples",
         "/predict/csv", "/predict/parquet", "/predict_stream", "/predictions", "/predictions/{message_id}", "/stream", "/model/reload",
-        "/drift/{dataset}", "/drift/{dataset}/history", "/quality/{dataset}", "/quality/{dataset}/history", "/retrains/{dataset}", "/feedback",
+        "/drift/{dataset}", "/drift/{dataset}/history", "/quality/{dataset}", "/quality/{dataset}/history", "/feedback",
         "/alerts", "/alerts/{alert_id}", "/alerts/{alert_id}/acknowledge", "/alerts/{alert_id}/resolve",
         "/models/{dataset}/rollout/start", "/models/{dataset}/rollout/{action}", "/rollouts/{dataset}", "/retrains/{dataset}",
         "/models/{dataset}/promote", "/models/{dataset}/rollback", "/models/{dataset}/{version}/card",
