@@ -1,6 +1,6 @@
 """Labelled served records as rows that can be trained on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -34,7 +34,7 @@ RECORDS = FakeRecords.load(EMPLOYEES, ROOT / "data").records(300, 1)
 FULL = [record for record in RECORDS if None not in record.values()]
 
 
-def labelled(records: list[Mapping[str, object]], truth: int = 1) -> list[Labelled]:
+def labelled(records: Sequence[Mapping[str, object]], truth: int = 1) -> list[Labelled]:
     return [Labelled("m", row, record, truth, NOON + timedelta(seconds=row)) for row, record in enumerate(records)]
 
 
