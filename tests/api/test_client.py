@@ -42,7 +42,22 @@ from hearth.client import feedback as feedback_calls
 from hearth.client.answers import Answer
 from hearth.fakes import FakeRecords
 from hearth_api.app import create_app
-from hearth_api.schemas import admin, alerts, data, drift, errors, explanations, feedback, models, predictions, quality, service, stream
+from hearth_api.schemas import (
+    admin,
+    alerts,
+    data,
+    drift,
+    errors,
+    explanations,
+    feedback,
+    models,
+    predictions,
+    quality,
+    retrains,
+    rollouts,
+    service,
+    stream,
+)
 from tests.api.running import ADMIN_KEY, PAGE_KEY, running, service_settings
 from tests.support.models import DATA, FakeRegistry, employees, good_record
 
@@ -463,7 +478,22 @@ def test_both_clients_have_every_call_with_its_signature_and_docstring() -> None
 
 SERVED = {
     name: model
-    for module in (admin, alerts, data, drift, errors, explanations, feedback, models, predictions, quality, service, stream)
+    for module in (
+        admin,
+        alerts,
+        data,
+        drift,
+        errors,
+        explanations,
+        feedback,
+        models,
+        predictions,
+        quality,
+        retrains,
+        rollouts,
+        service,
+        stream,
+    )
     for name, model in vars(module).items()
     if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__.startswith(hearth_api.schemas.__name__)
 }
@@ -478,6 +508,8 @@ OTHER_NAMES = {
     "Receipt": "ReceiptInfo",
     "Explanations": "ExplainAnswer",
     "PairedQuality": "PairedInfo",
+    "Rollouts": "RolloutList",
+    **{name: f"{name}Info" for name in ("Rollout", "RolloutEvent", "Retrain", "TrainedOn", "Erasure")},
     **{
         name: f"{name}Info"
         for name in ("Interval", "Measured", "Coverage", "QualityPart", "Evidence", "VersionQuality", "Quality", "PastQuality")
@@ -509,6 +541,7 @@ def test_every_route_has_a_call() -> None:
         "/predict/csv", "/predict/parquet", "/predict_stream", "/predictions", "/predictions/{message_id}", "/stream", "/model/reload",
         "/drift/{dataset}", "/drift/{dataset}/history", "/quality/{dataset}", "/quality/{dataset}/history", "/feedback",
         "/alerts", "/alerts/{alert_id}", "/alerts/{alert_id}/acknowledge", "/alerts/{alert_id}/resolve",
+        "/retrains/{dataset}", "/rollouts/{dataset}", "/models/{dataset}/rollout/start", "/models/{dataset}/rollout/{action}",
         "/models/{dataset}/promote", "/models/{dataset}/rollback", "/models/{dataset}/{version}/card",
     }  # fmt: skip
     other_names = {"/{dataset}/model-info"}
