@@ -37,6 +37,15 @@ World = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 @dataclass(frozen=True)
+class Before:
+    """Before the world changes: all rows in the order of a run, the data of the old version, and that version."""
+
+    rows: pd.DataFrame
+    reference: Split
+    pipeline: Pipeline
+
+
+@dataclass(frozen=True)
 class Result:
     """The metric on drifted rows of the old version, of both candidates and of what serves in the end; and whether one was deployed."""
 
@@ -74,13 +83,19 @@ def _number(contract: Contract, name: str) -> IntegerColumn | NumberColumn:
     return column
 
 
-def retrain(  # noqa: PLR0913, PLR0917 - what is trained, in which world
-    contract: Contract, frame: pd.DataFrame, world: World, labels: int, family: str, seed: int
-) -> Result:
-    """Train, change the world, train again and judge."""
+def train(contract: Contract, frame: pd.DataFrame, family: str, seed: int) -> Before:
+    """Train the old version."""
     rows = frame.sample(frac=1, random_state=seed).reset_index(drop=True)
     reference = split(contract, rows.iloc[:_REFERENCE].reset_index(drop=True))
-    changed = world(rows.iloc[_REFERENCE:].reset_index(drop=True))
+    return Before(rows, reference, _fit(contract, reference, family, seed))
+
+
+def retrain(  # noqa: PLR0913, PLR0917 - what is trained, in which world
+    contract: Contract, before: Before, world: World, labels: int, family: str, seed: int
+) -> Result:
+    """Change the world, train again and judge."""
+    reference, old = before.reference, before.pipeline
+    changed = world(before.rows.iloc[_REFERENCE:].reset_index(drop=True))
     held_out = contract.retrain.held_out
     X, y = changed[list(contract.feature_names)], target_codes(contract, changed[contract.target.column])
     window = Split(
@@ -90,7 +105,6 @@ def retrain(  # noqa: PLR0913, PLR0917 - what is trained, in which world
         y.iloc[labels : labels + held_out].reset_index(drop=True),
     )
     judged = slice(labels + held_out, labels + held_out + _JUDGED)
-    old = _fit(contract, reference, family, seed)
     fitted = {"window": _fit(contract, window, family, seed), "mixture": _fit(contract, mixed(window, reference), family, seed)}
     own = {name: score(contract, pipeline, X[judged], y[judged]) for name, pipeline in {"old": old, **fitted}.items()}
     best = max(fitted, key=lambda name: score(contract, fitted[name], window.X_test, window.y_test))
@@ -126,15 +140,18 @@ def main(
     started, console = time.perf_counter(), make_console()
     table = make_table("", "drift", "labels", "old", "window", "mixture", "deployed", "after", "lost on the old test set")
     with threadpool_limits(limits=1):
+        versions = [train(contract, frame, family, seed) for seed in range(runs)]
         for name, world in worlds(contract, frame).items():
             for count in labels or [1_000, 3_000]:
-                found = [retrain(contract, frame, world, count, family, seed) for seed in range(runs)]
+                found = [retrain(contract, before, world, count, family, seed) for seed, before in enumerate(versions)]
                 chosen = [result.deployed for result in found if result.deployed]
                 means = (np.mean([getattr(result, part) for result in found]) for part in ("old", "window", "mixture"))
                 ways = ", ".join(f"{way} {chosen.count(way)}" for way in ("window", "mixture") if way in chosen)
                 after, lost = (np.mean([getattr(result, part) for result in found]) for part in ("after", "old_test_loss"))
                 deployed = f"{len(chosen)} of {runs}" + (f" ({ways})" if ways else "")
-                table.add_row(name, str(count), *(f"{mean:.3f}" for mean in means), deployed, f"{after:.3f}", f"{lost:.3f}")
+                row = (name, str(count), *(f"{mean:.3f}" for mean in means), deployed, f"{after:.3f}", f"{lost:.3f}")
+                typer.echo(" | ".join(row), err=True)  # a table comes at the end
+                table.add_row(*row)
     console.print(table)
     console.print(f"{family}, {len(frame):,} rows, {contract.retrain.held_out} held out; {time.perf_counter() - started:.0f} s")
 

@@ -19,6 +19,7 @@ MOST_SERIES = 20
 """Series in a chart, at most: those with the largest values."""
 
 _HEIGHT = 240  # pixels
+_THOUSAND = 1_000
 _LONG = 1e4  # figures without a prefix are below it
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -131,14 +132,16 @@ def chart_frame(found: Iterable[tuple[Query, Sequence[Series]]]) -> tuple[pd.Dat
 
 def line_chart(frame: pd.DataFrame, unit: str) -> alt.Chart:
     """Return lines over time; a point where a series has a single value, which would be no line."""
-    axis = alt.Axis(format={"percentunit": ".1%"}.get(unit, "~s"))
+    highest = float(frame["value"].max())
+    axis = alt.Axis(format=".1%" if unit == "percentunit" else "~s" if highest >= _THOUSAND else ".3~g")
+    scale = alt.Scale(domain=[0, 1]) if highest == 0 else alt.Scale(zero=True)  # an axis from 0 to 0 has no figures
     title = {"s": "seconds", "bytes": "bytes", "reqps": "per second", "cps": "per second"}.get(unit)
     lines: alt.Chart = (
         alt.Chart(frame, height=_HEIGHT)
         .mark_line(point=bool(frame.groupby("series")["time"].count().le(1).any()), interpolate="monotone")
         .encode(
             x=alt.X("time:T", title=None, axis=alt.Axis(format="%H:%M", labelOverlap=True)),
-            y=alt.Y("value:Q", title=title, axis=axis, scale=alt.Scale(zero=True)),
+            y=alt.Y("value:Q", title=title, axis=axis, scale=scale),
             color=alt.Color("series:N", legend=alt.Legend(**LEGEND.to_dict(), columns=2, labelLimit=200)),
             tooltip=["series:N", alt.Tooltip("time:T", format="%H:%M:%S"), alt.Tooltip("value:Q", format=".4~g")],
         )

@@ -5,12 +5,12 @@ labels show that quality has fallen, the DAG retrain trains again, a canary trie
 champion. Nobody does anything on the way; this program only lets the monitor look more often, and prints what happens.
 """
 
+import contextlib
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from rich.console import Console
 from hearth.cli import values
 from hearth.cli.application import CommandError, run_program
 from hearth.cli.tables import make_console, make_table
-from hearth.client import ApiError, Client
+from hearth.client import ApiError, Client, NotFound
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.airflow_names import MONITOR, RETRAIN, dag_id
 from hearth.contracts.aliases import CHAMPION
@@ -40,6 +40,7 @@ _CALM_RECORDS = 1_500
 _LABELS = 600  # behind each figure
 _POLL_SECONDS = 2.0
 _STOP_SECONDS = 10.0
+_CALM_LEVELS = {"ok", "not_enough"}
 _TRAINS = {"running", "deployed", "refused", "failed"}
 
 
@@ -178,13 +179,15 @@ class _Loop:
             time.sleep(_POLL_SECONDS)
 
     def _tell_levels(self, began: datetime) -> None:
-        check = self.api.drift(self.name)
-        if check.checked_at >= began and check.level not in {"ok", "not_enough"}:
-            columns = ", ".join(column.name for column in check.columns if column.level not in {"ok", "not_enough"})
-            self.story.tell(f"monitor: {check.level} in {columns}")
-        quality = self.api.quality(self.name)
-        if quality.checked_at >= began and quality.level == "fallen":
-            self.story.tell(f"labels: quality has fallen: {quality.summary}")
+        with contextlib.suppress(NotFound):  # before the first check
+            check = self.api.drift(self.name)
+            if check.checked_at >= began and check.level not in _CALM_LEVELS:
+                columns = ", ".join(column.name for column in check.columns if column.level not in _CALM_LEVELS)
+                self.story.tell(f"monitor: {check.level} in {columns}")
+        with contextlib.suppress(NotFound):
+            quality = self.api.quality(self.name)
+            if quality.checked_at >= began and quality.level == "fallen":
+                self.story.tell(f"labels: quality has fallen: {quality.summary}")
 
     def _until_deployed(self, began: datetime, retraining: str, before: str) -> str:
         """Wait until another version is champion, and return it."""
@@ -220,11 +223,12 @@ class _Loop:
             time.sleep(_POLL_SECONDS)
 
     def _produce_calm(self) -> None:
-        code = subprocess.run([*self._producer(), "--records", str(_CALM_RECORDS)], cwd=_ROOT, check=False).returncode
-        if code:
-            raise LoopFailure(f"the producer ended with code {code}")
+        command = [*self._producer(), "--records", str(_CALM_RECORDS)]
+        ended = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
+        if ended.returncode:
+            raise LoopFailure(f"the producer ended with code {ended.returncode}: {ended.stderr[-500:]}")
 
-    @contextmanager
+    @contextlib.contextmanager
     def _producing(self, changes: list[str]) -> Iterator[None]:
         """Send records that have changed until the block ends."""
         process = subprocess.Popen([*self._producer(seed=1), *changes], cwd=_ROOT, stderr=subprocess.DEVNULL)

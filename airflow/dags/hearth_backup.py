@@ -8,7 +8,7 @@ from airflow.sdk import DAG, task
 from pendulum import datetime
 
 from hearth.settings import BackupScheduleSettings
-from task_defaults import reporting, task_defaults
+from task_defaults import dag_alerts, reporting, task_defaults
 
 _schedule = BackupScheduleSettings().backup_schedule
 
@@ -20,6 +20,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=task_defaults(minutes=180, retries=1, retry_seconds=60),
+    **dag_alerts(""),
     tags=["operations"],
     doc_md=__doc__,
 ) as dag:

@@ -17,13 +17,15 @@ from approval import TASK, approval_task, as_approval, judge_version
 from assets import MOST_TRIALS, drift_asset, model_asset, quality_asset
 from hearth.contracts import Contract
 from hearth.contracts.airflow_names import RETRAIN, dag_id
+from hearth.contracts.deploy_words import WAYS
 from hearth.modelling.families import trainable_contracts
 from hearth.settings import RetrainScheduleSettings
-from task_defaults import reporting, task_defaults
+from task_defaults import dag_alerts, reporting, task_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk.types import DagRunProtocol
 
+    from hearth.contracts.deploy_words import Way
     from hearth.modelling.approval import Approval
 
 # Imports are inside the tasks: they are slow, and the file is parsed often.
@@ -98,16 +100,16 @@ def ask(dataset: str, version: str, run_id: str, approving: str) -> dict[str, st
 
 @task
 @reporting
-def deploy(dataset: str, run: str, version: str) -> str:
-    return deploy_judged(dataset, run, version, None)
+def deploy(dataset: str, run: str, version: str, params: dict[str, Any]) -> str:
+    return deploy_judged(dataset, run, version, None, params["way"])
 
 
 @task(task_id="deploy")
 @reporting
 def deploy_approved(  # noqa: PLR0913, PLR0917 - what is deployed, and who lets it
-    dataset: str, run: str, version: str, answer: dict[str, Any], run_id: str, approving: str
+    dataset: str, run: str, version: str, answer: dict[str, Any], run_id: str, approving: str, params: dict[str, Any]
 ) -> str:
-    return deploy_judged(dataset, run, version, as_approval(answer, f"{approving}/{run_id}/{TASK}"))
+    return deploy_judged(dataset, run, version, as_approval(answer, f"{approving}/{run_id}/{TASK}"), params["way"])
 
 
 @task(trigger_rule="all_done")
@@ -131,14 +133,14 @@ def run_name(dag_run: "DagRunProtocol") -> str:
     return f"{dag_run.dag_id}/{dag_run.run_id}"
 
 
-def deploy_judged(dataset: str, run: str, version: str, approval: "Approval | None") -> str:
+def deploy_judged(dataset: str, run: str, version: str, approval: "Approval | None", way: "Way | None") -> str:
     """Deploy a version that was judged, and skip what follows if the gate or the person refuses it."""
     from airflow.sdk.exceptions import AirflowSkipException
 
     from hearth.jobs.retrain import open_retraining
 
     with open_retraining(dataset) as retraining:
-        row = retraining.deploy(run, retraining.judge(run, version), approval)
+        row = retraining.deploy(run, retraining.judge(run, version), approval, way)
     if row.state != "deployed":
         raise AirflowSkipException(row.why)
     return row.why
@@ -156,6 +158,7 @@ def retrain_dag(contract: Contract, settings: RetrainScheduleSettings) -> DAG:
         catchup=False,
         max_active_runs=1,
         default_args=task_defaults(minutes=60),
+        **dag_alerts(dataset),
         params={
             "families": Param(
                 None,
@@ -175,6 +178,13 @@ def retrain_dag(contract: Contract, settings: RetrainScheduleSettings) -> DAG:
             ),
             "seed": Param(
                 42, type="integer", minimum=0, maximum=2**31 - 1, title="Seed", description="The same seed gives the same models."
+            ),
+            "way": Param(
+                None,
+                type=["null", "string"],
+                enum=[None, *WAYS],
+                title="Deployment",
+                description="How a version that is better is deployed; empty: as the contract says.",
             ),
             "force": Param(default=False, type="boolean", title="Force", description="By hand: train also if the labels are not new."),
         },

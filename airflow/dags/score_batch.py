@@ -14,7 +14,7 @@ from hearth.contracts import Contract, usable_contracts
 from hearth.contracts.airflow_names import SCORE_BATCH, dag_id
 from hearth.contracts.aliases import CHAMPION
 from hearth.settings import StorageSettings
-from task_defaults import reporting, task_defaults
+from task_defaults import dag_alerts, reporting, task_defaults
 
 _ADDRESS = "^s3://[^/]+/.+"
 
@@ -29,6 +29,7 @@ def score_dag(contract: Contract, settings: StorageSettings) -> DAG:
         catchup=False,
         max_active_runs=1,
         default_args=task_defaults(minutes=12 * 60, retries=5),
+        **dag_alerts(dataset),
         params={
             "source": Param(
                 f"s3://{settings.data_bucket}/{dataset}/score",

@@ -67,10 +67,10 @@ def _alert(alert: Json, name: str, key: str) -> None:
         with show_errors():
             if alert["state"] == "open" and buttons.button("Acknowledge", key=f"take-{alert['id']}", disabled=not may, help=help_):
                 admin.post(f"{path}/acknowledge", body)
-                st.rerun(scope="fragment")
+                st.rerun()
             if buttons.button("Resolve", key=f"resolve-{alert['id']}", disabled=not may, help=help_):
                 admin.post(f"{path}/resolve", body)
-                st.rerun(scope="fragment")
+                st.rerun()
     # A browser closes an expander that is drawn again without a key; what is in it is read when it is open
     more = st.expander("What happened", key=f"alerts-{alert['id']}", on_change="rerun")
     if more.open:

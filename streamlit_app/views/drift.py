@@ -7,6 +7,7 @@ import streamlit as st
 from streamlit_app.literal_text import literal
 from streamlit_app.service import Json, ServiceError
 from streamlit_app.shared import choose_dataset, needs_service, service, text_table
+from streamlit_app.views.retrains import retrain_section
 
 _CHECKS = 60
 _RECORDS = 1_000
@@ -38,6 +39,7 @@ def drift() -> None:
             f"{dataset} was not checked yet: the DAG monitor does it while a champion answers, `hearth monitor` at once.",
             icon=":material/hourglass_empty:",
         )
+        retrain_section(dataset)
         return
     times = [check["checked_at"] for check in history][::-1]
     chosen = st.selectbox("Check", times, format_func=_minute, key="drift-check")
@@ -49,6 +51,7 @@ def drift() -> None:
     if found["columns"]:
         _columns(found)
         _one_column(found, contract)
+    retrain_section(dataset)
 
 
 def _level(found: Json) -> None:

@@ -99,7 +99,7 @@ def _table(entries: Sequence[tuple[str, str, Json]], names: tuple[str, str], met
                 names[1]: what,
                 "labels": measured["rows"],
                 metric: _interval(measured["metric"]),
-                "accuracy": _interval(measured["accuracy"]),
+                "Accuracy": _interval(measured["accuracy"]),  # the same column where it is the metric
                 "calibration error": _interval(measured["calibration_error"]),
                 "with a label": coverage["share"] if coverage else None,
             }

@@ -468,7 +468,7 @@ def test_both_clients_have_every_call_with_its_signature_and_docstring() -> None
         if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_") and name not in MAKERS
     ]
 
-    assert len(described) == 32
+    assert len(described) == 37
     for call in described:
         for client in (Client, AsyncClient):
             method = getattr(client, call.__name__)
@@ -476,24 +476,10 @@ def test_both_clients_have_every_call_with_its_signature_and_docstring() -> None
             assert list(inspect.signature(method).parameters)[1:] == list(inspect.signature(call).parameters)
 
 
+MODULES = admin, alerts, data, drift, errors, explanations, feedback, models, predictions, quality, retrains, rollouts, service, stream
 SERVED = {
     name: model
-    for module in (
-        admin,
-        alerts,
-        data,
-        drift,
-        errors,
-        explanations,
-        feedback,
-        models,
-        predictions,
-        quality,
-        retrains,
-        rollouts,
-        service,
-        stream,
-    )
+    for module in MODULES
     for name, model in vars(module).items()
     if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__.startswith(hearth_api.schemas.__name__)
 }
@@ -506,13 +492,18 @@ OTHER_NAMES = {
     "Contribution": "ContributionAnswer",
     "Explanation": "ExplanationAnswer",
     "Receipt": "ReceiptInfo",
+    "Retrain": "RetrainInfo",
+    "TrainedOn": "TrainedOnInfo",
+    "Erasure": "ErasureInfo",
     "Explanations": "ExplainAnswer",
     "PairedQuality": "PairedInfo",
     "Rollouts": "RolloutList",
-    **{name: f"{name}Info" for name in ("Rollout", "RolloutEvent", "Retrain", "TrainedOn", "Erasure")},
     **{
         name: f"{name}Info"
-        for name in ("Interval", "Measured", "Coverage", "QualityPart", "Evidence", "VersionQuality", "Quality", "PastQuality")
+        for name in (
+            *("Interval", "Measured", "Coverage", "QualityPart", "Evidence", "VersionQuality", "Quality", "PastQuality"),
+            *("Retrain", "TrainedOn", "Erasure", "Rollout", "RolloutEvent"),
+        )
     },
 }
 
@@ -541,7 +532,7 @@ def test_every_route_has_a_call() -> None:
         "/predict/csv", "/predict/parquet", "/predict_stream", "/predictions", "/predictions/{message_id}", "/stream", "/model/reload",
         "/drift/{dataset}", "/drift/{dataset}/history", "/quality/{dataset}", "/quality/{dataset}/history", "/feedback",
         "/alerts", "/alerts/{alert_id}", "/alerts/{alert_id}/acknowledge", "/alerts/{alert_id}/resolve",
-        "/retrains/{dataset}", "/rollouts/{dataset}", "/models/{dataset}/rollout/start", "/models/{dataset}/rollout/{action}",
+        "/models/{dataset}/rollout/start", "/models/{dataset}/rollout/{action}", "/rollouts/{dataset}", "/retrains/{dataset}",
         "/models/{dataset}/promote", "/models/{dataset}/rollback", "/models/{dataset}/{version}/card",
     }  # fmt: skip
     other_names = {"/{dataset}/model-info"}

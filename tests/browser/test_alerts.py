@@ -38,10 +38,10 @@ def box(page: Page, text: str) -> Locator:
 
 def sign_in(page: Page, site: Site) -> None:
     page.get_by_text("Take alerts up and resolve them").click()
-    page.get_by_label("Your name").fill("Ada")
-    page.get_by_label("Your name").press("Enter")
-    page.get_by_label("Admin key").fill(site.admin_key)
-    page.get_by_label("Admin key").press("Enter")
+    page.get_by_label("Your name", exact=True).fill("Ada")
+    page.get_by_label("Your name", exact=True).press("Enter")
+    page.get_by_label("Admin key", exact=True).fill(site.admin_key)
+    page.get_by_label("Admin key", exact=True).press("Enter")
 
 
 def test_a_person_sees_open_alerts_first_takes_one_up_and_resolves_it(page: Page, site: Site, store: AlertStore) -> None:
@@ -55,11 +55,11 @@ def test_a_person_sees_open_alerts_first_takes_one_up_and_resolves_it(page: Page
     assert len(heights) == 3
     expect(page.get_by_text("reported 3 times")).to_be_visible()
     expect(page.get_by_text("by airflow: The run scheduled__2 of train_knn has succeeded.")).to_be_visible()
-    expect(page.get_by_role("button", name="Acknowledge").first).to_be_disabled()
+    expect(page.get_by_role("button", name="Acknowledge", exact=True).first).to_be_disabled()
 
     sign_in(page, site)
-    expect(page.get_by_role("button", name="Acknowledge").first).to_be_enabled()
-    page.get_by_role("button", name="Acknowledge").first.click()
+    expect(page.get_by_role("button", name="Acknowledge", exact=True).first).to_be_enabled()
+    page.get_by_role("button", name="Acknowledge", exact=True).first.click()
     expect(page.get_by_text("by Ada (key admin)").first).to_be_visible()
     expect(metric(page, "Acknowledged")).to_have_text("1")
     [drift] = store.alerts("acknowledged")
@@ -69,7 +69,7 @@ def test_a_person_sees_open_alerts_first_takes_one_up_and_resolves_it(page: Page
     expect(metric(page, "Acknowledged")).to_have_text("0")
     assert store.alert(drift.id).resolved_by == "Ada (key admin)"
     page.locator(f".st-key-alerts-{drift.id}").get_by_text("What happened").click()
-    expect(page.get_by_test_id("stTable").get_by_role("cell", name="name: Sleep Hours, psi: 0.31")).to_be_visible()
+    expect(page.get_by_test_id("stTable").get_by_role("cell", name="psi: 0.31, name: Sleep Hours")).to_be_visible()
     expect(page.get_by_test_id("stTable").get_by_role("cell", name="acknowledged, critical")).to_be_visible()
 
 

@@ -28,7 +28,7 @@ def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contra
     get_settings.cache_clear()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_dag_trains_again_once_there_are_labels_and_skips_with_its_reason_before_and_after(  # noqa: PLR0913, PLR0917 - fixtures
     contract: Contract, object_store: ObjectStoreServer, mlflow_uri: str, airflow_folder: Path, fresh_database: str, tmp_path: Path
 ) -> None:

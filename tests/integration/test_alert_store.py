@@ -9,8 +9,10 @@ from uuid import uuid4
 import pytest
 
 from hearth.alerts import AlertStore, EventKind, Severity, State
+from hearth.alerts.housekeeping import AlertHousekeeping
 from hearth.errors import AlertResolved, PredictionsUnavailable, UnknownAlert
 from hearth.predictions.migration import migrate
+from tests.support.waiting import wait_until
 
 OPENED_AT_ONCE = 40
 
@@ -167,6 +169,21 @@ def test_what_was_resolved_long_ago_is_deleted_with_its_events(store: AlertStore
     assert store.delete_resolved(datetime.now(UTC) + timedelta(seconds=1)) == 1
     assert store.events(alert.id) == []
     assert store.alerts() == [kept]
+
+
+def test_a_thread_resolves_and_deletes_as_time_passes_and_counts_what_is_open(store: AlertStore) -> None:
+    now = datetime.now(UTC)
+    store.open("drift", "employees", "critical", "moved")
+    gone = store.open("lag", "", "warning", "x", expires_at=now - timedelta(seconds=1))
+    old = store.open("old", "", "warning", "x")
+    with AlertHousekeeping(store, poll_seconds=0.05) as keeping:
+        wait_until(lambda: keeping.open_counts() == {("drift", "employees", "critical"): 1, ("old", "", "warning"): 1})
+        assert store.alert(gone.id).resolution == "It was not reported any more."
+        store.resolve("old", "", "over")
+        with store._connection() as connection:
+            connection.execute("UPDATE alerts SET resolved_at = now() - interval '91 days' WHERE id = %s", [old.id])
+        wait_until(lambda: old.id not in [alert.id for alert in store.alerts()])
+    assert store.alert(gone.id).state is State.RESOLVED
 
 
 def open_many(url: str, barrier: threading.Barrier) -> None:

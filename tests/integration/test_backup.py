@@ -278,25 +278,26 @@ def test_every_reference_in_a_backup_is_valid_while_others_write(stack: BackedUp
         assert manifest.warnings == ()
         objects = keys_in(FolderPlace(tmp_path), manifest, "objects-")
         versions = keys_in(FolderPlace(tmp_path), manifest, "postgres-mlflow")["model_versions/000000"].decode()
-        numbers = re.findall(r"busy\t\d+\t.*?mlflow-artifacts:/(9/m-\d+)", versions)
+        numbers = re.findall(r"busy\t\d+\t.*?mlflow-artifacts:/(0/\w+/artifacts/m-\d+)", versions)
         assert numbers
         assert all(f"{folder}/MLmodel" in objects for folder in numbers)
         assert f"busy/{objects['busy/newest.json'].decode()}/X.parquet" in objects
         stored = keys_in(FolderPlace(tmp_path), manifest, "postgres-predictions")["predictions/000000"].decode()
         stream = keys_in(FolderPlace(tmp_path), manifest, "streams")
         waiting = {json.loads(line)[0] for name, page in stream.items() if "/0" in name for line in page.decode().splitlines()}
-        newest = max((int(number) for number in re.findall(r"busy-(\d+)\t", stored)), default=0)
-        sent = {f"{10_000 + number}-0" for number in range(newest)}
-        answered = {f"{10_000 + int(number)}-0" for number in re.findall(r"busy-(\d+)\t", stored)}
-        assert sent <= waiting | answered
+        answered = {int(number) for number in re.findall(r"busy-(\d+)\t", stored)}
+        sent = answered | {int(id_.partition("-")[0]) - 10_000 for id_ in waiting if int(id_.partition("-")[0]) >= 10_000}
+        assert sent == set(range(max(sent) + 1))
 
 
 def write_on(stack: BackedUpStack, client: MlflowClient, store: PredictionStore, stopping: threading.Event, published: list[int]) -> None:
     redis: Any = Redis.from_url(stack.valkey)
+    run = client.create_run("0")
     number = 0
     while not stopping.is_set():
-        stack.objects.put("mlflow", f"9/m-{number}/MLmodel", b"files first")
-        client.create_model_version("busy", f"mlflow-artifacts:/9/m-{number}")
+        source = f"{run.info.artifact_uri}/m-{number}"
+        stack.objects.put("mlflow", f"{source.removeprefix('mlflow-artifacts:/')}/MLmodel", b"files first")
+        client.create_model_version("busy", source, run.info.run_id)
         stack.objects.put("processed", f"busy/{number}/X.parquet", b"rows first")
         stack.objects.put("processed", "busy/newest.json", str(number).encode())
         redis.xadd(STREAM, {"dataset": "busy"}, id=f"{10_000 + number}-0")

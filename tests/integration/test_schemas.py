@@ -7,6 +7,7 @@ import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 
 from hearth.predictions.migration import migrate
@@ -22,6 +23,10 @@ FEW = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),  # schemas are large, and it is the answers that are tested
 )
+
+
+nodes = schemathesis.graphql.nodes
+schemathesis.graphql.scalar("JSON", st.text().map(nodes.String) | st.integers().map(nodes.Int) | st.booleans().map(nodes.Boolean))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +48,7 @@ def test_no_request_that_the_openapi_schema_leads_to_makes_the_service_fail(clie
             case.validate_response(response, checks=[not_a_server_error])
 
     asked = _ask_each(schema, is_answered)
-    assert {"POST /predict", "POST /explain", "GET /predictions", "POST /models/{dataset}/promote"} <= set(asked)
+    assert {"POST /predict", "POST /explain", "POST /feedback", "GET /predictions", "POST /models/{dataset}/promote"} <= set(asked)
 
 
 def test_no_query_that_the_graphql_schema_leads_to_makes_the_service_fail(client: httpx.Client) -> None:
@@ -56,7 +61,7 @@ def test_no_query_that_the_graphql_schema_leads_to_makes_the_service_fail(client
             assert error.get("extensions", {}).get("error") != "internal_error", error
 
     asked = _ask_each(schema, is_answered)
-    assert {"Query.predict", "Query.explain", "Query.predictions", "Query.modelInfo"} <= set(asked)
+    assert {"Query.predict", "Query.explain", "Mutation.sendFeedback", "Query.predictions", "Query.modelInfo"} <= set(asked)
 
 
 def _ask_each(schema: Any, is_answered: Callable[[Case], None]) -> list[str]:

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -153,6 +154,41 @@ def test_a_challenger_is_compared_on_the_same_records(site: LabelledSite) -> Non
     assert subjects[Subject.CHALLENGER].measured.rows == 300
     assert (evidence := subjects[Subject.CHALLENGER].evidence)
     assert (evidence.labels, evidence.mean) == (300, 0)
+
+
+def test_a_check_that_is_killed_before_it_is_written_is_the_same_when_it_runs_again(
+    site: LabelledSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.train()
+    site.label(150, 0.9)
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(QualityTests, "write_check", killed)
+        with pytest.raises(Killed):
+            site.measure()
+    assert site.tests.check_at(site.contract.name) is None
+    found = site.measure(1)
+    assert (evidence := found.champion.evidence)
+    assert (found.level, evidence.labels) == (QualityLevel.FALLEN, 150)
+    assert [alert.times for alert in site.alerts.alerts("open", site.contract.name)] == [2]
+
+
+def test_what_an_earlier_release_knew_of_the_test_set_is_computed_again(site: LabelledSite) -> None:
+    name = site.contract.name
+    site.train()
+    version = site.registry.version(name, CHAMPION)
+    assert (evidence := site.measure().champion.evidence)
+    known = site.drift.outputs(name, version.run_id)
+    assert known
+    site.drift.write_outputs(name, version.run_id, version.version, replace(known, loss=None))
+    assert (again := site.measure(1, by_hand=True).champion.evidence)
+    assert again.reference == evidence.reference
 
 
 def test_the_monitors_database_user_measures_and_opens_alerts(

@@ -107,6 +107,27 @@ CASES = [
             'hearth_predictions_not_stored_total{job="rest",reason="queue_full"}': "7x9",
         },
     ),
+    Case(
+        "QualityFell",
+        1,
+        'dataset="heart"',
+        {'hearth_quality_level{dataset="heart"}': "1x9"},
+        {'hearth_quality_level{dataset="heart"}': "0 -1 0x9"},
+    ),
+    Case(
+        "AlertsNotSent",
+        9,
+        'channel="mail"',
+        {'hearth_alert_deliveries_total{channel="mail",outcome="given_up"}': "0 1x9"},
+        {'hearth_alert_deliveries_total{channel="mail",outcome="failed"}': "0+1x9"},  # is tried again
+    ),
+    Case(
+        "CanaryRolledBack",
+        9,
+        'dataset="heart", version="4"',
+        {'hearth_rollout_state{dataset="heart",version="4",state="rolling_back"}': "0 1 stale"},
+        {'hearth_rollout_state{dataset="heart",version="4",state="running"}': "1x9"},
+    ),
     Case("DriftAct", 1, 'dataset="heart"', {'hearth_drift_level{dataset="heart"}': "3x9"}, {'hearth_drift_level{dataset="heart"}': "2x9"}),
     Case("StreamLagGrows", 25, "", {"hearth_stream_lag": "0+200x30"}, {"hearth_stream_lag": "9000-200x30"}),
     Case("OldestMessage", 12, "", {"hearth_stream_oldest_seconds": "0+60x30"}, {"hearth_stream_oldest_seconds": "60x30"}),

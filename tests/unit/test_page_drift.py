@@ -3,6 +3,7 @@
 import pytest
 
 from streamlit_app.views.drift import distributions, heat_map, in_bin
+from streamlit_app.views.retrains import decision_rows
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,11 @@ def test_the_heat_map_has_a_cell_for_each_column_and_check() -> None:
     chart = heat_map(history).to_dict()
     assert [len(rows) for rows in chart["datasets"].values()] == [6]
     assert chart["encoding"]["y"]["sort"] == ["b", "a"]
+
+
+def test_a_decision_is_a_row_with_the_gain_and_its_interval_where_there_is_one() -> None:
+    common = {"decided_at": "2026-11-29T12:00:05Z", "trigger": "drift", "times": 1, "why": "drift", "old": None}
+    judged = {**common, "state": "deployed", "version": "3", "recent": {"rows": 500, "value": 0.1, "low": 0.05, "high": 0.15}}
+    first, second = decision_rows([judged, {**common, "state": "labels_needed", "version": None, "recent": None}])
+    assert (first["decided at"], first["newest records"]) == ("2026-11-29 12:00", "+0.100 (+0.050 to +0.150)")
+    assert (second["version"], second["newest records"], second["old test set"]) == ("", "", "")

@@ -87,6 +87,12 @@ def test_a_chart_keeps_the_largest_series_and_no_gap() -> None:
     assert line_chart(frame, "s").to_dict()["mark"]["point"] is True  # each has one value
 
 
+def test_an_axis_of_nothing_but_zeros_has_figures() -> None:
+    frame, _ = chart_frame([(Query("x", "none"), [series(0, 0)])])
+
+    assert line_chart(frame, "cps").to_dict()["encoding"]["y"]["scale"]["domain"] == [0, 1]
+
+
 def test_nothing_is_no_chart() -> None:
     frame, left_out = chart_frame([(Query("x", ""), [])])
 

@@ -51,6 +51,44 @@ PANELS = (
         {"{{dataset}} v{{challenger_version}}": _AGREED},
         "with the champion",
     ),
+    lines(
+        "Quality, from labels",
+        "short",
+        {
+            "{{dataset}} {{subject}} v{{version}} {{metric}}": "max by (dataset, subject, version, metric) (hearth_quality)",
+            "{{dataset}} {{subject}} v{{version}} lowest": "max by (dataset, subject, version) (hearth_quality_low)",
+        },
+        "with the lower end of its interval of 95 %",
+    ),
+    rows("What labels say of the champion", "short", "max by (dataset, version) (hearth_quality_level)", "-1 not enough, 0 ok, 1 fallen"),
+    lines(
+        "Evidence that quality has fallen",
+        "short",
+        {
+            "{{dataset}} {{subject}}": "max by (dataset, subject) (hearth_quality_evidence)",
+            "{{dataset}} alarm": "max by (dataset) (hearth_quality_evidence_threshold)",
+        },
+    ),
+    lines(
+        "Answers that have a label",
+        "percentunit",
+        {"{{dataset}} {{subject}}": "max by (dataset, subject) (hearth_quality_coverage)"},
+        "of those that are old enough",
+    ),
+    lines(
+        "Share of a canary",
+        "percentunit",
+        {"{{dataset}} v{{version}}": "max by (dataset, version) (hearth_rollout_share)"},
+        "of the champion's requests",
+    ),
+    lines(
+        "Errors of a canary",
+        "cps",
+        {"{{dataset}} v{{version}}": "sum by (dataset, version) (rate(hearth_rollout_errors_total[5m]))"},
+        "the champion answered in its place",
+    ),
+    rows("Rollouts that run", "short", "max by (dataset, version, state) (hearth_rollout_state) == 1"),
+    lines("Labels that came in", "cps", {"{{dataset}} {{outcome}}": "sum by (dataset, outcome) (rate(hearth_labels_received_total[15m]))"}),
 )
 DASHBOARD = build(
     "hearth-models", "Hearth: Models and drift", "Which versions answer, and whether the world is still as they learnt it", PANELS

@@ -27,6 +27,12 @@ PANELS = (
     lines("Size of the predictions store", "bytes", {"predictions": "hearth_predictions_store_bytes"}),
     lines("Memory of Valkey", "bytes", {"used": "hearth_valkey_memory_bytes"}),
     lines("Connections to Valkey", "short", {"clients": "hearth_valkey_clients"}),
+    rows("Alerts that are open", "short", "max by (kind, severity) (hearth_alerts_open) > 0", "in Hearth's own list"),
+    lines(
+        "Alerts that were sent",
+        "short",
+        {"{{channel}} {{outcome}}": "sum by (channel, outcome) (increase(hearth_alert_deliveries_total[15m]))"},
+    ),
     rows("Components of Airflow", "short", "max by (component) (hearth_airflow_component_up)", "1: healthy"),
     rows("Days until certificates expire", "d", "(min by (server) (hearth_certificate_expiry_timestamp_seconds) - time()) / 86400"),
 )

@@ -1,5 +1,7 @@
 """What served records turned out to be; docs/feedback.md."""
 
+from typing import Any
+
 from anyio import to_thread
 from fastapi import APIRouter, Request
 
@@ -12,17 +14,26 @@ from hearth_api.schemas.feedback import FeedbackAnswer, FeedbackReport, Feedback
 from hearth_api.state import Service
 
 _EXAMPLE = {"id": "019ad0a1b2c3d4e5", "row": 0, "truth": "High", "dataset": "employees", "observed_at": "2026-11-21T08:00:00Z"}
+
+
+def _report_schema() -> dict[str, Any]:
+    return {**FeedbackReport.model_json_schema(), "additionalProperties": False}
+
+
+def _reports_schema() -> dict[str, Any]:
+    """Return the schema of several reports, with that of one in its place: a reference would point to another part of the document."""
+    schema = {**FeedbackReports.model_json_schema(), "additionalProperties": False}
+    del schema["$defs"]
+    schema["properties"]["feedback"]["items"] = _report_schema()
+    return schema
+
+
 _BODY: dict[str, object] = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {
-                    "oneOf": [
-                        {**FeedbackReports.model_json_schema(), "title": "FeedbackReports", "additionalProperties": False},
-                        {**FeedbackReport.model_json_schema(), "title": "FeedbackReport", "additionalProperties": False},
-                    ]
-                },
+                "schema": {"oneOf": [_reports_schema(), _report_schema()]},
                 "examples": {
                     "one": {"summary": "One report", "value": _EXAMPLE},
                     "many": {

@@ -88,7 +88,7 @@ def register(app: typer.Typer) -> None:
     add(predict, PREDICTIONS, f"hearth predict --dataset heart {record}", "cat records.jsonl | hearth predict --model lightgbm --json")
     add(explain, PREDICTIONS, f"hearth explain --dataset heart --top 3 {record}", "hearth explain --file record.json --class High")
     stored = examples(
-        "hearth predictions --limit 5 --dataset heart",
+        "hearth predictions list --limit 5 --dataset heart",
         "hearth predictions --since 2026-11-21 --limit 100000 --json | jq .label",
         "hearth predictions 1795264225354-0",
         "hearth predictions forget --help",

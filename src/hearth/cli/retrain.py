@@ -1,6 +1,7 @@
 """Training again on served records: `hearth retrain` and `hearth retrains`."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from hearth.client.answers import MetricDifference, RetrainList
 
 _SECONDS = "60s"
+
+
+class DeployWay(StrEnum):
+    """How a version is deployed."""
+
+    DIRECT = "direct"
+    SHADOW = "shadow"
+    CANARY = "canary"
 
 
 def register(app: typer.Typer) -> None:
@@ -34,6 +43,9 @@ def retrain(  # noqa: PLR0913, PLR0917 - options
         list[str] | None, typer.Option(metavar="FAMILY", help="Train this family; several times for several. Default: the champion's.")
     ] = None,
     trials: Annotated[int | None, values.whole("Sets of parameters to try for each candidate.", show_default=False)] = None,
+    way: Annotated[
+        DeployWay | None, typer.Option(help="How it is deployed if it is better (default: as the contract says).", show_default=False)
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Train also if the last retraining had all labels.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
@@ -57,7 +69,12 @@ def retrain(  # noqa: PLR0913, PLR0917 - options
 
     [contract] = chosen_contracts(dataset)
     name = dag_id(contract, RETRAIN)
-    conf = {"force": force, **({"families": family} if family else {}), **({"trials": trials} if trials else {})}
+    conf = {
+        "force": force,
+        **({"families": family} if family else {}),
+        **({"trials": trials} if trials else {}),
+        **({"way": way.value} if way else {}),
+    }
     with open_airflow(timeout) as airflow:
         body = {"logical_date": None, "conf": conf, "note": f"hearth retrain, {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
         run = airflow.send("POST", f"/api/v2/dags/{name}/dagRuns", f"the run of {name}", body)

@@ -244,7 +244,7 @@ def _version(  # noqa: PLR0913, PLR0917 - what a version's quality is made of
     answers: Sequence[LabelledAnswer],
 ) -> VersionQuality:
     own = [cell for cell in cells if cell.version == number and cell.role == _role(subject)]
-    by_day = {day.day: Coverage(day.predictions, day.labelled) for day in covered if day.version == number}
+    by_day = {day.day: Coverage(day.predictions, day.labelled) for day in covered if day.version == number and _role(subject) == "answer"}
     total = Coverage(sum(day.predictions for day in by_day.values()), sum(day.labelled for day in by_day.values()))
     return VersionQuality(
         version=number,

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from hearth.alerts.alert_store import AlertStore
 from hearth.contracts import load_contract
 from hearth.contracts.aliases import CHAMPION, PREVIOUS
+from hearth.contracts.deploy_words import Way as DeployWay
 from hearth.contracts.origins import Origin
 from hearth.data.processed import latest_digest, load_processed, read_manifest, split_source
 from hearth.errors import ModelUnavailable, ObjectNotFound
@@ -157,10 +158,10 @@ class Retraining:
         self._record(version.version, self._refusal(version.version, version.family, verdict))
         return self._end(run, State.REFUSED, f"version {version.version} is refused: {'; '.join(verdict.reasons)}")
 
-    def deploy(self, run: str, verdict: RetrainVerdict, approval: Approval | None = None) -> Retrain:
+    def deploy(self, run: str, verdict: RetrainVerdict, approval: Approval | None = None, way: DeployWay | None = None) -> Retrain:
         """Deploy a version whose verdict lets it pass, if the gate of the contract does too; write both down and end the run.
 
-        `approval` is the answer of a person, where the contract asks for one.
+        `approval` is the answer of a person, where the contract asks for one; `way` takes the place of the contract's `deploy.way`.
 
         Raises:
             AliasNotMoved: the contract requires an approval, and there is none.
@@ -170,7 +171,7 @@ class Retraining:
             self._contract.name,
             version.family,
             version.version,
-            way=self._contract.retrain.way,
+            way=way or self._contract.retrain.way,
             approval=approval,
             store=self._store,
             registry=self._registry,

@@ -16,7 +16,7 @@ from hearth.contracts import Contract
 from hearth.contracts.loading import contract_path
 from hearth.contracts.origins import GENERATED, SERVED
 from hearth.data import processed
-from hearth.data.cleaning import Split, digest
+from hearth.data.cleaning import Split, digest, target_codes
 from hearth.data.processed import Manifest, ServedPart
 from hearth.data.profile import profile
 from hearth.errors import ObjectNotFound, UntrainableData
@@ -43,10 +43,14 @@ def write_retrain_data(contract: Contract, store: ObjectStore, records: Sequence
     """Write the processed data of both ways. The same records give the same digests, and what is there already is not written again.
 
     Raises:
-        UntrainableData: a class has too few rows in the window, and there is no reference to add to it.
-        ValueError: there are too few rows to hold some out.
+        UntrainableData: too few rows are left to hold some out, or a class has too few, and there is no reference to add.
     """
     rows = labelled_rows(contract, records)
+    if len(rows) <= contract.retrain.held_out:
+        codes = target_codes(contract, rows.frame[contract.target.column])
+        counts = {label: int((codes == code).sum()) for code, label in enumerate(contract.target.classes)}
+        rule = f"rows, and {contract.retrain.held_out} in all beside those that train (retrain.held_out)"
+        raise UntrainableData(contract.name, counts, FOLDS, rows=rule)
     window, copies = split_by_time(contract, rows, contract.retrain.held_out)
     splits: dict[Way, Split] = {"window": window}
     problems: dict[Way, str] = {}

@@ -54,6 +54,7 @@ class Situation:
         quality_alarm: why the labels say that the champion has become worse; empty if they do not.
         labels: labelled records of the window, without those that were forgotten.
         new_labels: those of them that came in after the last retraining had taken its labels.
+        rollout: the id of a rollout that runs; empty without one.
         history: earlier retrainings, the newest first, without decisions that trained nothing.
     """
 
@@ -63,6 +64,7 @@ class Situation:
     labels: int
     new_labels: int
     history: Sequence[PastRetrain] = ()
+    rollout: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ def _obstacles(  # noqa: PLR0913 - what a decision is made of
         yield _Obstacle(f"values of {names} are not stored with predictions, so these cannot be trained on: bring labelled rows to the ETL")
     if running := next((past for past in history if past.state is State.RUNNING and now < past.decided_at + LOST_AFTER), None):
         yield _Obstacle(f"the retraining {running.id} runs", until=running.decided_at + LOST_AFTER)
+    if situation.rollout:
+        yield _Obstacle(f"the rollout {situation.rollout} runs, and a version that is tried may be the next champion")
     if lacking := _lacking_labels(words, situation, force=force):
         yield _Obstacle(lacking, State.LABELS_NEEDED if trigger in {"drift", "quality"} else State.WAITING)
     if trigger == "person":

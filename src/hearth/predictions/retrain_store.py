@@ -17,10 +17,13 @@ _COLUMNS = "id, dataset, trigger, state, decided_at, ended_at, digest, version, 
 _TRAINED = "('running', 'deployed', 'refused', 'failed')"
 _MOST_PAST = 100
 _LATEST = f"SELECT {_COLUMNS} FROM retrains WHERE dataset = %(dataset)s ORDER BY decided_at DESC, id DESC LIMIT %(limit)s"  # noqa: S608 - constants
-_PAST = (
-    f"SELECT {_COLUMNS} FROM retrains WHERE dataset = %(dataset)s AND state IN {_TRAINED} "  # noqa: S608 - constants
-    "ORDER BY decided_at DESC, id DESC LIMIT %(limit)s"
-)
+_PAST = f"""
+    SELECT id, dataset, trigger, CASE WHEN state = 'deployed' AND EXISTS (
+        SELECT FROM rollouts WHERE rollouts.dataset = retrains.dataset AND rollouts.version = retrains.version
+        AND rollouts.state = 'rolled_back'
+    ) THEN 'refused' ELSE state END AS state, decided_at, ended_at, digest, version, why, detail
+    FROM retrains WHERE dataset = %(dataset)s AND state IN {_TRAINED} ORDER BY decided_at DESC, id DESC LIMIT %(limit)s
+"""  # noqa: S608 - constants
 _BEGIN = f"""
     INSERT INTO retrains ({_COLUMNS})
     VALUES (%(id)s, %(dataset)s, %(trigger)s, %(state)s, %(now)s, NULL, NULL, NULL, %(why)s, %(detail)s)
@@ -58,6 +61,7 @@ _LABELS = """
         AND dataset = %(dataset)s AND role = 'answer'
     )
 """
+_ROLLOUT = "SELECT id FROM rollouts WHERE dataset = %(dataset)s AND ended_at IS NULL"
 _QUALITY_ALARM = "SELECT summary FROM alerts WHERE dataset = %(dataset)s AND kind = 'quality' AND resolved_at IS NULL"
 _ADD_RECORDS = """
     INSERT INTO retrain_records (message_id, row, retrain_id)
@@ -98,6 +102,7 @@ class RetrainStore(DriftStore):
         with self._reading(tuple_row) as cursor:
             labels, new = cursor.execute(_LABELS, {"dataset": contract.name, "since": since, "after": after}).fetchone() or (0, 0)
             alarm = cursor.execute(_QUALITY_ALARM, {"dataset": contract.name}).fetchone()
+            rollout = cursor.execute(_ROLLOUT, {"dataset": contract.name}).fetchone()
         is_current = check is not None and champion is not None and check.version == champion
         return Situation(
             drift=Level(check.level) if check and is_current else None,
@@ -106,10 +111,11 @@ class RetrainStore(DriftStore):
             labels=int(labels),
             new_labels=int(new),
             history=[PastRetrain(past.id, past.trigger, past.state, past.decided_at, past.ended_at) for past in history],
+            rollout=str(rollout[0]) if rollout else "",
         )
 
     def past(self, dataset: str) -> list[Retrain]:
-        """Return the latest decisions to train, newest first."""
+        """Return the latest decisions to train, newest first. A version that was rolled back counts as refused."""
         with self._reading(kwargs_row(_retrain)) as cursor:
             return cursor.execute(_PAST, {"dataset": dataset, "limit": _MOST_PAST}).fetchall()
 
