@@ -56,7 +56,9 @@ class TestList:
             "problem": "",
             "signed": False,
             "challenge": None,
+            "share": None,
         }
+        assert aliases["champion"]["share"] == 1
         assert aliases["svm"]["version"] is None
 
     def test_nobody_is_asked_for_it(self, client: httpx.Client, registry: FakeRegistry) -> None:
