@@ -98,7 +98,7 @@ def score_dag(contract: Contract, settings: StorageSettings) -> DAG:
 
             return finish_batch(dataset, params, next(iter(shares)))
 
-        finish(score.expand(share=plan()))
+        finish(score.expand(share=plan()))  # type: ignore[call-arg, arg-type]  # Airflow adds params, and makes a list of what is mapped
     return dag
 
 

@@ -3,7 +3,7 @@
 import functools
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
 
 from airflow.sdk import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowException
@@ -70,7 +70,14 @@ def refuse_unknown_params(context: "Context") -> None:
         raise AirflowFailException(message)
 
 
-def dag_alerts(dataset: str) -> dict[str, Callable[["Context"], None]]:
+class DagAlerts(TypedDict):
+    """Arguments of a DAG."""
+
+    on_failure_callback: Callable[["Context"], None]
+    on_success_callback: Callable[["Context"], None]
+
+
+def dag_alerts(dataset: str) -> DagAlerts:
     """Return the arguments of a DAG by which a failed run is an alert of a data set, which the next success resolves."""
 
     def report_failure(context: "Context") -> None:

@@ -23,7 +23,7 @@ def test_metrics_of_confusion_matrices_are_those_of_the_evaluation(seed: int, cl
     confusion = confusion_matrix(truth, codes, labels=range(classes))
 
     for name, measure in METRICS.items():
-        assert CONFUSION_METRICS[name](confusion[None])[0] == pytest.approx(measure(classes, truth, codes), abs=1e-12)
+        assert CONFUSION_METRICS[name](confusion[None])[0] == pytest.approx(measure(classes, truth, codes, None), abs=1e-12)
 
 
 @settings(max_examples=20)
