@@ -1,7 +1,8 @@
 """What training again does to quality after a drift: `make bench-retrain [BENCH_FLAGS="--file FILE"]`.
 
 A version is trained on rows as they were. Then the world changes: a sensor reads higher, or the classes mean something else. Labelled
-records of the new world are what the DAG retrain would have: the same candidates, weights and verdict, with parameters that are not tuned.
+records of the new world are what the DAG retrain would have: the same candidates, weights and verdict, with parameters that are not tuned
+and probabilities that are not calibrated.
 """
 
 import time
@@ -29,7 +30,8 @@ from hearth.modelling.evaluation import score
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.retrain_gate import judge_retrained, recent_level
 from hearth.monitoring.labelled_rows import mixed
-from hearth.training.calibrating import fit_calibrated
+from hearth.training.fitting import fit
+from hearth.training.folds import weighable
 
 _REFERENCE, _JUDGED = 10_000, 4_000  # rows of the ETL, of which a part is its test set; drifted rows that the figures are of
 _SENSOR, _SENSOR_SHIFT, _CONCEPT_SHIFT = "Mental Fatigue Score", 0.5, 0.1
@@ -121,9 +123,9 @@ def retrain(  # noqa: PLR0913, PLR0917 - what is trained, in which world
 
 
 def _fit(contract: Contract, parts: Split, family: str, seed: int) -> Pipeline:
-    weights = None if parts.weights_train is None else parts.weights_train.to_numpy()
-    chosen = FAMILIES[family]
-    return fit_calibrated(contract, parts.X_train, parts.y_train, chosen, params=chosen.defaults, seed=seed, row_weights=weights).pipeline
+    chosen, own = FAMILIES[family], None if parts.weights_train is None else parts.weights_train.to_numpy()
+    X, y, weights = weighable(chosen, parts.X_train, parts.y_train, own)
+    return fit(contract, X, y, chosen, params=chosen.defaults, seed=seed, row_weights=weights)
 
 
 def main(

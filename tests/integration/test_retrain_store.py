@@ -105,6 +105,23 @@ def test_an_end_is_written_once_and_a_failed_run_can_still_end_well(store: Retra
     assert (row.state, row.why, row.version, row.digest, row.detail) == (State.DEPLOYED, "better", "4", "0123", {"records": 1_500})
 
 
+def test_a_version_that_was_rolled_back_counts_as_refused_and_one_that_is_tried_is_known(store: RetrainStore, database: str) -> None:
+    for name, version in (("a", "4"), ("b", "5")):
+        store.record(name, "heart", TRAIN, NOON)
+        store.note(name, {}, version=version)
+        store.end(name, State.DEPLOYED, "deployed as canary", NOON)
+    with psycopg.connect(database) as connection:
+        for id_, version, state, ended in (("1", "4", "rolled_back", NOON), ("2", "5", "running", None)):
+            connection.execute(
+                "INSERT INTO rollouts (id, dataset, version, champion, way, state, share, started_by, started_at, changed_at, ended_at) "
+                "VALUES (%s, 'heart', %s, '1', 'canary', %s, 0.05, 'test', %s, %s, %s)",
+                (id_, version, state, NOON, NOON, ended),
+            )
+    situation = store.situation(HEART, "1", NOON)
+    assert {past.id: past.state for past in situation.history} == {"a": State.REFUSED, "b": State.DEPLOYED}
+    assert situation.rollout == "2"
+
+
 def test_labels_count_once_a_record_and_are_new_until_a_retraining_begins(store: RetrainStore, database: str) -> None:
     now = datetime.now(UTC)
     with LabelStore(database) as labels:

@@ -115,6 +115,12 @@ def test_one_that_runs_is_waited_for_until_it_counts_as_lost_and_then_as_a_refus
     assert decide(CONTRACT, with_history(*(past(hours, State.RUNNING) for hours in (99, 999, 9_999))), now=NOW).state is State.PAUSED
 
 
+def test_a_version_that_is_tried_on_a_share_of_the_traffic_is_waited_for() -> None:
+    chosen = decide(CONTRACT, dataclasses.replace(DRIFTED, rollout="7"), now=NOW, by_person=True, force=True)
+    assert chosen.state is State.WAITING
+    assert "the rollout 7 runs" in chosen.why
+
+
 @pytest.mark.parametrize("personal", [True, "hash"])
 def test_features_whose_values_are_not_stored_make_it_impossible_and_the_answer_says_which(personal: bool | str) -> None:
     column = CONTRACT.columns["age"]

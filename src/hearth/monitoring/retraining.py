@@ -104,7 +104,7 @@ def decide(  # noqa: PLR0913 - the first two, and who asks
     trigger, cause = _trigger(contract.retrain, situation, by_person=by_person, scheduled=scheduled)
     if trigger == "none":
         return Choice(State.WAITING, trigger, cause)
-    obstacle = next(_obstacles(contract, situation, trigger, now, own_id=own_id, force=force), None)
+    obstacle = next(_obstacles(contract, situation, trigger, now, own_id=own_id, force=force and by_person), None)
     if obstacle is not None:
         return Choice(obstacle.state, trigger, f"{cause}, but {obstacle.why}", obstacle.until)
     return Choice(State.RUNNING, trigger, f"{cause}; {situation.labels} labelled records, {situation.new_labels} of them new")
