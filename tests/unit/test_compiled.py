@@ -23,7 +23,6 @@ from hearth.modelling.booster_text import read_booster
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.features import build_features
 from hearth.modelling.scorer import Scorer
-from hearth.serving.compiled.preprocessing import CompiledFeatures
 from hearth.serving.compiled.scaling import CannotCompile
 from hearth.serving.compiled.scorer import CompiledScorer
 from hearth.serving.compiled.tree_kernel import Link, walk
@@ -114,15 +113,15 @@ def test_every_imputer_fills_as_scikit_learn_does(imputer: str, category_imputer
 
 
 @pytest.mark.parametrize("imputer", ["mice", "median"])
-def test_a_record_gets_the_same_imputed_numbers_alone_and_among_others(imputer: str) -> None:
+def test_records_with_missing_numbers_score_as_scikit_learn_has_them_and_alone_as_among_others(imputer: str) -> None:
     pipeline, contract = fitted_on("employees", "lightgbm", imputer=imputer)
-    columns = random_columns(contract, 300, missing_share=0.3)
-    features = CompiledFeatures(pipeline["features"])
-    imputed = features.numbers(columns)
-    expected = pipeline["features"].transform(RecordParser(contract).frame(columns))
-    np.testing.assert_allclose(imputed, expected[:, : imputed.shape[1]], rtol=1e-9, atol=1e-12)
+    compiled, columns = CompiledScorer(pipeline, contract), random_columns(contract, 300, missing_share=0.3)
+    assert np.isnan(columns.numbers).any(axis=1).sum() > 50
+    probabilities = compiled.score_columns(columns).probabilities
+    expected = Scorer(pipeline, contract).score_frame(compiled.parser.frame(columns)).probabilities
+    np.testing.assert_array_equal(probabilities, expected)
     for row in range(len(columns)):
-        np.testing.assert_array_equal(features.numbers(columns.rows(slice(row, row + 1)))[0], imputed[row])
+        np.testing.assert_array_equal(compiled.score_columns(columns.rows(slice(row, row + 1))).probabilities[0], probabilities[row])
 
 
 def score_the_same(compiled: CompiledScorer, original: Scorer, records: list[dict[str, object]]) -> bool:

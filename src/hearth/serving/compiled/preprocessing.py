@@ -12,39 +12,60 @@ from sklearn.preprocessing import OneHotEncoder
 from hearth.contracts.record_parser import Columns
 from hearth.serving.compiled.imputer_table import NO_IMPUTER, Regression, imputer_table
 from hearth.serving.compiled.scaling import CannotCompile, Scale, leave, scaling
-from hearth.serving.compiled.tree_kernel import impute
 
 Numbers = Callable[[np.ndarray], np.ndarray]
 """Fills missing numbers; returns its argument if none is missing."""
 
 
-class _Table:
-    """An imputer as a table, in machine code."""
+class _Sequence:
+    """The iterative imputer: an initial value for each column, then its fitted regressions, in their order.
 
-    def __init__(self, table: np.ndarray) -> None:
-        self.table = table
+    The products are added by BLAS, as scikit-learn has them, so that the results are the same to the last bit. `table` is for models that
+    compare numbers with thresholds only: they are imputed in machine code.
+    """
+
+    def __init__(self, imputer: IterativeImputer) -> None:
+        if imputer.sample_posterior or imputer.add_indicator:
+            raise CannotCompile(f"{imputer} has no compiled form")
+        self._fill = _statistics(imputer.initial_imputer_)
+        self._regressions: list[Regression] = []
+        for triplet in imputer.imputation_sequence_:
+            column = int(triplet.feat_idx)
+            model = triplet.estimator
+            low, high = float(imputer._min_value[column]), float(imputer._max_value[column])  # noqa: SLF001 - fitted bounds have no public name
+            others = np.asarray(triplet.neighbor_feat_idx)
+            self._regressions.append(Regression(column, others, np.asarray(model.coef_), float(model.intercept_), low, high))
+        self.table = imputer_table(self._fill, self._regressions)
 
     def __call__(self, numbers: np.ndarray) -> np.ndarray:
-        return impute(self.table, numbers)
+        """Replay the sequence on rows with missing numbers; regressions of complete columns are left out."""
+        missing = np.isnan(numbers)
+        if not missing.any():
+            return numbers
+        rows = np.flatnonzero(missing.any(axis=1))
+        holes = missing[rows]
+        part = np.where(holes, self._fill, numbers[rows])
+        incomplete = np.asarray(holes.any(axis=0))
+        for step in self._regressions:
+            if incomplete[step.column]:
+                here = holes[:, step.column]
+                guess = part[np.ix_(here, step.others)] @ step.weights + step.intercept
+                part[here, step.column] = np.clip(guess, step.low, step.high)
+        filled = numbers.copy()
+        filled[rows] = part
+        return filled
 
 
-def _sequence(imputer: IterativeImputer) -> _Table:
-    """The iterative imputer: an initial value for each column, then its fitted regressions, in their order."""
-    if imputer.sample_posterior or imputer.add_indicator:
-        raise CannotCompile(f"{imputer} has no compiled form")
-    regressions = []
-    for triplet in imputer.imputation_sequence_:
-        column = int(triplet.feat_idx)
-        model = triplet.estimator
-        low, high = float(imputer._min_value[column]), float(imputer._max_value[column])  # noqa: SLF001 - fitted bounds have no public name
-        others = np.asarray(triplet.neighbor_feat_idx)
-        regressions.append(Regression(column, others, np.asarray(model.coef_), float(model.intercept_), low, high))
-    return _Table(imputer_table(_statistics(imputer.initial_imputer_), regressions))
-
-
-def _fixed(imputer: SimpleImputer) -> _Table:
+class _Fixed:
     """One value for each column."""
-    return _Table(imputer_table(_statistics(imputer), []))
+
+    def __init__(self, imputer: SimpleImputer) -> None:
+        self._fill = _statistics(imputer)
+        self.table = imputer_table(self._fill, [])
+
+    def __call__(self, numbers: np.ndarray) -> np.ndarray:
+        missing = np.isnan(numbers)
+        return np.where(missing, self._fill, numbers) if missing.any() else numbers
 
 
 class _Neighbours:
@@ -101,7 +122,7 @@ def _read_numbers(part: object) -> tuple[Numbers, Scale, bool]:
     names = [name for name, _ in part.steps] if isinstance(part, Pipeline) else []
     if sorted(names) != ["impute", "scale"]:
         raise CannotCompile(f"the numbers go through {part}, expected an imputer and a scaler")
-    kinds: dict[type, Callable[..., Numbers]] = {IterativeImputer: _sequence, KNNImputer: _Neighbours, SimpleImputer: _fixed}
+    kinds: dict[type, Callable[..., Numbers]] = {IterativeImputer: _Sequence, KNNImputer: _Neighbours, SimpleImputer: _Fixed}
     imputer = part["impute"]  # type: ignore[index]  # a pipeline, as its names say
     if type(imputer) not in kinds:
         raise CannotCompile(f"{imputer} has no compiled form")
@@ -127,7 +148,7 @@ class CompiledFeatures:
         self._scaled_first = False
         if numbers is not None:
             self._fill, self.scale, self._scaled_first = _read_numbers(numbers)
-        self.imputer = self._fill.table if isinstance(self._fill, _Table) and not self._scaled_first else NO_IMPUTER
+        self.imputer = self._fill.table if isinstance(self._fill, _Sequence | _Fixed) and not self._scaled_first else NO_IMPUTER
         self._codes = None if categories is None else _Codes(categories)
         self.widths: Sequence[int] = () if self._codes is None else self._codes.widths
 

@@ -5,7 +5,7 @@ loop is five between two requests. All machine code is in this file, because num
 whether its cached code is still that of the source.
 
 The imputer adds products in the order of the columns, so a record gets the same values alone and among others. scikit-learn leaves the
-order to BLAS, where it depends on the processor and on the number of records; its values and these agree to rounding.
+order to BLAS, where it depends on the processor and on the number of records; these agree with its to rounding, which trees do not see.
 """
 
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def walk(
     """
     out = np.empty((len(numbers), 2 if link is Link.LOGISTIC else tables.outputs))
     chosen = np.zeros(len(numbers), np.intp)
-    complete = _machine_code(_walk)(
+    complete = _machine_code()(
         numbers,
         codes,
         imputer,
@@ -62,22 +62,13 @@ def walk(
     return (chosen, out) if complete else None
 
 
-def impute(table: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Return numbers, (n, p) float64, with the missing ones imputed; the argument itself if none is missing."""
-    if not np.isnan(numbers).any():
-        return numbers
-    out = np.empty_like(numbers)
-    _machine_code(_impute)(numbers, table, out)
-    return out
-
-
 @cache
-def _machine_code(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the machine code of a function; it is cached beside this file, or in numba's own folder, if that is writable."""
+def _machine_code() -> Callable[..., bool]:
+    """Return the machine code of `_walk`; it is cached beside this file, or in numba's own folder, if that is writable."""
     try:
-        compiled: Callable[..., Any] = njit(nogil=True, cache=True)(function)
+        compiled: Callable[..., bool] = njit(nogil=True, cache=True)(_walk)
     except RuntimeError:  # a read-only file system: each process compiles for a second
-        compiled = njit(nogil=True)(function)
+        compiled = njit(nogil=True)(_walk)
     return compiled
 
 
@@ -171,8 +162,3 @@ def _walk(numbers, codes, imputer, thresholds, first_threshold, masks, first_mas
             out[row, 0] = 1.0 - out[row, 1]
             chosen[row] = 1 if out[row, 1] > out[row, 0] else 0
     return True
-
-
-def _impute(numbers: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
-    for row in range(numbers.shape[0]):
-        _impute_row(numbers[row], table, out[row])
