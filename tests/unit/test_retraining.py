@@ -16,7 +16,7 @@ from hearth.monitoring.retraining import LOST_AFTER, PastRetrain, Situation, Sta
 from tests.support.samples import ROOT
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
-CONTRACT = load_contract("heart", ROOT / "data")
+CONTRACT = load_contract("heart", ROOT / "data").model_copy(update={"retrain": Retrain()})  # with the default words
 QUIET = Situation(Level.OK, "1000 records of version 1: ok.", "", labels=2_000, new_labels=2_000)
 DRIFTED = dataclasses.replace(QUIET, drift=Level.ACT, drift_detail="1000 records of version 1: act. oldpeak: mean 1.0 before, 2.0 now.")
 states = st.sampled_from([State.RUNNING, State.DEPLOYED, State.REFUSED, State.FAILED])

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
     group.command(cls=Command, epilog=examples("hearth rollout start employees 7", "hearth rollout start heart 3 --steps 0.1,1"))(start)
     group.command(cls=Command, epilog=examples("hearth rollout stop employees"))(stop)
     for command in (step, pause, resume):
-        group.command(cls=Command)(command)
+        group.command(cls=Command, epilog=examples(f"hearth rollout {command.__name__} employees"))(command)
     app.add_typer(group, name="rollout", rich_help_panel=MODELS)
 
 
