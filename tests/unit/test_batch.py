@@ -24,11 +24,13 @@ from hearth.batch.runner import Batch, Step, finish, require_complete, score_obj
 from hearth.batch.summary import Summary
 from hearth.errors import IncompleteScoring, InvalidScoring, NotKept
 from hearth.serving.compiled.scorer import CompiledScorer
-from hearth.tables import TextColumn, find_form, read_chunks, read_columns
+from hearth.tables import find_form, read_chunks, read_columns
 from tests.support.batches import HEADER, batch, contents, csv_text, model, no_store, parquet, pipeline, rejected, rows, scored
 from tests.support.samples import EMPLOYEES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hearth.predictions import Prediction
 
 
@@ -453,16 +455,19 @@ def test_a_text_that_parquet_repeats_is_in_memory_once(source: Path, monkeypatch
     table = pq.read_table(io.BytesIO(parquet(cells))).set_column(1, "Gender", pa.array(["x" * 10_000]).take(pa.array([0] * len(cells))))
     pq.write_table(table, source / "a.parquet")
     sizes: list[int] = []
-    monkeypatch.setattr(TextColumn, "join", lambda parts, join=TextColumn.join: sizes.extend(part.nbytes for part in parts) or join(parts))
-    batches = []
-    monkeypatch.setattr("hearth.batch.readers._joined", lambda parts, join=_joined: batches.append(join(parts)) or batches[-1])
+
+    def joined(parts: "Sequence[pa.RecordBatch]") -> pa.RecordBatch:
+        whole = _joined(parts)
+        sizes.append(whole.nbytes)
+        return whole
+
+    monkeypatch.setattr("hearth.batch.readers._joined", joined)
 
     with open_table(find_objects([str(source)], no_store)[0], EMPLOYEES, []) as opened:
         [chunk] = opened.chunks(len(cells), None)
 
     assert len(chunk) == len(cells)
-    assert max(batch.nbytes for batch in batches) < 10_000_000
-    assert max(sizes) < 1_000_000
+    assert max(sizes) < 10_000_000
 
 
 def test_chunks_of_parquet_are_smaller_where_rows_are_large(source: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -473,3 +478,18 @@ def test_chunks_of_parquet_are_smaller_where_rows_are_large(source: Path, output
 
     assert len(list((output / "scored").glob("*.parquet"))) > 2
     assert scored(output, "a.parquet")["line"].to_pylist() == list(range(1, 96))
+
+
+def test_bytes_that_parquet_calls_text_and_a_column_that_is_missing_cost_no_other_object(source: Path, output: Path) -> None:
+    cells = rows(3)
+    wrong = parquet([[cells[0][0], "\u00e9", *cells[0][2:]]], compression="none").replace("\u00e9".encode(), b"\xff\xff")
+    (source / "a.parquet").write_bytes(wrong)
+    pq.write_table(pq.read_table(io.BytesIO(parquet(cells))).drop_columns("Gender"), source / "b.parquet")
+    (source / "c.parquet").write_bytes(parquet(cells))
+
+    summary = run(batch(source, output))
+
+    assert set(summary.problems) == {"a.parquet", "b.parquet"}
+    assert "Invalid UTF8" in summary.problems["a.parquet"]
+    assert "'Gender'" in summary.problems["b.parquet"]
+    assert summary.scored == 3

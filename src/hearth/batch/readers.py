@@ -157,10 +157,13 @@ class _TextTable:
 class _ParquetTable:
     def __init__(self, file: BinaryIO, note: str, contract: Contract, keep: Sequence[str]) -> None:
         self._contract, self._keep = contract, keep
-        texts = [name for name in contract.feature_names if name not in keep]  # a text that is repeated is read once
         with _parquet():
             source = pa.PythonFile(file, mode="r")
-            self._table = pq.ParquetFile(source, buffer_size=_PARQUET_BUFFER, pre_buffer=False, read_dictionary=texts)
+            table = pq.ParquetFile(source, pre_buffer=False)
+            texts = [path for path in _text_paths(table.schema) if path in contract.feature_names and path not in keep]
+            self._table = pq.ParquetFile(  # a text that is repeated is read once
+                source, metadata=table.metadata, buffer_size=_PARQUET_BUFFER, pre_buffer=False, read_dictionary=texts
+            )
             schema = self._table.schema_arrow
         require_feature_types(schema, contract)
         _require_kept(schema.names, keep)
@@ -172,7 +175,8 @@ class _ParquetTable:
         for batch in self._batches(min(rows, self._most_rows()), done):
             lines = np.arange(done + 1, done + batch.num_rows + 1)
             done += batch.num_rows
-            features = {name: self._feature(name, batch.column(name)) for name in self._contract.feature_names}
+            with _parquet():
+                features = {name: self._feature(name, batch.column(name)) for name in self._contract.feature_names}
             yield RawChunk(features, lines, {}, {name: batch.column(name) for name in self._keep}, PLAIN, Place(done, 0))
 
     def _most_rows(self) -> int:
@@ -194,6 +198,7 @@ class _ParquetTable:
         if not pa.types.is_dictionary(values.type):
             values = values.cast(pa.string()).dictionary_encode()
         texts = values.dictionary.cast(pa.string())
+        texts.validate(full=True)  # a file may say of any bytes that they are UTF-8
         codes = values.indices.cast(pa.int32()).fill_null(len(texts))  # a missing one is the text behind the others
         return TextColumn.join([pa.DictionaryArray.from_arrays(codes, pa.concat_arrays([texts.fill_null(""), pa.array([""])]))])
 
@@ -219,6 +224,11 @@ class _ParquetTable:
                         waiting = []
             if waiting:
                 yield _joined(waiting)
+
+
+def _text_paths(schema: pq.ParquetSchema) -> list[str]:
+    columns = [schema.column(position) for position in range(len(schema))]
+    return [column.path for column in columns if column.physical_type == "BYTE_ARRAY" and column.logical_type.type == "STRING"]
 
 
 def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
