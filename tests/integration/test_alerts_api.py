@@ -139,7 +139,7 @@ def test_graphql_takes_an_alert_up_with_the_key_that_rest_needs(store: AlertStor
         "resolvedBy": "Ada (key admin)",
         "resolution": "fixed",
     }
-    for wrong in ("0", "-1", "x", "9" * 30):
+    for wrong in ("0", "-1", "x", "9" * 30, "0" * 19 + "1" * 5_000):
         assert graphql(client, take, AS_ADMIN, id=wrong)["errors"][0]["extensions"]["error"] == "invalid_query"
     assert graphql(client, take, AS_ADMIN, id=999)["errors"][0]["extensions"]["error"] == "unknown_alert"
     assert graphql(client, "{ alerts(first: 0) { id } }")["errors"][0]["extensions"]["error"] == "invalid_query"
@@ -148,8 +148,10 @@ def test_graphql_takes_an_alert_up_with_the_key_that_rest_needs(store: AlertStor
 
 def test_where_keys_are_required_each_door_has_its_scope(store: AlertStore, fresh_database: str) -> None:
     alert = store.open("drift", "employees", "warning", "moved")
-    settings = service_settings(predictions_url=fresh_database, api_require_key=True, api_keys=KEYS)
+    settings = service_settings(predictions_url=fresh_database, api_require_key=True, api_keys=f"{KEYS} ops:admin:{'s' * 20}")
     with running(create_app(settings, FakeRegistry(champion="2"))) as client:
+        take = f'mutation {{ acknowledgeAlert(id: "{alert.id}") {{ acknowledgedBy }} }}'
+        assert graphql(client, take, {"X-API-Key": "s" * 20})["data"] == {"acknowledgeAlert": {"acknowledgedBy": "ops"}}
         for path in ("/alerts", f"/alerts/{alert.id}"):
             refused(client.get(path), 401, "invalid_key")
             for headers in (AS_SCORER, AS_WATCHER):

@@ -185,6 +185,12 @@ def test_what_applies_to_all_reports_is_said_once(site: Site) -> None:
     assert [(receipt["outcome"], receipt["dataset"]) for receipt in receipts] == [("waiting", "employees"), ("waiting", "heart")]
 
 
+def test_a_zone_that_postgresql_does_not_take_costs_no_label(site: Site) -> None:
+    message_id = site.predict(rows=2)
+    reports = [{"id": message_id, "truth": "Low"}, {"id": message_id, "row": 1, "truth": "Low", "observed_at": "2026-11-21T08:00:00+23:59"}]
+    assert [receipt["outcome"] for receipt in by_rest(site, reports)] == ["joined", "joined"]
+
+
 def test_one_report_needs_no_list(site: Site) -> None:
     answer = site.rest.post("/feedback", json={"id": site.predict(), "truth": "High"}).json()
     assert (answer["outcomes"], answer["refused"]) == ({"joined": 1}, 0)

@@ -24,6 +24,7 @@ from tests.support.command_line import run_command
 from tests.support.models import FakeRegistry
 
 CONTRACT = load_contract("employees", Path(__file__).parents[2] / "data")
+OPERATOR_KEY = "operators-only-secret"
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 GAIN = Comparison(500, Interval(0.1, 0.05, 0.15), Interval(-0.2, -0.3, -0.1), Interval(0.2, 0.1, 0.3), 1.0)
 VERDICT = RetrainVerdict("3", "2", passed=True, reasons=("better by more than noise",), candidates=2, recent=GAIN)
@@ -95,18 +96,22 @@ def test_a_record_is_erased_by_an_admin_alone_and_the_answer_names_what_was_trai
         labels.add([Label("a/1", row, "employees", 1, "Medium", NOON, "test", "rest") for row in range(3)])
     store_past(store)
     store.add_records("employees_retrain/run", [("a/1", 1)])
-    app = create_app(service_settings(predictions_url=fresh_database, api_require_key=True), FakeRegistry(champion="2"))
-    with running(app) as client:
+    keys = f"{service_settings().api_keys.get_secret_value()} ops:admin:{OPERATOR_KEY}"
+    settings = service_settings(predictions_url=fresh_database, api_require_key=True, api_keys=keys)
+    with running(create_app(settings, FakeRegistry(champion="2"))) as client:
         path = "/predictions/a%2F1"
         refused(client.delete(path), 401, "invalid_key")
         for key in (READER_KEY, SCORER_KEY):
             refused(client.delete(path, headers={"X-API-Key": key}), 403, "missing_scope")
         admin = {"X-API-Key": ADMIN_KEY}
-        refused(client.delete("/predictions/none", headers=admin), 404, "unknown_message")
+        for unknown in ("none", "a%00"):
+            refused(client.delete(f"/predictions/{unknown}", headers=admin), 404, "unknown_message")
         refused(client.delete(path, params={"row": -1}, headers=admin), 422, "invalid_request")
-        assert len(store.of_message("a/1")) == 3
+        assert len(client.get(path, headers={"X-API-Key": READER_KEY}).json()["predictions"]) == 3
 
-        erased = client.delete(path, params={"row": 1}, headers=admin).json()
+        refused(client.get(path, headers={"X-API-Key": OPERATOR_KEY}), 403, "missing_scope")
+
+        erased = client.delete(path, params={"row": 1}, headers={"X-API-Key": OPERATOR_KEY}).json()
 
         assert (erased["row"], erased["predictions"], erased["labels"], erased["dataset"]) == (1, 1, 1, "employees")
         [trained] = erased["trained_on"]

@@ -13,8 +13,9 @@ _CONTENT = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 _DAY_ZERO = datetime(1899, 12, 30)  # noqa: DTZ001 - as workbooks count
 
 
-def workbook(sheets: Mapping[str, Sequence[Sequence[object]]]) -> bytes:
-    """Return a workbook with these sheets, each a list of rows; None is an empty cell."""
+def workbook(sheets: Mapping[str, Sequence[Sequence[object]]], last: str = "") -> bytes:
+    """Return a workbook with these sheets, each a list of rows; None is an empty cell. `last` is the place of one more cell."""
+    far = f'<row><c r="{last}"><v>1</v></c></row>' if last else ""
     overrides = "".join(
         f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{_CONTENT}.worksheet+xml"/>' for n, _ in enumerate(sheets, 1)
     )
@@ -43,7 +44,7 @@ def workbook(sheets: Mapping[str, Sequence[Sequence[object]]]) -> bytes:
     }
     for number, rows in enumerate(sheets.values(), 1):
         lines = "".join(f"<row>{''.join(map(_cell, row))}</row>" for row in rows)
-        files[f"xl/worksheets/sheet{number}.xml"] = f'<worksheet xmlns="{_MAIN}"><sheetData>{lines}</sheetData></worksheet>'
+        files[f"xl/worksheets/sheet{number}.xml"] = f'<worksheet xmlns="{_MAIN}"><sheetData>{lines}{far}</sheetData></worksheet>'
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in files.items():

@@ -10,6 +10,8 @@ from uuid import uuid4
 
 import pandas as pd
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hearth.alerts import AlertStore
@@ -119,7 +121,12 @@ def test_refused_rows_are_kept_apart_with_line_and_reason_and_an_alert_says_wher
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(b"name,class\nx,y\n", "its columns are name, class"), (b"id,truth\nx,High\n\xff,Low\n", "not a CSV file in UTF-8"), (b"", "none")],
+    [
+        (b"name,class\nx,y\n", "its columns are name, class"),
+        (b"id,truth\nx,High\n\xff,Low\n", "not a CSV file in UTF-8"),
+        (b"id,truth\nx,High\n" + 1_000_000 * b"x,", "a line has 1,000,000 characters or more"),
+        (b"", "none"),
+    ],
 )
 def test_an_object_that_cannot_be_read_costs_no_other_and_is_not_read_again(site: Site, content: bytes, problem: str) -> None:
     site.drop("a.csv", content)
@@ -156,3 +163,28 @@ def test_a_run_that_ends_in_the_middle_is_finished_by_the_next(site: Site, monke
 
     assert dict(site.load().outcomes) == {"same": 2_000, "waiting": 500}
     assert site.stored() == 2_500
+
+
+@pytest.mark.parametrize(
+    "observed_at",
+    [pa.array([2**62, 0], pa.timestamp("us")), pa.array([2**31 - 1, 0], pa.date32()), pa.array([b"\xff", None]).cast("string", safe=False)],
+)
+def test_a_value_of_parquet_that_python_does_not_have_costs_no_other_row(site: Site, observed_at: pa.Array) -> None:
+    known = site.predict(2)
+    table = pa.table({"id": [known, known], "row": [0, 1], "truth": ["High", "High"], "observed_at": observed_at})
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    site.drop("a.parquet", sink.getvalue())
+
+    assert dict(site.load().outcomes) == {"refused": 1, "joined": 1}
+    assert site.truths() == [(known, 1, 2)]
+
+
+@pytest.mark.parametrize("name", [f"{'a' * 240}.csv", "/".join(["b" * 200] * 4) + "/c.csv"])
+def test_an_object_with_a_name_as_long_as_the_store_takes_is_read_once(site: Site, name: str) -> None:
+    known = site.predict()
+    site.drop(name, f"id,truth\n{known},High\n{known},Hig\n".encode())
+
+    assert dict(site.load().outcomes) == {"joined": 1, "refused": 1}
+    assert site.load() == LoadedLabels()
+    assert len(site.objects("rejected/labels")) == 1

@@ -127,6 +127,7 @@ class TestForms:
             (gzip.compress(gzip.compress(gzip.compress(gzip.compress(PLAIN.encode())))), "packed 3 times or more"),
             (b"PAR1" + bytes(20) + b"PAR1", "not Parquet, or broken"),
             (workbook({"people": []}), "the sheets 'people', of which 0 could be meant"),
+            (workbook({"people": [["a"], ["b"]]}, last="XFD1048576"), "takes too much memory or time"),
         ],
     )
     def test_what_cannot_be_unpacked_is_refused_with_the_reason(self, content: bytes, message: str) -> None:

@@ -135,3 +135,16 @@ def test_no_secret_is_a_part_of_any_copied_value(secrets_: dict[str, str], text:
     copied = public_settings(environment)
     assert set(copied) == {"HEARTH_X"}
     assert not any(secret in copied["HEARTH_X"].replace(HIDDEN, "") for secret in secrets_.values())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        '{"manifest": {"format": 1, "parts": [], "warnings": [], "started_at": "9999-12-31T23:59:59-14:00"}, "mac": ""}',
+        '{"manifest": {"format": 1, "parts": [{"size": "x"}]}, "mac": ""}',
+    ],
+)
+def test_a_manifest_of_anything_is_refused_so_that_it_hides_no_other_backup(content: str) -> None:
+    with pytest.raises(InvalidBackup, match="cannot be read as a manifest"):
+        Manifest.from_bytes(content.encode(), "manifest.json")

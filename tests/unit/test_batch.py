@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from hearth.batch.chunk import Parts, score_chunk
 from hearth.batch.objects import find_objects
 from hearth.batch.output import Folder, find_output
-from hearth.batch.readers import open_table
+from hearth.batch.readers import _joined, open_table
 from hearth.batch.runner import Batch, Step, finish, require_complete, score_objects
 from hearth.batch.summary import Summary
 from hearth.errors import IncompleteScoring, InvalidScoring, NotKept
@@ -28,6 +29,8 @@ from tests.support.batches import HEADER, batch, contents, csv_text, model, no_s
 from tests.support.samples import EMPLOYEES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hearth.predictions import Prediction
 
 
@@ -445,3 +448,48 @@ def _record(row: list[str]) -> dict[str, object]:
     numbers = set(EMPLOYEES.numeric_features)
     values = dict(zip(HEADER[1:], row[1:], strict=True))
     return {name: None if value == "" else float(value) if name in numbers else value for name, value in values.items()}
+
+
+def test_a_text_that_parquet_repeats_is_in_memory_once(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = rows(20_000)
+    table = pq.read_table(io.BytesIO(parquet(cells))).set_column(1, "Gender", pa.array(["x" * 10_000]).take(pa.array([0] * len(cells))))
+    pq.write_table(table, source / "a.parquet")
+    sizes: list[int] = []
+
+    def joined(parts: "Sequence[pa.RecordBatch]") -> pa.RecordBatch:
+        whole = _joined(parts)
+        sizes.append(whole.nbytes)
+        return whole
+
+    monkeypatch.setattr("hearth.batch.readers._joined", joined)
+
+    with open_table(find_objects([str(source)], no_store)[0], EMPLOYEES, []) as opened:
+        [chunk] = opened.chunks(len(cells), None)
+
+    assert len(chunk) == len(cells)
+    assert max(sizes) < 10_000_000
+
+
+def test_chunks_of_parquet_are_smaller_where_rows_are_large(source: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hearth.batch.readers._MOST_BYTES", 3_000)
+    (source / "a.parquet").write_bytes(parquet(rows(95), row_group_size=30, use_dictionary=False))
+
+    run(batch(source, output, 80))
+
+    assert len(list((output / "scored").glob("*.parquet"))) > 2
+    assert scored(output, "a.parquet")["line"].to_pylist() == list(range(1, 96))
+
+
+def test_bytes_that_parquet_calls_text_and_a_column_that_is_missing_cost_no_other_object(source: Path, output: Path) -> None:
+    cells = rows(3)
+    wrong = parquet([[cells[0][0], "\u00e9", *cells[0][2:]]], compression="none").replace("\u00e9".encode(), b"\xff\xff")
+    (source / "a.parquet").write_bytes(wrong)
+    pq.write_table(pq.read_table(io.BytesIO(parquet(cells))).drop_columns("Gender"), source / "b.parquet")
+    (source / "c.parquet").write_bytes(parquet(cells))
+
+    summary = run(batch(source, output))
+
+    assert set(summary.problems) == {"a.parquet", "b.parquet"}
+    assert "Invalid UTF8" in summary.problems["a.parquet"]
+    assert "'Gender'" in summary.problems["b.parquet"]
+    assert summary.scored == 3

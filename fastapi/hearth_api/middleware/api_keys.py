@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hearth.errors import HearthError
-from hearth.serving.access import ALERT, FEEDBACK, PREDICT, READ, Access, Key
+from hearth.serving.access import ADMIN, ALERT, FEEDBACK, PREDICT, READ, Access, Key
 from hearth_api.documentation import API_KEY, BEARER
 from hearth_api.errors import error_response
 
@@ -33,9 +33,9 @@ _OPEN_PATTERN = re.compile(
 )
 
 
-# What was stored of everybody's records is read with a scope of its own, and what they turned out to be is written with another. GraphQL
-# serves all: its fields check which of them they need. Prometheus reports what it has found, and may do nothing else.
-_READ_PATTERN = re.compile(r"/predictions(/.*)?|/(drift|quality|retrains|rollouts)/.*|/alerts(/[^/]+)?|/stream")
+# What was stored of everybody's records is read with a scope of its own, erased by an administrator, and what they turned out to be is
+# written with another. GraphQL serves all: its fields check which of them they need. Prometheus reports what it has found, and no more.
+_READ_PATTERN = re.compile(r"/predictions(/.*)?|/(drift|quality|retrains|rollouts)/.*|/alerts(/[^/]+)?|/stream", re.DOTALL)
 _FEEDBACK_PATTERN = re.compile(r"/feedback(/.*)?")
 _ALERT_PATTERN = re.compile(r"/api/v2/alerts")
 _GRAPHQL_PATTERN = re.compile(r"/graphql(/.*)?")
@@ -57,7 +57,7 @@ class Guard:
             return await self._app(scope, receive, send)
         try:
             caller = await self._access.identify(_secret(scope), _address(scope))
-            await self._access.admit(caller, *_scopes(path))
+            await self._access.admit(caller, *_scopes(path, scope.get("method", "")))
         except HearthError as error:
             if scope["type"] == "websocket":
                 return await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": error.code})
@@ -138,14 +138,16 @@ class FieldGuard:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(admitted, self._loop))
 
 
-def _scopes(path: str) -> tuple[str, ...]:
+def _scopes(path: str, method: str) -> tuple[str, ...]:
     if _GRAPHQL_PATTERN.fullmatch(path):
-        return PREDICT, READ, FEEDBACK
+        return PREDICT, READ, FEEDBACK, ADMIN
     if _ALERT_PATTERN.fullmatch(path):
         return (ALERT,)
     if _FEEDBACK_PATTERN.fullmatch(path):
         return (FEEDBACK,)
-    return (READ,) if _READ_PATTERN.fullmatch(path) else (PREDICT,)
+    if _READ_PATTERN.fullmatch(path):
+        return (ADMIN,) if method == "DELETE" else (READ,)
+    return (PREDICT,)
 
 
 def _secret(scope: Scope) -> str | None:

@@ -51,7 +51,9 @@ async def list_predictions(  # noqa: PLR0913, PLR0917 - filters
     )
 
 
-@router.get("/predictions/{message_id}", summary="Get the state of a message", responses={404: {"model": ErrorBody}})
+@router.get(  # an id may hold a slash: callers choose those of requests
+    "/predictions/{message_id:path}", summary="Get the state of a message", responses={404: {"model": ErrorBody}}
+)
 async def find_prediction(service: Service, message_id: str) -> MessageOutcome:
     """Its predictions if they are stored, the reason if its records are dead, or that it still waits."""
     status = await to_thread.run_sync(service.messages.find, message_id, limiter=service.store_threads)

@@ -71,13 +71,13 @@ class Manifest:
                 raise InvalidBackup(f"{where} has the format {body['format']!r}, this Hearth reads {FORMAT}: use the Hearth that wrote it.")
             values = {
                 **body,
-                "parts": tuple(Part(**part) for part in body["parts"]),
+                "parts": tuple(Part(**part | {"size": int(part["size"])}) for part in body["parts"]),
                 "warnings": tuple(body["warnings"]),
                 "started_at": datetime.fromisoformat(body["started_at"]).astimezone(UTC),
                 "finished_at": datetime.fromisoformat(body["finished_at"]).astimezone(UTC),
             }
             return cls(**values), _canonical(body), mac
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise InvalidBackup(f"{where} cannot be read as a manifest ({type(error).__name__}): it was changed or cut off.") from error
 
 

@@ -38,6 +38,7 @@ from hearth.tables import (
 _GZIP = b"\x1f\x8b"
 _SAMPLE_ROWS = 1_000  # that say how numbers are written
 _PARQUET_BUFFER = 1 << 20  # bytes of a column
+_MOST_BYTES = 256 << 20  # of a chunk of Parquet, whatever its rows
 _LARGEST_UNPACKED = 1 << 36  # of a workbook or a zip archive, on disk
 
 
@@ -157,7 +158,12 @@ class _ParquetTable:
     def __init__(self, file: BinaryIO, note: str, contract: Contract, keep: Sequence[str]) -> None:
         self._contract, self._keep = contract, keep
         with _parquet():
-            self._table = pq.ParquetFile(pa.PythonFile(file, mode="r"), buffer_size=_PARQUET_BUFFER, pre_buffer=False)
+            source = pa.PythonFile(file, mode="r")
+            table = pq.ParquetFile(source, pre_buffer=False)
+            texts = [path for path in _text_paths(table.schema) if path in contract.feature_names and path not in keep]
+            self._table = pq.ParquetFile(  # a text that is repeated is read once
+                source, metadata=table.metadata, buffer_size=_PARQUET_BUFFER, pre_buffer=False, read_dictionary=texts
+            )
             schema = self._table.schema_arrow
         require_feature_types(schema, contract)
         _require_kept(schema.names, keep)
@@ -166,20 +172,35 @@ class _ParquetTable:
 
     def chunks(self, rows: int, start: Place | None) -> Iterator[RawChunk]:
         done = start.line if start else 0
-        for batch in self._batches(rows, done):
+        for batch in self._batches(min(rows, self._most_rows()), done):
             lines = np.arange(done + 1, done + batch.num_rows + 1)
             done += batch.num_rows
-            features = {name: self._feature(name, batch.column(name)) for name in self._contract.feature_names}
+            with _parquet():
+                features = {name: self._feature(name, batch.column(name)) for name in self._contract.feature_names}
             yield RawChunk(features, lines, {}, {name: batch.column(name) for name in self._keep}, PLAIN, Place(done, 0))
+
+    def _most_rows(self) -> int:
+        """Return how many rows memory may hold, by the largest that a row group has on average; the same for each chunk."""
+        wanted = {*self._contract.feature_names, *self._keep}
+        largest = 1
+        for number in range(self._table.metadata.num_row_groups):
+            group = self._table.metadata.row_group(number)
+            columns = [group.column(place) for place in range(group.num_columns)]
+            size = sum(column.total_uncompressed_size for column in columns if column.path_in_schema in wanted)
+            largest = max(largest, size // max(group.num_rows, 1))
+        return max(1, _MOST_BYTES // largest)
 
     def _feature(self, name: str, values: pa.Array) -> TextColumn | pa.Array:
         """Return a column of numbers as it is, any other as texts."""
         kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
         if isinstance(rules_of(self._contract)[name], NumberRule) and is_number(kind):
             return values.dictionary_decode() if kind is not values.type else values
-        if pa.types.is_dictionary(values.type):
-            values = values.dictionary_decode()
-        return TextColumn.join([values.cast(pa.string()).fill_null("").dictionary_encode()])
+        if not pa.types.is_dictionary(values.type):
+            values = values.cast(pa.string()).dictionary_encode()
+        texts = values.dictionary.cast(pa.string())
+        texts.validate(full=True)  # a file may say of any bytes that they are UTF-8
+        codes = values.indices.cast(pa.int32()).fill_null(len(texts))  # a missing one is the text behind the others
+        return TextColumn.join([pa.DictionaryArray.from_arrays(codes, pa.concat_arrays([texts.fill_null(""), pa.array([""])]))])
 
     def _batches(self, rows: int, start: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows from `start` on, so many at a time, whatever the row groups of the file."""
@@ -203,6 +224,11 @@ class _ParquetTable:
                         waiting = []
             if waiting:
                 yield _joined(waiting)
+
+
+def _text_paths(schema: pq.ParquetSchema) -> list[str]:
+    columns = [schema.column(position) for position in range(len(schema))]
+    return [column.path for column in columns if column.physical_type == "BYTE_ARRAY" and column.logical_type.type == "STRING"]
 
 
 def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

@@ -6,6 +6,7 @@ tag, and is read again. A task that was killed reads its object again from the s
 """
 
 import csv
+import hashlib
 import logging
 import tempfile
 from collections import Counter
@@ -28,6 +29,7 @@ from hearth.storage import ObjectStore, StoredObject
 _LOGGER = logging.getLogger(__name__)
 _ALERT = "labels_refused"
 _LONGEST_NAME = 100
+_LONGEST_KEY, _LONGEST_PART = 800, 200  # bytes of a name, and of what is behind its last slash: what is written beside it has a longer one
 
 
 @dataclass
@@ -79,7 +81,7 @@ class LabelLoader:
                 rejected.add_problem(problem)
                 loaded.unreadable.append(problem)
             if rejected.count:
-                self._store.put_file(bucket, f"{dataset}/rejected/labels/{name}.{_tag(entry)}.csv", rejected.close())
+                self._store.put_file(bucket, f"{dataset}/rejected/labels/{_short_name(name)}.{_tag(entry)}.csv", rejected.close())
         summary = {"key": entry.key, "tag": _tag(entry), "outcomes": dict(outcomes), "problem": problem}
         self._store.put(bucket, _marker(dataset, entry), to_json(summary))
         _LOGGER.info("%s: %s", entry.key, problem or ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())))
@@ -154,9 +156,16 @@ def _name(dataset: str, entry: StoredObject) -> str:
     return entry.key.removeprefix(f"{dataset}/labels/")
 
 
+def _short_name(name: str) -> str:
+    """Return a name for what is written about an object: its own, or a digest of one that is about as long as a store takes."""
+    content = name.encode()
+    is_long = len(content) > _LONGEST_KEY or len(content.rpartition(b"/")[2]) > _LONGEST_PART
+    return hashlib.sha256(content).hexdigest() if is_long else name
+
+
 def _tag(entry: StoredObject) -> str:
     return entry.etag.strip('"')
 
 
 def _marker(dataset: str, entry: StoredObject) -> str:
-    return f"{dataset}/labels_loaded/{_name(dataset, entry)}.{_tag(entry)}.json"
+    return f"{dataset}/labels_loaded/{_short_name(_name(dataset, entry))}.{_tag(entry)}.json"

@@ -60,6 +60,8 @@ class ErasureStore(PredictionStore):
             UnknownMessage: nothing is stored under this id, and nothing was.
             PredictionsUnavailable: the store does not answer; all of it was erased, or nothing.
         """
+        if "\0" in message_id:  # PostgreSQL stores no such text
+            raise UnknownMessage(message_id)
         values = {"message_id": message_id, "row": EVERY_ROW if row is None else row, "by": by}
         with self._connection() as connection, connection.transaction():
             connection.execute(_LOCK)

@@ -139,7 +139,7 @@ def _moment(value: object, now: datetime) -> datetime | None:
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if not _EARLIEST <= moment <= now + _CLOCKS_DIFFER:
         raise InvalidFeedback("observed_at", value, f"a time from 1970 to now, which is {now:%Y-%m-%dT%H:%M:%SZ}")
-    return moment
+    return moment.astimezone(UTC)  # PostgreSQL takes no zone of more than 16 hours
 
 
 def _resolved(report: _Report, contracts: Mapping[str, Contract], datasets: Mapping[RecordKey, str], door: Door) -> Label | Receipt:

@@ -7,15 +7,19 @@ import csv
 from collections.abc import Iterable, Iterator
 from io import TextIOWrapper
 from itertools import islice
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from hearth.errors import InvalidFile
 from hearth.predictions.feedback import FIELDS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SUFFIXES = (".csv", ".parquet")
 _NEEDED = ("id", "truth")
 _BATCH_ROWS = 1_000
 _LONGEST_HEADER = 100_000  # characters
+_LONGEST_LINE = 1_000_000
 
 
 class FileReport(NamedTuple):
@@ -54,7 +58,7 @@ def _csv_reports(file: BinaryIO, name: str) -> Iterator[FileReport]:
     try:
         first = text.readline(_LONGEST_HEADER)
         text.seek(0)
-        lines = csv.reader(text, delimiter=";" if first.count(";") > first.count(",") else ",", strict=True)
+        lines = csv.reader(_lines(text), delimiter=";" if first.count(";") > first.count(",") else ",", strict=True)
         header = [cell.strip() for cell in next(lines, [])]
         _require_columns(header, name)
         place = lines.line_num
@@ -66,6 +70,14 @@ def _csv_reports(file: BinaryIO, name: str) -> Iterator[FileReport]:
         raise InvalidFile(f"{name}: it is not a CSV file in UTF-8: {error}") from error
     finally:
         text.detach()  # or it would close the file
+
+
+def _lines(text: TextIOWrapper) -> Iterator[str]:
+    """Yield lines; one that memory might not hold ends the file."""
+    while line := text.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise csv.Error(f"a line has {_LONGEST_LINE:,} characters or more")
+        yield line
 
 
 def _report(header: list[str], cells: list[str]) -> object:
@@ -87,13 +99,28 @@ def _parquet_reports(file: BinaryIO, name: str) -> Iterator[FileReport]:
             _require_columns(table.schema_arrow.names, name)
             place = 0
             for batch in table.iter_batches(_BATCH_ROWS):
-                for fields in batch.to_pylist():
+                for fields in _rows(batch):
                     place += 1
                     yield FileReport(
                         place, {column: cell for column, value in fields.items() if (cell := _cell(column, value)) is not None}
                     )
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InvalidFile(f"{name}: it is not a Parquet file that can be read: {error}") from error
+
+
+def _rows(batch: "pa.RecordBatch") -> list[dict[str, object]]:
+    try:
+        return list(batch.to_pylist())
+    except (OverflowError, ValueError):  # a value that Python does not have costs no other row
+        return [{name: _value(batch.column(name)[row]) for name in batch.schema.names} for row in range(batch.num_rows)]
+
+
+def _value(scalar: "pa.Scalar") -> object:
+    """Return a value, or a list, which is refused in every field, that says why there is none."""
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError) as error:
+        return [f"{scalar.type} that cannot be read: {error}"]
 
 
 def _cell(column: str, value: object) -> object:

@@ -1,6 +1,8 @@
 """Tables as people have them: text files of any delimiter and encoding, packed or not, workbooks, Parquet. The ETL and uploads read alike.
 
 unpacking   packed files, workbooks and Parquet become a text file
+csv_texts   values of workbooks and Parquet as text
+workbook_process  the process that reads a workbook
 csv_form    how a text file is written
 csv_rows    its rows
 text_columns all of them, a column at a time

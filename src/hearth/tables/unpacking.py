@@ -1,23 +1,25 @@
 """Packed files, workbooks and Parquet files become text files; all within a bound on bytes."""
 
-import csv
 import gzip
-import io
+import json
+import os
+import shutil
+import subprocess
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
 from pathlib import PurePosixPath
-from tempfile import SpooledTemporaryFile
+from tempfile import SpooledTemporaryFile, TemporaryFile
 from typing import BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from python_calamine import CalamineError, CalamineWorkbook
 
 from hearth.contracts.file_format import FileFormat
 from hearth.contracts.texts import listed
+from hearth.tables.csv_texts import encoded
 from hearth.tables.unreadable import UnreadableTable
 
 _GZIP, _ZIP, PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"PAR1"
@@ -33,6 +35,8 @@ _CHUNK = 1 << 16
 _IN_MEMORY = 1 << 20
 _BATCH_ROWS = 100  # of Parquet, whose texts may be long
 _LAYERS = 3  # an archive in an archive
+_PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
+_TOO_MUCH = "The workbook cannot be read: it takes too much memory or time, as one with a cell far from the others does. Save it as CSV."
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def _unpacked_once(file: BinaryIO, words: FileFormat, max_bytes: int) -> Unpacke
     if start.startswith(_ZIP):
         return _unzip(file, words, max_bytes)
     if start.startswith(PARQUET):
-        return Unpacked(_bounded(_encoded(_parquet_rows(file)), max_bytes), ("converted from Parquet",))
+        return Unpacked(_bounded(encoded(_parquet_rows(file)), max_bytes), ("converted from Parquet",))
     return None
 
 
@@ -133,22 +137,42 @@ def _is_by_the_way(name: str) -> bool:
 
 
 def _workbook(file: BinaryIO, words: FileFormat, max_bytes: int) -> Unpacked:
-    file.seek(0)
+    """Let a process of its own read a workbook: what it takes is not said by its size, and what it lacks would end this one."""
+    command = [sys.executable, "-P", "-m", "hearth.tables.workbook_process", words.sheet or ""]
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    with TemporaryFile() as copy:
+        file.seek(0)
+        shutil.copyfileobj(file, copy)
+        copy.seek(0)
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            command, stdin=copy, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+        )
+    answer = cast("BinaryIO", process.stdout)
     try:
-        with CalamineWorkbook.from_filelike(file) as workbook:
-            sheets = {name: workbook.get_sheet_by_name(name) for name in workbook.sheet_names}
-            filled = [name for name, sheet in sheets.items() if sheet.start is not None]
-            if words.sheet:
-                filled = [name for name in filled if name == words.sheet]
-            if len(filled) != 1:
-                raise UnreadableTable(
-                    f"The workbook has the sheets {listed(sheets)}, of which {len(filled)} could be meant: name one in the contract "
-                    "(source.format.sheet)."
-                )
-            rows = sheets[filled[0]].to_python(skip_empty_area=False)
-            return Unpacked(_bounded(_encoded(rows), max_bytes), (f"converted from the sheet {filled[0]!r} of a workbook",))
-    except CalamineError as error:
-        raise UnreadableTable(f"The workbook cannot be read: {error}.") from error
+        sheet = _meant_sheet(answer.readline())
+        text = _bounded(iter(lambda: answer.read(_CHUNK), b""), max_bytes)
+        if process.wait() != 0:
+            text.close()
+            raise UnreadableTable(_TOO_MUCH)
+    finally:
+        process.kill()
+        process.wait()
+        answer.close()
+    return Unpacked(text, (f"converted from the sheet {sheet!r} of a workbook",))
+
+
+def _meant_sheet(line: bytes) -> str:
+    if not line.endswith(b"\n"):
+        raise UnreadableTable(_TOO_MUCH)
+    found = json.loads(line)
+    if found["problem"]:
+        raise UnreadableTable(f"The workbook cannot be read: {found['problem']}.")
+    if len(found["meant"]) != 1:
+        raise UnreadableTable(
+            f"The workbook has the sheets {listed(found['sheets'])}, of which {len(found['meant'])} could be meant: name one in the "
+            "contract (source.format.sheet)."
+        )
+    return str(found["meant"][0])
 
 
 def _parquet_rows(file: BinaryIO) -> Iterator[Sequence[object]]:
@@ -162,31 +186,3 @@ def _parquet_rows(file: BinaryIO) -> Iterator[Sequence[object]]:
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
     except (pa.ArrowException, OSError) as error:
         raise UnreadableTable(f"The file is not Parquet, or broken: {error}.") from error
-
-
-def _encoded(rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
-    """Write rows of values as CSV; a row without any value is a blank line, so that lines are counted as the file has them."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    for row in rows:
-        cells = [_text(value) for value in row]
-        if any(cells):
-            writer.writerow(cells)
-        else:
-            text.write("\n")
-        yield text.getvalue().encode()
-        text.seek(0)
-        text.truncate()
-
-
-def _text(value: object) -> str:
-    """Return what a text file would hold for a value."""
-    if value is None or value != value:  # noqa: PLR0124 - NaN
-        return ""
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
-    if isinstance(value, datetime):
-        return value.date().isoformat() if value.time() == time() else value.isoformat(sep=" ")
-    if isinstance(value, date | time):
-        return value.isoformat()
-    return str(value)
