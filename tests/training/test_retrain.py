@@ -13,6 +13,7 @@ from hearth.jobs.train import train
 from hearth.monitoring.check import Level
 from hearth.monitoring.retraining import State
 from hearth.predictions.erasure_store import ErasureStore
+from hearth.predictions.label import Label
 from hearth.predictions.migration import migrate
 from hearth.predictions.retrain_store import Retrain
 from hearth.registry import Registry
@@ -108,6 +109,23 @@ def test_without_a_change_the_candidate_is_refused_and_the_champion_stays(site: 
     again = site.retraining.decide("run-2", now=datetime.now(UTC) + timedelta(hours=1))
     assert again
     assert again.state is State.WAITING
+
+
+def test_a_champion_that_was_trained_on_the_records_held_out_is_not_replaced_by_one_that_nobody_could_compare(site: LabelledSite) -> None:
+    name = site.contract.name
+    split = load_processed(site.store, name, site.publish())
+    known = split.X_train.head(1_000).astype(object)
+    started = f"{site.now.timestamp():.3f}"
+    site.answer(known.where(known.notna(), None).to_dict("records"))
+    classes = site.contract.target.classes
+    wrong = (split.y_train.head(1_000).to_numpy() + 1) % len(classes)
+    site.labels.add([Label(started, row, name, int(code), classes[code], site.now, "test", "rest") for row, code in enumerate(wrong)])
+
+    row = run_all(site, "run-1")
+
+    assert row.state is State.REFUSED, row.why
+    assert "it was trained on these test rows: nobody can tell which is better" in row.why
+    assert site.registry.aliases(name)[CHAMPION] == "1"
 
 
 def test_drift_without_labels_is_an_alert_and_trains_nothing_and_labels_resolve_it(site: LabelledSite) -> None:
