@@ -182,6 +182,22 @@ def test_an_erased_record_is_in_no_data_that_are_written_after_it(site: Labelled
     assert served.keys != earlier.keys
 
 
+def test_labels_that_come_after_the_decision_change_nothing_in_data_that_are_written_again(site: LabelledSite) -> None:
+    name, classes = site.contract.name, site.contract.target.classes
+    site.publish()
+    message_id = site.serve_labelled(1_000)
+    decided = site.retraining.decide("run-1", by_person=True, now=datetime.now(UTC))
+    assert decided
+    assert decided.state is State.RUNNING, decided.why
+    before = site.retraining.write_data("run-1")
+    codes = {each.row: each.truth for each in site.labels.labelled(name)}
+    later = site.now + timedelta(minutes=1)
+    changed = [(row, (codes[row] + row % 2) % len(classes)) for row in range(50)]  # every second one is only confirmed
+    site.labels.add([Label(message_id, row, name, code, classes[code], later, "test", "rest") for row, code in changed])
+
+    assert site.retraining.write_data("run-1") == before
+
+
 def test_a_data_set_without_a_champion_trains_nothing(site: LabelledSite) -> None:
     row = site.retraining.decide("run-1", by_person=True)
     assert row
