@@ -85,8 +85,8 @@ class Retraining:
     def write_data(self, run: str) -> dict[Way, str]:
         """Write the data of the run, and which served records are in them; returns the digest of each way.
 
-        Records count that had a label when it was decided, with that label, though another may have come since. Those that were erased since
-        are not there any more.
+        Records count that had a label when it was decided, with that label, though another may have come since. Those that were erased
+        since are not there any more.
 
         Raises:
             UntrainableData: a class has too few rows.
