@@ -20,6 +20,7 @@ from hearth.registry import Registry
 from hearth.settings import get_settings
 from hearth.storage import ObjectStore
 from tests.support.labelled_site import LabelledSite, retrained_contract
+from tests.support.samples import records
 
 FAMILY = "logistic_regression"
 
@@ -114,9 +115,8 @@ def test_without_a_change_the_candidate_is_refused_and_the_champion_stays(site: 
 def test_a_champion_that_was_trained_on_the_records_held_out_is_not_replaced_by_one_that_nobody_could_compare(site: LabelledSite) -> None:
     name = site.contract.name
     split = load_processed(site.store, name, site.publish())
-    known = split.X_train.head(1_000).astype(object)
     started = f"{site.now.timestamp():.3f}"
-    site.answer(known.where(known.notna(), None).to_dict("records"))
+    site.answer(records(split.X_train.head(1_000)))
     classes = site.contract.target.classes
     codes = split.y_train.head(1_000).tolist()
     site.labels.add([Label(started, row, name, code, classes[code], site.now, "test", "rest") for row, code in enumerate(codes)])
