@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hearth.contracts import Contract
 from hearth.contracts.deploy_words import Deploy
 from hearth.errors import AliasNotMoved, NoRollout, PredictionsUnavailable, RefusedModel, RegistryUnavailable, RolloutRunning
 from hearth.predictions.migration import migrate
 from hearth.predictions.rollout_store import Change, Rollout, RolloutStore, VersionCounts
-from hearth.registry import Traffic
+from hearth.registry import RegisteredModel, Traffic
 from hearth.rollouts.counts import Counts, bucket_of
 from hearth.rollouts.start import pause_rollout, start_rollout, stop_rollout
 from hearth.serving.model_follower import ModelFollower
@@ -163,6 +164,47 @@ class TestOthers:
         assert {"canary", "challenger"}.isdisjoint(registry.carried)
         assert registry.carried["champion"] == champion
 
+    @pytest.mark.parametrize("state", ["running", "finishing"])
+    def test_a_candidate_that_is_deleted_ends_it(
+        self, store: RolloutStore, registry: FakeRegistry, controller: RolloutController, state: str
+    ) -> None:
+        rollout = start(store, registry)
+        store.change(rollout, Change("passed", state, rollout.share, ""))
+        registry.deleted.add("2")
+        registry.carried = {"knn": "1", "champion": "1"}
+        look(controller)
+
+        ended = store.rollout(rollout.id)
+        assert ended is not None
+        assert (ended.state, ended.reason) == ("cancelled", "version 2 was deleted meanwhile")
+        assert (registry.traffic, registry.carried) == (None, {"knn": "1", "champion": "1"})
+
+    def test_one_that_a_person_promotes_while_it_is_rolled_back_is_champion_and_not_marked_as_rolled_back(
+        self, store: RolloutStore, registry: FakeRegistry, controller: RolloutController
+    ) -> None:
+        rollout = start(store, registry)
+        stop_rollout(store, registry, "employees", "ada")
+        registry.carried |= {"previous": "1", "champion": "2"}
+        look(controller)
+
+        ended = store.rollout(rollout.id)
+        assert ended is not None
+        assert ended.state == "finished"
+        assert registry.tags["2"]["hearth.rollout"] == "finished: it became champion meanwhile"
+
+    def test_one_that_becomes_champion_can_neither_be_stopped_nor_paused_unnoticed(
+        self, store: RolloutStore, registry: FakeRegistry, controller: RolloutController
+    ) -> None:
+        rollout = start(store, registry)
+        store.change(rollout, Change("passed", "finishing", rollout.share, ""))
+
+        with pytest.raises(AliasNotMoved, match="has passed its last step: version 2 becomes champion"):
+            stop_rollout(store, registry, "employees", "ada")
+        with pytest.raises(AliasNotMoved, match="is finishing"):
+            pause_rollout(store, "employees", "ada")
+        look(controller)
+        assert registry.carried["champion"] == "2"
+
     def test_a_paused_one_does_not_step_until_it_is_resumed(
         self, store: RolloutStore, registry: FakeRegistry, controller: RolloutController
     ) -> None:
@@ -253,7 +295,56 @@ def one_step(rollout: Rollout) -> Change:
     return Change("note", rollout.state, rollout.share, "", {"steps": [0.1]})
 
 
+def test_who_is_told_of_a_rollback_is_told_though_the_controller_is_killed_at_its_end(
+    store: RolloutStore, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+    rollout = start(store, registry)
+    count(store, rollout, "2", 60, errors=6)
+    killed = RolloutStore.change
+
+    def killing(self: RolloutStore, rollout: Rollout, change: Change) -> bool:
+        changed = killed(self, rollout, change)
+        if change.state == "rolled_back":
+            raise Killed
+        return changed
+
+    def controller() -> RolloutController:
+        return RolloutController(store, registry, {"employees": CONTRACT}, on_end=lambda rollout: ended.append(rollout.state))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RolloutStore, "change", killing)
+        with pytest.raises(Killed):
+            look(controller())
+    look(controller())
+
+    assert store.running("employees") is None
+    assert ended == ["rolled_back"]
+
+
 class TestOutages:
+    def test_one_that_fails_keeps_nobody_from_rolling_back_another(
+        self, store: RolloutStore, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = EMPLOYEES.model_copy(update={"name": "earlier", "deploy": CONTRACT.deploy})
+        monkeypatch.setattr(FakeRegistry, "dataset", "earlier")
+        start_rollout(other, "2", "ada", store=store, registry=registry)
+        monkeypatch.setattr(FakeRegistry, "dataset", "employees")
+        registry.carried = {"champion": "1"}
+        rollout = start(store, registry)
+        count(store, rollout, "2", 60, errors=6)
+
+        def estimate(contract: Contract, _: Rollout) -> None:
+            if contract is other:
+                raise ZeroDivisionError
+
+        monkeypatch.setattr(FakeRegistry, "registered_model", lambda self, _: RegisteredModel(self.carried, self.made, self.traffic))
+        monkeypatch.setattr(FakeRegistry, "set_traffic", lambda _, dataset, __: dataset)
+        look(RolloutController(store, registry, {"earlier": other, "employees": CONTRACT}, estimate=estimate))
+
+        assert store.running("earlier")
+        assert store.running("employees") is None
+
     def test_while_the_store_is_away_nothing_moves(self, store: RolloutStore, registry: FakeRegistry) -> None:
         start(store, registry)
         with RolloutStore("postgresql://nobody@127.0.0.1:9/none", connect_seconds=2) as away, pytest.raises(PredictionsUnavailable):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hearth.contracts import load_contract
 from hearth.data.data_report import DataReport, Publication
-from hearth.errors import ModelUnavailable, RegistryUnavailable
+from hearth.errors import ModelUnavailable, RegistryError, RegistryUnavailable
 from hearth.registry import RegisteredModel, RegisteredVersion, StoredModel, Traffic
 from tests.support.contracts import DATA, good_record
 
@@ -42,6 +42,7 @@ class FakeRegistry:
         trust: of all versions.
         files: of a version's run, by version and name.
         broken: what loading a version raises.
+        deleted: the versions that there are no more.
         loads: the versions that were loaded, in order.
         published, reports: the publication of an experiment, and the report of a digest.
         made: when the registered model was created; a new one has other runs, whose ids start with another `run_prefix`.
@@ -65,6 +66,7 @@ class FakeRegistry:
         self.away = False
         self.problem = "MLflow does not answer."
         self.broken: dict[str, Exception] = {}
+        self.deleted: set[str] = set()
         self.loads: list[str] = []
         self.published: dict[str, Publication] = {}
         self.reports: dict[str, DataReport] = {}
@@ -87,6 +89,8 @@ class FakeRegistry:
         number = name if name.isdecimal() else self.carried.get(name)
         if number is None:
             raise ModelUnavailable(dataset, name, "no version carries this alias yet.")
+        if number in self.deleted:
+            raise ModelUnavailable(dataset, name, f"version {number} is not in the registry.")
         tags = dict(self.tags.get(number, {}))
         return RegisteredVersion(dataset, number, self.family, self.digest, f"{self.run_prefix}-{number}", self.created, self.metrics, tags)
 
@@ -118,6 +122,8 @@ class FakeRegistry:
 
     def set_alias(self, dataset: str, alias: str, version: str) -> None:
         assert dataset == self.dataset
+        if version in self.deleted:
+            raise RegistryError(f"Model Version (name={dataset}, version={version}) not found")
         self.carried[alias] = version
 
     def delete_alias(self, dataset: str, alias: str) -> None:

@@ -1,5 +1,6 @@
 """A data set with a champion whose answers are stored: what the monitor looks at."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -60,6 +61,10 @@ class Site:
         if drift:
             change = parse_drift([drift], [self.contract], {self.contract.name: records})[self.contract.name]
             records = [change.applied(record, 1.0, Random(row)) for row, record in enumerate(records)]
+        self.answer(records, role)
+
+    def answer(self, records: Sequence[Mapping[str, object]], role: str = "answer") -> None:
+        """Answer these records as the champion does."""
         probabilities = np.asarray(self.pipeline.predict_proba(features_of(self.contract, records)))
         self.now = store_answers(self.drift, self.contract, self.version, records, probabilities, self.now, role) + timedelta(seconds=1)
 

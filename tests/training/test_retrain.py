@@ -13,12 +13,14 @@ from hearth.jobs.train import train
 from hearth.monitoring.check import Level
 from hearth.monitoring.retraining import State
 from hearth.predictions.erasure_store import ErasureStore
+from hearth.predictions.label import Label
 from hearth.predictions.migration import migrate
 from hearth.predictions.retrain_store import Retrain
 from hearth.registry import Registry
 from hearth.settings import get_settings
 from hearth.storage import ObjectStore
 from tests.support.labelled_site import LabelledSite, retrained_contract
+from tests.support.samples import records
 
 FAMILY = "logistic_regression"
 
@@ -110,6 +112,22 @@ def test_without_a_change_the_candidate_is_refused_and_the_champion_stays(site: 
     assert again.state is State.WAITING
 
 
+def test_a_champion_that_was_trained_on_the_records_held_out_is_not_replaced_by_one_that_nobody_could_compare(site: LabelledSite) -> None:
+    name = site.contract.name
+    split = load_processed(site.store, name, site.publish())
+    started = f"{site.now.timestamp():.3f}"
+    site.answer(records(split.X_train.head(1_000)))
+    classes = site.contract.target.classes
+    codes = split.y_train.head(1_000).tolist()
+    site.labels.add([Label(started, row, name, code, classes[code], site.now, "test", "rest") for row, code in enumerate(codes)])
+
+    row = run_all(site, "run-1")
+
+    assert row.state is State.REFUSED, row.why
+    assert "it was trained on these test rows: nobody can tell which is better" in row.why
+    assert site.registry.aliases(name)[CHAMPION] == "1"
+
+
 def test_drift_without_labels_is_an_alert_and_trains_nothing_and_labels_resolve_it(site: LabelledSite) -> None:
     name = site.contract.name
     site.publish()
@@ -162,6 +180,22 @@ def test_an_erased_record_is_in_no_data_that_are_written_after_it(site: Labelled
     assert earlier
     assert served.records == earlier.records - 1
     assert served.keys != earlier.keys
+
+
+def test_labels_that_come_after_the_decision_change_nothing_in_data_that_are_written_again(site: LabelledSite) -> None:
+    name, classes = site.contract.name, site.contract.target.classes
+    site.publish()
+    message_id = site.serve_labelled(1_000)
+    decided = site.retraining.decide("run-1", by_person=True, now=datetime.now(UTC))
+    assert decided
+    assert decided.state is State.RUNNING, decided.why
+    before = site.retraining.write_data("run-1")
+    codes = {each.row: each.truth for each in site.labels.labelled(name)}
+    later = site.now + timedelta(minutes=1)
+    changed = [(row, (codes[row] + row % 2) % len(classes)) for row in range(50)]  # every second one is only confirmed
+    site.labels.add([Label(message_id, row, name, code, classes[code], later, "test", "rest") for row, code in changed])
+
+    assert site.retraining.write_data("run-1") == before
 
 
 def test_a_data_set_without_a_champion_trains_nothing(site: LabelledSite) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from hearth.contracts.retrain_words import Retrain
 from hearth.modelling.comparison import Comparison, compare
+from hearth.modelling.gate import TRAINED_ON_ROWS
 from hearth.modelling.retrain_gate import RetrainVerdict, judge_retrained, recent_level
 from tests.support.samples import EMPLOYEES
 
@@ -57,6 +58,12 @@ def test_a_champion_that_knows_the_records_held_out_stays() -> None:
     verdict = judge_retrained(EMPLOYEES, "2", "1", 1, comparison(0.2, rows=200), comparison(0.0))
     assert not verdict.passed
     assert "nobody can tell which is better" in verdict.reasons[0]
+
+
+def test_a_champion_that_knows_so_many_of_them_that_a_class_is_left_out_stays() -> None:
+    verdict = judge_retrained(EMPLOYEES, "2", "1", 1, f"champion version 1 could not be compared: {TRAINED_ON_ROWS}", comparison(0.0))
+    assert not verdict.passed
+    assert verdict.reasons[0].endswith("nobody can tell which is better")
 
 
 def test_a_verdict_is_read_back_and_anything_else_is_none() -> None:

@@ -85,7 +85,8 @@ class Retraining:
     def write_data(self, run: str) -> dict[Way, str]:
         """Write the data of the run, and which served records are in them; returns the digest of each way.
 
-        Records count that had a label when it was decided. Those that were erased since are not there any more.
+        Records count that had a label when it was decided, with that label, though another may have come since. Those that were erased
+        since are not there any more.
 
         Raises:
             UntrainableData: a class has too few rows.
@@ -93,8 +94,7 @@ class Retraining:
         """
         row = self._row(run)
         since = row.decided_at - timedelta(days=self._contract.retrain.window_days)
-        labelled = self._labels.labelled(self._contract.name, since=since, limit=_MOST_RECORDS)
-        records = [each for each in labelled if each.received_at <= row.decided_at]
+        records = self._labels.labelled(self._contract.name, since=since, limit=_MOST_RECORDS, known_at=row.decided_at)
         written = write_retrain_data(self._contract, self._store, records)
         self._retrains.add_records(run, written.keys)
         for digest in written.digests.values():

@@ -11,7 +11,7 @@ from hearth.contracts import Contract
 from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.data.processed import last_real_digest, load_processed, read_manifest
 from hearth.errors import ObjectNotFound, RefusedModel
-from hearth.modelling.gate import ComparedRows, Entrant, unseen_rows
+from hearth.modelling.gate import TRAINED_ON_ROWS, ComparedRows, Entrant, unseen_rows
 from hearth.modelling.scorer import Scorer
 from hearth.registry import RegisteredVersion, Registry, stored_size
 from hearth.storage import ObjectStore
@@ -45,7 +45,7 @@ class VersionBench:
             rows[:] = True
             for name in able:
                 if self._versions[name].digest != self._digest:
-                    entrants[name] = replace(entrants[name], probabilities=None, refused="it was trained on these test rows")
+                    entrants[name] = replace(entrants[name], probabilities=None, refused=TRAINED_ON_ROWS)
         chosen = {
             name: entrant if entrant.probabilities is None else replace(entrant, probabilities=entrant.probabilities[rows])
             for name, entrant in entrants.items()

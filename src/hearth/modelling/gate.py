@@ -19,6 +19,9 @@ from hearth.modelling.bounds import BoundResult, judge_bounds
 from hearth.modelling.comparison import Comparison, compare
 from hearth.modelling.evaluation import metric as score_codes
 
+TRAINED_ON_ROWS = "it was trained on these test rows"
+"""Why a version has no probabilities where too few rows are left that it does not know."""
+
 
 @dataclass(frozen=True)
 class ComparedRows:

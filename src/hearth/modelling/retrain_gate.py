@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hearth.contracts import Contract
 from hearth.modelling.comparison import Comparison
+from hearth.modelling.gate import TRAINED_ON_ROWS
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,12 @@ def judge_retrained(  # noqa: PLR0913, PLR0917 - what is judged
     """Judge a version by its comparisons with the champion; a text in place of one says why there is none.
 
     A champion that cannot be compared stands in nobody's way, as at the gate. Where it was trained on more than half of the records held
-    out, nobody can tell, and it stays.
+    out, or on so many that those left lack a class, nobody can tell, and it stays.
     """
     words, reasons, passed = contract.retrain, [], True
     if isinstance(recent, str):
-        reasons.append(recent)
+        passed = TRAINED_ON_ROWS not in recent
+        reasons.append(recent if passed else f"{recent}: nobody can tell which is better")
     elif recent.rows < words.held_out // 2:
         passed = False
         reasons.append(f"the champion was trained on all but {recent.rows} of the records held out: nobody can tell which is better")

@@ -32,9 +32,11 @@ _LABELLED = """
       AND (%(version)s::text IS NULL OR prediction.version = %(version)s)
       AND label.observed_at >= COALESCE(%(since)s, '-infinity'::timestamptz)
       AND label.observed_at < COALESCE(%(until)s, 'infinity'::timestamptz)
+      AND label.received_at <= COALESCE(%(known_at)s, 'infinity'::timestamptz)
       AND NOT EXISTS (
         SELECT FROM labels AS newer
         WHERE newer.message_id = label.message_id AND newer.row = label.row AND newer.dataset = label.dataset
+          AND newer.received_at <= COALESCE(%(known_at)s, 'infinity'::timestamptz)
           AND (newer.observed_at, newer.id) > (label.observed_at, label.id)
       )
     ORDER BY label.observed_at DESC, message_id DESC, row DESC LIMIT %(limit)s
@@ -97,13 +99,22 @@ class LabelStore(PredictionStore):
         version: str | None = None,
         limit: int | None = None,
         role: str = "answer",
+        known_at: datetime | None = None,
     ) -> list[LabelledAnswer]:
         """Return predictions with the newest label of their record, in the order of observed_at, message_id and row.
 
         Selected are labels with since <= observed_at < until; with a limit, the newest of them. `role` is answer, or challenger for what
-        was predicted in shadow.
+        was predicted in shadow. With `known_at`, labels that were received after it do not count, nor take the place of earlier ones.
         """
-        values = {"dataset": dataset, "since": since, "until": until, "version": version, "limit": limit, "role": role}
+        values = {
+            "dataset": dataset,
+            "since": since,
+            "until": until,
+            "version": version,
+            "limit": limit,
+            "role": role,
+            "known_at": known_at,
+        }
         with self._reading(class_row(LabelledAnswer)) as cursor:
             return cursor.execute(_LABELLED, values).fetchall()[::-1]
 

@@ -7,7 +7,7 @@ from secrets import token_hex
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHALLENGER, CHAMPION
 from hearth.errors import AliasNotMoved, NoRollout, RolloutRunning
-from hearth.predictions.rollout_store import PAUSED, ROLLING_BACK, RUNNING, Change, Rollout, RolloutStore
+from hearth.predictions.rollout_store import FINISHING, PAUSED, ROLLING_BACK, RUNNING, Change, Rollout, RolloutStore
 from hearth.rollouts import moves
 
 
@@ -82,9 +82,14 @@ def stop_rollout(store: RolloutStore, registry: moves.RolloutRegistry, dataset: 
 
     Raises:
         NoRollout: none runs.
+        AliasNotMoved: it has passed its last step, so the candidate becomes champion, or it has changed meanwhile.
         PredictionsUnavailable, RegistryError: a server does not answer; asking again is safe.
     """
     rollout = _running(store, dataset)
+    if rollout.state == FINISHING:
+        raise AliasNotMoved(
+            f"The rollout {rollout.id} has passed its last step: version {rollout.version} becomes champion. To go back: hearth rollback"
+        )
     _change(store, rollout, Change("stopped", ROLLING_BACK, rollout.share, f"stopped by {by}"))
     model = registry.registered_model(dataset)
     if model.traffic is not None and model.traffic.rollout == rollout.id:
@@ -97,9 +102,12 @@ def pause_rollout(store: RolloutStore, dataset: str, by: str, *, resume: bool = 
 
     Raises:
         NoRollout: none runs.
+        AliasNotMoved: how it ends is decided, or it has changed meanwhile.
         PredictionsUnavailable: the store does not answer.
     """
     rollout = _running(store, dataset)
+    if rollout.state not in {RUNNING, PAUSED}:
+        raise AliasNotMoved(f"The rollout {rollout.id} is {rollout.state.replace('_', ' ')}: it takes no step any more.")
     change = (
         Change("resumed", RUNNING, rollout.share, f"resumed by {by}")
         if resume

@@ -59,7 +59,7 @@ class RolloutController:
         contracts: By data set; rollouts of others are left alone.
         estimate: Estimates the metric of both versions without labels.
         alarm: What a test on labelled answers says about the candidate; empty: nothing.
-        on_end: Called with a rollout that has ended.
+        on_end: Called with a rollout that ends; more than once, if a process is killed meanwhile.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators, all but three named
@@ -129,6 +129,8 @@ class RolloutController:
             raise
         except HearthError as error:  # of the registry: the next look repeats it
             self._log(rollout.dataset, error)
+        except Exception:  # one rollout must not keep this process from rolling back others
+            _LOGGER.exception("%s: the look at rollout %s failed; it is repeated", rollout.dataset, rollout.id)
 
     def _log(self, where: str, error: HearthError) -> None:
         if self._problem != type(error).__name__:  # once for each outage
@@ -138,10 +140,12 @@ class RolloutController:
     def _act(self, contract: Contract, rollout: Rollout, counts: list[VersionCounts], now: datetime) -> None:
         model = self._registry.registered_model(rollout.dataset)
         champion = model.aliases.get(CHAMPION)
-        if rollout.state == ROLLING_BACK:
+        if rollout.state == ROLLING_BACK and champion != rollout.version:  # else a person has promoted it meanwhile
             self._end(rollout, model, ROLLED_BACK, rollout.reason)
         elif champion not in {rollout.champion, rollout.version}:
             self._end(rollout, model, CANCELLED, f"version {champion or 'none'} became champion meanwhile")
+        elif rollout.version not in model.aliases.values() and self._is_gone(rollout):
+            self._end(rollout, model, CANCELLED, f"version {rollout.version} was deleted meanwhile")
         elif rollout.state == FINISHING or champion == rollout.version:
             reason = rollout.reason if rollout.state == FINISHING else "it became champion meanwhile"
             moves.finish(self._registry, rollout, model)
@@ -198,16 +202,27 @@ class RolloutController:
         else:
             self._end(changed, model, ROLLED_BACK, change.reason)
 
+    def _is_gone(self, rollout: Rollout) -> bool:
+        """Whether the candidate was deleted; its aliases go with it, and none could be set on it again."""
+        try:
+            self._registry.version(rollout.dataset, rollout.version)
+        except ModelUnavailable:
+            return True
+        return False
+
     def _end(self, rollout: Rollout, model: RegisteredModel, state: str, reason: str) -> None:
-        """Take from the candidate what the rollout gave it, write the outcome onto it, and end the rollout."""
+        """Take from the candidate what the rollout gave it, write the outcome onto it, and end the rollout.
+
+        Who is told of it is told before, and again if this process is killed in between: what has ended nobody looks at again.
+        """
         moves.release(self._registry, rollout, model)
         try:
             moves.record(self._registry, rollout, state, reason)
         except ModelUnavailable:
             _LOGGER.info("%s: version %s is gone", rollout.dataset, rollout.version)
+        self._on_end(replace(rollout, state=state, reason=reason))
         if self._store.change(rollout, Change(state, state, rollout.share, reason)):
             _LOGGER.info("%s: rollout %s of version %s %s: %s", rollout.dataset, rollout.id, rollout.version, state, reason)
-            self._on_end(replace(rollout, state=state, reason=reason))
 
 
 def both_counts(rollout: Rollout, counts: list[VersionCounts]) -> tuple[Counts, Counts]:
