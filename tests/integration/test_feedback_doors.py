@@ -187,7 +187,8 @@ def test_what_applies_to_all_reports_is_said_once(site: Site) -> None:
 
 def test_a_zone_that_postgresql_does_not_take_costs_no_label(site: Site) -> None:
     message_id = site.predict(rows=2)
-    reports = [{"id": message_id, "truth": "Low"}, {"id": message_id, "row": 1, "truth": "Low", "observed_at": "2026-11-21T08:00:00+23:59"}]
+    far: ReportFields = {"id": message_id, "row": 1, "truth": "Low", "observed_at": "2026-11-21T08:00:00+23:59"}
+    reports: list[ReportFields] = [{"id": message_id, "truth": "Low"}, far]
     assert [receipt["outcome"] for receipt in by_rest(site, reports)] == ["joined", "joined"]
 
 
