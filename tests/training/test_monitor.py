@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from deploy.embedded import temporary_servers
 from hearth.alerts import AlertStore, EventKind, State
 from hearth.contracts import Contract
-from hearth.errors import PredictionsUnavailable, RegistryUnavailable
+from hearth.errors import RegistryUnavailable
 from hearth.jobs.monitor import Monitor
 from hearth.monitoring.check import Level
 from hearth.predictions.drift_store import DriftStore
@@ -206,7 +206,7 @@ def test_a_check_by_hand_asks_for_a_second_opinion_and_logs_a_report_whatever_it
     assert {column.name for column in past.columns} == {column.name for column in by_hand.check.columns}
 
 
-def test_the_monitors_database_user_reads_predictions_and_writes_checks_and_nothing_else(
+def test_the_monitors_database_user_reads_and_adds_predictions_writes_checks_and_changes_nothing_else(
     contract: Contract, store: ObjectStore, registry: Registry, fresh_database: str
 ) -> None:
     with psycopg.connect(fresh_database, autocommit=True) as owner:
@@ -224,10 +224,11 @@ def test_the_monitors_database_user_reads_predictions_and_writes_checks_and_noth
         assert found
         assert found.level is Level.OK
         site.drift = drift
-        with pytest.raises(PredictionsUnavailable, match="permission denied"):
-            site.serve(1)
-    with psycopg.connect(url, autocommit=True) as monitor, pytest.raises(psycopg.errors.InsufficientPrivilege):
-        monitor.execute("DELETE FROM predictions")
+        site.serve(1)  # as the sample of a batch
+    with psycopg.connect(url, autocommit=True) as monitor:
+        for statement in (b"DELETE FROM predictions", b"UPDATE predictions SET code = 0", b"DELETE FROM labels", b"DELETE FROM alerts"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                monitor.execute(statement)
 
 
 @pytest.mark.timeout(900)
