@@ -276,7 +276,7 @@ compose-smoke: ## use the running Compose stack as a user would: make compose-sm
 	$(COMPOSE) run --rm smoke $(call flag,dataset,DATASET) $(call flag,trials,TRIALS)
 
 compose-demo-drift: ## in the running Compose stack: records drift, and the loop closes by itself: make compose-demo-drift [DATASET=heart]
-	$(COMPOSE) run --rm --entrypoint "python -m utils.drift_demo" smoke $(call flag,dataset,DATASET)
+	$(COMPOSE) run --rm demo_drift $(call flag,dataset,DATASET)
 
 compose-drill: ## restart every service of the running Compose stack in turn; each time it has to heal and to work
 	@$(PYTHON) -m deploy.compose.drill
