@@ -90,7 +90,7 @@ class Story:
 def main(
     dataset: Annotated[str, typer.Option(metavar="NAME", help="The data set; it has a champion.")] = "employees",
     drift: Annotated[str, typer.Option(help="What changes in the records, as the producer takes it (default: a number rises).")] = "",
-    concept: Annotated[str, typer.Option(help="What changes in what they turn out to be (default: +0.1, or 30%).")] = "",
+    concept: Annotated[str, typer.Option(help="What changes in what they turn out to be (default: -0.1, or 30%).")] = "",
     rate: Annotated[float, values.rate("Records a second.")] = 100,
     limit: Annotated[float, values.duration("The loop fails if it has not closed by then.")] = 900,
 ) -> None:
@@ -106,7 +106,7 @@ def main(
             LabelStore(settings.predictions_url.get_secret_value(), max_connections=1) as labels,
         ):
             loop = _Loop(contract, Registry.from_settings(settings), airflow, api, labels, Story(console, limit), rate)
-            changes = ["--drift", drift or _default_drift(contract), "--concept", concept or ("+0.1" if contract.target.cuts else "30%")]
+            changes = ["--drift", drift or _default_drift(contract), "--concept", concept or ("-0.1" if contract.target.cuts else "30%")]
             figures = loop.run(changes)
     except (LoopFailure, AirflowError, ApiError, HearthError, httpx.HTTPError) as error:
         raise CommandError(f"The loop did not close: {error}") from error

@@ -77,7 +77,7 @@ class RequestMetrics:
             scope[ERROR_CODE] = "internal_error"
             raise
         finally:
-            route = getattr(scope.get("route"), "path", _NO_ROUTE)
+            route = getattr(scope.get("route"), "path_format", _NO_ROUTE)  # as OpenAPI has it, without converters
             self._requests.observe((method if method in _METHODS else "OTHER", route, str(status)), perf_counter() - start)
             if ERROR_CODE in scope:
                 self._errors.count(scope[ERROR_CODE])

@@ -39,7 +39,7 @@ async def refuse_unread_parameters(connection: HTTPConnection) -> None:
     names = [name for name, _ in connection.query_params.multi_items()]
     method = scope.get("method", "the WebSocket")
     try:
-        _check(f"{method} {scope['route'].path}", accepted, names)
+        _check(f"{method} {scope['route'].path_format}", accepted, names)
     except InvalidParameters as error:
         if scope["type"] == "websocket":
             raise WebSocketException(status.WS_1008_POLICY_VIOLATION, error.code) from error
