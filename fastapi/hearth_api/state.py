@@ -186,7 +186,7 @@ def open_service(
                 rollouts,
                 registry,
                 contracts,
-                estimate=Estimator(drift),
+                estimate=Estimator(drift, quality.has_fallen),
                 alarm=QualityAlarm(quality, contracts),
                 on_end=RolloutAlerts(outbox),
             )

@@ -152,6 +152,11 @@ class QualityStore(LabelStore):
             found = cursor.execute(_CHECK_AT, {"dataset": dataset, "at": at}).fetchall()
         return next(iter(_readable(found)), None)
 
+    def has_fallen(self, dataset: str, version: str) -> bool:
+        """Whether the newest check is about this version, and its labels say that quality has fallen."""
+        check = self.check_at(dataset)
+        return check is not None and check.version == version and check.level == "fallen"
+
     def newest_checks(self) -> list[QualityCheck]:
         """Return the newest check of each data set."""
         with self._reading(tuple_row) as cursor:

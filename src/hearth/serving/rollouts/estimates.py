@@ -17,10 +17,19 @@ _SECONDS = 10.0  # for which an estimate holds: answers are read from the store
 
 
 class Estimator:
-    """Estimates, at most once in ten seconds for each rollout. For one thread."""
+    """Estimates, at most once in ten seconds for each rollout. For one thread.
 
-    def __init__(self, store: DriftStore, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._clock = store, clock
+    An estimate holds while labels keep their meaning. Where `has_fallen` says that the labels speak against the champion, its probabilities
+    are those of a world that is no more: it is too sure of itself, and an honest candidate would lose. Then there is no estimate.
+    """
+
+    def __init__(
+        self,
+        store: DriftStore,
+        has_fallen: Callable[[str, str], bool] = lambda _dataset, _version: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._has_fallen, self._clock = store, has_fallen, clock
         self._known: dict[str, tuple[float, Estimates | None]] = {}
 
     def __call__(self, contract: Contract, rollout: Rollout) -> Estimates | None:
@@ -31,10 +40,13 @@ class Estimator:
         """
         until, estimates = self._known.get(rollout.id, (0.0, None))
         if self._clock() >= until:
-            candidate, champion = (self._of(contract, rollout, version) for version in (rollout.version, rollout.champion))
-            estimates = Estimates(candidate, champion) if candidate and champion else None
+            estimates = None if self._has_fallen(rollout.dataset, rollout.champion) else self._both(contract, rollout)
             self._known = {rollout.id: (self._clock() + _SECONDS, estimates), **self._others(rollout)}
         return estimates
+
+    def _both(self, contract: Contract, rollout: Rollout) -> Estimates | None:
+        candidate, champion = (self._of(contract, rollout, version) for version in (rollout.version, rollout.champion))
+        return Estimates(candidate, champion) if candidate and champion else None
 
     def _others(self, rollout: Rollout) -> dict[str, tuple[float, Estimates | None]]:
         now = self._clock()
