@@ -170,8 +170,10 @@ class _Loop:
             if look is None or self.airflow.run(look.dag_id, look.run_id).state in FINISHED:
                 self._tell_levels(began)
                 look = self.airflow.trigger(dag_id(self.contract, MONITOR), {})
+            tried = self.api.rollouts(self.name).running
             for row in self.api.retrains(self.name).retrains:
-                if (row.last_at or row.decided_at) < began:
+                goes_on = row.state == "running" or (tried is not None and tried.version == row.version)  # since before this began
+                if (row.last_at or row.decided_at) < began and not goes_on:
                     continue
                 self.story.tell(f"retrain: {row.state}: {row.why}")
                 if row.state in _TRAINS:
@@ -200,7 +202,7 @@ class _Loop:
                 raise LoopFailure(f"the retraining is {row.state}: {row.why}")
             rollouts = self.api.rollouts(self.name)
             for rollout in [*([rollouts.running] if rollouts.running else []), *rollouts.ended]:
-                if rollout.started_at < began:
+                if rollout.started_at < began and rollout.version != row.version:
                     continue
                 for event in rollout.events:
                     self.story.tell(f"rollout of version {rollout.version}: {event.event} at {event.share:.0%}: {event.reason}")
