@@ -14,6 +14,7 @@ import pytest
 from grpc_service.encoding import packed_message, record_message
 from grpc_service.v1 import prediction_pb2 as pb
 from hearth.contracts.names import graphql_names
+from hearth.predictions import Prediction
 from hearth.registry import Traffic
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
@@ -131,11 +132,18 @@ def v2(client: httpx.Client, load: Load, turn: int) -> None:
     load.answered("v2", parameters["request_id"], body["model_version"], labels, canary=parameters.get("canary") == "true")
 
 
-def test_no_request_fails_and_each_has_one_version(registry: FakeRegistry, moving: list[float], bench: Bench, fresh_database: str) -> None:
+def stream_rows(bench: Bench) -> list[Prediction]:
+    return [prediction for prediction in bench.stored() if prediction.source == "stream"]
+
+
+def test_no_request_fails_and_each_has_one_version(  # noqa: C901 - all doors at once
+    registry: FakeRegistry, moving: list[float], bench: Bench, fresh_database: str
+) -> None:
     load = Load()
     stored = {"record_predictions": "all", "predictions_url": fresh_database, "record_most_per_second": 100_000}
     app = create_app(service_settings(alias_poll_seconds=0.05, record_queue_records=100_000, **stored), registry)
     until = time.monotonic() + SECONDS
+    sent: list[str] = []
 
     def keep(door: Callable[[int], None]) -> None:
         turn = 0
@@ -161,17 +169,24 @@ def test_no_request_fails_and_each_has_one_version(registry: FakeRegistry, movin
             answer = grpc.stub.Predict(request)
             load.answered("grpc packed" if packed else "grpc", answer.request_id, answer.version, list(answer.labels), canary=answer.canary)
 
+        def queue(_: int) -> None:
+            sent.append(bench.send(RECORD, RECORD))
+            time.sleep(0.002)
+
         doors = [
             lambda turn: rest(client, load, turn),
             lambda turn: graphql(client, load, turn),
             lambda turn: v2(client, load, turn),
             call,
+            queue,
         ]
         threads = [threading.Thread(target=keep, args=[door]) for door in doors]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        wait_until(bench.settled, problem=lambda: f"of {len(sent)} messages: {bench.groups()}")
+
     assert load.problems == []
     assert len(moving) >= SECONDS
     assert {door for door, _ in load.by_door} == {"rest", "graphql", "v2", "grpc", "grpc packed"}
@@ -182,4 +197,11 @@ def test_no_request_fails_and_each_has_one_version(registry: FakeRegistry, movin
         if prediction.source != "stream":
             kept[prediction.message_id].add(prediction.version)
     assert kept == load.versions  # stored with the version that was answered
+    by_message: dict[str, list[str]] = defaultdict(list)
+    for prediction in stream_rows(bench):
+        by_message[prediction.message_id].append(prediction.version)
+        assert prediction.label == ("Low" if prediction.version == "1" else "Medium")
+    assert sorted(by_message) == sorted(sent)
+    assert all(len(versions) == 2 and len(set(versions)) == 1 for versions in by_message.values())
+    assert {version for versions in by_message.values() for version in versions} == {"1", "2"}
     assert not bench.dead()

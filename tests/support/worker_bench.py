@@ -126,8 +126,8 @@ class Bench:
             finally:
                 stop.set()
                 thread.join(LIMIT_SECONDS)
-        if failed:
-            raise failed[0]
+                if failed:  # also where the test has failed meanwhile: this is why
+                    raise failed[0]
         assert not thread.is_alive(), "the worker did not leave"
 
     def process(self, seconds_a_batch: float, **changes: Any) -> "subprocess.Popen[str]":

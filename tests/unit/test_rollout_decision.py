@@ -122,6 +122,12 @@ class TestFigures:
     def test_the_worse_it_is_the_sooner_it_is_stopped(self, share: float, answers: int) -> None:
         assert np.median(self.found_after(share, runs=500, answers=20_000)) <= answers
 
+    @given(st.floats(min_value=1e-6, max_value=0.999), st.integers(0, 5_000), st.integers(0, 5_000))
+    def test_every_bound_has_an_answer_and_more_failures_never_make_it_milder(self, bound: float, events: int, others: int) -> None:
+        test = ErrorTest(bound, WORDS.level)
+        assert not test.is_beyond(0, others)
+        assert test.log_evidence(events + 1, events + others + 1) > test.log_evidence(events, events + others + 1)
+
 
 class TestCounts:
     @given(st.floats(min_value=1e-7, max_value=1e4))

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 _MULTIPLES = (1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
-_MOST = 0.95  # no bet is on more than this share
+_MOST = 0.95  # no bet is on more than this share, or where the bound is near it, than halfway from there to 1
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,9 @@ class ErrorTest:
 
     def log_evidence(self, events: int, of: int) -> float:
         """Return the logarithm of what the bets have won, on average over the multiples."""
-        logs = [
-            events * math.log(share / self.bound) + (of - events) * math.log((1 - share) / (1 - self.bound))
-            for multiple in _MULTIPLES
-            if (share := min(_MOST, multiple * self.bound)) > self.bound
-        ]
+        most = max(_MOST, (1 + self.bound) / 2)
+        shares = [min(most, multiple * self.bound) for multiple in _MULTIPLES]
+        logs = [events * math.log(share / self.bound) + (of - events) * math.log((1 - share) / (1 - self.bound)) for share in shares]
         highest = max(logs)
         return highest + math.log(sum(math.exp(value - highest) for value in logs) / len(logs))
 

@@ -26,7 +26,7 @@ class RolloutCounter:
     """Counts for the rollouts that this process has seen. Thread-safe; counting takes a microsecond or two."""
 
     def __init__(self, most_errors: Mapping[str, float]) -> None:
-        """`most_errors` is the share of failed answers that a candidate of a data set may have."""
+        """`most_errors` is the share of failed answers that a candidate of a data set may have; without one nothing stops it here."""
         self._most_errors = dict(most_errors)
         self._rollouts: dict[str, _Versions] = {}
         self._lock = threading.Lock()
@@ -54,9 +54,9 @@ class RolloutCounter:
             counts.latencies[bucket] += 1
             if failed:
                 counts.errors += answers
-                if model.fallback is not None and not known.stopped:
-                    test = ErrorTest(self._most_errors.get(model.dataset, 0.0), _LOCAL_LEVEL)
-                    known.stopped = test.is_beyond(counts.errors, counts.answers)
+                bound = self._most_errors.get(model.dataset)
+                if bound is not None and model.fallback is not None and not known.stopped:
+                    known.stopped = ErrorTest(bound, _LOCAL_LEVEL).is_beyond(counts.errors, counts.answers)
 
     def is_stopped(self, rollout: str) -> bool:
         """Whether the candidate has failed so often in this process that it gets no more requests here."""
