@@ -127,59 +127,46 @@ def open_service(
     """Give the state of a service, and close it at the end; without `checks` it checks the servers that the settings name."""
     counter = RolloutCounter.of(contracts)
     redis_url, stream_name = settings.redis_url.get_secret_value(), settings.stream_name
+    url, seconds = settings.predictions_url.get_secret_value(), settings.predictions_read_seconds
     with ExitStack() as stack:  # one statement of all would have more blocks than Python nests
         enter = stack.enter_context
         compute = enter(ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute"))
         store = enter(
             PredictionStore(
-                settings.predictions_url.get_secret_value(),
-                statement_seconds=settings.predictions_read_seconds,
+                url,
+                statement_seconds=seconds,
                 connect_seconds=_STORE_CONNECT_SECONDS,
                 refuse_seconds=_STORE_REFUSE_SECONDS,
             )
         )
-        drift = enter(
-            DriftStore(settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds)
-        )
-        retrains = enter(
-            RetrainStore(
-                settings.predictions_url.get_secret_value(), max_connections=1, statement_seconds=settings.predictions_read_seconds
-            )
-        )
-        erasures = enter(ErasureStore(settings.predictions_url.get_secret_value(), max_connections=1))
+        drift = enter(DriftStore(url, max_connections=2, statement_seconds=seconds))
+        retrains = enter(RetrainStore(url, max_connections=1, statement_seconds=seconds))
+        erasures = enter(ErasureStore(url, max_connections=1))
         drift_follower = enter(DriftFollower(drift))
-        quality = enter(
-            QualityTests(
-                settings.predictions_url.get_secret_value(), max_connections=2, statement_seconds=settings.predictions_read_seconds
-            )
-        )
+        quality = enter(QualityTests(url, max_connections=2, statement_seconds=seconds))
         quality_follower = enter(QualityFollower(quality))
         alerts = enter(
             Outbox(
-                settings.predictions_url.get_secret_value(),
-                statement_seconds=settings.predictions_read_seconds,
+                url,
+                statement_seconds=seconds,
                 connect_seconds=_STORE_CONNECT_SECONDS,
                 refuse_seconds=_STORE_REFUSE_SECONDS,
             )
         )
-        outbox = enter(Outbox(settings.predictions_url.get_secret_value(), max_connections=3, connect_seconds=_STORE_CONNECT_SECONDS))
+        outbox = enter(Outbox(url, max_connections=3, connect_seconds=_STORE_CONNECT_SECONDS))
         alert_housekeeping = enter(AlertHousekeeping(outbox))
         alert_sender = enter(AlertSender(outbox, channels_of(settings), lowest=Severity(settings.alert_severity), link=settings.alert_link))
         labels = enter(
             LabelStore(
-                settings.predictions_url.get_secret_value(),
+                url,
                 max_connections=2,
-                statement_seconds=settings.predictions_read_seconds,
+                statement_seconds=seconds,
                 connect_seconds=_STORE_CONNECT_SECONDS,
             )
         )
         stream = enter(StreamWriter(redis_url, stream_name, settings.stream_keep_messages))
         models = enter(ModelFollower(registry, _first(settings.api_default_dataset, contracts), settings.alias_poll_seconds))
-        rollouts = enter(
-            RolloutStore(
-                settings.predictions_url.get_secret_value(), max_connections=3, statement_seconds=settings.predictions_read_seconds
-            )
-        )
+        rollouts = enter(RolloutStore(url, max_connections=3, statement_seconds=seconds))
         enter(RolloutReporter(rollouts, counter, models, contracts))
         rollout_controller = enter(
             RolloutController(

@@ -74,6 +74,7 @@ class PredictionStore:
             url,
             min_size=0,
             max_size=max_connections,
+            num_workers=min(3, max_connections),  # threads that connect
             open=False,
             timeout=connect_seconds,
             reconnect_timeout=connect_seconds,  # then the next caller tries again: the pause between the pool's own retries grows
