@@ -25,7 +25,7 @@ class RunHistory:
         self._tasks: dict[tuple[str, str], float] = {}
         self._runs: Counter[tuple[str, str]] = Counter()
         self._failures: Counter[tuple[str, str]] = Counter()
-        self._seen_runs, self._seen_tries = _Seen(), _Seen()
+        self._counted_runs, self._counted_tries = _RecentKeys(), _RecentKeys()
 
     def readings(self, dags: Sequence[Json], runs: Sequence[Json], tries: Sequence[Json], now: datetime) -> Iterator[Reading]:
         """Take the newest lists of Airflow and return all figures of DAGs and tasks.
@@ -65,22 +65,22 @@ class RunHistory:
                 self._last[name] = run
             if run["state"] == "success":
                 self._successes[name] = max(end.timestamp(), self._successes.get(name, 0.0))
-            if self._seen_runs.is_new(f"{name} {run['dag_run_id']} {run.get('end_date')}"):
+            if self._counted_runs.is_new(f"{name} {run['dag_run_id']} {run.get('end_date')}"):
                 self._runs[name, run["state"]] += 1
-        self._seen_runs.is_open = True
+        self._counted_runs.is_open = True
 
     def _take_tries(self, tries: Sequence[Json]) -> None:
         ended = [(end, one) for one in tries if (end := time_of(one, "end_date"))]
         for _, one in sorted(ended, key=lambda pair: pair[0]):
             key = one["dag_id"], one["task_id"]
             self._tasks[key] = float(one.get("duration") or 0.0)
-            is_new = self._seen_tries.is_new(f"{key} {one['dag_run_id']} {one.get('map_index')} {one['try_number']} {one['end_date']}")
+            is_new = self._counted_tries.is_new(f"{key} {one['dag_run_id']} {one.get('map_index')} {one['try_number']} {one['end_date']}")
             if is_new and one["state"] in {"failed", "up_for_retry"}:
                 self._failures[key] += 1
-        self._seen_tries.is_open = True
+        self._counted_tries.is_open = True
 
 
-class _Seen:
+class _RecentKeys:
     """What was counted already; nothing counts before it is open."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ _ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{4}")
 
 
 @dataclass(frozen=True)
-class FoundBackup:
+class BackupEntry:
     """A backup in a place. `manifest` is None for one that was not finished, and `problem` says why it is none."""
 
     id: str
@@ -23,7 +23,7 @@ class FoundBackup:
     problem: str = ""
 
 
-def list_backups(place: Place) -> list[FoundBackup]:
+def list_backups(place: Place) -> list[BackupEntry]:
     """Return the backups of a place, oldest first. Needs no key; whether they are what was written is for `verify`."""
     sizes = place.sizes()
     found = []
@@ -35,12 +35,12 @@ def list_backups(place: Place) -> list[FoundBackup]:
         size = sum(bytes_ for name, bytes_ in sizes.items() if name.startswith(f"{backup_id}/"))
         name = f"{backup_id}/{MANIFEST}"
         if name not in sizes:
-            found.append(FoundBackup(backup_id, started, size, None, "not finished: it has no manifest"))
+            found.append(BackupEntry(backup_id, started, size, None, "not finished: it has no manifest"))
             continue
         try:
-            found.append(FoundBackup(backup_id, started, size, read_manifest(place, backup_id)[0]))
+            found.append(BackupEntry(backup_id, started, size, read_manifest(place, backup_id)[0]))
         except InvalidBackup as error:
-            found.append(FoundBackup(backup_id, started, size, None, str(error)))
+            found.append(BackupEntry(backup_id, started, size, None, str(error)))
     return found
 
 
