@@ -298,12 +298,15 @@ def free_port() -> int:
 
 
 def free_ports(count: int, *, with_grpc: bool = False) -> list[int]:
-    """Return different free ports that no call in this process returned before; `with_grpc`: the gRPC port, 10000 above, is free too."""
+    """Return different free ports that no call in this process returned before.
+
+    `with_grpc`: the gRPC port, 10000 above, is free too, and no killed SeaweedFS, perhaps of another user, has left a socket for it.
+    """
     with contextlib.ExitStack() as held:
         ports: list[int] = []
         while len(ports) < count:
             port = secrets.choice(_FREE_PORTS)  # by chance, so that processes side by side rarely try the same one
-            if port in _RETURNED_PORTS:
+            if port in _RETURNED_PORTS or (with_grpc and objectstore.stale_sockets([port])):
                 continue
             try:
                 for number in (port, port + GRPC_OFFSET) if with_grpc else (port,):

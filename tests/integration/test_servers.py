@@ -85,3 +85,15 @@ def test_free_ports_are_no_port_of_the_stack_and_none_that_an_outgoing_connectio
     assert len(set(found)) == 200
     assert not defaults & set(found)
     assert max(found) + GRPC_OFFSET < 32_768
+
+
+def test_free_ports_have_no_socket_of_a_killed_object_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    [left, other] = temporary_servers.free_ports(2, with_grpc=True)
+    path = Path(f"/tmp/seaweedfs-s3-grpc-{left + GRPC_OFFSET}.sock")  # noqa: S108 - where SeaweedFS puts it
+    monkeypatch.setattr(temporary_servers, "_RETURNED_PORTS", set())
+    monkeypatch.setattr(temporary_servers, "_FREE_PORTS", [left, left, left, other])
+    path.touch()
+    try:
+        assert temporary_servers.free_ports(1, with_grpc=True) == [other]
+    finally:
+        path.unlink()
