@@ -27,9 +27,9 @@ lock: $(UV) ## compile the requirement files again, from pyproject.toml; with th
 	$(COMPILE) pyproject.toml --extra mlflow -o dockerfiles/mlflow/requirements.txt
 	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) -o dockerfiles/serve/requirements.txt
 	$(COMPILE) pyproject.toml --extra airflow --group dev --group notebook -c dockerfiles/airflow/requirements.txt -o requirements/airflow-dev.txt
-	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) --group dev --group interfaces --group proto --group containers --group monitoring -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
+	$(COMPILE) pyproject.toml $(SERVE_EXTRAS) --group dev --group interfaces --group proto --group containers --group monitoring --group supply -c dockerfiles/serve/requirements.txt -o requirements/serve-dev.txt
 	$(COMPILE) --group embedded -c dockerfiles/serve/requirements.txt -o requirements/embedded.txt
-	for group in clients docs; do $(COMPILE) --group $$group -o requirements/$$group.txt || exit 1; done
+	for group in clients docs audit; do $(COMPILE) --group $$group -o requirements/$$group.txt || exit 1; done
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	for peer in $(BENCH_PEERS) etl; do $(COMPILE) benchmarks/peers/requirements/$$peer.in -o benchmarks/peers/requirements/$$peer.txt || exit 1; done
 
@@ -73,10 +73,30 @@ PYTEST_FLAGS ?= -q
 PYTEST_WORKERS ?= auto
 PYTEST = python -m pytest $(PYTEST_FLAGS) -n $(PYTEST_WORKERS)
 
-lint: setup-dev lint-compose ## ruff, and who may import whom
+lint: setup-dev lint-compose lint-supply ## ruff, and who may import whom
 	$(SERVE)/ruff check .
 	$(SERVE)/ruff format --check .
 	$(SERVE)/lint-imports
+
+# The supply chain: docs/security.md
+.PHONY: lint-supply licences sbom wheel pin-images
+lint-supply: setup-dev # offline, like all of lint
+	$(SERVE)/zizmor --offline --quiet .github
+	$(SERVE)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(SERVE)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(SERVE)/python -m deploy.supply.licences
+
+licences: setup-dev $(ENVS)/clients/.installed $(ENVS)/docs/.installed ## list the licences of all packages, and refuse those that nobody has allowed
+	$(SERVE)/python -m deploy.supply.licences --list
+
+sbom: setup-dev $(ENVS)/clients/.installed $(ENVS)/docs/.installed ## write a CycloneDX bill of materials of each environment to .hearth/sbom
+	$(SERVE)/python -m deploy.supply.sbom
+
+wheel: $(UV) ## build the wheel in dist/; the same commit gives the same bytes
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(UV) build --quiet --wheel --out-dir dist .
+
+pin-images: ## pin the images of .env by their digests, in requirements/images.env; needs Docker
+	$(PYTHON) -m deploy.supply.images
 
 types: setup-dev ## mypy --strict, in both environments
 	$(SERVE)/mypy --exclude "deploy/compose|benchmarks/peers/(bentoml|litserve|etl)" src/hearth fastapi/hearth_api grpc_service streamlit_app utils deploy benchmarks tests/unit tests/api tests/grpc tests/integration tests/browser
