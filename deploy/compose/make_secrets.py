@@ -49,15 +49,29 @@ def new_value(name: str) -> str:
 
 def write(path: Path, names: Iterable[str]) -> None:
     """Write a new value for each name; an old value is replaced."""
-    names = list(names)
+    write_values(path, {name: new_value(name) for name in names})
+
+
+def write_values(path: Path, values: Mapping[str, str]) -> None:
+    """Write these values to a file that only its owner reads, in one step; what else is in it stays."""
     existing = path.read_text(encoding="utf-8") if path.exists() else _HEADER
-    lines = [line for line in existing.splitlines() if line.partition("=")[0].strip() not in names]
-    content = "\n".join([*lines, *(f"{name}={new_value(name)}" for name in names), ""])
+    lines = [line for line in existing.splitlines() if line.partition("=")[0].strip() not in values]
+    replace_file(path, "\n".join([*lines, *(f"{name}={_quoted(value)}" for name, value in values.items()), ""]))
+
+
+def replace_file(path: Path, content: str) -> None:
+    """Write a whole file that only its owner reads, in one step."""
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     partial.replace(path)
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if " " in value else value  # several keys; they hold neither quotes nor dollar signs
 
 
 def main() -> int:

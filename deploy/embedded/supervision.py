@@ -17,12 +17,13 @@ import psutil
 from deploy.embedded.environment import load_environment
 from deploy.embedded.launcher import SettingError, make_socket_dir, remove_sockets, socket_dir
 from deploy.embedded.processes import MARK, Identity, end, find_leftovers
+from deploy.embedded.rotated import include_pattern, sections
 
 _START_SECONDS = 20.0
 _SERVER_SECONDS = 15.0
 _TASK_SECONDS = 2.0
 # Not set by users and not for other programs; and where a program is found, which a service that starts later finds again
-_PRIVATE = (MARK, "HEARTH_SUPERVISOR_SOCKET", "HEARTH_PROMETHEUS_BIN")
+_PRIVATE = (MARK, "HEARTH_SUPERVISOR_SOCKET", "HEARTH_SUPERVISOR_INCLUDE", "HEARTH_PROMETHEUS_BIN")
 _NOT_RUNNING, _ALREADY_STARTED = 70, 60  # fault codes of supervisord's XML-RPC
 _ALIVE = ("STARTING", "RUNNING")
 
@@ -73,7 +74,9 @@ class Supervisor:
         self._state = Path(environment["HEARTH_STATE_DIR"])
         self._identity_file = self._state / "supervisord.json"
         self._socket = socket_dir(self._state) / "supervisor.sock"
-        self._environment = {**environment, "HEARTH_SUPERVISOR_SOCKET": str(self._socket), MARK: str(self._state)}
+        self._rotated_file = self._state / "rotated.conf"
+        own = {"HEARTH_SUPERVISOR_SOCKET": str(self._socket), "HEARTH_SUPERVISOR_INCLUDE": include_pattern(self._rotated_file)}
+        self._environment = {**environment, **own, MARK: str(self._state)}
 
     def is_running(self) -> bool:
         """Tell whether the supervisord of the last start still runs."""
@@ -99,6 +102,7 @@ class Supervisor:
             return
         (self._state / "logs").mkdir(parents=True, exist_ok=True)
         make_socket_dir(self._state)
+        self._rotated_file.unlink(missing_ok=True)
         output_file = self._state / "logs" / "supervisord.out"
         command = [".venvs/embedded/bin/python", "-m", "supervisor.supervisord", "-c", "supervisord.conf"]
         with output_file.open("wb") as output:
@@ -112,9 +116,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        stored = {**asdict(Identity.of(process.pid)), "settings": _own_settings(self._environment)}
-        self._identity_file.touch(mode=0o600)  # there are passwords among the settings
-        self._identity_file.write_text(json.dumps(stored), encoding="utf-8")
+        self._store({**asdict(Identity.of(process.pid)), "settings": _own_settings(self._environment)})
         deadline = time.monotonic() + _START_SECONDS
         while process.poll() is None and time.monotonic() < deadline:
             with contextlib.suppress(OSError, xmlrpc.client.Error):
@@ -123,6 +125,32 @@ class Supervisor:
             time.sleep(0.05)
         process.kill()
         raise SettingError(f"supervisord did not start: {output_file.read_text(encoding='utf-8', errors='replace').strip()}")
+
+    def adopt(self, environment: Mapping[str, str], changed: Mapping[str, str]) -> None:
+        """Give services that start from now on these changed variables; `environment` is the new one of the whole stack.
+
+        A service that runs keeps the variables that it has until `restart_program`.
+        """
+        stored = self._stored()
+        rotated = {**stored.get("rotated", {}), **changed}
+        self._rotated_file.unlink(missing_ok=True)
+        self._rotated_file.touch(mode=0o600)
+        self._rotated_file.write_text(sections(self._root / "supervisord.conf", rotated), encoding="utf-8")
+        self._store({**stored, "rotated": rotated, "settings": _own_settings(environment)})
+        self._call("reloadConfig")
+        for program in self.programs().values():
+            if program.state in {"STOPPED", "EXITED", "FATAL"}:
+                self._replace_program(program.name)
+
+    def restart_program(self, name: str) -> None:
+        """Stop a service and start it with the variables that `adopt` was given last; it is not waited for its health."""
+        self.stop_programs([name])
+        self._replace_program(name)
+        self.start_program(name)
+
+    def _replace_program(self, name: str) -> None:
+        self._call("removeProcessGroup", name)
+        self._call("addProcessGroup", name)
 
     def programs(self) -> dict[str, Program]:
         """Return every service; none if supervisord does not run."""
@@ -163,12 +191,19 @@ class Supervisor:
         # After a crash whole servers may be left, which need time; else only processes of a killed task
         end(self.leftovers(), _TASK_SECONDS if is_orderly else _SERVER_SECONDS)
         self._identity_file.unlink(missing_ok=True)
+        self._rotated_file.unlink(missing_ok=True)
         (self._state / "supervisord.pid").unlink(missing_ok=True)
         remove_sockets(self._state)
 
     def leftovers(self) -> list[psutil.Process]:
         """Return the running processes of this stack, also those that supervisord does not know."""
         return find_leftovers(self._root, self._state, self._identity())
+
+    def _store(self, stored: Mapping[str, Any]) -> None:
+        partial = self._identity_file.with_suffix(".partial")
+        partial.touch(mode=0o600)  # there are passwords among the settings
+        partial.write_text(json.dumps(stored), encoding="utf-8")
+        partial.replace(self._identity_file)
 
     def _stored(self) -> dict[str, Any]:
         try:

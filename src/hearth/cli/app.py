@@ -22,6 +22,7 @@ from hearth.cli import (
     retrain,
     rollout,
     score,
+    secrets,
     sign,
     stack,
     store,
@@ -71,6 +72,7 @@ rollout.register(app)
 sign.register(app)
 store.register(app)
 backup.register(app)
+secrets.register(app)
 replay.register(app)
 
 
