@@ -245,6 +245,10 @@ bench-latency-bound: setup-dev ## whether a time of one record could be a bound 
 bench-stream: setup-dev ## speed of the stream worker, on real servers
 	$(SERVE)/python -m benchmarks.stream $(BENCH_FLAGS)
 
+.PHONY: bench-store
+bench-store: setup-dev ## what stored predictions take on the disk
+	$(SERVE)/python -m benchmarks.store_size $(BENCH_FLAGS)
+
 bench-soak: bench-machine setup-dev ## two minutes of load while the alias moves every five seconds; needs wrk
 	$(SERVE)/python -m benchmarks.soak $(BENCH_FLAGS)
 

@@ -58,12 +58,20 @@ class Rotation:
             servers.alter_role(int(running["HEARTH_POSTGRES_PORT"]), superuser, known, secret.role or superuser, changed[name])
         elif secret.server is Server.VALKEY:
             servers.add_password(int(running["HEARTH_REDIS_PORT"]), [before[name], changed[name]], changed[name])
-        elif secret.server is Server.AIRFLOW:
-            servers.encrypt_anew(running, changed[name], before[name])
         else:
             return
         print(f"  {secret.server} has the new value of {name}", flush=True)
         self._journal.finish(step)
+
+    def _encrypt_anew(self, environment: Mapping[str, str]) -> None:
+        """Airflow's command reads the database, so it runs when the settings have the password that the database has."""
+        is_made = Path(environment["AIRFLOW_HOME"], "migrated-to").exists()
+        for name in self._journal.names:
+            step = f"server {name}"
+            if secret_of(name).server is Server.AIRFLOW and is_made and step not in self._journal.done:
+                servers.encrypt_anew(environment, self._journal.changed[name], self._journal.before[name])
+                print(f"  {Server.AIRFLOW} is encrypted with the new {name}", flush=True)
+                self._journal.finish(step)
 
     def _restart(self, supervisor: Supervisor, running: Mapping[str, str]) -> None:
         # What the stack was started with and no file says, such as a port of that shell, stays.
@@ -75,6 +83,7 @@ class Rotation:
         changed = {name: value for name, value in environment.items() if then.get(name) != value and name not in self._outside}
         if changed:
             supervisor.adopt(environment, changed)
+        self._encrypt_anew(environment)
         programs = supervisor.programs()
         for name in restarted(self._journal.names, self._journal.changed):
             if f"restart {name}" in self._journal.done or name not in programs or not programs[name].is_alive:
