@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import numpy as np
 import psycopg
+import typer
 
 from benchmarks.harness.model import DATA
 from deploy.embedded import temporary_servers
@@ -23,7 +24,6 @@ from hearth.predictions.migration import migrate
 
 _BLOCK = 500
 _IN_SET, _UNUSUAL = 0.3, 0.01
-_DATASETS = ("employees", "heart", "covertype")
 
 
 def blocks(dataset: str, rows: int, seed: int = 1) -> list[PredictionBlock]:
@@ -57,10 +57,13 @@ def blocks(dataset: str, rows: int, seed: int = 1) -> list[PredictionBlock]:
     return made
 
 
-def main(rows: Annotated[int, values.whole("Predictions of each data set.")] = 200_000) -> None:
+def main(
+    rows: Annotated[int, values.whole("Predictions of each data set.")] = 200_000,
+    datasets: Annotated[str, typer.Option(help="Names of data sets, separated by commas.")] = "employees,heart,covertype",
+) -> None:
     """Store predictions of each data set and print what they take."""
     table = make_table("Stored predictions", "data set", "rows", "rows/s", "table, MB", "indexes, MB", "MB a million rows")
-    for dataset in _DATASETS:
+    for dataset in datasets.split(","):
         with temporary_servers.postgres() as url:
             migrate(url)
             with PredictionStore(url) as store:
