@@ -15,6 +15,7 @@ from hearth.cli import (
     doctor,
     drift,
     feedback,
+    housekeeping,
     monitor,
     quality,
     remote,
@@ -71,6 +72,7 @@ rollout.register(app)
 sign.register(app)
 store.register(app)
 backup.register(app)
+housekeeping.register(app)
 replay.register(app)
 
 
