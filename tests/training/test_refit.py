@@ -99,6 +99,7 @@ def test_what_cannot_be_fitted_again_says_why(
     store.put(store.processed_bucket, key, content)
     bare = client.create_run(client.get_run(old.run_id).info.experiment_id)
     tags = client.get_model_version(contract.name, old.version).tags
-    copy = client.create_model_version(contract.name, old.source, bare.info.run_id, tags=dict(tags) | {"hearth.training_key": "bare"})
+    tags = dict(tags) | {"hearth.training_key": "bare"}
+    copy = client.create_model_version(contract.name, old.source, bare.info.run_id, tags=tags, model_id=old.model_id)
     with pytest.raises(CannotRefit, match=rf"models:/{contract.name}/{copy.version} cannot be fitted again: its run is gone.*Train a new"):
         refit(contract.name, str(copy.version), store=store, registry=registry)
