@@ -171,6 +171,10 @@ restore: setup ## fill an empty stack with a backup, and start it: make restore 
 	@$(HEARTH) restore $(if $(ID),'$(ID)') $(call flag,from,FROM) $(if $(FORCE),--force)
 	@$(HEARTH) up
 
+.PHONY: housekeeping
+housekeeping: setup ## say what nothing refers to in MLflow and the object store; remove it: make housekeeping APPLY=1
+	@$(HEARTH) housekeeping $(if $(APPLY),--apply)
+
 drill-backup: setup ## lose a whole stack and get it back: on ports of its own, with three data sets; takes ten minutes
 	@$(RUN) -m benchmarks.backup_drill $(DRILL_FLAGS)
 
@@ -307,6 +311,10 @@ compose-drill: ## restart every service of the running Compose stack in turn; ea
 
 compose-conformance: setup-dev ## ask the object store that Compose runs for all that Hearth needs of one
 	@HEARTH_CONFORMANCE=configured $(RUN) -m pytest $(PYTEST_FLAGS) tests/integration/test_object_store_conformance.py
+
+.PHONY: compose-housekeeping
+compose-housekeeping: ## empty MLflow's trash of the running Compose stack; what fills it is the DAG hearth_housekeeping
+	@$(COMPOSE) run --rm mlflow-gc
 
 compose-export: ## write the predictions of the running Compose stack to predicciones.csv
 	@$(COMPOSE) exec -T stream_worker sh -c 'python -m hearth export --output /tmp/export.csv >&2 && cat /tmp/export.csv' > predicciones.csv

@@ -1,11 +1,13 @@
 """Start MLflow in the foreground, with a login where HEARTH_MLFLOW_PASSWORD is set: `python -m deploy.mlflow_server --host H --port P`.
 
-Both stacks start it by this program, in an environment that has the variables of MLflow's stores. Standard library only.
+Both stacks start it by this program, in an environment that has the variables of MLflow's stores. Standard library only. A database of an
+older MLflow is upgraded first, and one of a newer MLflow refused: by `mlflow_database.py`, in a process of its own.
 """
 
 import os
 import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -38,6 +40,10 @@ def main() -> None:
     # -P: a folder of the checkout named as a package is not that package
     command = [sys.executable, "-P", "-m", "mlflow", "server", "--workers", "1", *sys.argv[1:]]
     environment = dict(os.environ)
+    if environment.get("MLFLOW_BACKEND_STORE_URI"):
+        database = subprocess.run([sys.executable, str(Path(__file__).with_name("mlflow_database.py"))], check=False)
+        if database.returncode:
+            sys.exit(database.returncode)
     if password := os.environ.get("HEARTH_MLFLOW_PASSWORD"):
         folder = Path(os.environ.get("HEARTH_STATE_DIR") or tempfile.gettempdir(), "mlflow-login")
         shutil.rmtree(folder, ignore_errors=True)

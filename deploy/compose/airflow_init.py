@@ -6,11 +6,15 @@ It may run any number of times. Each command of Airflow takes seconds, so the us
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 
 def main() -> int:
     """Migrate, then create the user or set its password."""
     user, password = os.environ["HEARTH_AIRFLOW_USER"], os.environ["HEARTH_AIRFLOW_PASSWORD"]
+    refused = subprocess.run([sys.executable, str(Path(__file__).parents[1] / "airflow_schema.py")], check=False)
+    if refused.returncode:
+        return refused.returncode
     _airflow("db", "migrate")
     password_hash = _password_hash(user)
     if password_hash is None:

@@ -36,7 +36,9 @@ def main() -> int:
     stamp, version = Path(setting("AIRFLOW_HOME"), "migrated-to"), installed_version()
     if stamp.exists() and stamp.read_text(encoding="utf-8") == version:
         return 0
-    code = subprocess.run([_AIRFLOW_PYTHON, "-P", "-m", "airflow", "db", "migrate"], check=False, env=os.environ).returncode
+    code = subprocess.run([_AIRFLOW_PYTHON, "-P", "deploy/airflow_schema.py"], check=False, env=os.environ).returncode
+    if code == 0:
+        code = subprocess.run([_AIRFLOW_PYTHON, "-P", "-m", "airflow", "db", "migrate"], check=False, env=os.environ).returncode
     if code == 0:
         stamp.write_text(version, encoding="utf-8")
     return code

@@ -27,6 +27,7 @@ from deploy.embedded.logs import follow, tail
 from deploy.embedded.objectstore import COMPONENTS, stale_sockets
 from deploy.embedded.services import DEFAULT_SERVICES, SERVICES, Service, find_service, with_needs
 from deploy.embedded.starting import StartError, Starting, stop_in_turn
+from deploy.embedded.state_version import FILE, check_state, release, write_state
 from deploy.embedded.supervision import Program, Supervisor, environment_of_running_stack
 from deploy.secrets_check import refusals
 
@@ -56,6 +57,7 @@ class Stack:
             if changed := self.supervisor.changed_settings():
                 raise SettingError(f"The stack runs with other values of {', '.join(changed)}: `hearth down` first, then `hearth up`.")
             if not was_running:
+                check_state(self.state)
                 self.supervisor.shut_down()  # processes that a crashed supervisord left would hold the ports
             programs = self.supervisor.programs()
             missing = [step.name for step in steps if isinstance(step, Service) and not _is_alive(programs, step.name)]
@@ -64,6 +66,8 @@ class Stack:
                 print("Change a setting in .env.local, or once: SETTING=number hearth up. `hearth doctor` checks all.", file=sys.stderr)
                 return 1
             starting = Starting(self.supervisor, self.environment, self.root, self.logs)
+            if not was_running:
+                write_state(self.state, release(self.root))
             try:
                 self.supervisor.start()
                 starting.run(steps)
@@ -142,8 +146,9 @@ class Stack:
         folders = ("airflow", "logs", "objectstore", "postgres", "prometheus", "valkey")
         is_default = self.state == self.root / ".hearth"
         for path in [self.state] if is_default else [self.state / name for name in folders]:  # another folder may hold other files
-            if path.exists():
+            if path.is_dir():
                 shutil.rmtree(path)
+        (self.state / FILE).unlink(missing_ok=True)
         return 0
 
     def _is_healthy(self, service: Service) -> bool:

@@ -25,7 +25,7 @@ class RunHistory:
         self._tasks: dict[tuple[str, str], float] = {}
         self._runs: Counter[tuple[str, str]] = Counter()
         self._failures: Counter[tuple[str, str]] = Counter()
-        self._counted_runs, self._counted_tries = _RecentKeys(), _RecentKeys()
+        self._counted_runs, self._counted_tries = RecentKeys(), RecentKeys()
 
     def readings(self, dags: Sequence[Json], runs: Sequence[Json], tries: Sequence[Json], now: datetime) -> Iterator[Reading]:
         """Take the newest lists of Airflow and return all figures of DAGs and tasks.
@@ -80,7 +80,7 @@ class RunHistory:
         self._counted_tries.is_open = True
 
 
-class _RecentKeys:
+class RecentKeys:
     """What was counted already; nothing counts before it is open."""
 
     def __init__(self) -> None:

@@ -16,7 +16,9 @@ GAUGES: dict[str, tuple[tuple[str, ...], str]] = {
     "hearth_dag_last_success_timestamp_seconds": (("dag",), "End of the last successful run of a DAG, in seconds since 1970."),
     "hearth_dag_next_run_timestamp_seconds": (("dag",), "When a DAG with a schedule should run next, in seconds since 1970."),
     "hearth_dag_running_seconds": (("dag",), "Age of the oldest run of a DAG that waits or runs; 0: none does."),
+    "hearth_backup_last_success_timestamp_seconds": ((), "End of the last backup by a schedule; while there is none, the first look."),
     "hearth_task_last_seconds": (("dag", "task"), "Duration of the last try of a task that ended."),
+    "hearth_trial_last_score": (("dataset", "family", "metric"), "Mean score of the folds of the last trial that was not pruned."),
     "hearth_published_rows": (("dataset", "part"), "Rows of the data that the ETL published last: read, rejected, train, test."),
     "hearth_valkey_memory_bytes": ((), "Memory that Valkey uses."),
     "hearth_valkey_clients": ((), "Connections to Valkey."),
@@ -30,6 +32,7 @@ GAUGES: dict[str, tuple[tuple[str, ...], str]] = {
 }
 COUNTERS: dict[str, tuple[tuple[str, ...], str]] = {
     "hearth_dag_runs": (("dag", "state"), "Runs of a DAG that ended since the exporter started, by state."),
+    "hearth_trials": (("dataset", "family", "state"), "Trials that ended since the exporter started: finished, pruned, failed."),
     "hearth_task_failures": (("dag", "task"), "Tries of tasks that failed since the exporter started."),
 }
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,15 @@ import psycopg
 import redis
 from cryptography import x509
 
-from deploy.monitoring.airflow_runs import RunHistory
+from deploy.monitoring.airflow_runs import RunHistory, time_of
 from deploy.monitoring.gauges import Reading
+from deploy.monitoring.mlflow_trials import MlflowProbe
 from hearth.settings import ExporterSettings
 
 TIMEOUT_SECONDS = 5.0
 _CONNECTIONS = "SELECT datname, numbackends FROM pg_stat_database WHERE datname IS NOT NULL AND datname NOT LIKE 'template%'"
 _SIZES = "SELECT current_setting('max_connections')::int, pg_database_size(current_database())"
+_BACKUP = "hearth_backup"
 _PAGE = 100  # entries that Airflow returns, at most
 # hearth_published_rows: our word for a part, and the field of REST's report
 _PARTS = {"read": "rows_in", "rejected": "rejected", "train": "train_rows", "test": "test_rows"}
@@ -45,7 +47,7 @@ def probes_of(settings: ExporterSettings, state: Path) -> dict[str, Probe]:
         "postgres": lambda: list(_postgres(settings.monitor_url.get_secret_value())),
         "valkey": lambda: list(_valkey(settings.redis_url.get_secret_value())),
         "object store": lambda: _object_store(settings.s3_endpoint_url),
-        "mlflow": lambda: _mlflow(settings),
+        "mlflow": MlflowProbe(settings, TIMEOUT_SECONDS),
         "disk": lambda: _disk(state),
     }
     if settings.airflow_url:
@@ -79,14 +81,6 @@ def _object_store(url: str) -> Sequence[Reading]:
     answer = httpx.get(url, timeout=TIMEOUT_SECONDS)  # 403 without a key: it answers
     if answer.is_server_error:
         raise ProbeError(f"status {answer.status_code}")
-    return ()
-
-
-def _mlflow(settings: ExporterSettings) -> Sequence[Reading]:
-    password = settings.mlflow_password.get_secret_value()
-    url = f"{settings.mlflow_tracking_uri}/api/2.0/mlflow/registered-models/search"  # /health is answered even where every call is refused
-    login = (settings.mlflow_user, password) if password else None
-    httpx.get(url, params={"max_results": 1}, auth=login, timeout=TIMEOUT_SECONDS).raise_for_status()
     return ()
 
 
@@ -125,6 +119,7 @@ class AirflowProbe:
         self._client = httpx.Client(base_url=settings.airflow_url, timeout=TIMEOUT_SECONDS)
         self._login = {"username": settings.airflow_user, "password": settings.airflow_password.get_secret_value()}
         self._history = RunHistory()
+        self._first_look = datetime.now(UTC)
 
     def __call__(self) -> Sequence[Reading]:
         health = self._client.get("/api/v2/monitor/health").raise_for_status().json()
@@ -139,7 +134,16 @@ class AirflowProbe:
         errors = self._get("/api/v2/importErrors", limit=1)["total_entries"]
         found.append(Reading("hearth_dag_import_errors", errors))
         found.extend(self._history.readings(dags, runs, tries, datetime.now(UTC)))
+        found.extend(self._last_backup(dags))
         return found
+
+    def _last_backup(self, dags: Sequence[Mapping[str, Any]]) -> Iterator[Reading]:
+        """Ask for the last backup by itself: one a day is not among the newest runs of all DAGs. Without a schedule there is no reading."""
+        is_on = any(dag["dag_id"] == _BACKUP and not dag.get("is_paused") and time_of(dag, "next_dagrun_run_after") for dag in dags)
+        if is_on:
+            runs = self._get(f"/api/v2/dags/{_BACKUP}/dagRuns", limit=1, order_by="-end_date", state="success")["dag_runs"]
+            ends = [end for run in runs if (end := time_of(run, "end_date"))]
+            yield Reading("hearth_backup_last_success_timestamp_seconds", max(ends, default=self._first_look).timestamp())
 
     def _get(self, path: str, **query: str | int) -> Any:  # noqa: ANN401 - JSON
         answer = self._client.get(path, params=query)

@@ -26,6 +26,8 @@
     │   ├── BackupUnavailable  a server that it needs does not answer
     │   ├── InvalidBackup      it is damaged, not whole, or of another key
     │   └── StackNotEmpty      a restore would replace data
+    ├── NewerSchema            the predictions store was migrated by a newer release
+    ├── HousekeepingRefused    nothing may be removed, because what was found does not belong together
     ├── UnknownFamily          no family of models has this name
     ├── UnknownAlias           the data set cannot have this alias
     ├── ModelUnavailable       no version carries the alias, or nothing is loaded and the registry does not answer
@@ -35,6 +37,7 @@
     ├── RefusedModel           a model file that must not be loaded
     │   ├── UntrustedModel     it holds types outside the allow-list
     │   └── IncompatibleModel  it was trained with other library versions
+    ├── CannotRefit            a version cannot be fitted again as it was
     ├── NotKept                a version was trained before it kept what a request asks for
     ├── PredictionsUnavailable the predictions store does not answer
     ├── NoDriftCheck           a data set was never checked for drift
@@ -329,6 +332,26 @@ class StackNotEmpty(BackupError):
     kind = ErrorKind.CONFLICT
 
 
+class NewerSchema(HearthError):
+    """The predictions store has a schema that this release does not know."""
+
+    code = "newer_schema"
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, place: str, present: str, known: str) -> None:
+        super().__init__(
+            f"The predictions store {place} has the schema {present}, and this release knows those up to {known}: a newer one has migrated "
+            "it. Start the newer release again, or restore a backup of before the upgrade (docs/upgrade.md). Nothing was changed."
+        )
+
+
+class HousekeepingRefused(HearthError):
+    """Nothing may be removed, because what was found does not belong together."""
+
+    code = "housekeeping_refused"
+    kind = ErrorKind.CONFLICT
+
+
 class UnknownFamily(HearthError):
     """No family of models has this name."""
 
@@ -406,8 +429,25 @@ class IncompatibleModel(RefusedModel):
 
     def __init__(self, where: str, library: str, stored: str, installed: str) -> None:
         super().__init__(
-            f"{where} was made with {library} {stored}, but {library} {installed} is installed: train again, or install {stored}."
+            f"{where} was made with {library} {stored}, but {library} {installed} is installed, which may read it wrongly. "
+            f"Fit it again on the same data: `hearth models refit{_words(where)}`. Or train again, or install {stored}."
         )
+
+
+class CannotRefit(HearthError):
+    """A version cannot be fitted again as it was."""
+
+    code = "cannot_refit"
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where} cannot be fitted again: {reason}. Train a new version.")
+
+
+def _words(where: str) -> str:
+    """Return data set and number of a version as words of a command, from its address."""
+    dataset, _, number = where.removeprefix("models:/").partition("/")
+    return f" {dataset} {number}" if number else ""
 
 
 class NotKept(HearthError):

@@ -342,6 +342,27 @@ class BackupScheduleSettings(Settings):
     )
 
 
+class HousekeepingSettings(MonitorSettings, StorageSettings, ModelSettings):
+    """When what nothing refers to is removed: docs/mlflow.md."""
+
+    housekeeping_days: float = Field(90, ge=1, description="days after which a version or run that nothing refers to can go")
+    housekeeping_keep_versions: int = Field(10, ge=1, description="versions of a data set that stay at least, the newest")
+    housekeeping_trash_days: float = Field(7, ge=1, description="days in the trash, after which what is there goes for good")
+    mlflow_s3_access_key: SecretStr = Field(SecretStr(""), description="id of the key of MLflow's bucket; empty: it is not looked into")
+    mlflow_s3_secret_key: SecretStr = Field(SecretStr(""), description="its secret")
+    mlflow_bucket: str = Field("", description="bucket of MLflow's files")
+    mlflow_python: str = Field("", description="a Python with the whole of MLflow, which runs `mlflow gc`; empty: nobody does")
+
+
+class HousekeepingScheduleSettings(Settings):
+    """When housekeeping is done."""
+
+    housekeeping_schedule: str = Field(
+        "none", min_length=1, description="when hearth_housekeeping runs: a cron expression, a word such as @daily, or 'none'"
+    )
+    housekeeping_apply: bool = Field(default=False, description="whether a run of it removes anything by default")
+
+
 class RetentionSettings(PredictionsSettings):
     """How long predictions are stored."""
 

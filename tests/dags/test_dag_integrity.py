@@ -94,6 +94,11 @@ def test_backups_are_made_by_hand_unless_a_schedule_is_set(dags: Parsed) -> None
     assert dags["hearth_backup"]["schedule"] == ""
 
 
+def test_housekeeping_is_done_by_hand_and_removes_nothing_unless_it_is_told_to(dags: Parsed) -> None:
+    assert dags["hearth_housekeeping"]["schedule"] == ""
+    assert dags["hearth_housekeeping"]["params"] == {"apply": False}
+
+
 def test_a_second_data_set_in_batches_has_dags_of_its_own_and_the_schedule_can_be_switched_off(tmp_path: Path) -> None:
     for name in ("covertype", "meadow"):
         contract = (airflow_home.ROOT / "data/covertype/contract.yaml").read_text("utf-8")
@@ -149,6 +154,7 @@ def test_a_bad_contract_is_one_import_error_that_names_it_and_takes_away_no_dag_
         "odd_score_batch",
         "mlops_pipeline",
         "hearth_backup",  # of the stack
+        "hearth_housekeeping",
     }
     assert {"heart_etl_mlflow", "heart_train_svm", "mlops_pipeline"} <= dags
 

@@ -13,6 +13,7 @@ EVERYWHERE = (
     "errors",
     "fakes",
     "host_names",
+    "housekeeping",
     "logs",
     "modelling",
     "monitoring",

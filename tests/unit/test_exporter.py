@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from deploy.monitoring.airflow_runs import RunHistory
 from deploy.monitoring.exporter import Watch, WatchCollector
 from deploy.monitoring.gauges import Reading, families
+from deploy.monitoring.mlflow_trials import TrialHistory
 from deploy.monitoring.probes import AirflowProbe, probes_of
 from deploy.monitoring.scrape_config import JOBS, embedded_config
 from hearth.settings import ExporterSettings
@@ -167,7 +168,9 @@ class _Airflow(BaseHTTPRequestHandler):
         elif self.headers.get("Authorization") != f"Bearer token {self.server.logins}":  # type: ignore[attr-defined]
             self._answer({"detail": "expired"}, 401)
         else:
-            lists = {"dags": [DAG], "dag_runs": [run(1, "success")], "task_instances": [], "total_entries": 2}
+            runs = self.server.runs if "hearth_backup" in path else [run(1, "success")]  # type: ignore[attr-defined]
+            dags = self.server.dags  # type: ignore[attr-defined]
+            lists = {"dags": dags, "dag_runs": runs, "task_instances": [], "total_entries": 2}
             self._answer(lists)
 
     def do_POST(self) -> None:
@@ -188,7 +191,7 @@ class _Airflow(BaseHTTPRequestHandler):
 @pytest.fixture
 def airflow() -> Iterator[HTTPServer]:
     with HTTPServer(("127.0.0.1", 0), _Airflow) as server:
-        server.logins = 0  # type: ignore[attr-defined]
+        server.logins, server.dags, server.runs = 0, [DAG], []  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield server
@@ -210,6 +213,49 @@ def test_airflow_is_logged_into_again_when_its_token_has_expired(airflow: HTTPSe
     assert ("hearth_airflow_component_up", "triggerer") not in found
     assert found["hearth_dag_import_errors",] == 2
     assert found["hearth_dag_last_run_failed", "train_knn"] == 0
+
+
+@pytest.mark.parametrize(("paused", "runs", "expected"), [(False, 1, NOON + timedelta(seconds=30)), (False, 0, None), (True, 1, "none")])
+def test_the_last_backup_is_asked_for_by_itself_while_it_has_a_schedule(
+    airflow: HTTPServer, paused: bool, runs: int, expected: datetime | str | None
+) -> None:
+    before = datetime.now(UTC)
+    airflow.dags = [{**DAG, "dag_id": "hearth_backup", "is_paused": paused}]  # type: ignore[attr-defined]
+    airflow.runs = [run(1, "success")] * runs  # type: ignore[attr-defined]
+    probe = AirflowProbe(exporter_settings(airflow_url=f"http://127.0.0.1:{airflow.server_port}"))
+
+    found = {reading.name: reading.value for reading in probe()}
+
+    value = found.get("hearth_backup_last_success_timestamp_seconds")
+    if isinstance(expected, datetime):
+        assert value == expected.timestamp()
+    elif expected is None:  # no backup yet: its age counts from the first look
+        assert value is not None
+        assert before.timestamp() <= value <= datetime.now(UTC).timestamp()
+    else:
+        assert value is None
+
+
+def trial(number: int, status: str, end: int, score: float | None = None) -> dict[str, Any]:
+    tags = [{"key": "hearth.dataset", "value": "heart"}, {"key": "hearth.family", "value": "svm"}, {"key": "hearth.trial", "value": "1"}]
+    metrics = [] if score is None else [{"key": "fold_f1", "value": 0.1}, {"key": "cv_f1", "value": score}]
+    return {"info": {"run_id": f"r{number}", "status": status, "end_time": end}, "data": {"tags": tags, "metrics": metrics}}
+
+
+def test_trials_that_ended_before_the_first_look_are_shown_and_not_counted_and_later_ones_count_once() -> None:
+    history = TrialHistory()
+    first = {(each.name, *each.labels): each.value for each in history.readings([trial(1, "FINISHED", 1_000, 0.5)])}
+    later = [trial(1, "FINISHED", 1_000, 0.5), trial(2, "KILLED", 2_000, 0.9), trial(3, "FINISHED", 3_000, 0.7), trial(4, "RUNNING", 0)]
+    for _ in range(2):
+        found = {(each.name, *each.labels): each.value for each in history.readings(later)}
+
+    assert first == {("hearth_trials", "heart", "svm", "finished"): 0, ("hearth_trial_last_score", "heart", "svm", "f1"): 0.5}
+    assert found == {
+        ("hearth_trials", "heart", "svm", "finished"): 1,
+        ("hearth_trials", "heart", "svm", "pruned"): 1,
+        ("hearth_trial_last_score", "heart", "svm", "f1"): 0.7,
+    }
+    assert history.newest == 3_000
 
 
 def test_the_end_of_a_certificate_is_read_from_its_file(tmp_path: Path) -> None:

@@ -160,6 +160,15 @@ CASES = [
         {'hearth_dag_next_run_timestamp_seconds{dag="monitor"}': "300+300x30"},
     ),
     Case(
+        "BackupOld",
+        35,
+        "",
+        {
+            "hearth_backup_last_success_timestamp_seconds": "-91900x20 stale"
+        },  # 26 h after it at 28 minutes; Airflow does not answer any more
+        {"hearth_backup_last_success_timestamp_seconds": "-86400x40"},
+    ),
+    Case(
         "DagStuck",
         9,
         'dag="train_knn"',

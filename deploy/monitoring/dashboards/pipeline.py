@@ -1,4 +1,4 @@
-"""Pipeline: DAGs, tasks, and the data that they published."""
+"""Pipeline: DAGs, tasks, trials, and the data that they published."""
 
 from deploy.monitoring.dashboards.panels import build, lines, number, rows
 
@@ -18,7 +18,19 @@ PANELS = (
     ),
     rows("Slowest tasks", "s", "topk(15, max by (dag, task) (hearth_task_last_seconds))", "duration of the last try"),
     rows("Last success", "s", "time() - max by (dag) (hearth_dag_last_success_timestamp_seconds)", "seconds ago"),
+    lines(
+        "Trials that ended",
+        "short",
+        {"{{dataset}} {{family}} {{state}}": "sum by (dataset, family, state) (increase(hearth_trials_total[15m])) > 0"},
+        "of searches for parameters",
+    ),
+    lines(
+        "Score of the last trial",
+        "short",
+        {"{{dataset}} {{family}} {{metric}}": "hearth_trial_last_score"},
+        "mean of the folds; pruned trials have none",
+    ),
     rows("Data that were published last", "short", "max by (dataset, part) (hearth_published_rows)", "rows"),
     lines("Rows of the published data", "short", {"{{dataset}} {{part}}": "hearth_published_rows"}),
 )
-DASHBOARD = build("hearth-pipeline", "Hearth: Pipeline", "DAGs, tasks, and the data that they published", PANELS)
+DASHBOARD = build("hearth-pipeline", "Hearth: Pipeline", "DAGs, tasks, trials, and the data that they published", PANELS)

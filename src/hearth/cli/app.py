@@ -15,6 +15,7 @@ from hearth.cli import (
     doctor,
     drift,
     feedback,
+    housekeeping,
     monitor,
     quality,
     remote,
@@ -73,6 +74,7 @@ sign.register(app)
 store.register(app)
 backup.register(app)
 secrets.register(app)
+housekeeping.register(app)
 replay.register(app)
 
 

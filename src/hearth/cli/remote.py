@@ -12,6 +12,7 @@ import typer
 
 from hearth.cli import values
 from hearth.cli.application import MODELS, PREDICTIONS, Command, CommandError, DefaultGroup, examples
+from hearth.cli.refit import refit
 from hearth.cli.service import KEY, URL, open_client
 
 if TYPE_CHECKING:
@@ -97,7 +98,10 @@ def register(app: typer.Typer) -> None:
     group.command("list", cls=Command, epilog=stored)(predictions)
     group.command(cls=Command, epilog=examples("hearth predictions forget 1795264225354-0 --row 3"))(forget)
     app.add_typer(group, name="predictions", rich_help_panel=PREDICTIONS)
-    add(models, MODELS, "hearth models", "hearth models employees --versions")
+    group = typer.Typer(cls=DefaultGroup, help="List the versions that aliases serve; fit one again.", rich_markup_mode=None)
+    group.command("list", cls=Command, epilog=examples("hearth models list", "hearth models employees --versions"))(models)
+    group.command(cls=Command, epilog=examples("hearth models refit employees 7", "hearth models refit heart champion"))(refit)
+    app.add_typer(group, name="models", rich_help_panel=MODELS)
     add(card, MODELS, "hearth card employees", "hearth card employees 7 --format html --output card.html")
     add(promote, MODELS, "hearth promote employees 7", "hearth promote employees --from challenger", "hearth promote heart 7 --to svm")
     add(rollback, MODELS, "hearth rollback employees")

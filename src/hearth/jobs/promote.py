@@ -41,13 +41,14 @@ def judge(  # noqa: PLR0913 - all but four are named
 ) -> Decision:
     """Decide about a version without moving an alias; one that passes waits for a person, and says so in the registry.
 
-    A version that has the alias already waits for nobody. May run again with the same result as long as no alias moves.
+    A version that has the alias already waits for nobody, and neither does one that no task asks for (`task` is empty), unless the contract
+    requires the approval of a person. May run again with the same result as long as no alias moves.
 
     Args:
         dataset: Of the version.
         family: Whose alias it would get.
         version: Its number.
-        task: Which task of Airflow waits for the person, as `DAG/RUN/TASK`.
+        task: Which task of Airflow waits for the person, as `DAG/RUN/TASK`; empty: none does.
         store: Where the data are.
         registry: Where the version is.
 
@@ -61,7 +62,8 @@ def judge(  # noqa: PLR0913 - all but four are named
     benches = _Benches(contract, store, registry, candidate)
     aliases = registry.aliases(dataset)
     decision = _decide(contract, benches, family, candidate, aliases)
-    if decision.passed and aliases.get(family) != candidate.version:
+    is_asked = bool(task) or contract.gate.approval == "required"
+    if decision.passed and is_asked and aliases.get(family) != candidate.version:
         waiting = Approval("waiting", task=task)
         decision = replace(decision, passed=False, approval=waiting, reasons=(*decision.reasons, str(waiting)))
     _record(contract, store, registry, candidate, decision)

@@ -3,9 +3,12 @@
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, exc, make_url, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, exc, make_url, text
 from sqlalchemy.pool import NullPool
 
+from hearth.errors import NewerSchema
+from hearth.predictions.alembic_config import alembic_config
 from hearth.predictions.store import CONNECT_SECONDS, describe, unavailable
 
 VERSION_TABLE = "predictions_version"
@@ -37,9 +40,9 @@ def migrate(url: str) -> str:
 
     Raises:
         PredictionsUnavailable: the store does not answer.
+        NewerSchema: a newer release has migrated it. Nothing was changed.
     """
-    config = Config()
-    config.set_main_option("script_location", "hearth.predictions:migrations")
+    config = alembic_config()
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool, connect_args={"connect_timeout": CONNECT_SECONDS}
     )
@@ -47,9 +50,17 @@ def migrate(url: str) -> str:
         with engine.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             config.attributes["connection"] = connection
+            _refuse_newer(config, connection, describe(url))
             command.upgrade(config, "head")
             connection.execute(text(_GRANT_MONITOR))
             context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
             return context.get_current_revision() or ""
     except exc.OperationalError as error:
         raise unavailable(describe(url), error.orig or error) from error
+
+
+def _refuse_newer(config: Config, connection: Connection, place: str) -> None:
+    present = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    scripts = ScriptDirectory.from_config(config)
+    if present is not None and present not in {script.revision for script in scripts.walk_revisions()}:
+        raise NewerSchema(place, present, scripts.get_current_head() or "")

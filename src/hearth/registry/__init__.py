@@ -1,6 +1,7 @@
 """MLflow: where runs are tracked and versions are registered. The only part of Hearth that knows MLflow."""
 
 from hearth.registry.alias_moves import move_aliases, promotion, rollback
+from hearth.registry.inventory import Inventory, TrackedModel, TrackedRun
 from hearth.registry.model_files import StoredModel, stored_size
 from hearth.registry.policy import ModelPolicy
 from hearth.registry.provenance import library_versions
@@ -15,6 +16,7 @@ __all__ = [
     "CandidateRun",
     "FinishedTrial",
     "InputData",
+    "Inventory",
     "ModelFiles",
     "ModelPolicy",
     "MonitorRun",
@@ -24,6 +26,8 @@ __all__ = [
     "Registry",
     "StoredModel",
     "Study",
+    "TrackedModel",
+    "TrackedRun",
     "Traffic",
     "library_versions",
     "move_aliases",

@@ -41,12 +41,11 @@ from hearth.registry.tracking import (
     Tracking,
 )
 from hearth.registry.traffic import TRAFFIC, Traffic
-from hearth.registry.versions import ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
+from hearth.registry.versions import LOGGED_MODEL, ModelFiles, NewVersion, RegisteredModel, RegisteredVersion
 
 _LOGGER = logging.getLogger(__name__)
 _DECISION = "**Decision:** "  # what comes before it in a description is about the version itself
 _DUPLICATE_ROW = ("IntegrityError", "UniqueViolation")  # the errors of SQLite and MySQL, and of PostgreSQL
-_LOGGED_MODEL = "models:/"
 CARD = "card.html"
 _CARD_LINK = f"\n\n[Model card](#/experiments/{{}}/runs/{{}}/artifacts/{CARD})"  # of MLflow's own page
 
@@ -239,10 +238,10 @@ class Registry(Tracking):
             aliases = [alias for alias, number in self._aliases(version.dataset).items() if number == version.version]
             if aliases:
                 raise RegistryError(f"{version} carries {', '.join(aliases)} and cannot be deleted.")
-            model_id = self._client.get_model_version(version.dataset, version.version).model_id
             self._client.delete_model_version(version.dataset, version.version)
-            if model_id:
-                self._client.delete_logged_model(model_id)
+            is_shared = version.source in {other.source for other in self._model_versions(version.dataset)}  # by a copy of the version
+            if version.model_id and not is_shared:
+                self._client.delete_logged_model(version.model_id)
 
     # Aliases
 
@@ -345,9 +344,9 @@ class Registry(Tracking):
     def _files_of(self, version: RegisteredVersion) -> str:
         """Return where MLflow has the files of a version."""
         uri = str(self._client.get_model_version_download_uri(version.dataset, version.version))
-        if not uri.startswith(_LOGGED_MODEL):
+        if not uri.startswith(LOGGED_MODEL):
             return uri
-        return str(self._client.get_logged_model(uri.removeprefix(_LOGGED_MODEL)).artifact_location)
+        return str(self._client.get_logged_model(uri.removeprefix(LOGGED_MODEL)).artifact_location)
 
     def _discard(self, experiment_id: str, training_key: str) -> None:
         """Delete runs and models of a training of the same key that was interrupted before it registered a version."""

@@ -29,6 +29,7 @@ DECISION, STANDING, ORIGIN, RETRAIN = "hearth.decision", "hearth.standing", "hea
 APPROVAL, APPROVED_BY, APPROVED_AT = "hearth.approval", "hearth.approved_by", "hearth.approved_at"
 APPROVAL_COMMENT, APPROVAL_TASK = "hearth.approval_comment", "hearth.approval_task"
 REVISION = "hearth.git_revision"
+KEEP = "hearth.keep"  # a person writes it onto a version or a run that housekeeping is to leave alone
 LEVEL, MONITORED = "hearth.drift_level", "hearth.monitored_version"
 PUBLISHED, REPORT_FILE = "hearth.published", "published.json"
 MLFLOW_EXPERIMENT_NOTE = "mlflow.note.content"  # what MLflow shows as the description

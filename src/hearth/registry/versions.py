@@ -29,6 +29,7 @@ from hearth.registry.tracking import (
 )
 from hearth.registry.traffic import Traffic
 
+LOGGED_MODEL = "models:/"
 FINAL_EXPERIMENT = "optimized_models"  # where a final run goes that names no other
 
 
@@ -113,6 +114,11 @@ class RegisteredVersion:
     def libraries(self) -> dict[str, str]:
         """The versions of the libraries that it was made with."""
         return read_library_versions(self.tags)
+
+    @property
+    def model_id(self) -> str:
+        """The id of its logged model; empty for a version that has none. MLflow's own `model_id` is not set over REST."""
+        return self.source.removeprefix(LOGGED_MODEL) if self.source.startswith(f"{LOGGED_MODEL}m-") else ""
 
     @property
     def signed_part(self) -> dict[str, str]:

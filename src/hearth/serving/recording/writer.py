@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 
 import psycopg
 
-from hearth.errors import PredictionsUnavailable
+from hearth.errors import NewerSchema, PredictionsUnavailable
 from hearth.predictions import PredictionStore
 from hearth.predictions.migration import migrate
 from hearth.serving.recording.messages import AnswerBatch, Refused, Stored, Unavailable, WriteResult, blocks
@@ -34,7 +34,7 @@ class Writer:
                 migrate(self._url)
                 self._migrated = True
             return Stored(self._store.put_lines([line for block in blocks(batch) for line in block.lines()]))
-        except PredictionsUnavailable as error:
+        except (PredictionsUnavailable, NewerSchema) as error:
             return Unavailable(str(error))
         except psycopg.Error as error:  # an error of the data, such as a value that PostgreSQL rejects
             return Refused(" ".join(str(error).split()) or type(error).__name__)
