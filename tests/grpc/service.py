@@ -156,6 +156,7 @@ def serving(shelf: Shelf, options: GrpcSettings | None = None, contract: Contrac
     loop: asyncio.AbstractEventLoop
 
     with ModelFollower(shelf, contracts, options.alias_poll_seconds) as models:
+        models.wait_until_polled(30)
 
         async def serve() -> None:
             nonlocal port, loop

@@ -6,7 +6,7 @@ from fastapi.responses import JSONResponse
 
 from hearth.contracts.aliases import CHAMPION
 from hearth.serving.model_follower import AliasStatus
-from hearth_api.schemas.service import AliasState, Health, NotReady, Readiness, ServerState, ServiceInfo
+from hearth_api.schemas.service import AliasState, Health, NotReady, Readiness, ServerState, ServiceInfo, Starting
 from hearth_api.state import Service, ServiceState
 
 router = APIRouter(tags=["service"])
@@ -35,10 +35,20 @@ async def get_service(request: Request, service: Service) -> ServiceInfo:
     )
 
 
-@router.get("/health", summary="Check that the process lives")
-async def get_health() -> Health:
-    """Asks no other server: this process is healthy while the registry is away."""
-    return Health()
+@router.get(
+    "/health",
+    summary="Check that the process lives and has started",
+    response_model=Health,
+    responses={503: {"model": Starting, "description": "It lives, and still loads champions: `detail` names them"}},
+)
+async def get_health(service: Service) -> Response:
+    """Asks no other server: this process is healthy while the registry is away.
+
+    It has started when each champion that the registry names serves, or `/ready` says why not, and a minute after its start in any case.
+    """
+    if waiting := service.models.starting():
+        return JSONResponse(Starting(detail="; ".join(waiting)).model_dump(), HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "1"})
+    return JSONResponse(Health().model_dump())
 
 
 @router.get(
@@ -67,6 +77,7 @@ async def get_readiness(service: Service) -> Response:
     aliases = [_alias_state(alias) for alias in status.aliases if alias.serving or alias.registered or _is_required(service, alias)]
     missing = [f"{name}: {server.problem.rstrip('.')}" for name, server in servers.items() if not server.ok]
     missing += [f"{alias.dataset}@{alias.alias}: {alias.problem.rstrip('.')}" for alias in aliases if not alias.ok]
+    missing += [f"starting: {waiting.rstrip('.')}" for waiting in status.starting]
     if not status.following:
         missing.append("models: the registry is no longer followed; the log says why")
     last_look = status.last_poll.isoformat() if status.last_poll else None

@@ -18,9 +18,18 @@ class ServiceInfo(BaseModel):
 
 
 class Health(BaseModel):
-    """The process lives."""
+    """The process lives and has started."""
 
     status: Literal["ok"] = "ok"
+
+
+class Starting(BaseModel):
+    """The process lives; `detail` names the champions that it still loads."""
+
+    error: Literal["starting"] = "starting"
+    detail: str
+    errors: list[ErrorEntry] = Field([], description="always empty: no record is concerned")
+    status: Literal["starting"] = "starting"
 
 
 class ServerState(BaseModel):
