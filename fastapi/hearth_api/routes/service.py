@@ -6,7 +6,9 @@ from fastapi.responses import JSONResponse
 
 from hearth.contracts.aliases import CHAMPION
 from hearth.serving.model_follower import AliasStatus
-from hearth_api.schemas.service import AliasState, Health, NotReady, Readiness, ServerState, ServiceInfo, Starting
+from hearth_api.errors import ServiceStarting
+from hearth_api.schemas.errors import ErrorBody
+from hearth_api.schemas.service import AliasState, Health, NotReady, Readiness, ServerState, ServiceInfo
 from hearth_api.state import Service, ServiceState
 
 router = APIRouter(tags=["service"])
@@ -38,17 +40,16 @@ async def get_service(request: Request, service: Service) -> ServiceInfo:
 @router.get(
     "/health",
     summary="Check that the process lives and has started",
-    response_model=Health,
-    responses={503: {"model": Starting, "description": "It lives, and still loads champions: `detail` names them"}},
+    responses={503: {"model": ErrorBody, "description": "It lives, and still loads champions: `detail` names them"}},
 )
-async def get_health(service: Service) -> Response:
+async def get_health(service: Service) -> Health:
     """Asks no other server: this process is healthy while the registry is away.
 
     It has started when each champion that the registry names serves, or `/ready` says why not, and a minute after its start in any case.
     """
     if waiting := service.models.starting():
-        return JSONResponse(Starting(detail="; ".join(waiting)).model_dump(), HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "1"})
-    return JSONResponse(Health().model_dump())
+        raise ServiceStarting("; ".join(waiting))
+    return Health()
 
 
 @router.get(

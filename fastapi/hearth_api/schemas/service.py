@@ -23,15 +23,6 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
-class Starting(BaseModel):
-    """The process lives; `detail` names the champions that it still loads."""
-
-    error: Literal["starting"] = "starting"
-    detail: str
-    errors: list[ErrorEntry] = Field([], description="always empty: no record is concerned")
-    status: Literal["starting"] = "starting"
-
-
 class ServerState(BaseModel):
     """The state of a server that the service needs."""
 

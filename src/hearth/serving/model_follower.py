@@ -23,7 +23,7 @@ from typing import Self
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.contracts.aliases import aliases as possible_aliases
-from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, UnknownAlias, UnknownDataset
+from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, RegistryUnavailable, UnknownAlias, UnknownDataset
 from hearth.registry import RegisteredModel, Traffic
 from hearth.serving.alias_view import AliasStatus, AliasView, FollowerStatus, refreshed, replaced_versions
 from hearth.serving.loaded_model import LoadedModel, ModelSource, Split, load_version
@@ -195,26 +195,24 @@ class ModelFollower:
                 several = error
         for contract in contracts:
             try:
-                if self._read_model(contract, several):
-                    answered[contract.name] = contract
+                self._read_model(contract, several)
+                answered[contract.name] = contract
+            except RegistryError as error:
+                self._note_away(contract.name, error)
+                if isinstance(error, RegistryUnavailable):
+                    several = error  # nor does it answer for others, and each time a retry takes seconds
             except Exception as error:  # noqa: BLE001 - one data set must not stop the others; the line is logged with its traceback
                 self._log_failure(contract.name, error)
             self._settle_first(contract.name)
         return answered
 
-    def _read_model(self, contract: Contract, several: Mapping[str, RegisteredModel] | RegistryError) -> bool:
-        """Replace the view of a data set by what the registry says now; False if that does not answer."""
+    def _read_model(self, contract: Contract, several: Mapping[str, RegisteredModel] | RegistryError) -> None:
+        """Replace the view of a data set by what the registry says now; raises RegistryError if it says nothing."""
+        if isinstance(several, RegistryError):
+            raise several
         view = self._views[contract.name]
-        try:
-            if isinstance(several, RegistryError):
-                raise several
-            model = several.get(contract.name) or self._registry.registered_model(contract.name)
-            replaced = replaced_versions(self._registry, contract.name, view) if view.is_of_another(model) else view.replaced
-        except RegistryError as error:
-            if not view.is_problem_told:  # logged once: while MLflow starts or stops, the error changes from poll to poll
-                _LOGGER.warning("%s: %s What is loaded keeps serving.", contract.name, error)
-            self._views[contract.name] = replace(view, problem=str(error))
-            return False
+        model = several.get(contract.name) or self._registry.registered_model(contract.name)
+        replaced = replaced_versions(self._registry, contract.name, view) if view.is_of_another(model) else view.replaced
         self._answered.set()
         if view.is_problem_told:
             _LOGGER.info("%s: the registry answers again", contract.name)
@@ -222,16 +220,18 @@ class ModelFollower:
         self._set_view(contract, view)  # a candidate that was rolled back answers nothing while another version is loaded
         for version, ready in view.ready().items():
             self._swap(contract, version, ready, [alias for alias in view.registered if view.registered[alias] == version])
-        return True
+
+    def _note_away(self, dataset: str, error: RegistryError) -> None:
+        view = self._views[dataset]
+        if not view.is_problem_told:  # logged once: while MLflow starts or stops, the error changes from poll to poll
+            _LOGGER.warning("%s: %s What is loaded keeps serving.", dataset, error)
+        self._views[dataset] = replace(view, problem=str(error))
 
     def _load(self, loads: Iterable[Load]) -> None:
         """Run loads; each result counts at once."""
-        for load, result in run_loads(list(loads), self._load_one, _LOAD_THREADS, self._stop):
+        for load, result in run_loads(self._registry, list(loads), _LOAD_THREADS, self._stop):
             self._take_result(load, result)
             self._settle_first(load.contract.name)
-
-    def _load_one(self, load: Load) -> LoadedModel:
-        return load_version(self._registry, load.contract, load.alias, load.version)
 
     def _settle_first(self, dataset: str) -> None:
         if dataset == next(iter(self._contracts)) and self._views[dataset].is_settled():
@@ -274,8 +274,7 @@ class ModelFollower:
 
     def _log_failure(self, dataset: str, error: Exception) -> None:
         _LOGGER.error("%s: the poll of the registry failed; it is repeated", dataset, exc_info=error)
-        problem = f"the poll of the registry failed ({type(error).__name__}: {error})"
-        self._views[dataset] = replace(self._views[dataset], problem=problem)
+        self._views[dataset] = replace(self._views[dataset], problem=f"the poll of the registry failed ({type(error).__name__}: {error})")
 
     def _set_split(self, dataset: str, view: AliasView) -> None:
         """Let the candidate answer its share, or nothing."""

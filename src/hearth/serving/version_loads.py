@@ -2,13 +2,13 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.serving.alias_view import AliasView
-from hearth.serving.loaded_model import LoadedModel
+from hearth.serving.loaded_model import LoadedModel, ModelSource, load_version
 
 _POLL_SECONDS = 0.2  # how soon a stop is seen while loads are under way
 
@@ -54,9 +54,7 @@ def _rank(view: AliasView, alias: str) -> tuple[bool, bool]:
     return alias in view.loaded, alias != CHAMPION
 
 
-def run_loads(
-    loads: Sequence[Load], load: Callable[[Load], LoadedModel], threads: int, stop: threading.Event
-) -> Iterator[tuple[Load, Loaded]]:
+def run_loads(registry: ModelSource, loads: Sequence[Load], threads: int, stop: threading.Event) -> Iterator[tuple[Load, Loaded]]:
     """Run loads in their order, `threads` at the same time, and yield each with its result as it ends; after `stop` none is begun.
 
     The threads are daemons: a download that hangs does not keep the process from ending.
@@ -72,7 +70,7 @@ def run_loads(
                 each = waiting.get_nowait()
             except queue.Empty:
                 return
-            done.put((each, _result(load, each)))
+            done.put((each, _result(registry, each)))
 
     for number in range(min(threads, len(loads))):
         threading.Thread(target=work, name=f"model-load-{number}", daemon=True).start()
@@ -88,8 +86,8 @@ def run_loads(
         yield result
 
 
-def _result(load: Callable[[Load], LoadedModel], each: Load) -> Loaded:
+def _result(registry: ModelSource, load: Load) -> Loaded:
     try:
-        return load(each)
+        return load_version(registry, load.contract, load.alias, load.version)
     except Exception as error:  # noqa: BLE001 - who waits for the result says what it means
         return error
