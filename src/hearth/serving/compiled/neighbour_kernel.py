@@ -72,7 +72,8 @@ def _near_limit(lows: np.ndarray, heap: np.ndarray) -> float:
     for group in range(lows.shape[0]):
         if lows[group] < heap[0]:
             _replace_largest(heap, lows[group])
-    return heap[0]
+    limit: float = heap[0]
+    return limit
 
 
 @register_jitable
