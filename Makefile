@@ -200,6 +200,10 @@ bench-grpc: setup-dev ## compare gRPC with an empty servicer of the same interfa
 bench-scorers: setup-dev ## compare the compiled scorers with scikit-learn's pipelines, in process
 	$(SERVE)/python -m benchmarks.scorers $(BENCH_FLAGS)
 
+.PHONY: bench-datasets
+bench-datasets: setup-dev ## start, lists and polls with 1 to 200 data sets: make bench-datasets [BENCH_FLAGS="--counts 3 --rounds 1"]
+	$(SERVE)/python -m benchmarks.data_sets $(BENCH_FLAGS)
+
 bench-explain: setup-dev ## time of explanations, and their error against all coalitions of columns; takes a quarter of an hour
 	$(SERVE)/python -m benchmarks.explanations $(BENCH_FLAGS)
 

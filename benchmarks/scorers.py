@@ -12,6 +12,7 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
+import typer
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
@@ -29,6 +30,7 @@ from hearth.training.fitting import fit
 
 SIZES = (1, 100, 1_000)
 _WITH_PARTS = "lightgbm"
+_SCORER, _PIPELINE = "scorer, check included", "scikit-learn's pipeline"
 Work = Mapping[str, tuple[Callable[[object], object], Sequence[object]]]
 """Functions by name, each with the requests that it is called with."""
 
@@ -36,18 +38,20 @@ Work = Mapping[str, tuple[Callable[[object], object], Sequence[object]]]
 def main(
     seconds: Annotated[float, values.duration("Of each kind of work in each round.")] = 0.3,
     rounds: Annotated[int, values.whole("The median round counts.")] = 5,
+    only: Annotated[list[str] | None, typer.Option(help="Families; may be repeated (default: all).", show_default=False)] = None,
 ) -> None:
     """Compare the compiled scorers with scikit-learn's pipelines, in process, on one thread."""
     contract = load_contract("employees", DATA)
     X, y = rows(contract, ROWS)
     table = make_table("Milliseconds a request, one thread", "family", "what", *(f"{size} records" for size in SIZES))
     with threadpool_limits(limits=1):
-        for family in contract.families:
+        for family in only or contract.families:
             scorer = CompiledScorer(fitted(contract, family, X, y), contract)
             bent = {method: CompiledScorer(_calibrated(contract, family, X, y, method), contract) for method in METHODS}
             sizes = [_measure(_work(scorer, bent, size, parts=family == _WITH_PARTS), rounds, seconds) for size in SIZES]
             for what in sizes[0]:
                 table.add_row(family, what, *(f"{milliseconds[what]:.3f}" for milliseconds in sizes))
+            table.add_row(family, "times as fast as scikit-learn", *(f"{size[_PIPELINE] / size[_SCORER]:.1f}" for size in sizes))
     make_console().print(table)
 
 
@@ -66,8 +70,8 @@ def _work(scorer: CompiledScorer, bent: Mapping[Method, CompiledScorer], size: i
     requests = fake_requests(size)
     frames = [pd.DataFrame(list(records)) for records in requests]
     work: dict[str, tuple[Callable[..., object], Sequence[object]]] = {
-        "scorer, check included": (partial(_check_and_score, scorer), requests),
-        "scikit-learn's pipeline": (scorer.pipeline.predict_proba, frames),
+        _SCORER: (partial(_check_and_score, scorer), requests),
+        _PIPELINE: (scorer.pipeline.predict_proba, frames),
     }
     for method, each in bent.items():
         work[f"scorer, {method}"] = partial(_check_and_score, each), requests

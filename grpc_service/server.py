@@ -16,7 +16,7 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 
-from grpc_service.health import SERVICE, update_health
+from grpc_service.health import SERVICE, set_health, update_health
 from grpc_service.inference import SERVICE as INFERENCE_SERVICE
 from grpc_service.inference import InferenceServicer
 from grpc_service.limits import OTHER_CALLS, LimitedServer, Places, most_calls, server_options
@@ -107,7 +107,8 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
         add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]  # its package has types for one of its two forms
             reflection.aio.ReflectionServicer(services), LimitedServer(server, Places(OTHER_CALLS, OTHER_CALLS), idle, most)
         )
-        watching = asyncio.create_task(update_health(health, models))
+        known = await set_health(health, models, {})  # before anyone can ask
+        watching = asyncio.create_task(update_health(health, models, known))
         await server.start()
         try:
             yield port
@@ -137,7 +138,8 @@ async def _serve(settings: GrpcSettings) -> None:
 
 def _start(models: ModelFollower) -> None:
     models.start()
-    freeze_now()
+    if models.wait_until_polled():
+        freeze_now()
 
 
 def _make_server(settings: GrpcSettings) -> tuple[grpc.aio.Server, int]:

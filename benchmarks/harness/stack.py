@@ -20,17 +20,22 @@ def servers(stack: contextlib.ExitStack) -> tuple[dict[str, str], str]:
     """
     registry = stack.enter_context(mlflow())
     database = create_database(stack.enter_context(postgres()), "predictions")
+    return settings_of(registry, database, stack.enter_context(valkey())), registry
+
+
+def settings_of(registry: str, database: str, redis: str) -> dict[str, str]:
+    """Return the settings of a Hearth process that uses these servers, whose predictions database is migrated."""
     defaults = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value is not None and name.startswith("HEARTH_")}
     settings = {
         **defaults,
         "HEARTH_DATA_DIR": str(DATA),
         "HEARTH_MLFLOW_TRACKING_URI": registry,
         "HEARTH_PREDICTIONS_URL": database,
-        "HEARTH_REDIS_URL": stack.enter_context(valkey()),
+        "HEARTH_REDIS_URL": redis,
         **{name: value for name, value in os.environ.items() if name.startswith("HEARTH_")},
     }
     migrate(settings["HEARTH_PREDICTIONS_URL"])
-    return settings, registry
+    return settings
 
 
 def memory_megabytes(pid: int) -> float:

@@ -100,8 +100,9 @@ SERVICES = (
     Service("airflow-dag-processor", ("airflow-database", "minio"), 180, partial(_airflow, "dag_processor")),
     Service("airflow-triggerer", ("airflow-database", "minio"), 180, partial(_airflow, "triggerer")),
     Service("batch-api", (), 60, _batch_api),
-    Service("fastapi", _APPLICATION_NEEDS, 90, _fastapi),
-    Service("grpc", _APPLICATION_NEEDS, 90, _grpc),
+    # Healthy when the champions serve, which a process waits for at most a minute (model_follower)
+    Service("fastapi", _APPLICATION_NEEDS, 150, _fastapi),
+    Service("grpc", _APPLICATION_NEEDS, 150, _grpc),
     Service("streamlit", (), 60, _streamlit),
     Service("stream_worker", _APPLICATION_NEEDS, 60, _runs, steady_seconds=3),
     Service("fake_data_producer", ("valkey",), 60, _runs, steady_seconds=3),

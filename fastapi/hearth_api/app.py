@@ -1,5 +1,6 @@
 """The application: its routes and middleware, and the state that it holds while it runs."""
 
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -49,7 +50,7 @@ from hearth_api.routes.models import model_info_routes
 from hearth_api.routes.predict import prediction_routes
 from hearth_api.routes.predict_stream import stream_routes
 from hearth_api.schemas.errors import ErrorBody
-from hearth_api.state import ServiceRegistry, open_service
+from hearth_api.state import ServiceRegistry, ServiceState, open_service
 
 _DESCRIPTION = """Raw records in, predictions out. `model` names an alias of the registry; `alias` is a synonym. A moved alias is followed
 in seconds. Unknown and repeated query parameters are refused. GraphQL answers at `/graphql`, with a page for browsers."""
@@ -65,8 +66,8 @@ def create_app(
 ) -> FastAPI:
     """Make the service. It connects to no server before it starts, and it starts whether or not the registry answers.
 
-    Settings, registry and the checks of readiness come from the environment by default. `when_ready` is called when the models are loaded,
-    and again when their explainers are.
+    Settings, registry and the checks of readiness come from the environment by default. `when_ready` is called when the first champion
+    serves, when the other models are loaded, and when their explainers are.
 
     Raises:
         UnknownDataset: if the default data set has no contract.
@@ -83,7 +84,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with open_service(settings, contracts, source, checks) as app.state.service:
             when_ready()
-            app.state.service.explainers.warm(app.state.service.models, then=when_ready)
+            threading.Thread(target=_finish_start, args=[app.state.service, when_ready], name="finish-start", daemon=True).start()
             yield
             await access.close()
 
@@ -144,6 +145,13 @@ def _add_routes(app: FastAPI, settings: ApiSettings, contracts: Mapping[str, Con
     # Not through a router: each request would be matched against its routes twice.
     app.router.routes[:0] = prediction_routes(contracts, default)
     app.router.routes.extend(_unknown_dataset_routes(contracts))
+
+
+def _finish_start(service: ServiceState, when_ready: Callable[[], object]) -> None:
+    """Do what comes after the first champion serves, in a thread of its own."""
+    if service.models.wait_until_polled():
+        when_ready()
+        service.explainers.warm(service.models, then=when_ready)
 
 
 def _unknown_dataset_routes(contracts: Mapping[str, Contract]) -> Iterator[APIRoute]:

@@ -37,6 +37,13 @@ STATUS: dict[ErrorKind, HTTPStatus] = {
 _TEMPORARY = {ErrorKind.TOO_MANY, ErrorKind.UNAVAILABLE}
 
 
+class ServiceStarting(HearthError):
+    """The process lives, and still loads what it needs."""
+
+    code = "starting"
+    kind = ErrorKind.UNAVAILABLE
+
+
 class InvalidBody(HearthError):
     """The body of a request is not what the route takes."""
 

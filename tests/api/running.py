@@ -8,10 +8,12 @@ from typing import Any
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from deploy.embedded.temporary_servers import free_port
 from hearth.settings import ApiSettings
 from hearth_api.http_protocol import BoundedHttp
+from hearth_api.state import ServiceState
 from tests.support.waiting import wait_until
 
 ADMIN_KEY = "operators-long-secret"
@@ -42,8 +44,8 @@ def service_settings(**changes: object) -> ApiSettings:
 
 
 @contextmanager
-def running(app: object, port: int | None = None) -> Iterator[httpx.Client]:
-    """Serve an application until the block ends."""
+def running(app: object, port: int | None = None, *, waits: bool = True) -> Iterator[httpx.Client]:
+    """Serve an application until the block ends; if it `waits`, all models are loaded when the block begins."""
     port = port or free_port()
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, proxy_headers=False, http=BoundedHttp)  # type: ignore[arg-type]  # any ASGI
     server = uvicorn.Server(config)
@@ -51,6 +53,8 @@ def running(app: object, port: int | None = None) -> Iterator[httpx.Client]:
     thread.start()
     wait_until(lambda: server.started or not thread.is_alive())
     assert server.started, "the service ended instead of starting"
+    if waits and isinstance(app, FastAPI) and isinstance(service := getattr(app.state, "service", None), ServiceState):
+        service.models.wait_until_polled(30)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             yield client

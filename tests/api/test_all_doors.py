@@ -554,6 +554,7 @@ def grpc_service(contract: Contract, data_dir: Path) -> Iterator[PredictionStub]
     port = 0
 
     with ModelFollower(DoorsShelf(contract), {NAME: contract}, 60) as models:
+        models.wait_until_polled(30)
 
         async def serve() -> None:
             nonlocal port

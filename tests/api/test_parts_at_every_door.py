@@ -120,6 +120,7 @@ def doors() -> Iterator[Doors]:
         http = stack.enter_context(running(create_app(service_settings(), shelf)))
         service = stack.enter_context(serving(GrpcShelf()))
         models = stack.enter_context(ModelFollower(shelf, {"employees": CONTRACT}, 60))
+        models.wait_until_polled(30)
         yield Doors(http, service, models)
 
 
@@ -282,6 +283,7 @@ def personal_doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
         http = stack.enter_context(running(create_app(service_settings(data_dir=data, predictions_hash_key="k" * 20), shelf)))
         service = stack.enter_context(serving(grpc_shelf, grpc_settings(predictions_hash_key="k" * 20), contract))
         models = stack.enter_context(ModelFollower(shelf, {"employees": contract}, 60))
+        models.wait_until_polled(30)
         yield Doors(http, service, models)
 
 

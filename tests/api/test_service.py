@@ -16,6 +16,7 @@ from hearth_api.app import create_app
 from hearth_api.readiness import Check
 from tests.api.running import AS_ADMIN, refused, running, service_settings
 from tests.support.models import FakeRegistry, employees, good_record
+from tests.support.waiting import wait_until
 
 GOOD = good_record(employees(), Designation=4)
 
@@ -39,6 +40,40 @@ class TestRoot:
         with running(create_app(service_settings())) as client:
             assert client.get("/health").json() == {"status": "ok"}
             refused(client.post("/predict", json={"data": [GOOD]}), 503, "model_unavailable")
+
+
+class TestHealth:
+    def test_it_is_healthy_when_the_champion_serves_though_other_versions_are_still_loaded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("hearth.serving.model_follower._FIRST_MODEL_SECONDS", 0.05)
+        registry = FakeRegistry(knn="1", champion="2")
+        champion, others = threading.Event(), threading.Event()
+        registry.while_loading = lambda: (others if registry.loads[-1] == "1" else champion).wait(30)
+        app = create_app(service_settings(), registry, checks={})
+        with running(app, waits=False) as client:  # the start of the process has waited for the champion in vain
+            answer = client.get("/health")
+            detail = refused(answer, 503, "starting")
+            ready = client.get("/ready").json()
+            open_inference = client.get("/v2/health/ready")
+            champion.set()
+            wait_until(lambda: client.get("/health").status_code == 200)
+            served = client.post("/predict", json={"data": [GOOD]})
+            knn = client.post("/predict?model=knn", json={"data": [GOOD]})
+            others.set()
+
+        assert detail.startswith("employees@champion: version 2 is being loaded.")
+        assert int(answer.headers["retry-after"]) > 0
+        assert "starting: employees@champion: version 2 is being loaded" in ready["detail"]
+        assert open_inference.status_code == 503
+        assert served.status_code == 200
+        assert "version 1 is being loaded" in refused(knn, 503, "model_unavailable")
+
+    def test_a_champion_that_is_refused_makes_it_healthy_and_not_ready(self) -> None:
+        registry = FakeRegistry(knn="1", champion="2")
+        registry.broken["2"] = RefusedModel("models:/employees/2 holds os.system")
+        with running(create_app(service_settings(), registry, checks={})) as client:
+            assert client.get("/health").status_code == 200
+            assert "holds os.system" in client.get("/ready").json()["detail"]
+            assert client.post("/predict?model=knn", json={"data": [GOOD]}).status_code == 200
 
 
 class TestRequestId:

@@ -146,8 +146,8 @@ class Service:
 
 
 @contextmanager
-def serving(shelf: Shelf, options: GrpcSettings | None = None, contract: Contract = EMPLOYEES) -> Iterator[Service]:
-    """Serve from a loop in a thread of its own; at the end the server stops as it does at SIGTERM."""
+def serving(shelf: Shelf, options: GrpcSettings | None = None, contract: Contract = EMPLOYEES, *, waits: bool = True) -> Iterator[Service]:
+    """Serve from a loop in a thread of its own; at the end the server stops as it does at SIGTERM. It `waits` until models are loaded."""
     options = options or settings()
     contracts = {"employees": contract}
     started = threading.Event()
@@ -156,6 +156,8 @@ def serving(shelf: Shelf, options: GrpcSettings | None = None, contract: Contrac
     loop: asyncio.AbstractEventLoop
 
     with ModelFollower(shelf, contracts, options.alias_poll_seconds) as models:
+        if waits:
+            models.wait_until_polled(30)
 
         async def serve() -> None:
             nonlocal port, loop

@@ -359,6 +359,25 @@ class TestStandardServices:
             assert HealthCheckResponse.NOT_SERVING in seen
             assert health.Check(HealthCheckRequest(service=SERVICE)).status == HealthCheckResponse.SERVING
 
+    def test_a_process_serves_when_the_champion_does(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("hearth.serving.model_follower._FIRST_MODEL_SECONDS", 0.05)
+        shelf = Shelf({"champion": "2"}, PIPELINES)
+        go_on = threading.Event()
+        load = shelf.load_with_example
+        monkeypatch.setattr(shelf, "load_with_example", lambda version: load(version) if go_on.wait(30) else None)
+        with serving(shelf, waits=False) as service:
+            health = health_stub(service.channel)
+            names = ("", SERVICE)
+            before = [health.Check(HealthCheckRequest(service=name)).status for name in names]
+            watches = [health.Watch(HealthCheckRequest(service=name), timeout=30) for name in names]
+            go_on.set()
+            for watch in watches:
+                while next(watch).status is not HealthCheckResponse.SERVING:
+                    pass
+
+            assert before == [HealthCheckResponse.NOT_SERVING] * 2
+            assert service.stub.Predict(request(RECORDS[:1])).labels
+
     def test_an_unknown_service_is_not_found(self, service: Service) -> None:
         with pytest.raises(grpc.RpcError) as caught:
             health_stub(service.channel).Check(HealthCheckRequest(service="weather"))

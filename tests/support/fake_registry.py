@@ -84,6 +84,9 @@ class FakeRegistry:
     def registered_model(self, dataset: str) -> RegisteredModel:
         return RegisteredModel(self.aliases(dataset), self.made, self.traffic if dataset == self.dataset else None)
 
+    def registered_models(self, datasets: Iterable[str]) -> dict[str, RegisteredModel]:
+        return {dataset: self.registered_model(dataset) for dataset in datasets}
+
     def version(self, dataset: str, name: str) -> RegisteredVersion:
         self._answer()
         number = name if name.isdecimal() else self.carried.get(name)

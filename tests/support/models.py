@@ -23,4 +23,5 @@ def carry(mlflow_uri: str, dataset: str, alias: str) -> None:
 @contextmanager
 def served(registry: FakeRegistry, poll_seconds: float = 0.05) -> Iterator[ModelFollower]:
     with ModelFollower(registry, {"employees": employees()}, poll_seconds) as models:
+        models.wait_until_polled(30)
         yield models

@@ -289,7 +289,19 @@ class TestLook:
 
         models.poll()
 
-        assert seen == [set(), {"champion"}, {"champion", "knn"}]
+        assert seen[0] == set()
+        assert all("champion" in served for served in seen[1:])
+        assert registry.loads[0] == "3"
+        assert sorted(registry.loads) == ["1", "2", "3"]
+
+    def test_versions_other_than_champions_are_loaded_at_the_same_time(self, models: ModelFollower, registry: FakeRegistry) -> None:
+        registry.carried = {"knn": "1", "svm": "2"}
+        both = threading.Barrier(2, timeout=30)
+        registry.while_loading = both.wait  # each load waits for the other to have begun
+
+        models.poll()
+
+        assert {alias.serving for alias in models.status().aliases if alias.serving} == {"1", "2"}
 
     def test_an_alias_whose_version_is_being_loaded_says_so(self, models: ModelFollower, registry: FakeRegistry) -> None:
         said: list[str] = []
@@ -413,7 +425,7 @@ class TestFollower:
     def test_a_download_that_hangs_does_not_either(
         self, models: ModelFollower, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("hearth.serving.model_follower._FIRST_MODELS_SECONDS", 0.05)
+        monkeypatch.setattr("hearth.serving.model_follower._FIRST_MODEL_SECONDS", 0.05)
         answers = threading.Event()
         registry.while_loading = lambda: answers.wait(10)
         with models:

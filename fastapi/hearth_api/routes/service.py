@@ -6,6 +6,8 @@ from fastapi.responses import JSONResponse
 
 from hearth.contracts.aliases import CHAMPION
 from hearth.serving.model_follower import AliasStatus
+from hearth_api.errors import ServiceStarting
+from hearth_api.schemas.errors import ErrorBody
 from hearth_api.schemas.service import AliasState, Health, NotReady, Readiness, ServerState, ServiceInfo
 from hearth_api.state import Service, ServiceState
 
@@ -35,9 +37,18 @@ async def get_service(request: Request, service: Service) -> ServiceInfo:
     )
 
 
-@router.get("/health", summary="Check that the process lives")
-async def get_health() -> Health:
-    """Asks no other server: this process is healthy while the registry is away."""
+@router.get(
+    "/health",
+    summary="Check that the process lives and has started",
+    responses={503: {"model": ErrorBody, "description": "It lives, and still loads champions: `detail` names them"}},
+)
+async def get_health(service: Service) -> Health:
+    """Asks no other server: this process is healthy while the registry is away.
+
+    It has started when each champion that the registry names serves, or `/ready` says why not, and a minute after its start in any case.
+    """
+    if waiting := service.models.starting():
+        raise ServiceStarting("; ".join(waiting))
     return Health()
 
 
@@ -67,6 +78,7 @@ async def get_readiness(service: Service) -> Response:
     aliases = [_alias_state(alias) for alias in status.aliases if alias.serving or alias.registered or _is_required(service, alias)]
     missing = [f"{name}: {server.problem.rstrip('.')}" for name, server in servers.items() if not server.ok]
     missing += [f"{alias.dataset}@{alias.alias}: {alias.problem.rstrip('.')}" for alias in aliases if not alias.ok]
+    missing += [f"starting: {waiting.rstrip('.')}" for waiting in status.starting]
     if not status.following:
         missing.append("models: the registry is no longer followed; the log says why")
     last_look = status.last_poll.isoformat() if status.last_poll else None

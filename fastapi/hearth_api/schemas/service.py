@@ -18,7 +18,7 @@ class ServiceInfo(BaseModel):
 
 
 class Health(BaseModel):
-    """The process lives."""
+    """The process lives and has started."""
 
     status: Literal["ok"] = "ok"
 

@@ -4,130 +4,43 @@ One thread polls the registry for the version of each alias. A new version is lo
 scikit-learn, which also warms it up, and replaces the old one in one step. A version that cannot be loaded, for whatever reason, is refused
 for its alias by name; the old version stays, and all other aliases and data sets are followed as before. While the registry does not
 answer, the loaded models serve.
+
+At the start the champion of the first data set is loaded before others are asked for, then the other champions, then the rest.
 """
 
 import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from hearth.contracts import Contract
-from hearth.contracts.aliases import CANARY, CHAMPION
+from hearth.contracts.aliases import CHAMPION
 from hearth.contracts.aliases import aliases as possible_aliases
-from hearth.contracts.examples import random_columns
-from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, UnknownAlias, UnknownDataset
-from hearth.modelling.trust import Trust
-from hearth.registry import RegisteredModel, RegisteredVersion, StoredModel, Traffic
-from hearth.serving.compiled.scorer import CompiledScorer
-from hearth.serving.compiled.unusual_kernel import UnusualScorer
+from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, RegistryUnavailable, UnknownAlias, UnknownDataset
+from hearth.registry import RegisteredModel, Traffic
+from hearth.serving.alias_view import AliasStatus, AliasView, FollowerStatus, refreshed, replaced_versions
+from hearth.serving.loaded_model import LoadedModel, ModelSource, Split, load_version
+from hearth.serving.version_loads import Load, Loaded, plan_loads, run_loads
+
+__all__ = ["AliasStatus", "FollowerStatus", "LoadedModel", "ModelFollower", "ModelSource", "Split", "load_version"]
 
 _LOGGER = logging.getLogger(__name__)
-_NOT_POLLED = "the registry has not been asked yet"
-# A starting process waits this long for the registry, and if that answers, this long for the models. Then it serves what is loaded.
+# A starting process waits this long for the registry, and if that answers, this long for its first champion. Then it serves what is loaded.
 _FIRST_ANSWER_SECONDS = 3.0
-_FIRST_MODELS_SECONDS = 10.0
+_FIRST_MODEL_SECONDS = 10.0
+_START_SECONDS = 60.0  # after this a process counts as started whatever is still being loaded, so that one download cannot hold it up
 _CLOSE_SECONDS = 5.0
-_IN_PLACE_SECONDS = 0.002  # other requests wait this long, at most, for one that the event loop scores
-_MOST_IN_PLACE = 128
 _REFRESH_SECONDS = 60.0  # how often what the registry says of served versions is read again: their standing changes, not their model
-
-
-class ModelSource(Protocol):
-    """The part of a registry that loads models."""
-
-    def aliases(self, dataset: str) -> dict[str, str]: ...
-
-    def registered_model(self, dataset: str) -> RegisteredModel: ...
-
-    def version(self, dataset: str, name: str) -> RegisteredVersion: ...
-
-    def load_with_example(self, version: RegisteredVersion) -> StoredModel: ...
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A version that an alias serves."""
-
-    alias: str
-    registered: RegisteredVersion  # the registry's entry at the time of loading
-    scorer: CompiledScorer
-    loaded_at: datetime
-    records_in_place: int = 0  # up to this many are scored faster than a thread takes over
-    trust: Trust | None = None  # what the version knows of its limits; None for versions of earlier releases
-    unusual: UnusualScorer | None = None  # the compiled form of what it knows to be unusual
-    rollout: str = ""  # of a candidate that answers in the champion's place: the rollout that lets it
-    fallback: "LoadedModel | None" = None  # of such a candidate: the champion, which answers where it fails
-
-    @property
-    def dataset(self) -> str:
-        return self.registered.dataset
-
-    @property
-    def version(self) -> str:
-        return self.registered.version
-
-    @property
-    def family(self) -> str:
-        return self.registered.family
-
-    @property
-    def run_id(self) -> str:
-        return self.registered.run_id
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """The champion of a data set and the candidate that answers a share of its requests, both loaded."""
-
-    rollout: str
-    share: float
-    champion: LoadedModel
-    candidate: LoadedModel
-
-
-@dataclass(frozen=True)
-class AliasStatus:
-    """An alias with the version that serves, the version in the registry, and the problem if they differ."""
-
-    dataset: str
-    alias: str
-    serving: str | None
-    registered: str | None
-    problem: str
-
-
-@dataclass(frozen=True)
-class FollowerStatus:
-    """The state of a follower. `problem` is empty while the registry answers; `following` is False before the start and after the end.
-
-    `reloads` counts moves of aliases since the start by their outcome: swapped, refused, or failed, which is tried again.
-    """
-
-    following: bool
-    last_poll: datetime | None
-    problem: str
-    aliases: tuple[AliasStatus, ...]
-    reloads: Mapping[tuple[str, str, str], int] = field(default_factory=dict)  # by data set, alias and outcome
-
-
-@dataclass(frozen=True)
-class _View:
-    """The state of one data set. Never changed, only replaced, so that readers need no lock."""
-
-    loaded: Mapping[str, LoadedModel] = field(default_factory=dict)
-    registered: Mapping[str, str] = field(default_factory=dict)
-    refused: Mapping[str, str] = field(default_factory=dict)  # reason by version; not tried again
-    failed: Mapping[str, str] = field(default_factory=dict)  # reason by version; tried again
-    problem: str = _NOT_POLLED
-    created: datetime | None = None  # when the registered model was created, whose versions these are
-    replaced: frozenset[str] = frozenset()  # loaded versions whose numbers belong to other runs by now
-    traffic: Traffic | None = None
-    refreshed: float = field(default_factory=time.monotonic)
+_REFRESHES_A_POLL = 5  # data sets; with more the time above grows, not the requests a second
+_LOAD_THREADS = 2  # downloads wait for the registry, compiling for the interpreter: docs/scaling.md
+_FEW = 3  # registered models are read one by one
 
 
 class ModelFollower:
@@ -140,14 +53,17 @@ class ModelFollower:
         self._contracts = dict(contracts)
         self._poll_seconds = poll_seconds
         self._refresh_seconds = refresh_seconds
-        self._views = {dataset: _View() for dataset in self._contracts}
+        self._views = {dataset: AliasView() for dataset in self._contracts}
         self._splits: dict[str, Split] = {}
         self._last_poll: datetime | None = None
         self._reloads: Counter[tuple[str, str, str]] = Counter()
         self._polling = threading.Lock()
         self._stop = threading.Event()
         self._answered = threading.Event()
+        self._first_settled = threading.Event()
         self._polled = threading.Event()
+        self._started = threading.Event()
+        self._start_time: float | None = None
         self._thread: threading.Thread | None = None
 
     def get(self, dataset: str, alias: str) -> LoadedModel:
@@ -166,7 +82,7 @@ class ModelFollower:
         view = self._views[dataset]
         if alias in view.loaded:
             return view.loaded[alias]
-        raise ModelUnavailable(dataset, alias, _why(view, alias) or "no version carries this alias yet. Run a training first.")
+        raise ModelUnavailable(dataset, alias, view.why(alias) or "no version carries this alias yet. Run a training first.")
 
     def split(self, dataset: str) -> Split | None:
         """Return the candidate that answers a share of the champion's requests; None if none does, or it is not loaded here."""
@@ -190,16 +106,19 @@ class ModelFollower:
         Each alias serves its new version as soon as that is loaded.
         """
         with self._polling:
-            for contract in self._contracts.values():
-                try:
-                    self._poll_dataset(contract)
-                except Exception as error:  # one data set must not stop the others
-                    _LOGGER.exception("%s: the poll of the registry failed; it is repeated", contract.name)
-                    problem = f"the poll of the registry failed ({type(error).__name__}: {error})"
-                    self._views[contract.name] = replace(self._views[contract.name], problem=problem)
+            contracts = list(self._contracts.values())
+            answered = {}
+            if not self._polled.is_set():  # the first champion waits neither for other data sets nor for other versions
+                first, contracts = contracts[:1], contracts[1:]
+                answered = self._read(first)
+                self._load(load for load in plan_loads(answered, self._views) if load.alias == CHAMPION)
+            answered |= self._read(contracts)
+            for _, loads in groupby(plan_loads(answered, self._views), attrgetter("rank")):
+                self._load(loads)
+            self._refresh(answered)
             self._last_poll = datetime.now(UTC)
-            self._answered.set()
-            self._polled.set()
+            for event in (self._answered, self._first_settled, self._polled):
+                event.set()
 
     def status(self) -> FollowerStatus:
         """Return what serves and what is wrong, for health pages."""
@@ -208,27 +127,51 @@ class ModelFollower:
             following=self._thread is not None and self._thread.is_alive(),
             last_poll=self._last_poll,
             problem=next((view.problem for view in views.values() if view.problem), ""),
-            aliases=tuple(
-                _alias_status(dataset, alias, views[dataset]) for dataset in views for alias in possible_aliases(self._contracts[dataset])
-            ),
+            aliases=tuple(status for dataset in views for status in views[dataset].statuses(self._contracts[dataset])),
             reloads=dict(self._reloads),
+            starting=self.starting(),
         )
 
+    def starting(self) -> tuple[str, ...]:
+        """Return the champions, and what the registry was not asked yet, that a starting process waits for.
+
+        Empty for good once each champion serves or is known not to, and a minute after the start in any case.
+        """
+        if self._started.is_set():
+            return ()
+        waiting = tuple(f"{name}@{CHAMPION}: {view.why(CHAMPION)}" for name, view in self._views.items() if not view.is_settled())
+        is_late = self._start_time is not None and time.monotonic() - self._start_time > _START_SECONDS
+        if is_late and waiting:
+            _LOGGER.warning("the start goes on without these: %s", "; ".join(waiting))
+        if is_late or not waiting:
+            self._started.set()
+            return ()
+        return waiting
+
     def start(self) -> Self:
-        """Start to follow the registry. Returns when the models are loaded, or after 3 s if the registry does not answer."""
+        """Start to follow the registry.
+
+        Returns when the first champion serves, or it is known why it does not; or after 3 s if the registry does not answer.
+        """
         if self._thread is not None:
             raise RuntimeError("ModelFollower.start was called before")
+        self._start_time = time.monotonic()
         self._thread = threading.Thread(target=self._follow, name="model-follower", daemon=True)
         self._thread.start()
         if self._answered.wait(_FIRST_ANSWER_SECONDS):
-            self._polled.wait(_FIRST_MODELS_SECONDS)
+            self._first_settled.wait(_FIRST_MODEL_SECONDS)
         return self
+
+    def wait_until_polled(self, seconds: float | None = None) -> bool:
+        """Wait until every alias of the registry was tried once; False if it took longer, or the follower was closed before."""
+        return self._polled.wait(seconds) and self._last_poll is not None
 
     def close(self) -> None:
         """Stop following, after at most 5 s; loaded models stay usable."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(_CLOSE_SECONDS)
+        self._polled.set()  # nobody waits for what will not come
 
     def __enter__(self) -> Self:
         return self.start()
@@ -241,159 +184,117 @@ class ModelFollower:
             self.poll()
             self._stop.wait(self._poll_seconds)
 
-    def _poll_dataset(self, contract: Contract) -> None:
-        view = self._views[contract.name]
-        try:
-            model = self._registry.registered_model(contract.name)
-            is_new = bool(view.created and model.created and view.created != model.created)
-            replaced = self._replaced(contract, view) if is_new else view.replaced
-        except RegistryError as error:
-            if view.problem in {"", _NOT_POLLED}:  # logged once: while MLflow starts or stops, the error changes from poll to poll
-                _LOGGER.warning("%s: %s What is loaded keeps serving.", contract.name, error)
-            self._views[contract.name] = replace(view, problem=str(error))
-            return
-        self._answered.set()
-        if view.problem not in {"", _NOT_POLLED}:
-            _LOGGER.info("%s: the registry answers again", contract.name)
-        registered = {alias: model.aliases[alias] for alias in possible_aliases(contract) if alias in model.aliases}
-        view = replace(
-            view, registered=registered, problem="", created=model.created or view.created, replaced=replaced, traffic=model.traffic
-        )
-        self._set_split(contract.name, view)  # a candidate that was rolled back answers nothing while another version is loaded
-        self._follow_aliases(contract, replace(view, refused={}, failed={}) if is_new else view)
-        self._set_split(contract.name, self._views[contract.name])
-        if time.monotonic() - view.refreshed >= self._refresh_seconds:
-            self._refresh(contract)
+    def _read(self, contracts: Sequence[Contract]) -> dict[str, Contract]:
+        """Read the registered models of data sets; return the contracts of those that the registry has answered for."""
+        answered = {}
+        several: Mapping[str, RegisteredModel] | RegistryError = {}
+        if len(contracts) > _FEW:
+            try:
+                several = self._registry.registered_models([contract.name for contract in contracts])
+            except RegistryError as error:
+                several = error
+        for contract in contracts:
+            try:
+                self._read_model(contract, several)
+                answered[contract.name] = contract
+            except RegistryError as error:
+                self._note_away(contract.name, error)
+                if isinstance(error, RegistryUnavailable):
+                    several = error  # nor does it answer for others, and each time a retry takes seconds
+            except Exception as error:  # noqa: BLE001 - one data set must not stop the others; the line is logged with its traceback
+                self._log_failure(contract.name, error)
+            self._settle_first(contract.name)
+        return answered
 
-    def _set_split(self, dataset: str, view: _View) -> None:
-        """Let the candidate answer its share, if it and the champion are the versions that the registry's traffic is about."""
-        traffic, champion, candidate = view.traffic, view.loaded.get(CHAMPION), view.loaded.get(CANARY)
-        if (
-            traffic is None
-            or champion is None
-            or candidate is None
-            or not traffic.share
-            or (champion.version, candidate.version) != (traffic.champion, traffic.version)
-            or champion.version in view.replaced
-        ):
+    def _read_model(self, contract: Contract, several: Mapping[str, RegisteredModel] | RegistryError) -> None:
+        """Replace the view of a data set by what the registry says now; raises RegistryError if it says nothing."""
+        if isinstance(several, RegistryError):
+            raise several
+        view = self._views[contract.name]
+        model = several.get(contract.name) or self._registry.registered_model(contract.name)
+        replaced = replaced_versions(self._registry, contract.name, view) if view.is_of_another(model) else view.replaced
+        self._answered.set()
+        if view.is_problem_told:
+            _LOGGER.info("%s: the registry answers again", contract.name)
+        view = view.with_registered(contract, model, replaced)
+        self._set_view(contract, view)  # a candidate that was rolled back answers nothing while another version is loaded
+        for version, ready in view.ready().items():
+            self._swap(contract, version, ready, [alias for alias in view.registered if view.registered[alias] == version])
+
+    def _note_away(self, dataset: str, error: RegistryError) -> None:
+        view = self._views[dataset]
+        if not view.is_problem_told:  # logged once: while MLflow starts or stops, the error changes from poll to poll
+            _LOGGER.warning("%s: %s What is loaded keeps serving.", dataset, error)
+        self._views[dataset] = replace(view, problem=str(error))
+
+    def _load(self, loads: Iterable[Load]) -> None:
+        """Run loads; each result counts at once."""
+        for load, result in run_loads(self._registry, list(loads), _LOAD_THREADS, self._stop):
+            self._take_result(load, result)
+            self._settle_first(load.contract.name)
+
+    def _settle_first(self, dataset: str) -> None:
+        if dataset == next(iter(self._contracts)) and self._views[dataset].is_settled():
+            self._first_settled.set()
+
+    def _take_result(self, load: Load, result: Loaded) -> None:
+        name, version = load.contract.name, load.version
+        view = self._views[name]
+        if isinstance(result, LoadedModel):
+            failed = {number: reason for number, reason in view.failed.items() if number != version}
+            self._views[name] = replace(view, failed=failed, replaced=view.replaced - {version})
+            self._swap(load.contract, version, result, load.aliases)
+        elif isinstance(result, RefusedModel):
+            self._reloads[name, load.alias, "refused"] += 1
+            _LOGGER.error("%s@%s: %s", name, load.alias, result)
+            self._views[name] = replace(view, refused={**view.refused, version: str(result)})
+        elif isinstance(result, RegistryError | ModelUnavailable):
+            self._reloads[name, load.alias, "failed"] += 1
+            if view.failed.get(version) != str(result):
+                _LOGGER.warning("%s@%s: version %s is not loaded yet: %s", name, load.alias, version, result)
+            self._views[name] = replace(view, failed={**view.failed, version: str(result)})
+        else:
+            self._log_failure(name, result)
+
+    def _swap(self, contract: Contract, version: str, model: LoadedModel, aliases: Sequence[str]) -> None:
+        """Let a loaded version serve under aliases; those that it serves already stay as they are."""
+        view = self._views[contract.name]
+        loaded = dict(view.loaded)
+        for alias in aliases:
+            if alias in loaded and (loaded[alias].version, loaded[alias].run_id) == (version, model.run_id):
+                continue
+            self._reloads[contract.name, alias, "swapped"] += 1
+            loaded[alias] = replace(model, alias=alias, loaded_at=datetime.now(UTC))
+            _LOGGER.info("%s@%s: version %s (%s) serves", contract.name, alias, version, model.family)
+        self._set_view(contract, replace(view, loaded=loaded))
+
+    def _set_view(self, contract: Contract, view: AliasView) -> None:
+        self._views[contract.name] = view
+        self._set_split(contract.name, view)
+
+    def _log_failure(self, dataset: str, error: Exception) -> None:
+        _LOGGER.error("%s: the poll of the registry failed; it is repeated", dataset, exc_info=error)
+        self._views[dataset] = replace(self._views[dataset], problem=f"the poll of the registry failed ({type(error).__name__}: {error})")
+
+    def _set_split(self, dataset: str, view: AliasView) -> None:
+        """Let the candidate answer its share, or nothing."""
+        split, known = view.split(), self._splits.get(dataset)
+        if split is None:
             self._splits.pop(dataset, None)
             return
-        known = self._splits.get(dataset)
-        is_same = known is not None and (known.rollout, known.share) == (traffic.rollout, traffic.share)
-        if known is not None and is_same and known.champion is champion:
+        is_same = known is not None and (known.rollout, known.share) == (split.rollout, split.share)
+        if known is not None and is_same and known.champion is split.champion:
             return
-        candidate = replace(candidate, alias=CHAMPION, rollout=traffic.rollout, fallback=champion)
-        self._splits[dataset] = Split(traffic.rollout, traffic.share, champion, candidate)
+        self._splits[dataset] = split
         if not is_same:
-            _LOGGER.info("%s: version %s answers %.1f %% of the champion's requests", dataset, candidate.version, 100 * traffic.share)
+            _LOGGER.info("%s: version %s answers %.1f %% of the champion's requests", dataset, split.candidate.version, 100 * split.share)
 
-    def _refresh(self, contract: Contract) -> None:
-        """Read again what the registry says of the versions that serve; the models stay."""
-        view = self._views[contract.name]
-        try:
-            entries = {number: self._registry.version(contract.name, number) for number in {each.version for each in view.loaded.values()}}
-        except (RegistryError, ModelUnavailable) as error:
-            _LOGGER.warning("%s: what the registry says of the served versions was not read again: %s", contract.name, error)
-            return
-        loaded = {
-            alias: replace(model, registered=entry)
-            if (entry := entries[model.version]).run_id == model.run_id
-            else model  # made anew: another
-            for alias, model in view.loaded.items()
-        }
-        self._views[contract.name] = replace(view, loaded=loaded, refreshed=time.monotonic())
-
-    def _replaced(self, contract: Contract, view: _View) -> frozenset[str]:
-        """Return the loaded versions whose numbers belong to other runs now, because the registered model was made anew."""
-        _LOGGER.warning("%s: the registered model was deleted and made anew; its versions are compared by their runs", contract.name)
-        runs = {model.version: model.run_id for model in view.loaded.values()}
-        replaced = set()
-        for version, run_id in runs.items():
+    def _refresh(self, contracts: Mapping[str, Contract]) -> None:
+        """Read again what the registry says of the versions that serve, of the data sets for which that is oldest; the models stay."""
+        now = time.monotonic()
+        due = [name for name in contracts if now - self._views[name].refreshed >= self._refresh_seconds]
+        for name in sorted(due, key=lambda name: self._views[name].refreshed)[:_REFRESHES_A_POLL]:
             try:
-                if self._registry.version(contract.name, version).run_id == run_id:
-                    continue
-            except ModelUnavailable:
-                _LOGGER.info("%s: version %s is gone", contract.name, version)
-            replaced.add(version)
-        return frozenset(replaced)
-
-    def _follow_aliases(self, contract: Contract, view: _View) -> None:
-        """Load what has moved; a replaced version serves until the new one of its number is loaded."""
-        registered = view.registered
-        ready = {model.version: model for model in view.loaded.values() if model.version not in view.replaced}
-        refused = {version: reason for version, reason in view.refused.items() if version in registered.values()}
-        failed: dict[str, str] = {}
-        loaded = {alias: model for alias, model in view.loaded.items() if alias in registered}
-        self._views[contract.name] = replace(view, loaded=dict(loaded), refused=refused)
-        # Aliases without a model come first, and among them the champion
-        for alias in sorted(registered, key=lambda alias: (alias in loaded, alias != CHAMPION)):
-            version = registered[alias]
-            if version not in ready | refused | failed:
-                try:
-                    ready[version] = load_version(self._registry, contract, alias, version)
-                except RefusedModel as error:
-                    refused[version] = str(error)
-                    self._reloads[contract.name, alias, "refused"] += 1
-                    _LOGGER.error("%s@%s: %s", contract.name, alias, error)  # noqa: TRY400 - the message says all
-                except (RegistryError, ModelUnavailable) as error:
-                    failed[version] = str(error)
-                    self._reloads[contract.name, alias, "failed"] += 1
-                    if view.failed.get(version) != str(error):
-                        _LOGGER.warning("%s@%s: version %s is not loaded yet: %s", contract.name, alias, version, error)
-            if version in ready and (alias not in loaded or _names(loaded[alias]) != _names(ready[version])):
-                self._reloads[contract.name, alias, "swapped"] += 1
-                loaded[alias] = replace(ready[version], alias=alias, loaded_at=datetime.now(UTC))
-                _LOGGER.info("%s@%s: version %s (%s) serves", contract.name, alias, version, ready[version].family)
-            stale = view.replaced - ready.keys()
-            self._views[contract.name] = replace(view, loaded=dict(loaded), refused=dict(refused), failed=dict(failed), replaced=stale)
-
-
-def load_version(registry: ModelSource, contract: Contract, alias: str, number: str) -> LoadedModel:
-    """Load a version for an alias.
-
-    Raises:
-        ModelUnavailable: there is no such version.
-        RefusedModel: it must not be loaded, or cannot be served; any unexpected error of the version becomes this.
-        RegistryError: the registry does not answer.
-    """
-    where = f"models:/{contract.name}/{number}"
-    try:
-        version = registry.version(contract.name, number)
-        stored = registry.load_with_example(version)
-        scorer = CompiledScorer(stored.pipeline, contract, stored.example)
-        scorer.require_contract(where)
-        in_place = scorer.records_within(_IN_PLACE_SECONDS, _MOST_IN_PLACE)
-        unusual = _unusual_scorer(stored.trust, contract, where)
-        return LoadedModel(alias, version, scorer, datetime.now(UTC), in_place, stored.trust, unusual)
-    except (ModelUnavailable, RefusedModel, RegistryError):
-        raise
-    except Exception as error:  # a registered model can make libraries raise anything
-        _LOGGER.exception("%s cannot be loaded", where)
-        raise RefusedModel(f"{where} cannot be served ({type(error).__name__}: {error}). Train again.") from error
-
-
-def _unusual_scorer(trust: Trust | None, contract: Contract, where: str) -> UnusualScorer | None:
-    if trust is None or trust.unusual is None:
-        return None
-    trust.unusual.require_contract(contract, where)
-    scorer = UnusualScorer(trust.unusual, contract)
-    scorer.raw_scores(random_columns(contract, 1))  # compiles, if no process has yet
-    return scorer
-
-
-def _names(model: LoadedModel) -> tuple[str, str]:
-    return model.version, model.run_id
-
-
-def _why(view: _View, alias: str) -> str:
-    """Return why an alias does not serve its version in the registry; empty if it does."""
-    version = view.registered.get(alias, "")
-    reason = view.refused.get(version, "") or view.failed.get(version, "") or view.problem
-    if not reason and version and (alias not in view.loaded or view.loaded[alias].version != version):
-        reason = f"version {version} is being loaded."
-    return reason
-
-
-def _alias_status(dataset: str, alias: str, view: _View) -> AliasStatus:
-    serving = view.loaded.get(alias)
-    return AliasStatus(dataset, alias, serving.version if serving else None, view.registered.get(alias), _why(view, alias))
+                self._views[name] = refreshed(self._registry, name, self._views[name])
+            except (RegistryError, ModelUnavailable) as error:
+                _LOGGER.warning("%s: what the registry says of the served versions was not read again: %s", name, error)

@@ -1,23 +1,32 @@
-"""The scorer of services: LightGBM, its features and calibrations as tables; other models by scikit-learn, behind compiled features."""
+"""The scorer of services: compiled features in front of LightGBM's trees as tables, neighbours and support vectors as matrix products.
+
+Other models are scikit-learn's own, behind compiled features.
+"""
 
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from lightgbm import LGBMClassifier
+from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.svm import SVC
 
 from hearth.contracts import Contract
 from hearth.contracts.examples import random_columns
 from hearth.contracts.record_parser import Columns
 from hearth.modelling.booster_text import InvalidBooster, read_booster
-from hearth.modelling.calibration import METHODS, calibrate, gives_probabilities, values_of
+from hearth.modelling.calibration import METHODS, calibrate, gives_probabilities, one_column_for_two, values_of
 from hearth.modelling.scorer import Scorer, Scores
+from hearth.serving.compiled.neighbours import CompiledNeighbours
 from hearth.serving.compiled.preprocessing import CompiledFeatures
 from hearth.serving.compiled.scaling import CannotCompile
+from hearth.serving.compiled.support_vectors import CompiledMachine
 from hearth.serving.compiled.tree_kernel import Link, walk
 from hearth.serving.compiled.tree_tables import before_scaling, compile_booster, with_categories
 
@@ -28,6 +37,7 @@ _MISSING_SHARE = 0.5  # of the values of made-up records that may be missing
 
 Compiled = Callable[[Columns], tuple[np.ndarray, np.ndarray]]
 """From columns to the positions of the predicted classes (n,) and the probabilities (n, classes)."""
+Matrix = Callable[[np.ndarray], np.ndarray]
 
 
 class CompiledScorer(Scorer):
@@ -101,11 +111,37 @@ def _compile(pipeline: Pipeline) -> Compiled:
     if isinstance(model, LGBMClassifier):
         return _Boosted(features, model)
 
+    predict_proba = _predict_proba(model)
+
     def score(columns: Columns) -> tuple[np.ndarray, np.ndarray]:
-        probabilities = model.predict_proba(features(columns))
+        probabilities = predict_proba(features(columns))
         return probabilities.argmax(axis=1), probabilities
 
     return score
+
+
+def _predict_proba(model: ClassifierMixin) -> Matrix:
+    """Return the function from features to probabilities (n, classes)."""
+    if isinstance(model, KNeighborsClassifier):
+        try:
+            return CompiledNeighbours(model)
+        except CannotCompile as reason:
+            _LOGGER.info("%s", reason)
+    own: Matrix = model.predict_proba
+    return own
+
+
+def _values(model: ClassifierMixin) -> Matrix:
+    """Return the function from features to what a calibration takes: `values_of` the model."""
+    if isinstance(model, SVC):
+        try:
+            return CompiledMachine(model)
+        except CannotCompile as reason:
+            _LOGGER.info("%s", reason)
+    if not gives_probabilities(model):
+        return partial(values_of, model)
+    predict_proba = _predict_proba(model)
+    return lambda X: one_column_for_two(np.asarray(predict_proba(X), dtype=np.float64))
 
 
 class _Calibrated:
@@ -115,7 +151,7 @@ class _Calibrated:
         if len(outer.calibrated_classifiers_) != 1:
             raise CannotCompile(f"{len(outer.calibrated_classifiers_)} calibrated models have no compiled form")
         part = outer.calibrated_classifiers_[0]
-        model = self._model = part.estimator
+        model = part.estimator
         if list(outer.classes_) != list(range(len(outer.classes_))) or list(model.classes_) != list(outer.classes_):
             raise CannotCompile(f"the classes are {list(outer.classes_)}, not codes from 0")
         if part.method not in METHODS:
@@ -124,9 +160,10 @@ class _Calibrated:
         self._are_probabilities = gives_probabilities(model)
         # The sums of leaves are LightGBM's to the last bit, which isotonic regression needs: it has steps
         self._boosted = _Boosted(features, model, sums=True) if isinstance(model, LGBMClassifier) else None
+        self._values = _values(model)
 
     def __call__(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
-        values = values_of(self._model, self._features(columns)) if self._boosted is None else self._boosted(columns)[1]
+        values = self._values(self._features(columns)) if self._boosted is None else self._boosted(columns)[1]
         calibrated = calibrate(self._method, self._calibrators, values, are_probabilities=self._are_probabilities)
         return calibrated.argmax(axis=1), calibrated
 

@@ -101,7 +101,8 @@ class Explainers:
 
     def warm(self, models: ModelFollower, then: Callable[[], object] = lambda: None) -> None:
         """Prepare the explainers of the loaded models in the background; `then` is called there if one of them is sampled."""
-        self._thread.submit(self._warm, models, then)
+        with suppress(RuntimeError):  # the service stops, and with it the thread
+            self._thread.submit(self._warm, models, then)
 
     def close(self) -> None:
         """Stop: requests that are not answered get TooBusy; the thread ends after its present record."""

@@ -57,8 +57,8 @@ def input_specs(contract: Contract) -> tuple[TensorSpec, ...]:
 
 
 def is_ready(status: FollowerStatus) -> bool:
-    """Whether at least one alias of any data set serves, as gRPC's health service says too."""
-    return any(alias.serving for alias in status.aliases)
+    """Whether the process has started and at least one alias of any data set serves, as gRPC's health service says too."""
+    return not status.starting and any(alias.serving for alias in status.aliases)
 
 
 def _served(predictor: Predictor, contract: Contract) -> list[LoadedModel]:
