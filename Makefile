@@ -8,7 +8,7 @@ COMPILE = $(UV) pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --pyt
 export UV_SYSTEM_CERTS ?= true
 # Without compiled files each process compiles all that it imports: 5 s of processor time for a service, at every start.
 unexport PYTHONDONTWRITEBYTECODE
-SERVE_EXTRAS = --extra api --extra grpc --extra scoring --extra stream --extra ui --extra utils
+SERVE_EXTRAS = --extra api --extra grpc --extra scoring --extra stream --extra tracing --extra ui --extra utils
 
 .DEFAULT_GOAL := help
 .PHONY: help check setup setup-dev lock lint types test test-unit test-training test-servers test-dags demo data upload smoke export replay tune eda chaos up down status logs clean
