@@ -225,6 +225,10 @@ bench-latency-bound: setup-dev ## whether a time of one record could be a bound 
 bench-stream: setup-dev ## speed of the stream worker, on real servers
 	$(SERVE)/python -m benchmarks.stream $(BENCH_FLAGS)
 
+.PHONY: bench-tracing
+bench-tracing: setup-dev ## processor time that traces cost a request
+	$(SERVE)/python -m benchmarks.tracing $(BENCH_FLAGS)
+
 bench-soak: bench-machine setup-dev ## two minutes of load while the alias moves every five seconds; needs wrk
 	$(SERVE)/python -m benchmarks.soak $(BENCH_FLAGS)
 

@@ -67,10 +67,10 @@ class Traces:
             work.fail(error)
             raise
         finally:
+            work.set({"http.response.status_code": status, "hearth.request_id": scope["state"].get("request_id", "")})
             if route := getattr(scope.get("route"), "path_format", None):
                 work.rename(f"{method} {route}")
                 work.set({"http.route": route})
-            work.set({"http.response.status_code": status, "hearth.request_id": scope["state"].get("request_id", "")})
             if status >= _FAILED:
                 work.fail(scope.get(ERROR_CODE, "internal_error"))
             work.end()

@@ -1,31 +1,35 @@
-"""OpenTelemetry's side of spans. Imported only where spans are exported: it is a third of a second, and 15 MB."""
+"""OpenTelemetry's side of spans. Imported only where spans are exported: it is a third of a second, and 15 MB.
 
+Sampler, resource, processor and exporter are the SDK's. Its spans are not: begun, named and given attributes through the SDK, with a lock
+at each step, a span costs twice as much as one that is written whole when it ends (docs/adr/0029-traces.md).
+"""
+
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Self
 
-from opentelemetry.context import Context
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, SamplingResult
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ParentBased, Sampler
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
     SpanContext,
     SpanKind,
+    Status,
+    StatusCode,
     TraceFlags,
-    Tracer,
-    TraceState,
     format_span_id,
     format_trace_id,
     get_current_span,
     get_tracer_provider,
     set_span_in_context,
 )
-from opentelemetry.util.types import AttributeValue
 
 from hearth.tracing.context import in_trace
 from hearth.tracing.spans import TRACER, Attributes, Kind, Span
-from hearth.tracing.traceparent import TraceContext
+from hearth.tracing.traceparent import TraceContext, new_trace
 
 _KINDS: Mapping[Kind, SpanKind] = {
     "server": SpanKind.SERVER,
@@ -34,66 +38,94 @@ _KINDS: Mapping[Kind, SpanKind] = {
     "consumer": SpanKind.CONSUMER,
     "internal": SpanKind.INTERNAL,
 }
-_SAMPLED, _NOT_SAMPLED = TraceFlags(TraceFlags.SAMPLED), TraceFlags(TraceFlags.DEFAULT)
-_NOWHERE = Context()
-_SCOPE = "hearth"
-_FOREIGN_LINKS = 128
-
-
-class LinkSampler(Sampler):
-    """Keeps a span without a parent if it links to a place in a trace that is kept; decides as `other` does in all other cases."""
-
-    def __init__(self, other: Sampler) -> None:
-        self._other = other
-
-    def should_sample(  # noqa: PLR0913, PLR0917 - its interface
-        self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: SpanKind | None = None,
-        attributes: Mapping[str, AttributeValue] | None = None,
-        links: Sequence[Link] | None = None,
-        trace_state: TraceState | None = None,
-    ) -> SamplingResult:
-        if links and not get_current_span(parent_context).get_span_context().is_valid:
-            return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)  # only sampled links come here: see `SpanMaker`
-        return self._other.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
-
-    def get_description(self) -> str:
-        return f"LinkSampler({self._other.get_description()})"
+_FLAGS = {True: TraceFlags(TraceFlags.SAMPLED), False: TraceFlags(TraceFlags.DEFAULT)}
+_SCOPE = InstrumentationScope("hearth")
+_UNSET, _FAILED = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
+MAX_LINKS = 128
 
 
 class SpanMaker:
-    """Begins spans with the tracer of a provider.
+    """Begins spans that go to a processor, as far as the sampler wants them."""
 
-    With `follows_parent`, what belongs to a place in a trace that is not kept is not kept either, which needs no question to the sampler.
-    """
-
-    def __init__(self, tracer: Tracer, *, follows_parent: bool, max_links: int) -> None:
-        self.tracer, self._follows_parent, self._max_links = tracer, follows_parent, max_links
-
-    @classmethod
-    def of(cls, provider: TracerProvider, max_links: int) -> Self:
-        """Return one for a provider of our own, whose sampler then looks at links too."""
-        follows_parent = isinstance(provider.sampler, ParentBased)
-        provider.sampler = LinkSampler(provider.sampler)
-        return cls(provider.get_tracer(_SCOPE), follows_parent=follows_parent, max_links=max_links)
+    def __init__(self, processor: SpanProcessor, sampler: Sampler, resource: Resource, max_links: int = MAX_LINKS) -> None:
+        """`max_links` bounds what one span refers to."""
+        self.processor, self.resource = processor, resource
+        self._sampler, self._max_links = sampler, max_links
+        self._follows_parent = isinstance(sampler, ParentBased)
 
     def begin(
         self, name: str, kind: Kind, parent: TraceContext | None, links: Sequence[TraceContext], attributes: Attributes | None
     ) -> Span:
         """Begin a span as `Tracer.begin` says; links to what nobody keeps are left out."""
-        if parent is not None and not parent.sampled and self._follows_parent:
-            return Span(parent)  # the sampler would say so, at several times the cost
-        kept = [Link(_span_context(link)) for link in links if link.sampled][: self._max_links] if links else None
-        context = _NOWHERE if parent is None else set_span_in_context(NonRecordingSpan(_span_context(parent)), _NOWHERE)
-        recorded = self.tracer.start_span(name, context, _KINDS[kind], attributes, kept)
-        place = recorded.get_span_context()
-        sampled = place.trace_flags.sampled
-        return Span(
-            TraceContext(format_trace_id(place.trace_id), format_span_id(place.span_id), sampled),
-            recorded if recorded.is_recording() else None,
+        kept = [link for link in links if link.sampled] if links else []
+        if parent is not None and self._follows_parent:
+            if not parent.sampled:
+                return Span(parent)
+            place = new_trace()._replace(trace_id=parent.trace_id, sampled=True)
+        else:
+            place = new_trace() if parent is None else new_trace()._replace(trace_id=parent.trace_id)
+            sampled = (parent is None and bool(kept)) or self._wanted(place, name, kind, parent, attributes)
+            if not sampled:
+                return Span(place)
+            place = place._replace(sampled=True)
+        return RecordedSpan(self, name, kind, place, parent, kept[: self._max_links], attributes)
+
+    def _wanted(self, place: TraceContext, name: str, kind: Kind, parent: TraceContext | None, attributes: Attributes | None) -> bool:
+        context = None if parent is None else set_span_in_context(NonRecordingSpan(_span_context(parent, is_remote=True)))
+        result = self._sampler.should_sample(context, int(place.trace_id, 16), name, _KINDS[kind], attributes)
+        return result.decision.is_sampled()
+
+
+class RecordedSpan(Span):
+    """A span that is sent when it has ended."""
+
+    __slots__ = ("_attributes", "_began", "_kind", "_links", "_maker", "_name", "_parent", "_status")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a span
+        self,
+        maker: SpanMaker,
+        name: str,
+        kind: Kind,
+        place: TraceContext,
+        parent: TraceContext | None,
+        links: Sequence[TraceContext],
+        attributes: Attributes | None,
+    ) -> None:
+        super().__init__(place)
+        self._maker, self._name, self._kind, self._parent, self._links = maker, name, kind, parent, links
+        self._attributes = dict(attributes) if attributes else {}
+        self._status = _UNSET
+        self._began = time.time_ns()
+
+    @property
+    def is_recorded(self) -> bool:
+        return True
+
+    def set(self, attributes: Attributes) -> None:
+        self._attributes.update(attributes)
+
+    def rename(self, name: str) -> None:
+        self._name = name
+
+    def fail(self, error: BaseException | str) -> None:
+        self._attributes["error.type"] = error if isinstance(error, str) else type(error).__name__
+        self._status = _FAILED
+
+    def end(self) -> None:
+        self._maker.processor.on_end(
+            ReadableSpan(
+                name=self._name,
+                context=_span_context(self.context, is_remote=False),
+                parent=None if self._parent is None else _span_context(self._parent, is_remote=True),
+                resource=self._maker.resource,
+                attributes=self._attributes,
+                links=[Link(_span_context(link, is_remote=True)) for link in self._links],
+                kind=_KINDS[self._kind],
+                status=self._status,
+                start_time=self._began,
+                end_time=time.time_ns(),
+                instrumentation_scope=_SCOPE,
+            )
         )
 
 
@@ -107,18 +139,15 @@ def in_current_span() -> Iterator[None]:
     if not place.is_valid:
         yield
         return
-    context = TraceContext(format_trace_id(place.trace_id), format_span_id(place.span_id), place.trace_flags.sampled)
-    before = TRACER.maker
-    provider = get_tracer_provider()
+    before, provider = TRACER.maker, get_tracer_provider()
     if isinstance(provider, TracerProvider):
-        TRACER.maker = SpanMaker(provider.get_tracer(_SCOPE), follows_parent=True, max_links=_FOREIGN_LINKS)
+        TRACER.maker = SpanMaker(provider.get_tracer(_SCOPE.name).span_processor, provider.sampler, provider.resource)  # type: ignore[attr-defined]  # the SDK's tracer
     try:
-        with in_trace(context):
+        with in_trace(TraceContext(format_trace_id(place.trace_id), format_span_id(place.span_id), place.trace_flags.sampled)):
             yield
     finally:
         TRACER.maker = before
 
 
-def _span_context(place: TraceContext) -> SpanContext:
-    flags = _SAMPLED if place.sampled else _NOT_SAMPLED
-    return SpanContext(int(place.trace_id, 16), int(place.span_id, 16), is_remote=True, trace_flags=flags)
+def _span_context(place: TraceContext, *, is_remote: bool) -> SpanContext:
+    return SpanContext(int(place.trace_id, 16), int(place.span_id, 16), is_remote=is_remote, trace_flags=_FLAGS[place.sampled])

@@ -11,8 +11,6 @@ from hearth.tracing.context import CURRENT, current_trace
 from hearth.tracing.traceparent import TraceContext, new_trace
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span as OtelSpan
-
     from hearth.tracing.otel import SpanMaker
 
 Kind = Literal["server", "client", "producer", "consumer", "internal"]
@@ -22,39 +20,30 @@ Attributes = Mapping[str, str | int | float | bool | Sequence[str]]
 class Span:
     """A piece of work in a trace; `context` is where that which it calls belongs to. May be ended in another thread.
 
-    Without an exporter it is no more than its context, and so it is in a trace that the caller does not keep.
+    This one is kept by nobody and is no more than its context; those that are sent are in `otel`.
     """
 
-    __slots__ = ("_recorded", "context")
+    __slots__ = ("context",)
 
-    def __init__(self, context: TraceContext, recorded: "OtelSpan | None" = None) -> None:
-        self.context, self._recorded = context, recorded
+    def __init__(self, context: TraceContext) -> None:
+        self.context = context
 
     @property
     def is_recorded(self) -> bool:
         """Whether what is set here reaches anybody."""
-        return self._recorded is not None
+        return False
 
     def set(self, attributes: Attributes) -> None:
-        if self._recorded is not None:
-            self._recorded.set_attributes(attributes)
+        """Add to what is known of it."""
 
     def rename(self, name: str) -> None:
         """Give it a name that was not known when it began."""
-        if self._recorded is not None:
-            self._recorded.update_name(name)
 
     def fail(self, error: BaseException | str) -> None:
         """Mark it as failed: by the class of an error or a code, without the error's text."""
-        if self._recorded is not None:
-            from opentelemetry.trace import StatusCode  # noqa: PLC0415 - it is there where a span is recorded
-
-            self._recorded.set_attribute("error.type", error if isinstance(error, str) else type(error).__name__)
-            self._recorded.set_status(StatusCode.ERROR)
 
     def end(self) -> None:
-        if self._recorded is not None:
-            self._recorded.end()
+        """End it; nothing is changed afterwards."""
 
 
 class Tracer:
@@ -107,9 +96,10 @@ def span(name: str, kind: Kind = "internal", attributes: Attributes | None = Non
 
 
 def begin_batch(name: str, kind: Kind, contexts: Sequence[TraceContext], attributes: Attributes | None = None) -> Span:
-    """Begin a span for what came from several places in traces at once: it links to each, and goes on with the only one.
+    """Begin a span for what came from several places in traces at once: it links to each.
 
-    It is kept if one of them is.
+    Where all are in one trace it belongs to that one, below the first of them; else it begins its own, and is kept if one of theirs is.
     """
     distinct = list(dict.fromkeys(contexts))
-    return TRACER.begin(name, kind, distinct[0] if len(distinct) == 1 else None, distinct, attributes)
+    is_one_trace = len({place.trace_id for place in distinct}) == 1
+    return TRACER.begin(name, kind, distinct[0] if is_one_trace else None, distinct, attributes)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 HEADER = "traceparent"
 LONGEST = 512  # a value of a later version may have parts that version 00 does not know
 
+_NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 # A later version may go on after the flags, with a hyphen. Version ff is forbidden, as are ids of zeros.
 _FORM = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-[^\s,]*)?", re.ASCII)
 
@@ -45,10 +46,6 @@ def parse_traceparent(text: str) -> TraceContext | None:
 
 def new_trace() -> TraceContext:
     """Begin a trace. Nobody keeps spans of it yet, so it is not sampled."""
-    return TraceContext(_digits(16), _digits(8))
-
-
-def _digits(size: int) -> str:
-    """Return `size` random bytes as hexadecimal digits, not all zero."""
-    digits = os.urandom(size).hex()
-    return digits if digits.strip("0") else _digits(size)
+    digits = os.urandom(24).hex()
+    trace_id, span_id = digits[:32], digits[32:]
+    return TraceContext(trace_id, span_id) if trace_id != _NO_TRACE and span_id != _NO_SPAN else new_trace()
