@@ -24,7 +24,7 @@ from hearth.streaming.messages import encode
 from hearth.streaming.replay import Replay
 from hearth.tracing.context import in_trace
 from hearth.tracing.export import exported_spans
-from hearth.tracing.traceparent import new_trace, parse_traceparent
+from hearth.tracing.traceparent import TraceContext, new_trace, parse_traceparent
 from hearth_api.app import create_app
 from tests.api.running import running, service_settings
 from tests.grpc.service import Shelf, fitted, serving, settings
@@ -34,7 +34,7 @@ from tests.support.samples import EMPLOYEES, records, sample_rows
 from tests.support.waiting import wait_until
 from tests.support.worker_bench import Bench, record
 
-CALLER = new_trace()._replace(sampled=True)
+CALLER = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", sampled=True)
 HEADERS = {"traceparent": str(CALLER)}
 SECRET = 3.14159  # a value of a record that no span may hold
 GRAPHQL_RECORD = {to_camel_case(field_name(name)): int(value) if isinstance(value, float) else value for name, value in record().items()}

@@ -26,7 +26,7 @@ from hearth.streaming.worker.personal_values import PersonalValues
 from hearth.streaming.worker.recovery import Recovery
 from hearth.streaming.worker.reports import Reports
 from hearth.tracing.context import in_trace
-from hearth.tracing.spans import Attributes, Span, begin_batch, span
+from hearth.tracing.spans import TRACER, Attributes, Span, begin_batch, span
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +151,8 @@ class Worker:
             "messaging.consumer.group.name": self._settings.stream_group,
             "messaging.batch.message_count": len(entries),
         }
-        places = [place for entry in entries if (place := entry.trace)]
+        is_needed = TRACER.maker is not None or len(entries) == 1  # else the time of reading them is saved
+        places = [place for entry in entries if (place := entry.trace)] if is_needed else []
         return begin_batch(f"process {name}", "consumer", places, attributes)
 
     def _score_within(self, entries: Sequence[Entry], work: Span) -> ScoredBatch:

@@ -1,0 +1,51 @@
+"""Capture one real trace as JSON, for the picture in docs/tracing.md: `python -m tests.support.trace_capture spans.json`.
+
+A caller queues records over REST, a worker process scores and stores them, and the caller says what one of them turned out to be.
+"""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from deploy.embedded import temporary_servers
+from hearth.predictions.migration import migrate
+from hearth.tracing.traceparent import parse_traceparent
+from hearth_api.app import create_app
+from tests.api.running import running, service_settings
+from tests.support.models import FakeRegistry
+from tests.support.otlp_sink import otlp_sink
+from tests.support.waiting import wait_until
+from tests.support.worker_bench import Bench, record
+
+
+def main() -> None:
+    with temporary_servers.postgres() as database, temporary_servers.valkey() as valkey, otlp_sink() as sink:
+        os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = sink.url
+        migrate(database)
+        bench = Bench(valkey, database)
+        options = service_settings(predictions_url=database, redis_url=valkey, stream_name=bench.name)
+        with running(create_app(options, FakeRegistry(champion="3"), checks={})) as client:
+            worker = bench.process(0)
+            client.get("/models")
+            bench.send(record())  # what is loaded at first use is loaded by this one
+            wait_until(lambda: bench.count() == 1)
+            answer = client.post("/predict_stream?batch=10", json={"data": [record(level) for level in range(10)]})
+            place = parse_traceparent(answer.headers["traceparent"])
+            assert place is not None
+            wait_until(lambda: bench.count() == 11 and bench.settled())
+            report = {"id": answer.json()["message_ids"][0], "truth": "High"}
+            client.post("/feedback", json=report, headers={"traceparent": str(place)})
+            wait_until(lambda: len(sink.of_trace(place.trace_id)) >= 8)
+            worker.terminate()
+        bench.close()
+        spans = sink.of_trace(place.trace_id)
+    for span in sorted(spans, key=lambda span: span.start):
+        print(span.service, span.name, span.attributes)  # noqa: T201 - a program for people
+    text = json.dumps([asdict(span) for span in spans]).replace(bench.name, "records")
+    Path(sys.argv[1]).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
