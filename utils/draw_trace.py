@@ -58,14 +58,14 @@ def draw(spans: Sequence[DrawnSpan]) -> str:
         parts.append(f'<rect x="{x}" y="12" width="12" height="12" fill="{colour}"/><text x="{x + 18}" y="23">{escape(service)}</text>')
     for row, (span, depth) in enumerate(_in_order(spans)):
         y = _TOP + _ROW * row
-        x, width = _NAMES + (span.start - first) * scale, max(_SHORTEST, (span.end - span.start) * scale)
+        left, width = _NAMES + (span.start - first) * scale, max(_SHORTEST, (span.end - span.start) * scale)
         colour = _COLOURS[services.index(span.service) % len(_COLOURS)]
         milliseconds = (span.end - span.start) / 1e6
         parts += [
             f'<line x1="0" x2="{_WIDTH}" y1="{y}" y2="{y}" stroke="#e5e5e5"/>',
             f'<text x="{14 + _INDENT * depth}" y="{y + 18}">{escape(span.name)} <tspan fill="#707070">{escape(span.kind)}</tspan></text>',
-            f'<rect x="{x:.1f}" y="{y + 6}" width="{width:.1f}" height="{_ROW - 12}" fill="{colour}"/>',
-            f'<text x="{x + width + 6:.1f}" y="{y + 18}" fill="#505050">{milliseconds:.1f} ms</text>',
+            f'<rect x="{left:.1f}" y="{y + 6}" width="{width:.1f}" height="{_ROW - 12}" fill="{colour}"/>',
+            f'<text x="{left + width + 6:.1f}" y="{y + 18}" fill="#505050">{milliseconds:.1f} ms</text>',
         ]
     return "\n".join([*parts, "</svg>", ""])
 

@@ -9,9 +9,15 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
+from hearth.tracing import otel
 from hearth.tracing.context import current_trace, in_trace
 from hearth.tracing.export import exported_spans
+from hearth.tracing.otel import in_current_span
+from hearth.tracing.otlp import QuietExporter
 from hearth.tracing.spans import TRACER, begin_batch, span
 from hearth.tracing.traceparent import TraceContext, new_trace
 from tests.support.otlp_sink import Sink, otlp_sink
@@ -192,3 +198,23 @@ def test_another_protocol_is_told_and_http_is_spoken(sink: Sink, monkeypatch: py
         pass
     assert "spans are sent as http/protobuf" in caplog.text
     assert len(sink.spans) == 1
+
+
+def test_a_task_runs_in_the_trace_of_opentelemetrys_current_span_whether_or_not_it_is_sent(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    around = SpanContext(int(KEPT.trace_id, 16), int(KEPT.span_id, 16), is_remote=True, trace_flags=TraceFlags(1))
+    with in_current_span():
+        assert current_trace() is None
+    with use_span(NonRecordingSpan(around)), in_current_span(), span("inside") as work:
+        assert (current_trace(), work.is_recorded) == (KEPT, False)
+
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(QuietExporter()))
+    monkeypatch.setattr(otel, "get_tracer_provider", lambda: provider)
+    with use_span(NonRecordingSpan(around)), in_current_span(), span("inside"):
+        pass
+    provider.shutdown()
+    [sent] = sink.spans
+    assert (sent.name, sent.trace_id, sent.parent_id) == ("inside", KEPT.trace_id, KEPT.span_id)
+    assert TRACER.maker is None

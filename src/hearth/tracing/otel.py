@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.sampling import ParentBased, Sampler
+from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
     Link,
@@ -73,7 +73,7 @@ class SpanMaker:
     def _wanted(self, place: TraceContext, name: str, kind: Kind, parent: TraceContext | None, attributes: Attributes | None) -> bool:
         context = None if parent is None else set_span_in_context(NonRecordingSpan(_span_context(parent, is_remote=True)))
         result = self._sampler.should_sample(context, int(place.trace_id, 16), name, _KINDS[kind], attributes)
-        return result.decision.is_sampled()
+        return result.decision is Decision.RECORD_AND_SAMPLE
 
 
 class RecordedSpan(Span):
