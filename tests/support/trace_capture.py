@@ -1,6 +1,6 @@
 """Capture one real trace as JSON, for the picture in docs/tracing.md: `python -m tests.support.trace_capture spans.json`.
 
-A caller queues records over REST, a worker process scores and stores them, and the caller says what one of them turned out to be.
+A caller queues records over REST, a worker scores and stores them, and the caller says what one of them turned out to be.
 """
 
 import json
@@ -22,13 +22,12 @@ from tests.support.worker_bench import Bench, record
 
 def main() -> None:
     with temporary_servers.postgres() as database, temporary_servers.valkey() as valkey, otlp_sink() as sink:
-        os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = sink.url
+        os.environ |= {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "OTEL_SERVICE_NAME": "REST and worker, in one process for this picture"}
         migrate(database)
         bench = Bench(valkey, database)
         options = service_settings(predictions_url=database, redis_url=valkey, stream_name=bench.name)
-        with running(create_app(options, FakeRegistry(champion="3"), checks={})) as client:
-            worker = bench.process(0)
-            client.get("/models")
+        app = create_app(options, FakeRegistry(champion="3"), checks={})
+        with running(app) as client, bench.working(FakeRegistry(champion="3")):
             bench.send(record())  # what is loaded at first use is loaded by this one
             wait_until(lambda: bench.count() == 1)
             answer = client.post("/predict_stream?batch=10", json={"data": [record(level) for level in range(5)]})
@@ -39,7 +38,6 @@ def main() -> None:
             report = {"id": answer.json()["message_ids"][0], "truth": "High"}
             client.post("/feedback", json=report, headers={"traceparent": str(place)})
             wait_until(lambda: len(sink.of_trace(place.trace_id)) >= 8)
-            worker.terminate()
         bench.close()
         spans = sink.of_trace(place.trace_id)
     for span in sorted(spans, key=lambda span: span.start):
