@@ -28,13 +28,15 @@ def main() -> None:
         options = service_settings(predictions_url=database, redis_url=valkey, stream_name=bench.name)
         app = create_app(options, FakeRegistry(champion="3"), checks={})
         with running(app) as client, bench.working(FakeRegistry(champion="3")):
-            bench.send(record())  # what is loaded at first use is loaded by this one
-            wait_until(lambda: bench.count() == 1)
+            for number in (1, 2, 3):  # what is loaded at first use is loaded by these
+                client.post("/predict_stream", json={"data": [record()]})
+                wait_until(lambda number=number: bench.count() == number)  # type: ignore[misc]
+                client.post("/feedback", json={"id": "none", "truth": "High", "dataset": "employees"})
             answer = client.post("/predict_stream?batch=10", json={"data": [record(level) for level in range(5)]})
             assert answer.is_success, answer.text
             place = parse_traceparent(answer.headers["traceparent"])
             assert place is not None
-            wait_until(lambda: bench.count() == 6 and bench.settled())
+            wait_until(lambda: bench.count() == 8 and bench.settled())
             report = {"id": answer.json()["message_ids"][0], "truth": "High"}
             client.post("/feedback", json=report, headers={"traceparent": str(place)})
             wait_until(lambda: len(sink.of_trace(place.trace_id)) >= 8)
