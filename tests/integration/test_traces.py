@@ -159,6 +159,7 @@ def test_probes_make_no_spans(sink: Sink, client: httpx.Client) -> None:
 
 
 def test_grpc_takes_a_trace_over_gives_it_back_and_stores_it(sink: Sink, fresh_database: str) -> None:
+    migrate(fresh_database)
     options = settings(record_predictions="all", predictions_url=fresh_database, record_drain_seconds=60)
     request = pb.PredictRequest(records=[record_message(found) for found in records(sample_rows(EMPLOYEES, 2, seed=6)[0])])
     with serving(Shelf({"champion": "1"}, {"1": fitted()}), options) as service:
