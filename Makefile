@@ -8,7 +8,7 @@ COMPILE = $(UV) pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --pyt
 export UV_SYSTEM_CERTS ?= true
 # Without compiled files each process compiles all that it imports: 5 s of processor time for a service, at every start.
 unexport PYTHONDONTWRITEBYTECODE
-SERVE_EXTRAS = --extra api --extra grpc --extra scoring --extra stream --extra ui --extra utils
+SERVE_EXTRAS = --extra api --extra grpc --extra scoring --extra stream --extra tracing --extra ui --extra utils
 
 .DEFAULT_GOAL := help
 .PHONY: help check setup setup-dev lock lint types test test-unit test-training test-servers test-dags demo data upload smoke export replay tune eda chaos up down status logs clean
@@ -256,6 +256,10 @@ bench-stream: setup-dev ## speed of the stream worker, on real servers
 .PHONY: bench-store
 bench-store: setup-dev ## what stored predictions take on the disk
 	$(SERVE)/python -m benchmarks.store_size $(BENCH_FLAGS)
+
+.PHONY: bench-tracing
+bench-tracing: setup-dev ## processor time that traces cost a request
+	$(SERVE)/python -m benchmarks.tracing $(BENCH_FLAGS)
 
 bench-soak: bench-machine setup-dev ## two minutes of load while the alias moves every five seconds; needs wrk
 	$(SERVE)/python -m benchmarks.soak $(BENCH_FLAGS)

@@ -13,6 +13,8 @@ from grpc_status import rpc_status
 
 from grpc_service.v1 import prediction_pb2 as pb
 from hearth.errors import ErrorKind, HearthError, InvalidRecords, Problem
+from hearth.tracing.context import current_trace
+from hearth.tracing.traceparent import HEADER
 
 _LOGGER = logging.getLogger(__name__)
 # Clients refuse trailing metadata above 8 KiB. The sentence is in them twice, and characters beyond ASCII take three times their bytes.
@@ -78,7 +80,9 @@ async def end_call(context: Context, error: Exception) -> NoReturn:
     status = Status(code=message.status, message=message.detail)
     status.details.add().Pack(message)
     ending = rpc_status.to_status(status)
-    await context.abort(ending.code, ending.details, ending.trailing_metadata or ())
+    trace = current_trace()
+    named = ((HEADER, str(trace)),) if trace else ()
+    await context.abort(ending.code, ending.details, (*(ending.trailing_metadata or ()), *named))
 
 
 async def error_of(call: grpc.aio.Call) -> pb.Error | None:

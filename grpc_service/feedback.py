@@ -19,7 +19,7 @@ def feedback_response(receipts: Sequence[Receipt]) -> pb.SendFeedbackResponse:
     response = pb.SendFeedbackResponse(outcomes=count_outcomes(receipts), refused=sum(receipt.is_refused for receipt in receipts))
     for receipt in receipts:
         message = response.receipts.add(id=receipt.id, row=receipt.row, outcome=receipt.outcome)
-        message.dataset, message.before = receipt.dataset or "", receipt.before or ""
+        message.dataset, message.before, message.trace_id = receipt.dataset or "", receipt.before or "", receipt.trace_id or ""
         if receipt.error is not None:
             message.error.error, message.error.detail = receipt.error, receipt.detail or ""
     return response

@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 
 from grpc_service.errors import Context, end_call
+from grpc_service.traces import TracedServer
 from hearth.errors import ErrorKind, HearthError
 from hearth.settings import GrpcSettings
 
@@ -77,7 +78,7 @@ class Places:
 class LimitedServer:
     """The part of a server that generated code uses to add a service; its calls take places, and its messages have a bound of values."""
 
-    def __init__(self, server: grpc.aio.Server, places: Places, idle_seconds: float, max_values: int) -> None:
+    def __init__(self, server: grpc.aio.Server | TracedServer, places: Places, idle_seconds: float, max_values: int) -> None:
         self._server, self._places, self._idle_seconds, self._max_values = server, places, idle_seconds, max_values
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:

@@ -23,6 +23,7 @@ from grpc_service.limits import OTHER_CALLS, LimitedServer, Places, most_calls, 
 from grpc_service.metrics import Calls
 from grpc_service.servicer import PredictionServicer
 from grpc_service.tls import server_credentials
+from grpc_service.traces import TracedServer
 from grpc_service.v1.prediction_pb2_grpc import add_PredictionServicer_to_server
 from grpc_service.v2.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from hearth.contracts import Contract, usable_contracts
@@ -49,6 +50,7 @@ from hearth.serving.rollouts.counter import RolloutCounter
 from hearth.serving.rollouts.reporter import RolloutReporter
 from hearth.serving.rollouts.router import Router
 from hearth.settings import GrpcSettings
+from hearth.tracing.export import exported_spans
 
 _LOGGER = logging.getLogger(__name__)
 _FEEDBACK_THREADS = 2
@@ -58,7 +60,8 @@ def main() -> int:
     """Serve until SIGTERM or SIGINT."""
     configure_logging("grpc")
     try:
-        asyncio.run(_serve(GrpcSettings()))
+        with exported_spans("grpc"):
+            asyncio.run(_serve(GrpcSettings()))
     except HearthError as error:
         _LOGGER.critical("%s", error)
         return 1
@@ -95,7 +98,9 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
         server, port = _make_server(settings)
         idle, most = settings.grpc_stream_idle_seconds, settings.grpc_max_values
         names = "HEARTH_GRPC_MAX_CONCURRENT_CALLS", "HEARTH_GRPC_MAX_STREAMS"
-        limited = LimitedServer(server, Places(settings.grpc_max_concurrent_calls, settings.grpc_max_streams, names), idle, most)
+        limited = LimitedServer(
+            TracedServer(server), Places(settings.grpc_max_concurrent_calls, settings.grpc_max_streams, names), idle, most
+        )
         add_PredictionServicer_to_server(
             PredictionServicer(settings, contracts, models, predictor, calls, access, feedback, feedback_threads), limited
         )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import Executor
+from contextvars import copy_context
 from functools import partial
 from time import perf_counter
 
@@ -107,7 +108,7 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
         def work() -> pb.SendFeedbackResponse:
             return feedback_response(self._feedback.receive(read_reports(request), door))
 
-        return await asyncio.get_running_loop().run_in_executor(self._feedback_threads, work)
+        return await asyncio.get_running_loop().run_in_executor(self._feedback_threads, copy_context().run, work)
 
     async def _list_models(self, dataset: str) -> pb.ListModelsResponse:
         if dataset and dataset not in self._contracts:

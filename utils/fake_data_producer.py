@@ -35,6 +35,7 @@ from hearth.streaming.producer.fake_labels import FakeLabels, LabelPlan
 from hearth.streaming.producer.fake_messages import FakeMessage, Source, fake_messages
 from hearth.streaming.producer.served_aliases import ServedAliases
 from hearth.streaming.retrying import Retrier, Stopped, wait_while_full
+from hearth.tracing.export import exported_spans
 
 logger = logging.getLogger("producer")
 
@@ -105,6 +106,7 @@ def main(  # noqa: PLR0913, PLR0917 - each is an option
             )
             redis_url, keep, retrier = settings.redis_url.get_secret_value(), settings.stream_keep_messages, Retrier(stop)
             with (
+                exported_spans("producer"),
                 StreamWriter(redis_url, settings.stream_name, keep) as writer,
                 StreamWriter(redis_url, settings.labels_stream_name, keep) as labels_writer,
             ):

@@ -20,12 +20,18 @@ _R = TypeVar("_R")
 
 
 def reporting(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Wrap a task's function: the message of an error is a line of the log by itself, before the trace that Airflow adds."""
+    """Wrap a task's function: it runs in the trace of its DAG run, and the message of an error is a line of the log by itself.
+
+    That line comes before the stack that Airflow adds.
+    """
 
     @functools.wraps(function)
     def reported(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        from hearth.tracing.otel import in_current_span  # slow: when the task runs, not when the file is parsed
+
         try:
-            return function(*args, **kwargs)
+            with in_current_span():
+                return function(*args, **kwargs)
         except AirflowException:  # a task that is skipped, say
             raise
         except Exception as error:

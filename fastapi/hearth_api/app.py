@@ -15,6 +15,7 @@ from hearth.errors import UnknownDataset
 from hearth.serving.access import Access
 from hearth.serving.model_probe import ProbedRegistry
 from hearth.settings import ApiSettings
+from hearth.tracing.export import exported_spans
 from hearth_api.documentation import describe, operation_id
 from hearth_api.errors import install_error_handlers
 from hearth_api.graphql_schema.router import graphql_router
@@ -24,6 +25,7 @@ from hearth_api.middleware.head import HeadRequests
 from hearth_api.middleware.metrics import measure
 from hearth_api.middleware.proxies import trust_proxies
 from hearth_api.middleware.request_ids import RequestIds
+from hearth_api.middleware.traces import Traces
 from hearth_api.readiness import Check
 from hearth_api.requests.parameters import refuse_unread_parameters
 from hearth_api.routes import (
@@ -82,7 +84,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with open_service(settings, contracts, source, checks) as app.state.service:
+        with exported_spans("rest"), open_service(settings, contracts, source, checks) as app.state.service:
             when_ready()
             threading.Thread(target=_finish_start, args=[app.state.service, when_ready], name="finish-start", daemon=True).start()
             yield
@@ -97,6 +99,7 @@ def create_app(
         dependencies=[Depends(refuse_unread_parameters)],
         responses=_RESPONSES,
         generate_unique_id_function=operation_id,
+        telemetry={"tracing": False, "metrics": False},  # FastAPI's own spans can hold bodies
     )
     install_error_handlers(app)
     _add_middleware(app, settings, access)
@@ -113,6 +116,7 @@ def _add_middleware(app: FastAPI, settings: ApiSettings, access: Access) -> None
     app.add_middleware(RequestIds)
     app.add_middleware(HeadRequests)
     measure(app)
+    app.add_middleware(Traces)
     trust_proxies(app, settings)
 
 

@@ -15,6 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from hearth.errors import ErrorKind, HearthError, InvalidRecords
+from hearth.tracing.context import in_trace
+from hearth.tracing.traceparent import HEADER as TRACE_HEADER
+from hearth.tracing.traceparent import TraceContext
 from hearth_api.middleware.request_ids import HEADER
 
 _LOGGER = logging.getLogger(__name__)
@@ -116,8 +119,10 @@ def _invalid_request(_: Request, error: Exception) -> JSONResponse:
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     request_id = str(request.state.request_id)
-    _LOGGER.error("%s %s failed, request %s", request.method, request.url.path, request_id, exc_info=error)
-    headers = {HEADER: request_id}  # this handler runs outside the middleware that adds it to other responses
+    trace: TraceContext = request.state.trace
+    with in_trace(trace):  # this handler runs outside the middleware that does so, and that adds the headers to other responses
+        _LOGGER.error("%s %s failed, request %s", request.method, request.url.path, request_id, exc_info=error)
+    headers = {HEADER: request_id, TRACE_HEADER: str(trace)}
     return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", INTERNAL_DETAIL, [], headers)
 
 

@@ -219,20 +219,22 @@ class SendFeedbackResponse(_message.Message):
     def __init__(self, receipts: _Optional[_Iterable[_Union[Receipt, _Mapping]]] = ..., outcomes: _Optional[_Mapping[str, int]] = ..., refused: _Optional[int] = ...) -> None: ...
 
 class Receipt(_message.Message):
-    __slots__ = ("id", "row", "outcome", "dataset", "before", "error")
+    __slots__ = ("id", "row", "outcome", "dataset", "before", "error", "trace_id")
     ID_FIELD_NUMBER: _ClassVar[int]
     ROW_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
     BEFORE_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    TRACE_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     row: int
     outcome: str
     dataset: str
     before: str
     error: Error
-    def __init__(self, id: _Optional[str] = ..., row: _Optional[int] = ..., outcome: _Optional[str] = ..., dataset: _Optional[str] = ..., before: _Optional[str] = ..., error: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...
+    trace_id: str
+    def __init__(self, id: _Optional[str] = ..., row: _Optional[int] = ..., outcome: _Optional[str] = ..., dataset: _Optional[str] = ..., before: _Optional[str] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., trace_id: _Optional[str] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ("dataset",)

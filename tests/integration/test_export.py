@@ -247,4 +247,4 @@ def test_an_export_that_fails_leaves_the_file_of_before_alone(tmp_path: Path) ->
 def test_migrate_makes_an_empty_database_ready(fresh_database: str) -> None:
     assert re.fullmatch(r"The predictions store is at revision \d{4}\.\n", run(fresh_database, "migrate").stdout)
 
-    assert run(fresh_database, "tail").stdout == "timestamp,model,prediction,data\n"
+    assert run(fresh_database, "tail").stdout == "timestamp,model,prediction,data,trace_id\n"

@@ -31,7 +31,7 @@ from tests.support.models import FakeRegistry
 ReportFields = Mapping[str, Any]
 OBSERVED = datetime(2026, 11, 20, 8, tzinfo=UTC)
 QUERY = """mutation ($reports: [FeedbackInput!]!) { sendFeedback(reports: $reports) {
-  outcomes refused receipts { id row outcome dataset before error detail } } }"""
+  outcomes refused receipts { id row outcome dataset before error detail trace_id: traceId } } }"""
 _GRAPHQL_NAMES = {"observed_at": "observedAt", "reported_by": "reportedBy"}
 
 
@@ -107,6 +107,7 @@ def by_grpc(site: Site, reports: Sequence[ReportFields]) -> list[ReportFields]:
             "before": receipt.before or None,
             "error": receipt.error.error or None,
             "detail": receipt.error.detail or None,
+            "trace_id": receipt.trace_id or None,
         }
         for receipt in response.receipts
     ]

@@ -18,6 +18,7 @@ from hearth.settings import WorkerSettings
 from hearth.streaming.consumer import StreamConsumer
 from hearth.streaming.retrying import Retrier
 from hearth.streaming.worker.worker import Worker
+from hearth.tracing.export import exported_spans
 from tests.support.models import ByDesignation, FakeRegistry, employees, served
 from tests.support.waiting import wait_until
 
@@ -65,6 +66,7 @@ def main() -> None:
     reader = StreamConsumer(url, settings.stream_name, settings.stream_group, settings.stream_consumer, max_dead, keep)
     model = SlowAndFragile()
     with (
+        exported_spans("worker"),
         reader as stream,
         PredictionStore(settings.predictions_url.get_secret_value(), max_connections=1) as store,
         served(FakeRegistry(model, champion="3")) as models,

@@ -35,7 +35,7 @@ def test_env_alone_gives_its_values(checkout: Path) -> None:
 def test_a_shell_that_sources_env_and_the_programs_of_compose_read_the_same_values_from_it() -> None:
     script = "set -eua; . ./.env; exec env -0"
     sourced = subprocess.run(["/bin/sh", "-c", script], cwd=ROOT, env={"PATH": os.defpath}, capture_output=True, text=True, check=True)
-    values = dict(line.split("=", 1) for line in sourced.stdout.split("\0") if line.startswith(("HEARTH_", "OBJECT_STORE=")))
+    values = dict(line.split("=", 1) for line in sourced.stdout.split("\0") if line.startswith(("HEARTH_", "OBJECT_STORE=", "OTEL_")))
 
     interpolated = interpolate(_raw(ROOT / ".env"), {})
     assert sourced.stderr == ""

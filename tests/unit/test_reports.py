@@ -18,6 +18,8 @@ from hearth.streaming.retrying import Retrier
 from hearth.streaming.worker.committer import CommittedBatch, ScoredBatch
 from hearth.streaming.worker.reports import Reports
 from hearth.streaming.worker.scoring import ScoredGroup
+from hearth.tracing.spans import Span
+from hearth.tracing.traceparent import new_trace
 
 CAME_IN = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FIRST = f"{int(CAME_IN.timestamp() * 1000)}"
@@ -40,7 +42,7 @@ def settled(records: int = 6, letters: int = 1, new: int | None = None) -> Commi
         probabilities=np.tile([0.25, 0.75], (records, 1)),
     )
     dead = [DeadLetter(entry, "invalid_records", "row 0: bad", "now") for entry in entries[records:]]
-    batch = ScoredBatch(entries, [ScoredGroup(block, dead)], list(block.lines()), dead, began=0.0)
+    batch = ScoredBatch(entries, [ScoredGroup(block, dead)], list(block.lines()), dead, began=0.0, span=Span(new_trace()))
     stored = records if new is None else new
     return CommittedBatch(batch, stored, CAME_IN + timedelta(seconds=0.2), store_seconds=0.5, acknowledge_seconds=0.25)
 

@@ -12,7 +12,7 @@ from hearth.settings import ApiSettings
 from hearth_api.errors import error_response
 
 _READABLE_HEADERS = (
-    *("X-Request-ID", "Retry-After", "X-Rows", "X-Rows-Refused", "X-Understood"),
+    *("X-Request-ID", "traceparent", "Retry-After", "X-Rows", "X-Rows-Refused", "X-Understood"),
     *("X-Model-Alias", "X-Model-Version", "Content-Disposition"),
 )
 

@@ -62,6 +62,6 @@ async def find_prediction(service: Service, message_id: str) -> MessageOutcome:
         message_id=status.message_id,
         status=status.status,
         predictions=[stored_prediction(service.contracts, prediction) for prediction in status.predictions],
-        dead=DeadRecords(error=letter.error, reason=letter.reason, time=letter.time) if letter else None,
+        dead=DeadRecords(error=letter.error, reason=letter.reason, time=letter.time, trace_id=letter.trace_id) if letter else None,
         problem=status.problem,
     )

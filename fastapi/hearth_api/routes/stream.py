@@ -42,7 +42,14 @@ def _stream_info(service: ServiceState, letters: int, dataset: str | None) -> St
         newest_seconds=state.newest_seconds,
         dead_letters=state.dead,
         latest_dead_letters=[
-            DeadLetterInfo(message_id=letter.message_id, error=letter.error, reason=letter.reason, time=letter.time, dataset=letter.dataset)
+            DeadLetterInfo(
+                message_id=letter.message_id,
+                error=letter.error,
+                reason=letter.reason,
+                time=letter.time,
+                trace_id=letter.trace_id,
+                dataset=letter.dataset,
+            )
             for letter in latest
         ],
     )

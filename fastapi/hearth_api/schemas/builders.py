@@ -261,6 +261,7 @@ def stored_prediction(contracts: Mapping[str, Contract], prediction: Prediction)
         scored_at=prediction.scored_at,
         set=None if prediction.label_set is None else list(prediction.label_set),
         unusual=_stored_unusual(prediction),
+        trace_id=prediction.trace_id,
     )
 
 

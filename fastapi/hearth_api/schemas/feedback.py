@@ -43,6 +43,7 @@ class ReceiptInfo(BaseModel):
     before: str | None = Field(description="the different label that counted when this one came")
     error: str | None = Field(description="of a refused report: a stable word")
     detail: str | None = Field(description="of a refused report: a sentence")
+    trace_id: str | None = Field(None, description="the trace of the prediction that it judges; null while that is not stored")
 
 
 class FeedbackAnswer(BaseModel):

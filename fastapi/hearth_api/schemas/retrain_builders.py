@@ -64,6 +64,7 @@ def _info(retrain: Retrain) -> schemas.RetrainInfo:
         champion=judged.champion or None if judged else None,
         recent=_difference(judged.recent) if judged and judged.recent else None,
         old=_difference(judged.old) if judged and judged.old else None,
+        trace_id=retrain.trace_id,
     )
 
 

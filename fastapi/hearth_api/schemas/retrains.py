@@ -35,6 +35,7 @@ class RetrainInfo(BaseModel):
     champion: str | None = Field(description="the version that it was compared with")
     recent: MetricDifference | None = Field(description="on the newest labelled records, which judge")
     old: MetricDifference | None = Field(description="on the test set of the data that were published last")
+    trace_id: str | None = Field(None, description="the trace of the run that decided; null if it was decided before there were any")
 
 
 class NextRetrain(BaseModel):

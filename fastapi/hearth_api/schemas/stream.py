@@ -41,6 +41,7 @@ class StoredPrediction(BaseModel):
     scored_at: datetime
     set: list[str] | None = Field(None, description="the classes that the record may have; null if the version has no prediction sets")
     unusual: StoredUnusual | None = Field(None, description="null if the version does not know what is unusual")
+    trace_id: str | None = Field(None, description="the trace of the request or message; null if it was stored before there were any")
 
 
 class DeadRecords(BaseModel):
@@ -49,6 +50,7 @@ class DeadRecords(BaseModel):
     error: str = Field(description="a stable word")
     reason: str
     time: str
+    trace_id: str | None = Field(None, description="the trace of the message; null if the letter is older than traces")
 
 
 class DeadLetterInfo(DeadRecords):

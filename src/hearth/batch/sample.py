@@ -22,6 +22,7 @@ from hearth.predictions import Prediction
 from hearth.predictions.personal_hash import PersonalHash
 from hearth.predictions.prediction import BATCH
 from hearth.predictions.recorded_columns import recorded_columns
+from hearth.tracing.context import current_trace_id
 
 _DIGITS = 4  # of a stored score
 _MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)  # of splitmix64 (Steele, Lea, Flood 2014)
@@ -89,7 +90,11 @@ class Sampler:
         for name in names:
             content = output.read(name)
             best = heapq.nsmallest(self.records, [*best, *(read_drawn(content) if content else ())], key=lambda drawn: drawn.hash)
-        return [replace(drawn.prediction, message_id=f"{BATCH}-{batch_id}", row=row, scored_at=now) for row, drawn in enumerate(best)]
+        trace = current_trace_id()
+        return [
+            replace(drawn.prediction, message_id=f"{BATCH}-{batch_id}", row=row, scored_at=now, trace_id=trace)
+            for row, drawn in enumerate(best)
+        ]
 
 
 def write_drawn(drawn: Sequence[Drawn]) -> bytes:

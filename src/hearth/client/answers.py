@@ -537,6 +537,7 @@ class Retrain(Answer):
     champion: str | None
     recent: MetricDifference | None
     old: MetricDifference | None
+    trace_id: str | None = None
 
 
 class NextRetrain(Answer):
@@ -787,6 +788,7 @@ class StoredPrediction(Answer):
     scored_at: datetime
     set: Sequence[str] | None = None
     unusual: StoredUnusual | None = None
+    trace_id: str | None = None
 
 
 class PredictionPage(Answer):
@@ -803,6 +805,7 @@ class DeadRecords(Answer):
     error: str
     reason: str
     time: str
+    trace_id: str | None = None
 
 
 class DeadLetterInfo(DeadRecords):
@@ -964,6 +967,7 @@ class Receipt(Answer):
     before: str | None
     error: str | None
     detail: str | None
+    trace_id: str | None = None
 
 
 class FeedbackAnswer(Answer):

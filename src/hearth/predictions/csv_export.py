@@ -1,4 +1,4 @@
-"""Predictions as CSV: timestamp, model, prediction, data."""
+"""Predictions as CSV: timestamp, model, prediction, data, trace_id."""
 
 import csv
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from hearth.predictions.prediction import Prediction
 
-HEADER = ("timestamp", "model", "prediction", "data")
+HEADER = ("timestamp", "model", "prediction", "data", "trace_id")
 
 
 def write_csv(predictions: Iterable[Prediction], file: TextIO) -> int:
@@ -19,5 +19,6 @@ def write_csv(predictions: Iterable[Prediction], file: TextIO) -> int:
     count = 0
     for count, prediction in enumerate(predictions, start=1):  # noqa: B007 - counts the items of an iterator
         model = f"{prediction.dataset}@{prediction.alias} v{prediction.version}"
-        writer.writerow((prediction.scored_at.astimezone(UTC).isoformat(), model, prediction.label, to_json(prediction.record).decode()))
+        record = to_json(prediction.record).decode()
+        writer.writerow((prediction.scored_at.astimezone(UTC).isoformat(), model, prediction.label, record, prediction.trace_id))
     return count

@@ -44,6 +44,7 @@ class Receipt:
         dataset: the data set that the label belongs to; None if it is refused.
         before: the different label that counted when this one came.
         error: the code of the error of a refused report, `detail` its message.
+        trace_id: of the prediction that the report judges; None while that is not stored.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Receipt:
     before: str | None = None
     error: str | None = None
     detail: str | None = None
+    trace_id: str | None = None
 
     @property
     def is_refused(self) -> bool:
@@ -89,7 +91,7 @@ def count_outcomes(receipts: Sequence[Receipt]) -> dict[str, int]:
 
 
 def _receipt(label: Label, outcome: LabelOutcome) -> Receipt:
-    return Receipt(label.message_id, label.row, outcome.outcome.value, label.dataset, outcome.before)
+    return Receipt(label.message_id, label.row, outcome.outcome.value, label.dataset, outcome.before, trace_id=outcome.trace_id)
 
 
 def _attempted(report: object, door: Door, now: datetime) -> _Report | Receipt:

@@ -59,10 +59,16 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LabelOutcome:
-    """What became of a label; `before` is the different label that counted when it came, for `changed` and `older`."""
+    """What became of a label.
+
+    Attributes:
+        before: the different label that counted when it came, for `changed` and `older`.
+        trace_id: of the prediction that it judges; None while that is not stored.
+    """
 
     outcome: Outcome
     before: str | None = None
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,7 @@ class LabelledAnswer:
         code: the predicted class, as its position in the contract.
         truth: what the record turned out to be, in the same way.
         probabilities: in the order of the contract's classes.
+        trace_id: of the prediction.
     """
 
     message_id: str
@@ -134,3 +141,4 @@ class LabelledAnswer:
     code: int
     truth: int
     probabilities: Sequence[float]
+    trace_id: str | None = None

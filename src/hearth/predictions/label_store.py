@@ -1,13 +1,15 @@
 """The part of the predictions store that holds labels. They join predictions when they are read, so either may come first."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import UUID
 
 import psycopg
-from psycopg.rows import class_row, tuple_row
+from psycopg.rows import kwargs_row, tuple_row
 
 from hearth.predictions.label import Label, LabelHistory, LabelledAnswer, LabelOutcome, Observation, RecordKey
-from hearth.predictions.store import PredictionStore
+from hearth.predictions.store import PredictionStore, trace_text
 
 _KNOWN = """
     SELECT message_id, row, dataset, observed_at, code, label
@@ -15,18 +17,20 @@ _KNOWN = """
     ORDER BY id
 """
 _PREDICTED = """
-    SELECT DISTINCT message_id, row, dataset
+    SELECT DISTINCT message_id, row, dataset, trace_id
     FROM predictions JOIN unnest(%s::text[], %s::integer[]) AS wanted (message_id, row) USING (message_id, row)
     WHERE role = 'answer'
 """
 _INSERT = """
-    INSERT INTO labels (message_id, row, dataset, code, label, observed_at, reported_by, source)
-    SELECT * FROM unnest(%s::text[], %s::integer[], %s::text[], %s::smallint[], %s::text[], %s::timestamptz[], %s::text[], %s::text[])
+    INSERT INTO labels (message_id, row, dataset, code, label, observed_at, reported_by, source, trace_id)
+    SELECT * FROM unnest(
+        %s::text[], %s::integer[], %s::text[], %s::smallint[], %s::text[], %s::timestamptz[], %s::text[], %s::text[], %s::uuid[])
     ON CONFLICT DO NOTHING
 """
 _LABELLED = """
     SELECT message_id, row, dataset, prediction.alias, prediction.version, prediction.role, prediction.scored_at,
-           label.observed_at, label.received_at, prediction.record, prediction.code, label.code AS truth, prediction.probabilities
+           label.observed_at, label.received_at, prediction.record, prediction.code, label.code AS truth, prediction.probabilities,
+           prediction.trace_id
     FROM labels AS label JOIN predictions AS prediction USING (message_id, row, dataset)
     WHERE dataset = %(dataset)s AND prediction.role = %(role)s
       AND (%(version)s::text IS NULL OR prediction.version = %(version)s)
@@ -69,18 +73,20 @@ class LabelStore(PredictionStore):
         if not labels:
             return []
         received_at = datetime.now(UTC)
-        outcomes, new = [], []
+        outcomes = list[LabelOutcome]()
+        new = list[tuple[Label, Observation, str | None]]()
         with self._connection() as connection, connection.transaction():
             keys = {label.key for label in labels}
             histories = _histories(connection, keys)
             predicted = _predicted(connection, keys)
             for label in labels:
                 history = histories.setdefault((label.key, label.dataset), LabelHistory())
-                is_predicted = label.dataset in predicted.get(label.key, ())
-                outcome, observation = history.add(label, received_at, is_predicted=is_predicted)
-                outcomes.append(outcome)
+                datasets = predicted.get(label.key, {})
+                outcome, observation = history.add(label, received_at, is_predicted=label.dataset in datasets)
+                trace_id = datasets.get(label.dataset)
+                outcomes.append(replace(outcome, trace_id=trace_id))
                 if observation is not None:
-                    new.append((label, observation))
+                    new.append((label, observation, trace_id))
             if new:
                 connection.execute(_INSERT, _columns(new))
         return outcomes
@@ -115,7 +121,7 @@ class LabelStore(PredictionStore):
             "role": role,
             "known_at": known_at,
         }
-        with self._reading(class_row(LabelledAnswer)) as cursor:
+        with self._reading(kwargs_row(_labelled)) as cursor:
             return cursor.execute(_LABELLED, values).fetchall()[::-1]
 
     def delete_lonely(self, moment: datetime, rows: int) -> int:
@@ -132,12 +138,16 @@ def _histories(connection: psycopg.Connection, keys: set[RecordKey]) -> dict[tup
     return {key: LabelHistory(known) for key, known in observations.items()}
 
 
-def _predicted(connection: psycopg.Connection, keys: set[RecordKey]) -> dict[RecordKey, set[str]]:
-    """Return the data sets of the predictions of records; more than one only if a caller chose the same id twice."""
-    predicted: dict[RecordKey, set[str]] = {}
+def _labelled(trace_id: UUID | None, **columns: object) -> LabelledAnswer:
+    return LabelledAnswer(trace_id=trace_text(trace_id), **columns)  # type: ignore[arg-type]  # the tables have these types
+
+
+def _predicted(connection: psycopg.Connection, keys: set[RecordKey]) -> dict[RecordKey, dict[str, str | None]]:
+    """Return the data sets of the predictions of records, with their traces; more than one only if a caller chose the same id twice."""
+    predicted: dict[RecordKey, dict[str, str | None]] = {}
     with connection.cursor(row_factory=tuple_row) as cursor:
-        for message_id, row, dataset in cursor.execute(_PREDICTED, _key_columns(keys)):
-            predicted.setdefault(RecordKey(message_id, row), set()).add(dataset)
+        for message_id, row, dataset, trace_id in cursor.execute(_PREDICTED, _key_columns(keys)):
+            predicted.setdefault(RecordKey(message_id, row), {})[dataset] = trace_text(trace_id)
     return predicted
 
 
@@ -146,10 +156,10 @@ def _key_columns(keys: set[RecordKey]) -> tuple[list[str], list[int]]:
     return [key.message_id for key in ordered], [key.row for key in ordered]
 
 
-def _columns(new: Sequence[tuple[Label, Observation]]) -> tuple[list[object], ...]:
+def _columns(new: Sequence[tuple[Label, Observation, str | None]]) -> tuple[list[object], ...]:
     ordered = sorted(enumerate(new), key=lambda item: (item[1][0].key, item[0]))  # by key: writers of the same records do not deadlock
     rows = [
-        (label.message_id, label.row, label.dataset, seen.code, seen.label, seen.observed_at, label.reported_by, label.source)
-        for _, (label, seen) in ordered
+        (label.message_id, label.row, label.dataset, seen.code, seen.label, seen.observed_at, label.reported_by, label.source, trace_id)
+        for _, (label, seen, trace_id) in ordered
     ]
     return tuple(list(column) for column in zip(*rows, strict=True))

@@ -47,6 +47,7 @@ _COMMON = (
     _Field("set", pa.list_(pa.string()), lambda prediction: prediction.label_set),
     _Field("unusual_score", pa.float64(), lambda prediction: prediction.unusual_score),
     _Field("unusual", pa.bool_(), lambda prediction: prediction.is_unusual),
+    _Field("trace_id", pa.string(), lambda prediction: prediction.trace_id),
 )
 _ANY_DATASET = (
     _Field("probabilities", pa.list_(pa.float64()), lambda prediction: prediction.probabilities),

@@ -28,6 +28,7 @@ class Prediction:
         label_set: the classes that the record may have; None if the version has no prediction sets.
         unusual_score: share of the train set that is less unusual, 0 to 1; None if the version does not know.
         is_unusual: whether the score is above the threshold of the version; None if it does not know.
+        trace_id: of the request or message, 32 hexadecimal digits; None if it was stored before there were any.
     """
 
     message_id: str
@@ -47,6 +48,7 @@ class Prediction:
     label_set: tuple[str, ...] | None = None
     unusual_score: float | None = None
     is_unusual: bool | None = None
+    trace_id: str | None = None
 
 
 # PostgreSQL stores no NUL in texts

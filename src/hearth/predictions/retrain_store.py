@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from psycopg import Connection, errors
 from psycopg.rows import kwargs_row, tuple_row
@@ -12,8 +13,10 @@ from hearth.contracts import Contract
 from hearth.monitoring.check import Level
 from hearth.monitoring.retraining import LOST_AFTER, Choice, PastRetrain, Situation, State
 from hearth.predictions.drift_store import DriftStore
+from hearth.predictions.store import trace_text
+from hearth.tracing.context import current_trace_id
 
-_COLUMNS = "id, dataset, trigger, state, decided_at, ended_at, digest, version, why, detail"
+_COLUMNS = "id, dataset, trigger, state, decided_at, ended_at, digest, version, why, detail, trace_id"
 _TRAINED = "('running', 'deployed', 'refused', 'failed')"
 _MOST_PAST = 100
 _LATEST = f"SELECT {_COLUMNS} FROM retrains WHERE dataset = %(dataset)s ORDER BY decided_at DESC, id DESC LIMIT %(limit)s"  # noqa: S608 - constants
@@ -21,14 +24,14 @@ _PAST = f"""
     SELECT id, dataset, trigger, CASE WHEN state = 'deployed' AND EXISTS (
         SELECT FROM rollouts WHERE rollouts.dataset = retrains.dataset AND rollouts.version = retrains.version
         AND rollouts.state = 'rolled_back'
-    ) THEN 'refused' ELSE state END AS state, decided_at, ended_at, digest, version, why, detail
+    ) THEN 'refused' ELSE state END AS state, decided_at, ended_at, digest, version, why, detail, trace_id
     FROM retrains WHERE dataset = %(dataset)s AND state IN {_TRAINED} ORDER BY decided_at DESC, id DESC LIMIT %(limit)s
 """  # noqa: S608 - constants
 _BEGIN = f"""
     INSERT INTO retrains ({_COLUMNS})
-    VALUES (%(id)s, %(dataset)s, %(trigger)s, %(state)s, %(now)s, NULL, NULL, NULL, %(why)s, %(detail)s)
+    VALUES (%(id)s, %(dataset)s, %(trigger)s, %(state)s, %(now)s, NULL, NULL, NULL, %(why)s, %(detail)s, %(trace_id)s)
     ON CONFLICT (id) DO UPDATE SET trigger = EXCLUDED.trigger, state = EXCLUDED.state, decided_at = EXCLUDED.decided_at,
-        why = EXCLUDED.why, detail = EXCLUDED.detail
+        why = EXCLUDED.why, detail = EXCLUDED.detail, trace_id = EXCLUDED.trace_id
         WHERE retrains.state NOT IN {_TRAINED}
 """  # noqa: S608 - constants
 _LOSE = """
@@ -75,7 +78,7 @@ class Retrain:
     """A decision about training again.
 
     `why` is a sentence; `digest` names the data of the best candidate, and `version` is its number, as far as there are any. `detail` has
-    figures, and for a wait that repeats how often (`times`) and when last (`last_at`).
+    figures, and for a wait that repeats how often (`times`) and when last (`last_at`). `trace_id` is that of the run that decided.
     """
 
     id: str
@@ -88,6 +91,7 @@ class Retrain:
     version: str | None
     why: str
     detail: Mapping[str, object] = field(default_factory=dict)
+    trace_id: str | None = None
 
 
 class RetrainStore(DriftStore):
@@ -132,12 +136,14 @@ class RetrainStore(DriftStore):
     def record(self, id_: str, dataset: str, choice: Choice, now: datetime) -> Retrain | None:
         """Store a decision under the id of its run, and return the row that holds it.
 
+        The row has the trace in which the caller runs.
+
         A run that was decided to train stays so, whatever a retry would decide. A wait like the one before it is counted there. None if
         another retraining has begun meanwhile: then nothing is stored.
         """
         detail = {"until": choice.until.isoformat()} if choice.until else {}
         values = {"id": id_, "dataset": dataset, "trigger": choice.trigger, "state": choice.state, "why": choice.why, "now": now}
-        values |= {"detail": Jsonb(detail), "before": now - LOST_AFTER}
+        values |= {"detail": Jsonb(detail), "before": now - LOST_AFTER, "trace_id": current_trace_id()}
         try:
             with self._connection() as connection, connection.transaction():
                 connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"retrain {dataset}"])
@@ -182,5 +188,5 @@ def _exists(connection: Connection, id_: str) -> bool:
     return connection.execute("SELECT FROM retrains WHERE id = %s", [id_]).rowcount > 0
 
 
-def _retrain(state: str, **columns: object) -> Retrain:
-    return Retrain(state=State(state), **columns)  # type: ignore[arg-type]  # the table has these types
+def _retrain(state: str, trace_id: UUID | None, **columns: object) -> Retrain:
+    return Retrain(state=State(state), trace_id=trace_text(trace_id), **columns)  # type: ignore[arg-type]  # the table has these types

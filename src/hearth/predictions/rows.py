@@ -43,8 +43,8 @@ NO_PARTS = StoredParts()
 class PredictionBlock:
     """Predictions of one version for n records, in columns.
 
-    `message_ids`, `rows`, `enqueued_at` and `records` have n items. `codes` has the shape (n,), `probabilities` (n, classes); `classes` are
-    the labels of the codes. The other fields apply to all records.
+    `message_ids`, `rows`, `enqueued_at` and `records` have n items, and `trace_ids` n or none. `codes` has the shape (n,),
+    `probabilities` (n, classes); `classes` are the labels of the codes. The other fields apply to all records.
     """
 
     dataset: str
@@ -62,6 +62,7 @@ class PredictionBlock:
     source: str = "stream"
     role: str = "answer"
     parts: StoredParts = NO_PARTS
+    trace_ids: Sequence[str | None] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -77,11 +78,12 @@ class PredictionBlock:
         probabilities = to_json(self.probabilities.tolist(), inf_nan_mode="constants")[2:-2].split(b"],[")
         times: dict[datetime | None, bytes] = {}
         columns = (self.message_ids, self.rows, self.enqueued_at, self.records, self.codes.tolist(), probabilities, self._parts())
-        for message_id, row, enqueued_at, record, code, values, parts in zip(*columns, strict=True):
+        traces = [_trace(trace_id) for trace_id in self.trace_ids] or [_NULL] * len(self)
+        for message_id, row, enqueued_at, record, code, values, parts, trace in zip(*columns, traces, strict=True):
             if enqueued_at not in times:
                 times[enqueued_at] = _time(enqueued_at)
-            line_fields = _text(message_id), row, model, labels[code], values, _json(record), times[enqueued_at], tail, parts
-            yield b"%b\t%d\t%b\t%b\t{%b}\t%b\t%b\t%b\t%b\n" % line_fields
+            line_fields = _text(message_id), row, model, labels[code], values, _json(record), times[enqueued_at], tail, parts, trace
+            yield b"%b\t%d\t%b\t%b\t{%b}\t%b\t%b\t%b\t%b\t%b\n" % line_fields
 
     def _parts(self) -> list[bytes]:
         """Return for each prediction the set, the score, and whether it is unusual."""
@@ -108,7 +110,7 @@ def line(prediction: Prediction) -> bytes:
         _NULL if prediction.unusual_score is None else to_json(prediction.unusual_score),
         _NULL if prediction.is_unusual is None else _BOOLEANS[prediction.is_unusual],
     )
-    return b"%b\t%d\t%b\t%d\t%b\t{%b}\t%b\t%b\t%b\t%b\n" % (
+    return b"%b\t%d\t%b\t%d\t%b\t{%b}\t%b\t%b\t%b\t%b\t%b\n" % (
         _text(prediction.message_id),
         prediction.row,
         b"\t".join(map(_text, model)),
@@ -119,6 +121,7 @@ def line(prediction: Prediction) -> bytes:
         _time(prediction.enqueued_at),
         b"\t".join(map(_text, last)),
         b"\t".join(parts),
+        _trace(prediction.trace_id),
     )
 
 
@@ -152,6 +155,10 @@ def _text(text: str) -> bytes:
 def _json(record: Mapping[str, object]) -> bytes:
     raw = to_json(record)
     return raw.replace(b"\\", rb"\\") if b"\\" in raw else raw  # JSON writes the other special characters with a backslash
+
+
+def _trace(trace_id: str | None) -> bytes:
+    return _NULL if trace_id is None else trace_id.encode()
 
 
 def _time(moment: datetime | None) -> bytes:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import RowFactory, class_row, kwargs_row
@@ -315,5 +316,15 @@ def unavailable(place: str, error: Exception) -> PredictionsUnavailable:
     return PredictionsUnavailable(f"The predictions store {place} cannot be used: {reason}")
 
 
-def _prediction(probabilities: list[float], label_set: list[str] | None, **columns: object) -> Prediction:
-    return Prediction(probabilities=tuple(probabilities), label_set=None if label_set is None else tuple(label_set), **columns)  # type: ignore[arg-type]  # the table has these types
+def trace_text(trace_id: UUID | None) -> str | None:
+    """Return the id of a trace as it goes in and out: the table has it as a uuid, in half the bytes."""
+    return None if trace_id is None else trace_id.hex
+
+
+def _prediction(probabilities: list[float], label_set: list[str] | None, trace_id: UUID | None, **columns: object) -> Prediction:
+    return Prediction(
+        probabilities=tuple(probabilities),
+        label_set=None if label_set is None else tuple(label_set),
+        trace_id=trace_text(trace_id),
+        **columns,  # type: ignore[arg-type]  # the table has these types
+    )

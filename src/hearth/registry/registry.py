@@ -49,7 +49,6 @@ _DECISION = "**Decision:** "  # what comes before it in a description is about t
 _DUPLICATE_ROW = ("IntegrityError", "UniqueViolation")  # the errors of SQLite and MySQL, and of PostgreSQL
 _MODELS_A_REQUEST = 1000  # MLflow allows no more
 CARD = "card.html"
-_CARD_LINK = f"\n\n[Model card](#/experiments/{{}}/runs/{{}}/artifacts/{CARD})"  # of MLflow's own page
 
 
 class Registry(Tracking):

@@ -23,6 +23,7 @@ from hearth.registry.policy import ModelPolicy
 from hearth.registry.provenance import LIBRARIES_TAG, git_revision, library_versions
 from hearth.registry.study import PRUNED, TRIAL, Study
 from hearth.settings import ModelSettings, RegistrySettings
+from hearth.tracing.context import current_trace_id
 
 DATASET, FAMILY, DIGEST, KEY = "hearth.dataset", "hearth.family", "hearth.digest", "hearth.training_key"
 DECISION, STANDING, ORIGIN, RETRAIN = "hearth.decision", "hearth.standing", "hearth.origin", "hearth.retrain"
@@ -30,6 +31,7 @@ APPROVAL, APPROVED_BY, APPROVED_AT = "hearth.approval", "hearth.approved_by", "h
 APPROVAL_COMMENT, APPROVAL_TASK = "hearth.approval_comment", "hearth.approval_task"
 REVISION = "hearth.git_revision"
 KEEP = "hearth.keep"  # a person writes it onto a version or a run that housekeeping is to leave alone
+TRACE = "hearth.trace_id"
 LEVEL, MONITORED = "hearth.drift_level", "hearth.monitored_version"
 PUBLISHED, REPORT_FILE = "hearth.published", "published.json"
 MLFLOW_EXPERIMENT_NOTE = "mlflow.note.content"  # what MLflow shows as the description
@@ -303,7 +305,9 @@ class Tracking:
         """Yield the id of a new run; earlier runs and trials of the same training are deleted."""
         for run in self._connection.runs(experiment_id, KEY, tags[KEY]):
             self._client.delete_run(run.info.run_id)
-        with self._connection.run(experiment_id, name, {**tags, **self._provenance()}) as run_id:
+        trace = current_trace_id()
+        traced = {TRACE: trace} if trace else {}
+        with self._connection.run(experiment_id, name, {**tags, **self._provenance(), **traced}) as run_id:
             yield run_id
 
     def _provenance(self) -> dict[str, str]:

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from hearth.contracts import Contract
 from hearth.predictions.feedback import Door, Receipt, receive
 from hearth.predictions.label_store import LabelStore
+from hearth.tracing.spans import span
+
+_MOST_JUDGED = 20  # traces that a span names
 
 
 class Feedback:
@@ -23,7 +26,10 @@ class Feedback:
         Raises:
             PredictionsUnavailable: all or none may be stored.
         """
-        receipts = receive(self._store, self._contracts, reports, door)
+        with span("store labels", "client", {"db.system.name": "postgresql", "hearth.reports": len(reports)}) as work:
+            receipts = receive(self._store, self._contracts, reports, door)
+            judged = dict.fromkeys(receipt.trace_id for receipt in receipts if receipt.trace_id)
+            work.set({"hearth.judged_trace_ids": tuple(judged)[:_MOST_JUDGED]})
         with self._lock:
             self._counts.update((door.source, receipt.dataset or "", receipt.outcome) for receipt in receipts)
         return receipts

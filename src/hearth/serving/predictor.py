@@ -6,6 +6,7 @@ A protocol only reads its requests and writes its responses.
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -99,5 +100,5 @@ class Predictor:
         return await self.in_compute_thread(work)
 
     async def in_compute_thread(self, work: Callable[[], T]) -> T:
-        """Run work in the compute thread. Work of a request that is cancelled before it starts is skipped."""
-        return await asyncio.get_running_loop().run_in_executor(self._compute, work)
+        """Run work in the compute thread, in the trace of the request. Work of a request that is cancelled before it starts is skipped."""
+        return await asyncio.get_running_loop().run_in_executor(self._compute, copy_context().run, work)

@@ -15,9 +15,13 @@ from redis.typing import EncodableT
 
 from hearth.errors import StreamFull, StreamUnavailable
 from hearth.streaming.trimming import COUNT_UNSETTLED, UNSETTLED
+from hearth.tracing.context import current_trace
+from hearth.tracing.spans import TRACER, Attributes, span
+from hearth.tracing.traceparent import HEADER, TraceContext, parse_traceparent
 
 Fields = Mapping[bytes, bytes]
 
+TRACEPARENT = HEADER.encode()  # the place in a trace that a message was sent from
 REPLAY_OF = b"replay_of"  # the id of the original message, in a message that was put back from the dead letters
 TOO_LARGE = b"\0too_large"  # the only field of a message above the limit, as scripts return it
 MESSAGE_ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
@@ -73,6 +77,14 @@ class Entry:
         origin = self.fields.get(REPLAY_OF)
         return origin.decode() if origin and MESSAGE_ID.fullmatch(origin) else self.id
 
+    @property
+    def trace(self) -> TraceContext | None:
+        """The place in a trace that the message was sent from; None if it says none that can be read."""
+        text = self.fields.get(TRACEPARENT)
+        if text is None or any(name == TRACEPARENT for name, _ in self.repeated):
+            return None
+        return parse_traceparent(text.decode("latin-1"))
+
 
 class StreamClient:
     """A connection to the server for one stream. A context manager: leaving it closes the connection."""
@@ -123,13 +135,13 @@ class StreamWriter(StreamClient):
         self._keep = keep
 
     def send(self, messages: Sequence[Fields]) -> list[str]:
-        """Add messages and return their ids.
+        """Add messages and return their ids; see `_traced` for what is added to them.
 
         Raises:
             StreamUnavailable: some messages may have been added.
         """
-        with self._translate_errors(), self._redis.pipeline(transaction=False) as pipeline:
-            for fields in messages:
+        with self._traced(messages) as traced, self._translate_errors(), self._redis.pipeline(transaction=False) as pipeline:
+            for fields in traced:
                 pipeline.xadd(self._name, _encodable(fields))
             return [id_.decode() for id_ in pipeline.execute()]
 
@@ -141,11 +153,11 @@ class StreamWriter(StreamClient):
             StreamUnavailable: either all messages were added or none.
         """
         arguments: list[EncodableT] = [self._keep, bound, len(messages)]
-        for fields in messages:
-            arguments.append(2 * len(fields))
-            for name, value in fields.items():
-                arguments += [name, value]
-        with self._translate_errors():
+        with self._traced(messages) as traced, self._translate_errors():
+            for fields in traced:
+                arguments.append(2 * len(fields))
+                for name, value in fields.items():
+                    arguments += [name, value]
             answer = self._redis.register_script(_SEND_WITHIN)([self._name], arguments)
         if isinstance(answer, int):
             raise StreamFull(self._name, answer, len(messages), bound)
@@ -155,6 +167,39 @@ class StreamWriter(StreamClient):
         """Return the number of messages that wait: all that are not settled, and settled ones that cannot be removed before them."""
         with self._translate_errors():
             return int(self._redis.eval(COUNT_UNSETTLED, 1, self._name, self._keep))
+
+    @contextmanager
+    def _traced(self, messages: Sequence[Fields]) -> Iterator[Sequence[Fields]]:
+        """Give the messages with the place in a trace that they are sent from; those that name one keep it.
+
+        All that are sent for a request belong to its trace. Outside of every trace, each message begins its own.
+        """
+        name, attributes = f"send {self._name}", _span_attributes(self._name, len(messages))
+        if current_trace() is not None:
+            with span(name, "producer", attributes) as sending:
+                place = str(sending.context).encode()
+                yield [{TRACEPARENT: place, **fields} for fields in messages]
+            return
+        spans = [TRACER.begin(name, "producer", attributes=attributes) for _ in messages]
+        try:
+            yield [{TRACEPARENT: str(each.context).encode(), **fields} for fields, each in zip(messages, spans, strict=True)]
+        except BaseException as error:
+            for each in spans:
+                each.fail(error)
+            raise
+        finally:
+            for each in spans:
+                each.end()
+
+
+def _span_attributes(stream: str, messages: int) -> Attributes:
+    """Return what OpenTelemetry's conventions say of a batch that is sent."""
+    return {
+        "messaging.system": "redis",
+        "messaging.operation.type": "send",
+        "messaging.destination.name": stream,
+        "messaging.batch.message_count": messages,
+    }
 
 
 def id_parts(id_: str | bytes) -> tuple[int, int]:

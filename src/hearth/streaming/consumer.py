@@ -91,6 +91,7 @@ class DeadLetter:
     error: str
     reason: str
     time: str
+    trace_id: str | None = None
 
 
 class StreamConsumer(ConsumerGroup):
@@ -201,5 +202,7 @@ class StreamConsumer(ConsumerGroup):
 def _letter_fields(letter: DeadLetter) -> list[tuple[bytes, bytes]]:
     entry = letter.entry
     texts = {"message_id": entry.key, "error": letter.error, "reason": letter.reason, "time": letter.time}
+    if letter.trace_id is not None:
+        texts["trace_id"] = letter.trace_id
     original = islice(chain(entry.repeated, entry.fields.items()), _MAX_FIELDS)
     return [*((name.encode(), text.encode()) for name, text in texts.items()), *((b"original." + name, value) for name, value in original)]

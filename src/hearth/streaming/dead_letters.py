@@ -15,7 +15,10 @@ _LONGEST_NAME = 200  # bytes
 
 @dataclass(frozen=True, slots=True)
 class StoredLetter:
-    """A dead letter. `id` is its own id, `message_id` that of its message; `fields` and `repeated` are those of the message."""
+    """A dead letter. `id` is its own id, `message_id` that of its message; `fields` and `repeated` are those of the message.
+
+    `trace_id` is that of the message, or where it named none of the batch that found it dead; None in letters that are older than traces.
+    """
 
     id: str
     message_id: str
@@ -24,6 +27,7 @@ class StoredLetter:
     time: str
     fields: Fields
     repeated: tuple[tuple[bytes, bytes], ...] = ()
+    trace_id: str | None = None
 
     @property
     def dataset(self) -> str:
@@ -114,6 +118,7 @@ def _letter(entry: Entry) -> StoredLetter:
         time=_text(fields, b"time"),
         fields=dict(_original(fields.items())),
         repeated=tuple(_original(entry.repeated)),
+        trace_id=_text(fields, b"trace_id") or None,
     )
 
 

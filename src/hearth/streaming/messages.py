@@ -5,7 +5,8 @@ message that was put back from the dead letters also has `replay_of`, the id of 
 stored. `include` names what its predictions must have: `set`, `unusual`, or both with a comma between. Every prediction is stored with
 what its version knows of the two; a message that names what its version does not know is a dead letter. `routing_key` says who asks:
 while a candidate answers a share of the champion's messages, the same key meets the same version; without it the id of the message decides.
-Any other field is an error.
+`traceparent` is the place in a trace that the message was sent from, in W3C's form; one that cannot be read counts as none, and refuses
+nothing. Any other field is an error.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +18,12 @@ from pydantic_core import to_json
 from hearth.contracts.strict_json import InvalidJson, parse_json
 from hearth.errors import InvalidMessage
 from hearth.serving.include import NOTHING, Include, InvalidInclude, parse_include
-from hearth.streaming.client import MESSAGE_ID, REPLAY_OF, Entry, Fields
+from hearth.streaming.client import MESSAGE_ID, REPLAY_OF, TRACEPARENT, Entry, Fields
 
 DEFAULT_ALIAS = "champion"
 ALIAS_FIELDS = (b"alias", b"model")
 INCLUDE, ROUTING_KEY = b"include", b"routing_key"
-_FIELDS = frozenset((b"dataset", *ALIAS_FIELDS, b"records", b"record", INCLUDE, ROUTING_KEY, REPLAY_OF))
+_FIELDS = frozenset((b"dataset", *ALIAS_FIELDS, b"records", b"record", INCLUDE, ROUTING_KEY, REPLAY_OF, TRACEPARENT))
 _EXCERPT_LENGTH = 100
 
 
@@ -57,8 +58,8 @@ def read_address(entry: Entry) -> tuple[str, str]:
         )
     if not fields:
         raise InvalidMessage("the stream was trimmed before the message was scored")
-    if entry.repeated:
-        raise InvalidMessage(f"a field may occur only once; these occur more often: {_field_names(dict(entry.repeated))}")
+    if repeated := {name: value for name, value in entry.repeated if name != TRACEPARENT}:
+        raise InvalidMessage(f"a field may occur only once; these occur more often: {_field_names(repeated)}")
     if REPLAY_OF in fields and not MESSAGE_ID.fullmatch(fields[REPLAY_OF]):
         raise InvalidMessage(f"{REPLAY_OF.decode()!r} must be the id of a message, got {fields[REPLAY_OF][:_EXCERPT_LENGTH]!r}")
     if unknown := {name: value for name, value in fields.items() if name not in _FIELDS}:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
 
-from hearth.streaming.client import REPLAY_OF
+from hearth.streaming.client import REPLAY_OF, TRACEPARENT
 from hearth.streaming.dead_letters import DeadLetters, StoredLetter
 from hearth.streaming.messages import ALIAS_FIELDS, enqueued_at
+from hearth.tracing.traceparent import new_trace
 
 # The letter is deleted last: if the message cannot be added, it stays. If another client has put it back, nothing is added.
 _PUT_BACK = """
@@ -65,7 +66,7 @@ class Replay(DeadLetters):
         with self._translate_errors(), self._redis.pipeline(transaction=False) as pipeline:
             for letter in letters:
                 original = (pair for pair in chain(letter.repeated, letter.fields.items()) if pair[0] not in removed)
-                fields = chain(original, overrides.items(), [(REPLAY_OF, letter.message_id.encode())])
+                fields = chain(original, overrides.items(), [(REPLAY_OF, letter.message_id.encode())], _trace(letter))
                 arguments = (part for field in fields for part in field)
                 pipeline.eval(_PUT_BACK, 2, self._stream, self._name, letter.id, *arguments)
             return [id_.decode() for id_ in pipeline.execute() if id_]
@@ -79,6 +80,13 @@ def chosen(letters: DeadLetters, choice: Choice) -> Iterator[StoredLetter]:
     """
     for last in letters.latest(1):
         yield from (letter for letter in letters.until(last.id) if choice.fits(letter))
+
+
+def _trace(letter: StoredLetter) -> list[tuple[bytes, bytes]]:
+    """Return the field that keeps a message in the trace of its letter, if it has none of its own."""
+    if letter.trace_id is None or TRACEPARENT in letter.fields:
+        return []
+    return [(TRACEPARENT, str(new_trace()._replace(trace_id=letter.trace_id)).encode())]
 
 
 def field_text(letter: StoredLetter, *names: bytes) -> str:

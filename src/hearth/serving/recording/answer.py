@@ -14,13 +14,14 @@ from hearth.predictions.recorded_columns import recorded_columns
 from hearth.serving.answer_parts import parts_to_store
 from hearth.serving.model_follower import LoadedModel
 from hearth.serving.recording.messages import AnswerBatch, Feature, Role, Source
+from hearth.tracing.traceparent import TraceContext
 
 
 class Answer(NamedTuple):
     """The predictions of one version for records of one request.
 
     `rows` are the indices of records to store, None for all. `places` are the positions of the records in the request, None for 0 to n - 1.
-    `at` is the time in seconds since 1970.
+    `at` is the time in seconds since 1970, `trace` the place in a trace of the request.
     """
 
     model: LoadedModel
@@ -32,6 +33,7 @@ class Answer(NamedTuple):
     at: float
     rows: np.ndarray | None
     places: np.ndarray | None
+    trace: TraceContext | None = None
 
     @property
     def size(self) -> int:
@@ -85,6 +87,7 @@ def build_batch(answers: Sequence[Answer], features: Mapping[str, tuple[Feature,
         label_codes=_concatenate(answers, [answer.scores.codes for answer in answers]),
         probabilities=probabilities,
         parts=parts_to_store(first.model, Columns(numbers, codes), probabilities),
+        trace_ids=[answer.trace.trace_id if answer.trace else None for answer in answers],
     )
 
 

@@ -34,8 +34,9 @@ class Feature:
 class AnswerBatch:
     """Answers of one version to requests of one protocol, in one role.
 
-    `ids`, `sizes` and `times` (seconds since 1970) have an item for each request. The arrays have a row for each record: `rows` its index
-    in the request, `numbers`, `codes` and `probabilities` as in `Columns` and `Scores`, `label_codes` the code of the predicted class.
+    `ids`, `sizes`, `times` (seconds since 1970) and `trace_ids` have an item for each request. The arrays have a row for each record:
+    `rows` its index in the request, `numbers`, `codes` and `probabilities` as in `Columns` and `Scores`, `label_codes` the code of the
+    predicted class.
     """
 
     dataset: str
@@ -55,6 +56,7 @@ class AnswerBatch:
     label_codes: np.ndarray
     probabilities: np.ndarray
     parts: StoredParts = NO_PARTS
+    trace_ids: Sequence[str | None] = ()
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,11 @@ WriteResult = Stored | Unavailable | Refused | WriterEnded
 def blocks(batch: AnswerBatch) -> Iterator[PredictionBlock]:
     """Yield the predictions in blocks. Times are rounded down to 10 ms, so that requests share a block, which saves time."""
     records = _records(batch)
-    requests = zip(batch.ids, batch.sizes, batch.times, strict=True)
+    requests = zip(batch.ids, batch.sizes, batch.times, batch.trace_ids or [None] * len(batch.ids), strict=True)
     start = 0
     for hundredth, group in groupby(requests, key=lambda request: int(request[2] * 100)):
-        ids = [message_id for message_id, size, _ in group for _ in range(size)]
+        keys = [(message_id, trace_id) for message_id, size, _, trace_id in group for _ in range(size)]
+        ids, trace_ids = [message_id for message_id, _ in keys], [trace_id for _, trace_id in keys]
         part = slice(start, start + len(ids))
         start = part.stop
         yield PredictionBlock(
@@ -113,6 +116,7 @@ def blocks(batch: AnswerBatch) -> Iterator[PredictionBlock]:
             source=batch.source,
             role=batch.role,
             parts=batch.parts.rows(part),
+            trace_ids=trace_ids,
         )
 
 

@@ -22,6 +22,7 @@ from hearth.serving.recording.messages import Source
 from hearth.serving.recording.store_queue import StoreCounts, StoreQueue
 from hearth.serving.recording.writer_process import WriterProcess
 from hearth.settings import RecordingSettings
+from hearth.tracing.context import current_trace
 
 _NOT_SAMPLED, _OFF = "not_sampled", "off"
 _NO_ROWS = np.empty(0, dtype=np.intp)
@@ -99,7 +100,7 @@ class Recorder:
         sampled = size if rows is None else len(rows)
         if sampled < size:
             self._store_queue.skip(self._skip_reason, size - sampled, source, "answer")
-        answer = Answer(model, columns, scores, request_id, source, "answer", time.time(), rows, places)
+        answer = Answer(model, columns, scores, request_id, source, "answer", time.time(), rows, places, current_trace())
         if sampled:
             self._store_queue.add(answer)
         if model.alias == CHAMPION:

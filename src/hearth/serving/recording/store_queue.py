@@ -14,6 +14,8 @@ from typing import Protocol
 
 from hearth.serving.recording.answer import Answer, build_batch, group_answers
 from hearth.serving.recording.messages import AnswerBatch, Feature, Refused, Role, Source, Stored, WriterEnded, WriteResult
+from hearth.tracing.context import in_trace
+from hearth.tracing.spans import TRACER, Attributes, begin_batch
 
 _LOGGER = logging.getLogger(__name__)
 _PAUSE_SECONDS = 0.25  # answers of this time are stored together: a record in a small batch costs several times as much
@@ -141,6 +143,16 @@ class StoreQueue:
     def _store(self, answers: Sequence[Answer]) -> None:
         """Store answers of one version, or count them as not stored."""
         batch = build_batch(answers, self._features)
+        places = [answer.trace for answer in answers if answer.trace] if TRACER.maker else []
+        attributes: Attributes = {"db.system.name": "postgresql", "hearth.dataset": batch.dataset, "hearth.records": len(batch.rows)}
+        work = begin_batch("store predictions", "client", places, attributes)
+        try:
+            with in_trace(work.context):
+                self._store_batch(answers, batch)
+        finally:
+            work.end()
+
+    def _store_batch(self, answers: Sequence[Answer], batch: AnswerBatch) -> None:
         pause, tries, crashes = _FIRST_PAUSE_SECONDS, 0, 0
         while not self._too_late():
             result = self._writer.put(batch, self._too_late)

@@ -2,7 +2,8 @@
 
 Fields: either `reports`, a JSON list, or `report`, one JSON object, each report as docs/feedback.md has it; and for all reports that do not
 say it themselves `dataset`, `reported_by` and `observed_at`, by default the time at which the message was added. Any other field is an
-error. A message that was put back from the dead letters also has `replay_of`.
+error. A message that was put back from the dead letters also has `replay_of`, and `traceparent` is the place in a trace that a message was
+sent from.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,11 @@ from pydantic_core import to_json
 from hearth.contracts.strict_json import InvalidJson, parse_json
 from hearth.errors import InvalidMessage
 from hearth.predictions.feedback import FIELDS
-from hearth.streaming.client import REPLAY_OF, Entry, Fields
+from hearth.streaming.client import REPLAY_OF, TRACEPARENT, Entry, Fields
 from hearth.streaming.messages import enqueued_at
 
 _SHARED = ("dataset", "reported_by", "observed_at")
-_KNOWN = frozenset((b"report", b"reports", REPLAY_OF, *(name.encode() for name in _SHARED)))
+_KNOWN = frozenset((b"report", b"reports", REPLAY_OF, TRACEPARENT, *(name.encode() for name in _SHARED)))
 _EXCERPT_LENGTH = 100
 
 
@@ -41,7 +42,8 @@ def read_reports(entry: Entry) -> list[object]:
         )
     if not fields:
         raise InvalidMessage("the stream was trimmed before the message was read")
-    if entry.repeated or not fields.keys() <= _KNOWN or (b"report" in fields) == (b"reports" in fields):
+    repeated = [name for name, _ in entry.repeated if name != TRACEPARENT]
+    if repeated or not fields.keys() <= _KNOWN or (b"report" in fields) == (b"reports" in fields):
         names = ", ".join(repr(name.decode(errors="replace")) for name in (*fields, *dict(entry.repeated)))[:_EXCERPT_LENGTH]
         raise InvalidMessage(f"expected either 'report' or 'reports', and {', '.join(_SHARED)}, each once; got the fields {names}")
     reports = [_json(fields, b"report")] if b"report" in fields else _json(fields, b"reports")

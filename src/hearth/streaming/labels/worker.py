@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Self
@@ -21,6 +22,8 @@ from hearth.streaming.consumer import DeadLetter, StreamConsumer
 from hearth.streaming.labels.messages import read_reports
 from hearth.streaming.retrying import Retrier, Stopped
 from hearth.streaming.worker.recovery import Recovery
+from hearth.tracing.context import current_trace, in_trace
+from hearth.tracing.spans import Attributes, begin_batch
 
 _LOGGER = logging.getLogger(__name__)
 _DOOR = Door("stream", "stream")
@@ -60,6 +63,20 @@ class LabelWorker:
 
     def _process(self, entries: Sequence[Entry], letters: Sequence[DeadLetter]) -> None:
         """Store the labels of messages, then acknowledge them; `letters` are of messages that nothing can be done with."""
+        places = [place for entry in entries if (place := entry.trace)]
+        attributes: Attributes = {
+            "messaging.system": "redis",
+            "messaging.operation.type": "process",
+            "messaging.batch.message_count": len(entries),
+        }
+        work = begin_batch(f"process {self._settings.labels_stream_name}", "consumer", places, attributes)
+        try:
+            with in_trace(work.context):
+                self._process_within(entries, letters)
+        finally:
+            work.end()
+
+    def _process_within(self, entries: Sequence[Entry], letters: Sequence[DeadLetter]) -> None:
         bad, reports, sources = list(letters), list[object](), list[Entry]()
         for entry in entries:
             try:
@@ -73,6 +90,7 @@ class LabelWorker:
         for start in range(0, len(reports), _STORED_TOGETHER):
             receipts += self._retrier.call(partial(self._feedback.receive, reports[start : start + _STORED_TOGETHER], _DOOR))
         bad += _refusals(sources, receipts)
+        bad = [replace(letter, trace_id=place.trace_id if (place := letter.entry.trace or current_trace()) else None) for letter in bad]
         for letter in bad:
             _LOGGER.warning("labels of message %s are dead, %s: %s", letter.entry.key, letter.error, letter.reason)
         ids = [*(entry.id for entry in entries), *(letter.entry.id for letter in letters)]

@@ -29,6 +29,7 @@ from hearth.streaming.labels.worker import LabelThread, LabelWorker
 from hearth.streaming.retrying import Retrier, Stopped
 from hearth.streaming.worker.reports import Reports
 from hearth.streaming.worker.worker import Worker
+from hearth.tracing.export import exported_spans
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ def main() -> int:
     try:
         settings = WorkerSettings()
         threading.Thread(target=_exit_late, args=(stop, settings.stream_leave_seconds + _RELEASE_SECONDS), daemon=True).start()
-        _run(settings, Retrier(stop))
+        with exported_spans("worker"):
+            _run(settings, Retrier(stop))
     except Stopped:
         pass
     except HearthError as error:

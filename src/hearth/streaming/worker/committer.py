@@ -16,6 +16,8 @@ from hearth.streaming.client import Entry
 from hearth.streaming.consumer import DeadLetter, StreamConsumer
 from hearth.streaming.retrying import Retrier
 from hearth.streaming.worker.scoring import ScoredGroup
+from hearth.tracing.context import in_trace
+from hearth.tracing.spans import Span, span
 
 _JOIN_SECONDS = 2.0
 
@@ -24,7 +26,7 @@ _JOIN_SECONDS = 2.0
 class ScoredBatch:
     """Messages that were scored together, their predictions (also as lines for the store), and the letters of dead messages.
 
-    `began` is the time at which they were read, on the monotonic clock.
+    `began` is the time at which they were read, on the monotonic clock; `span` ends when the batch is committed.
     """
 
     entries: Sequence[Entry]
@@ -32,6 +34,7 @@ class ScoredBatch:
     lines: Sequence[bytes]
     letters: Sequence[DeadLetter]
     began: float
+    span: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,9 @@ class Committer:
     def _run(self) -> None:
         try:
             while (batch := self._next()) is not None:
-                self._on_commit(self._commit(batch))
+                with in_trace(batch.span.context):
+                    self._on_commit(self._commit(batch))
+                batch.span.end()
                 with self._changed:
                     del self._batches[0]
                     self._changed.notify_all()
@@ -124,11 +129,13 @@ class Committer:
 
     def _commit(self, batch: ScoredBatch) -> CommittedBatch:
         began = time.monotonic()
-        new = self._retrier.call(lambda: self._store.put_lines(batch.lines))
-        if refused := _refused(batch):
-            self._retrier.call(lambda: self._store.count_refused(refused))
+        with span("store predictions", "client", {"db.system.name": "postgresql", "hearth.records": len(batch.lines)}):
+            new = self._retrier.call(lambda: self._store.put_lines(batch.lines))
+            if refused := _refused(batch):
+                self._retrier.call(lambda: self._store.count_refused(refused))
         stored, stored_at = time.monotonic(), datetime.now(UTC)
-        self._retrier.call(lambda: self._stream.acknowledge([entry.id for entry in batch.entries], batch.letters))
+        with span("acknowledge", "client", {"messaging.system": "redis", "messaging.operation.type": "settle"}):
+            self._retrier.call(lambda: self._stream.acknowledge([entry.id for entry in batch.entries], batch.letters))
         return CommittedBatch(batch, new, stored_at, stored - began, time.monotonic() - stored)
 
 

@@ -7,9 +7,10 @@ from pydantic_core import from_json, to_json
 
 from hearth.contracts import Contract
 from hearth.contracts.column_types import HIDDEN
-from hearth.streaming.client import MESSAGE_ID, REPLAY_OF
+from hearth.streaming.client import MESSAGE_ID, REPLAY_OF, TRACEPARENT
 from hearth.streaming.consumer import DeadLetter
 from hearth.streaming.messages import ALIAS_FIELDS
+from hearth.tracing.traceparent import parse_traceparent
 
 _ADDRESS = frozenset((b"dataset", *ALIAS_FIELDS))
 
@@ -36,6 +37,8 @@ class PersonalValues:
 
     def _field(self, name: bytes, value: bytes) -> bytes:
         if name in _ADDRESS or (name == REPLAY_OF and MESSAGE_ID.fullmatch(value)):
+            return value
+        if name == TRACEPARENT and parse_traceparent(value.decode("latin-1")):
             return value
         try:
             content = from_json(value, allow_inf_nan=True)

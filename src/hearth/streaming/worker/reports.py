@@ -14,6 +14,7 @@ from hearth.streaming.group import StreamState
 from hearth.streaming.retrying import Retrier
 from hearth.streaming.worker.committer import CommittedBatch
 from hearth.streaming.worker.metrics import WorkerMetrics
+from hearth.tracing.context import in_trace
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,8 @@ class Reports:
             if len(group.block):
                 logger.info("%s", _line(group.block, milliseconds))
         for letter in batch.letters:
-            logger.warning("message %s is dead, %s: %s", letter.entry.key, letter.error, letter.reason)
+            with in_trace(letter.entry.trace or batch.span.context):
+                logger.warning("message %s is dead, %s: %s", letter.entry.key, letter.error, letter.reason)
 
     def count_redelivered(self, messages: int) -> None:
         """Count messages that were delivered again."""

@@ -18,6 +18,7 @@ from hearth.serving.rollouts.router import Router
 from hearth.streaming.client import Entry
 from hearth.streaming.consumer import DeadLetter
 from hearth.streaming.messages import INCLUDE, ROUTING_KEY, enqueued_at, max_records, read_address, read_message_include, read_records
+from hearth.tracing.traceparent import TraceContext
 
 _MAX_PROBLEMS = 10  # problems that a letter names
 _MAX_REASON_LENGTH = 2_000
@@ -78,17 +79,19 @@ def by_version(router: Router, dataset: str, alias: str, entries: Sequence[Entry
     return list(groups.values())
 
 
-def score(
+def score(  # noqa: PLR0913, PLR0917 - what a batch is scored with
     model: LoadedModel,
     contract: Contract,
     entries: Sequence[Entry],
     personal_hash: PersonalHash | None = None,
     router: Router | None = None,
+    trace: TraceContext | None = None,
 ) -> ScoredGroup:
     """Score the records of messages in one call. An invalid record does not affect the others of its message.
 
     In what is stored, hashes stand for the values of `personal: hash` columns; without `personal_hash` they are left out. With a `router`,
     what the versions of a rollout do is counted, and where a candidate fails the champion scores.
+    `trace` is for messages that name none.
     """
     messages, letters = _read(entries, model)
     parser = model.scorer.parser
@@ -108,6 +111,7 @@ def score(
         columns = parser.from_checked(records)  # type: ignore[arg-type]  # objects, as these are good
     model, scores = router.score(model, columns, len(messages)) if router else (model, model.scorer.score_columns(columns))
     times = {entry.key: enqueued_at(entry.key) for entry, _ in messages}
+    traces = {entry.key: place.trace_id if (place := entry.trace or trace) else None for entry, _ in messages}
     block = PredictionBlock(
         dataset=model.dataset,
         alias=model.alias,
@@ -122,6 +126,7 @@ def score(
         codes=scores.codes,
         probabilities=scores.probabilities,
         parts=parts_to_store(model, columns, scores.probabilities),
+        trace_ids=[traces[message_id] for message_id, _ in keys],
     )
     return ScoredGroup(block, letters, received - len(keys))
 

@@ -25,6 +25,8 @@ from hearth.streaming.worker.committer import Committer, ScoredBatch
 from hearth.streaming.worker.personal_values import PersonalValues
 from hearth.streaming.worker.recovery import Recovery
 from hearth.streaming.worker.reports import Reports
+from hearth.tracing.context import in_trace
+from hearth.tracing.spans import TRACER, Attributes, Span, begin_batch, span
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +116,8 @@ class Worker:
     def _process_and_commit(self, entries: Sequence[Entry], letters: Sequence[DeadLetter]) -> None:
         """Process messages and letters, and return when all batches are committed."""
         if letters:
-            self._hand_over(ScoredBatch([letter.entry for letter in letters], [], [], letters, time.monotonic()))
+            dead = [letter.entry for letter in letters]
+            self._hand_over(ScoredBatch(dead, [], [], letters, time.monotonic(), self._begin_span(dead)))
         self._process(entries)
         self._drain()
 
@@ -134,6 +137,25 @@ class Worker:
 
     def _score(self, entries: Sequence[Entry]) -> ScoredBatch:
         """Score messages. Those whose model is not available are deferred and not part of the batch."""
+        work = self._begin_span(entries)
+        with in_trace(work.context):
+            return self._score_within(entries, work)
+
+    def _begin_span(self, entries: Sequence[Entry]) -> Span:
+        """Begin the span of a batch, which links to the place in a trace that each of its messages was sent from."""
+        name = self._settings.stream_name
+        attributes: Attributes = {
+            "messaging.system": "redis",
+            "messaging.operation.type": "process",
+            "messaging.destination.name": name,
+            "messaging.consumer.group.name": self._settings.stream_group,
+            "messaging.batch.message_count": len(entries),
+        }
+        is_needed = TRACER.maker is not None or len(entries) == 1  # else the time of reading them is saved
+        places = [place for entry in entries if (place := entry.trace)] if is_needed else []
+        return begin_batch(f"process {name}", "consumer", places, attributes)
+
+    def _score_within(self, entries: Sequence[Entry], work: Span) -> ScoredBatch:
         began = time.monotonic()
         addresses, letters = scoring.by_address(entries, self._contracts)
         finished = [letter.entry for letter in letters]
@@ -149,16 +171,20 @@ class Worker:
             else:
                 self._missing_models.discard((dataset, alias))
                 for model, part in by_version:
-                    groups.append(scoring.score(model, self._contracts[dataset], part, self._hashes[dataset], self._router))
+                    with span("score", attributes={"hearth.dataset": dataset, "hearth.alias": alias, "hearth.version": model.version}):
+                        groups.append(
+                            scoring.score(model, self._contracts[dataset], part, self._hashes[dataset], self._router, work.context)
+                        )
                     letters += groups[-1].letters
             finished += messages
         scored = time.monotonic()
         lines = [line for group in groups for line in group.block.lines()]
         self._reports.add_scoring_time(scored - began, time.monotonic() - scored)
-        return ScoredBatch(finished, groups, lines, letters, began)
+        return ScoredBatch(finished, groups, lines, letters, began, work)
 
     def _hand_over(self, batch: ScoredBatch) -> None:
-        batch = replace(batch, letters=self._personal.hide(batch.letters))
+        traced = [replace(each, trace_id=(each.entry.trace or batch.span.context).trace_id) for each in batch.letters]
+        batch = replace(batch, letters=self._personal.hide(traced))
         while not self._committer.offer(batch, _UPKEEP_SECONDS):
             self._keep_alive()
 
