@@ -1,4 +1,4 @@
-"""The page: `streamlit run streamlit_app/app.py`."""
+"""The page: `python -m streamlit_app` runs it."""
 
 import streamlit as st
 

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from hearth.errors import ErrorKind, HearthError, InvalidRecords
+from hearth.logs import about
 from hearth_api.middleware.request_ids import HEADER
 
 _LOGGER = logging.getLogger(__name__)
@@ -109,7 +110,9 @@ def _invalid_request(_: Request, error: Exception) -> JSONResponse:
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     request_id = str(request.state.request_id)
-    _LOGGER.error("%s %s failed, request %s", request.method, request.url.path, request_id, exc_info=error)
+    _LOGGER.error(
+        "%s %s failed, request %s", request.method, request.url.path, request_id, exc_info=error, extra=about(request_id=request_id)
+    )
     headers = {HEADER: request_id}  # this handler runs outside the middleware that adds it to other responses
     return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", INTERNAL_DETAIL, [], headers)
 

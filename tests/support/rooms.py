@@ -22,6 +22,7 @@ EVERYWHERE = (
     "settings",
     "storage",
     "tables",
+    "tracing",
 )
 AIRFLOW = ("data", "training", "jobs")
 SERVE = ("client", "cli", "serving", "streaming")

@@ -8,6 +8,7 @@ from hearth.contracts import Contract, load_contract
 from hearth.contracts.aliases import CANARY, CHALLENGER, CHAMPION
 from hearth.contracts.deploy_words import WAYS, Way
 from hearth.errors import AliasNotMoved, InvalidSettings, RegistryError, RolloutRunning
+from hearth.logs import about
 from hearth.predictions.rollout_store import ROLLED_BACK, RolloutStore
 from hearth.registry import RegisteredVersion, Registry, move_aliases, promotion
 from hearth.rollouts.moves import OUTCOME
@@ -131,5 +132,5 @@ def _move(registry: Registry, contract: Contract, family: str, version: str) -> 
 
 
 def _logged(deployment: Deployment) -> Deployment:
-    _LOGGER.info("%s: %s", deployment.dataset, deployment.reason)
+    _LOGGER.info("%s: %s", deployment.dataset, deployment.reason, extra=about(deployment.dataset))
     return deployment

@@ -27,6 +27,7 @@ from hearth.jobs.deploy_version import deploy, was_rolled_back
 from hearth.jobs.report import update_card
 from hearth.jobs.standings import update_standings
 from hearth.jobs.version_bench import VersionBench
+from hearth.logs import about
 from hearth.modelling.approval import Approval
 from hearth.modelling.gate import Decision, choose_champion, decide, score
 from hearth.registry import RegisteredVersion, Registry, move_aliases, promotion
@@ -120,7 +121,7 @@ def promote(  # noqa: PLR0913 - all but three are named
 def _record(contract: Contract, store: ObjectStore, registry: Registry, candidate: RegisteredVersion, decision: Decision) -> None:
     """Write down what was decided about a version, whatever it was: onto the version, into its run and into its card."""
     for reason in decision.reasons:
-        _LOGGER.info("%s: %s", contract.name, reason)
+        _LOGGER.info("%s: %s", contract.name, reason, extra=about(contract.name))
     registry.record_decision(candidate, decision)
     update_standings(contract.name, store=store, registry=registry)
     update_card(registry, contract, candidate.version)

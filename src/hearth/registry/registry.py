@@ -16,6 +16,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from sklearn.pipeline import Pipeline
 
 from hearth.errors import ModelUnavailable, RegistryError
+from hearth.logs import about
 from hearth.modelling.approval import Approval
 from hearth.modelling.gate import Decision
 from hearth.modelling.standing import Standing
@@ -382,7 +383,9 @@ def _traffic(dataset: str, text: str | None) -> Traffic | None:
     try:
         return Traffic.from_json(text)
     except ValueError:
-        _LOGGER.warning("%s: the tag %s cannot be read, so the champion answers all requests: %r", dataset, TRAFFIC, text[:200])
+        _LOGGER.warning(
+            "%s: the tag %s cannot be read, so the champion answers all requests: %r", dataset, TRAFFIC, text[:200], extra=about(dataset)
+        )
         return None
 
 

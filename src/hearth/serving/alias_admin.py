@@ -16,6 +16,7 @@ from hearth.contracts import Contract
 from hearth.contracts.aliases import CHALLENGER, CHAMPION, PREVIOUS
 from hearth.contracts.aliases import aliases as possible_aliases
 from hearth.errors import AliasNotMoved, ModelUnavailable, UnknownAlias, UnknownVersion
+from hearth.logs import about
 from hearth.registry import RegisteredVersion, move_aliases, promotion, rollback
 from hearth.serving.model_follower import ModelSource, load_version
 from hearth.serving.published_data import ReportSource
@@ -168,7 +169,7 @@ class AliasAdmin:
 
         with self._moving:
             if move_aliases(self._registry, version.dataset, moves, expected, annotate):
-                _LOGGER.info("%s is %s", version, record)
+                _LOGGER.info("%s is %s", version, record, extra=about(version.dataset, alias=alias, version=version.version))
         before = {name: expected[name] for name in moves if name in expected}
         return Move(version.dataset, alias, version.version, version.family, _gate(version), before, dict(moves))
 

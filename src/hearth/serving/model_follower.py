@@ -21,6 +21,7 @@ from hearth.contracts.aliases import CANARY, CHAMPION
 from hearth.contracts.aliases import aliases as possible_aliases
 from hearth.contracts.examples import random_columns
 from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, UnknownAlias, UnknownDataset
+from hearth.logs import about
 from hearth.modelling.trust import Trust
 from hearth.registry import RegisteredModel, RegisteredVersion, StoredModel, Traffic
 from hearth.serving.compiled.scorer import CompiledScorer
@@ -194,7 +195,7 @@ class ModelFollower:
                 try:
                     self._poll_dataset(contract)
                 except Exception as error:  # one data set must not stop the others
-                    _LOGGER.exception("%s: the poll of the registry failed; it is repeated", contract.name)
+                    _LOGGER.exception("%s: the poll of the registry failed; it is repeated", contract.name, extra=about(contract.name))
                     problem = f"the poll of the registry failed ({type(error).__name__}: {error})"
                     self._views[contract.name] = replace(self._views[contract.name], problem=problem)
             self._last_poll = datetime.now(UTC)
@@ -249,12 +250,12 @@ class ModelFollower:
             replaced = self._replaced(contract, view) if is_new else view.replaced
         except RegistryError as error:
             if view.problem in {"", _NOT_POLLED}:  # logged once: while MLflow starts or stops, the error changes from poll to poll
-                _LOGGER.warning("%s: %s What is loaded keeps serving.", contract.name, error)
+                _LOGGER.warning("%s: %s What is loaded keeps serving.", contract.name, error, extra=about(contract.name))
             self._views[contract.name] = replace(view, problem=str(error))
             return
         self._answered.set()
         if view.problem not in {"", _NOT_POLLED}:
-            _LOGGER.info("%s: the registry answers again", contract.name)
+            _LOGGER.info("%s: the registry answers again", contract.name, extra=about(contract.name))
         registered = {alias: model.aliases[alias] for alias in possible_aliases(contract) if alias in model.aliases}
         view = replace(
             view, registered=registered, problem="", created=model.created or view.created, replaced=replaced, traffic=model.traffic
@@ -285,7 +286,13 @@ class ModelFollower:
         candidate = replace(candidate, alias=CHAMPION, rollout=traffic.rollout, fallback=champion)
         self._splits[dataset] = Split(traffic.rollout, traffic.share, champion, candidate)
         if not is_same:
-            _LOGGER.info("%s: version %s answers %.1f %% of the champion's requests", dataset, candidate.version, 100 * traffic.share)
+            _LOGGER.info(
+                "%s: version %s answers %.1f %% of the champion's requests",
+                dataset,
+                candidate.version,
+                100 * traffic.share,
+                extra=about(dataset, version=candidate.version),
+            )
 
     def _refresh(self, contract: Contract) -> None:
         """Read again what the registry says of the versions that serve; the models stay."""
@@ -293,7 +300,9 @@ class ModelFollower:
         try:
             entries = {number: self._registry.version(contract.name, number) for number in {each.version for each in view.loaded.values()}}
         except (RegistryError, ModelUnavailable) as error:
-            _LOGGER.warning("%s: what the registry says of the served versions was not read again: %s", contract.name, error)
+            _LOGGER.warning(
+                "%s: what the registry says of the served versions was not read again: %s", contract.name, error, extra=about(contract.name)
+            )
             return
         loaded = {
             alias: replace(model, registered=entry)
@@ -305,7 +314,11 @@ class ModelFollower:
 
     def _replaced(self, contract: Contract, view: _View) -> frozenset[str]:
         """Return the loaded versions whose numbers belong to other runs now, because the registered model was made anew."""
-        _LOGGER.warning("%s: the registered model was deleted and made anew; its versions are compared by their runs", contract.name)
+        _LOGGER.warning(
+            "%s: the registered model was deleted and made anew; its versions are compared by their runs",
+            contract.name,
+            extra=about(contract.name),
+        )
         runs = {model.version: model.run_id for model in view.loaded.values()}
         replaced = set()
         for version, run_id in runs.items():
@@ -313,7 +326,7 @@ class ModelFollower:
                 if self._registry.version(contract.name, version).run_id == run_id:
                     continue
             except ModelUnavailable:
-                _LOGGER.info("%s: version %s is gone", contract.name, version)
+                _LOGGER.info("%s: version %s is gone", contract.name, version, extra=about(contract.name, version=version))
             replaced.add(version)
         return frozenset(replaced)
 
@@ -334,16 +347,30 @@ class ModelFollower:
                 except RefusedModel as error:
                     refused[version] = str(error)
                     self._reloads[contract.name, alias, "refused"] += 1
-                    _LOGGER.error("%s@%s: %s", contract.name, alias, error)  # noqa: TRY400 - the message says all
+                    _LOGGER.error("%s@%s: %s", contract.name, alias, error, extra=about(contract.name, alias=alias))  # noqa: TRY400 - the message says all
                 except (RegistryError, ModelUnavailable) as error:
                     failed[version] = str(error)
                     self._reloads[contract.name, alias, "failed"] += 1
                     if view.failed.get(version) != str(error):
-                        _LOGGER.warning("%s@%s: version %s is not loaded yet: %s", contract.name, alias, version, error)
+                        _LOGGER.warning(
+                            "%s@%s: version %s is not loaded yet: %s",
+                            contract.name,
+                            alias,
+                            version,
+                            error,
+                            extra=about(contract.name, alias=alias, version=version),
+                        )
             if version in ready and (alias not in loaded or _names(loaded[alias]) != _names(ready[version])):
                 self._reloads[contract.name, alias, "swapped"] += 1
                 loaded[alias] = replace(ready[version], alias=alias, loaded_at=datetime.now(UTC))
-                _LOGGER.info("%s@%s: version %s (%s) serves", contract.name, alias, version, ready[version].family)
+                _LOGGER.info(
+                    "%s@%s: version %s (%s) serves",
+                    contract.name,
+                    alias,
+                    version,
+                    ready[version].family,
+                    extra=about(contract.name, alias=alias, version=version),
+                )
             stale = view.replaced - ready.keys()
             self._views[contract.name] = replace(view, loaded=dict(loaded), refused=dict(refused), failed=dict(failed), replaced=stale)
 

@@ -14,6 +14,7 @@ from typing import Self
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.errors import HearthError, ModelUnavailable, PredictionsUnavailable
+from hearth.logs import about
 from hearth.predictions.rollout_store import (
     CANCELLED,
     FINISHED,
@@ -130,7 +131,9 @@ class RolloutController:
         except HearthError as error:  # of the registry: the next look repeats it
             self._log(rollout.dataset, error)
         except Exception:  # one rollout must not keep this process from rolling back others
-            _LOGGER.exception("%s: the look at rollout %s failed; it is repeated", rollout.dataset, rollout.id)
+            _LOGGER.exception(
+                "%s: the look at rollout %s failed; it is repeated", rollout.dataset, rollout.id, extra=about(rollout.dataset)
+            )
 
     def _log(self, where: str, error: HearthError) -> None:
         if self._problem != type(error).__name__:  # once for each outage
@@ -191,6 +194,7 @@ class RolloutController:
             change.event,
             100 * change.share,
             change.reason,
+            extra=about(rollout.dataset, version=rollout.version),
         )
         changed = replace(rollout, state=change.state, share=change.share, reason=change.reason)
         model = self._registry.registered_model(rollout.dataset)
@@ -219,10 +223,18 @@ class RolloutController:
         try:
             moves.record(self._registry, rollout, state, reason)
         except ModelUnavailable:
-            _LOGGER.info("%s: version %s is gone", rollout.dataset, rollout.version)
+            _LOGGER.info("%s: version %s is gone", rollout.dataset, rollout.version, extra=about(rollout.dataset, version=rollout.version))
         self._on_end(replace(rollout, state=state, reason=reason))
         if self._store.change(rollout, Change(state, state, rollout.share, reason)):
-            _LOGGER.info("%s: rollout %s of version %s %s: %s", rollout.dataset, rollout.id, rollout.version, state, reason)
+            _LOGGER.info(
+                "%s: rollout %s of version %s %s: %s",
+                rollout.dataset,
+                rollout.id,
+                rollout.version,
+                state,
+                reason,
+                extra=about(rollout.dataset, version=rollout.version),
+            )
 
 
 def both_counts(rollout: Rollout, counts: list[VersionCounts]) -> tuple[Counts, Counts]:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Self
 
 from hearth.errors import InvalidFeedback, InvalidMessage
+from hearth.logs import about
 from hearth.predictions.feedback import Door, Receipt
 from hearth.serving.feedback import Feedback
 from hearth.settings import WorkerSettings
@@ -74,7 +75,8 @@ class LabelWorker:
             receipts += self._retrier.call(partial(self._feedback.receive, reports[start : start + _STORED_TOGETHER], _DOOR))
         bad += _refusals(sources, receipts)
         for letter in bad:
-            _LOGGER.warning("labels of message %s are dead, %s: %s", letter.entry.key, letter.error, letter.reason)
+            key = letter.entry.key
+            _LOGGER.warning("labels of message %s are dead, %s", key, letter.error, extra=about(message_id=key))
         ids = [*(entry.id for entry in entries), *(letter.entry.id for letter in letters)]
         self._retrier.call(lambda: self._stream.acknowledge(ids, bad))
 
