@@ -11,13 +11,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hearth.alerts.alert_store import AlertStore
+from hearth.audit import Action, new_entry
 from hearth.contracts import load_contract
 from hearth.contracts.aliases import CHAMPION, PREVIOUS
 from hearth.contracts.deploy_words import Way as DeployWay
 from hearth.contracts.origins import Origin
 from hearth.data.processed import latest_digest, load_processed, read_manifest, split_source
 from hearth.errors import ModelUnavailable, ObjectNotFound
-from hearth.jobs import etl, retrain_candidates
+from hearth.jobs import audit_rows, etl, retrain_candidates
 from hearth.jobs.promote import promote
 from hearth.jobs.report import update_card
 from hearth.jobs.retrain_candidates import RetrainCandidate
@@ -80,6 +81,9 @@ class Retraining:
             choice = Choice(State.WAITING, choice.trigger, f"{choice.why}, but there is no champion yet: run a training first")
         _LOGGER.info("%s: %s: %s", name, choice.state, choice.why, extra=about(name))
         row = self._retrains.record(run, name, choice, now)
+        if choice.trains or by_person:
+            detail = {"state": choice.state, "trigger": choice.trigger, "by_person": by_person, "force": force}
+            audit_rows.record(new_entry(Action.RETRAIN_DECIDED, dataset=name, subject=run, detail=detail))
         self._alert(choice)
         return row
 
