@@ -21,6 +21,7 @@ _MOST_WAITING = 10_000
 _POLL_SECONDS = 1.0
 _JOIN_SECONDS = 2.0
 _CONNECT_SECONDS, _STATEMENT_SECONDS = 2, 3.0
+_REFUSE_SECONDS = 30.0  # a command that has waited once for a store that is away does not wait again at its end
 
 
 class Trail(Protocol):
@@ -170,7 +171,13 @@ class AuditTrail:
 @contextmanager
 def open_trail(url: str) -> Iterator[AuditTrail]:
     """Give a trail for a command or a task, which ends soon: rows that cannot be written at its end are in the log alone."""
-    with AuditStore(url, max_connections=1, connect_seconds=_CONNECT_SECONDS, statement_seconds=_STATEMENT_SECONDS) as store:
+    with AuditStore(
+        url,
+        max_connections=1,
+        connect_seconds=_CONNECT_SECONDS,
+        statement_seconds=_STATEMENT_SECONDS,
+        refuse_seconds=_REFUSE_SECONDS,
+    ) as store:
         trail = AuditTrail(store)
         with trail:
             yield trail

@@ -16,6 +16,8 @@ def record(*entries: Entry) -> None:
     try:
         url = MonitorSettings().monitor_url.get_secret_value()
     except InvalidSettings:
+        url = ""
+    if not url:
         for entry in entries:
             _LOGGER.info("not in the audit trail, since HEARTH_MONITOR_URL is not set: %s of %s", entry.action, entry.dataset)
         return
