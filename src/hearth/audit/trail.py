@@ -18,7 +18,7 @@ from hearth.logs import about
 
 _LOGGER = logging.getLogger(__name__)
 _MOST_WAITING = 10_000
-_POLL_SECONDS = 1.0
+_POLL_SECONDS, _AWAY_SECONDS = 1.0, 5.0
 _JOIN_SECONDS = 2.0
 _CONNECT_SECONDS, _STATEMENT_SECONDS = 2, 3.0
 _REFUSE_SECONDS = 30.0  # a command that has waited once for a store that is away does not wait again at its end
@@ -35,6 +35,14 @@ class NoTrail:
 
     def record(self, entry: Entry) -> None:
         """Take an entry."""
+
+
+class LogTrail:
+    """Writes rows to the log, where no store is named."""
+
+    def record(self, entry: Entry) -> None:
+        """Take an entry."""
+        _log(entry, "is in this log alone: no store is named")
 
 
 @dataclass
@@ -97,7 +105,8 @@ class AuditTrail:
         self._stop.set()
         self._thread.join(_JOIN_SECONDS)
         self.reads.flush(everything=True)
-        self._write_waiting()
+        if self._waiting:
+            self._write_waiting()
 
     @property
     def waiting(self) -> int:
@@ -127,7 +136,7 @@ class AuditTrail:
         self.store.add([entry])
 
     def _run(self) -> None:
-        while not self._stop.wait(_POLL_SECONDS):
+        while not self._stop.wait(_AWAY_SECONDS if self._is_away else _POLL_SECONDS):
             self.reads.flush()
             self._write_waiting()
             if self._keys is not None and not self._is_away:

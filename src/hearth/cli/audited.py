@@ -1,11 +1,11 @@
 """What commands write into the audit trail: the user of this machine did it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hearth.audit import Action, AuditTrail, Draft
+    from hearth.audit import Action, AuditTrail, Draft, Trail
 
 
 @contextmanager
@@ -24,8 +24,14 @@ def trail_of_checkout() -> Iterator["AuditTrail"]:
 
 @contextmanager
 def audited(action: "Action", draft: "Draft") -> Iterator["Draft"]:
-    """Run a block and record how it ended; the log has the row while the store is away."""
+    """Run a block and record how it ended; the log has the row while the store is away, and where no store is named."""
     from hearth.audit import recorded  # noqa: PLC0415
+    from hearth.audit.trail import LogTrail  # noqa: PLC0415
+    from hearth.errors import InvalidSettings  # noqa: PLC0415
 
-    with trail_of_checkout() as trail, recorded(trail, action, draft) as filled:
-        yield filled
+    with ExitStack() as stack:
+        try:
+            trail: Trail = stack.enter_context(trail_of_checkout())
+        except InvalidSettings:
+            trail = LogTrail()
+        yield stack.enter_context(recorded(trail, action, draft))

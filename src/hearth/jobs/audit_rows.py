@@ -1,14 +1,12 @@
 """What tasks write into the audit trail. What a task did is done, whether or not the store answers: then its log has the row."""
 
-import logging
 from collections.abc import Mapping
 
 from hearth.audit import Action, Actor, Entry, Result, current_actor, new_entry, open_trail
+from hearth.audit.trail import LogTrail
 from hearth.errors import InvalidSettings
 from hearth.modelling.approval import Approval
 from hearth.settings import MonitorSettings
-
-_LOGGER = logging.getLogger(__name__)
 
 
 def record(*entries: Entry) -> None:
@@ -19,7 +17,7 @@ def record(*entries: Entry) -> None:
         url = ""
     if not url:
         for entry in entries:
-            _LOGGER.info("not in the audit trail, since HEARTH_MONITOR_URL is not set: %s of %s", entry.action, entry.dataset)
+            LogTrail().record(entry)
         return
     with open_trail(url) as trail:
         for entry in entries:

@@ -22,10 +22,9 @@ _ACCESS_PARTS = 5  # of uvicorn's lines about requests: address, method, path, v
 class TextForm(logging.Formatter):
     """One line an event: time in UTC, level, service, message. Only the trace of an error has lines of its own."""
 
-    converter = time.gmtime
-
     def __init__(self, service: str) -> None:
         super().__init__(f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {service.replace('%', '%%')} %(message)s", "%Y-%m-%dT%H:%M:%S")
+        self.converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; a message that cannot be put together is said so."""
