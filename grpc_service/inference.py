@@ -14,6 +14,7 @@ from grpc_service.v2 import open_inference_pb2 as pb
 from grpc_service.v2 import open_inference_pb2_grpc
 from hearth.contracts import Contract
 from hearth.errors import ModelUnavailable, UnknownDataset
+from hearth.logs.context import REQUEST_ID
 from hearth.serving.access import Access
 from hearth.serving.answer_parts import with_parts
 from hearth.serving.model_follower import LoadedModel, ModelFollower
@@ -87,6 +88,8 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
 
     async def _infer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:
         await admit(self._access, context)
+        request_id = unique_id(request.id)
+        REQUEST_ID.set(request_id)
         contract = self._contract(request.model_name)
         model = inference_models.route_model(self._predictor, contract, request.model_version, partial(routing_key, context, request.id))
         require_few_parts(request, len(contract.columns))
@@ -96,14 +99,14 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         model = with_parts(model, included(outputs))
         layout = input_layout(contract, input_specs(request), self._max_records)
         return await self._predictor.dispatch(
-            model, layout.records, request.ByteSize(), lambda: self._score(model, layout, request, outputs)
+            model, layout.records, request.ByteSize(), lambda: self._score(model, layout, request, request_id, outputs)
         )
 
     def _score(
-        self, model: LoadedModel, layout: InputLayout, request: pb.ModelInferRequest, outputs: tuple[str, ...]
+        self, model: LoadedModel, layout: InputLayout, request: pb.ModelInferRequest, request_id: str, outputs: tuple[str, ...]
     ) -> pb.ModelInferResponse:
         records = layout.read(input_values(request, layout))
-        predictions = self._predictor.predict(model, records, unique_id(request.id), "grpc")
+        predictions = self._predictor.predict(model, records, request_id, "grpc")
         response = pb.ModelInferResponse(model_name=model.dataset, model_version=predictions.model.version, id=request.id)
         set_parameters(response.parameters, response_parameters(predictions))
         add_outputs(response, output_tensors(predictions, layout.contract, outputs), raw=bool(request.raw_input_contents))

@@ -20,6 +20,7 @@ from grpc_service.v1 import prediction_pb2_grpc
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.errors import ModelUnavailable, UnknownDataset
+from hearth.logs.context import REQUEST_ID
 from hearth.predictions.feedback import Door
 from hearth.serving.access import FEEDBACK, Access
 from hearth.serving.answer_parts import require_kept
@@ -84,6 +85,8 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
 
     async def _predict(self, request: pb.PredictRequest, context: Context) -> pb.PredictResponse:
         await admit(self._access, context)
+        request_id = unique_id(request.request_id)
+        REQUEST_ID.set(request_id)
         include = read_include(request.include) if request.include else NOTHING
         key = partial(routing_key, context, request.request_id)
         model = self._predictor.route(request.dataset or self._default, request.alias or CHAMPION, key, include)
@@ -94,10 +97,14 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
                 f"The request has {records} records, more than the {self._max_records} that one message may have: send several."
             )
         require_kept(model, include)
-        return await self._predictor.dispatch(model, records, request.ByteSize(), lambda: self._score(model, reader, request, include))
+        return await self._predictor.dispatch(
+            model, records, request.ByteSize(), lambda: self._score(model, reader, request, request_id, include)
+        )
 
-    def _score(self, model: LoadedModel, reader: RecordReader, request: pb.PredictRequest, include: Include) -> pb.PredictResponse:
-        return prediction_message(self._predictor.score(model, reader.read(request), unique_id(request.request_id), "grpc"), include)
+    def _score(
+        self, model: LoadedModel, reader: RecordReader, request: pb.PredictRequest, request_id: str, include: Include
+    ) -> pb.PredictResponse:
+        return prediction_message(self._predictor.score(model, reader.read(request), request_id, "grpc"), include)
 
     async def _send_feedback(self, request: pb.SendFeedbackRequest, context: Context) -> pb.SendFeedbackResponse:
         caller = await admit(self._access, context, FEEDBACK)

@@ -1,10 +1,11 @@
-"""The page: `streamlit run streamlit_app/app.py`."""
+"""The page: `python -m streamlit_app` runs it."""
 
 import streamlit as st
 
 from hearth.host_names import HostNames
 from streamlit_app.shared import settings, style
 from streamlit_app.views.alerts import alerts
+from streamlit_app.views.audit import audit
 from streamlit_app.views.data import data
 from streamlit_app.views.drift import drift
 from streamlit_app.views.file import score_file
@@ -31,6 +32,7 @@ VIEWS = {
     "quality": st.Page(quality, title="Quality", icon=":material/fact_check:", url_path="quality"),
     "alerts": st.Page(alerts, title="Alerts", icon=":material/notifications:", url_path="alerts"),
     "models": st.Page(models, title="Models", icon=":material/deployed_code:", url_path="models"),
+    "audit": st.Page(audit, title="Audit", icon=":material/policy:", url_path="audit"),
     "monitoring": st.Page(monitoring, title="Monitoring", icon=":material/speed:", url_path="monitoring"),
     "health": st.Page(health, title="Health", icon=":material/vital_signs:", url_path="health"),
 }

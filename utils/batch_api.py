@@ -26,6 +26,7 @@ from hearth.contracts import Contract, list_contracts
 from hearth.contracts.model import BatchSource
 from hearth.errors import HearthError
 from hearth.fakes import DEMO_SEED, FakeRecords
+from hearth.logs import configure_logging
 from hearth.settings import BatchApiSettings
 
 _REFUSED = 400
@@ -133,12 +134,13 @@ def main(
     form: Annotated[Form, typer.Option(help="The form of a row; a list has no names in it.")] = "lists",
 ) -> None:
     """Hand out generated data in batches over HTTP until SIGTERM or SIGINT."""
+    configure_logging("batch-api")
     try:
         settings = BatchApiSettings()
         app = create_app(list_contracts(settings.data_dir), settings, seed, form)
     except (HearthError, ValueError) as error:
         raise CommandError(f"No batches can be served: {error}") from error
-    uvicorn.run(app, host=settings.batch_api_host, port=settings.batch_api_port, access_log=True)
+    uvicorn.run(app, host=settings.batch_api_host, port=settings.batch_api_port, access_log=True, log_config=None)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from hearth.fakes import FakeRecords
 from hearth.fakes.drift import parse_drift
 from hearth.fakes.statistics import FILE_NAME
 from hearth.fakes.truth import parse_concept
-from hearth.logs import configure_logging
+from hearth.logs import about, configure_logging
 from hearth.registry import Registry
 from hearth.settings import ProducerSettings
 from hearth.streaming.client import StreamWriter
@@ -248,9 +248,9 @@ def _announce(sources: Sequence[Source], rate: float, stream: str) -> None:
     logger.info("%s, of %s, go to the stream %s", speed, names, stream)
     for source in sources:
         if source.drift.changes:
-            logger.info("%s drifts: %s", source.contract.name, source.drift)
+            logger.info("%s drifts: %s", source.contract.name, source.drift, extra=about(source.contract.name))
         if source.concept:
-            logger.info("%s changes its concept: %s", source.contract.name, source.concept)
+            logger.info("%s changes its concept: %s", source.contract.name, source.concept, extra=about(source.contract.name))
 
 
 def with_empty_drift(arguments: Sequence[str]) -> list[str]:

@@ -59,6 +59,31 @@ class RetryByErrorKind(RetryPolicy):
         return RetryDecision.fail(describe(exception))
 
 
+_LOG_FIELDS = ("request_id", "dataset", "alias", "version", "message_id")  # hearth.logs.context
+
+
+def prepare_task(context: "Context") -> None:
+    """Before a task: put what it is into each line of its log, and refuse a run with unknown keys.
+
+    Raises:
+        AirflowFailException: the message names the keys and the Params.
+    """
+    say_whose_log_it_is(context)
+    refuse_unknown_params(context)
+
+
+def say_whose_log_it_is(context: "Context") -> None:
+    """Give the lines of this task's log, which are JSON whatever the setting, the fields that the logs of all processes have."""
+    import structlog
+
+    task_instance = context["ti"]
+    structlog.contextvars.bind_contextvars(service="airflow-task", dag_id=task_instance.dag_id, run_id=task_instance.run_id)
+    for handler in logging.getLogger().handlers:
+        chain = getattr(handler.formatter, "foreign_pre_chain", None)  # of structlog, which knows nothing of `extra` by itself
+        if chain is not None and not any(isinstance(step, structlog.stdlib.ExtraAdder) for step in chain):
+            handler.formatter.foreign_pre_chain = [*chain, structlog.stdlib.ExtraAdder(_LOG_FIELDS)]
+
+
 def refuse_unknown_params(context: "Context") -> None:
     """Fail the task at once if the run's configuration has a key that is no Param of its DAG: Airflow would ignore it.
 
@@ -109,6 +134,6 @@ def task_defaults(*, minutes: float, retries: int = 2, retry_seconds: float = 10
         "retries": retries,
         "retry_delay": duration(seconds=retry_seconds),
         "retry_policy": RetryByErrorKind(),
-        "pre_execute": refuse_unknown_params,
+        "pre_execute": prepare_task,
         "execution_timeout": duration(minutes=minutes),
     }

@@ -3,10 +3,15 @@
 It may run any number of times. Each command of Airflow takes seconds, so the user is changed only if it is missing or cannot log in.
 """
 
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from hearth.logs import configure_logging
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -22,7 +27,7 @@ def main() -> int:
         _airflow("users", "create", "--username", user, "--password", password, "--role", "Admin", *person)
     elif not _matches(password_hash, password):
         _airflow("users", "reset-password", "--username", user, "--password", password)
-    print(f"Airflow's database is ready, and {user!r} can log in.")
+    _LOGGER.info("Airflow's database is ready, and %r can log in.", user)
     return 0
 
 
@@ -50,7 +55,9 @@ def _matches(password_hash: str, password: str) -> bool:
 
 
 if __name__ == "__main__":
+    configure_logging("airflow-init")
     try:
         sys.exit(main())
     except subprocess.CalledProcessError as error:
-        sys.exit(f"airflow-init: `{' '.join(error.cmd[:3])}` ended with code {error.returncode}; what it printed above says why")
+        _LOGGER.critical("`%s` ended with code %d; what it printed above says why", " ".join(error.cmd[:3]), error.returncode)
+        sys.exit(1)

@@ -1,18 +1,23 @@
 """Create the missing buckets: `python -m deploy.compose.buckets`. Waits up to a minute for a store that does not answer yet."""
 
+import logging
 import os
 import sys
 import time
 
 from hearth.errors import HearthError, StorageUnavailable
+from hearth.logs import configure_logging
 from hearth.settings import StorageSettings
 from hearth.storage import ObjectStore
+
+_LOGGER = logging.getLogger(__name__)
 
 _LIMIT_SECONDS = 60
 
 
 def main() -> int:
     """Create them; 0 if all exist."""
+    configure_logging("buckets")
     deadline = time.monotonic() + _LIMIT_SECONDS
     store, mlflow_store = ObjectStore.from_settings(), _mlflow_store()
     mlflow_bucket = os.environ["HEARTH_MLFLOW_BUCKET"]
@@ -24,14 +29,14 @@ def main() -> int:
             mlflow_store.ensure_bucket(mlflow_bucket)
         except StorageUnavailable as error:
             if time.monotonic() > deadline:
-                print(error, file=sys.stderr)
+                _LOGGER.critical("%s", error)
                 return 1
             time.sleep(1)
         except HearthError as error:
-            print(error, file=sys.stderr)
+            _LOGGER.critical("%s", error)
             return 1
         else:
-            print(f"The buckets {', '.join(buckets)} are at {store.endpoint_url}.")
+            _LOGGER.info("The buckets %s are at %s.", ", ".join(buckets), store.endpoint_url)
             return 0
 
 

@@ -6,6 +6,7 @@ all of them.
 It may run any number of times: databases stay, and every user gets the password of the environment.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Iterable
@@ -13,6 +14,9 @@ from collections.abc import Iterable
 import psycopg
 from psycopg import sql
 
+from hearth.logs import configure_logging
+
+_LOGGER = logging.getLogger(__name__)
 SERVICES = ("airflow", "mlflow", "predictions", "data")
 READERS = ("monitor",)
 BACKUP_READER = "backup"
@@ -45,6 +49,7 @@ def let_read_everything(connection: "psycopg.Connection[tuple[object, ...]]", na
 
 def main() -> int:
     """Prepare all databases; 0 if they exist."""
+    configure_logging("databases")
     try:
         with psycopg.connect(os.environ["HEARTH_POSTGRES_URL"], autocommit=True, connect_timeout=10) as connection:
             for name in SERVICES:
@@ -53,13 +58,13 @@ def main() -> int:
                 prepare_user(connection, name, os.environ[f"HEARTH_POSTGRES_{name.upper()}_PASSWORD"])
             let_read_everything(connection, BACKUP_READER)
     except psycopg.OperationalError as error:
-        print(
-            f"PostgreSQL refused: {error}\nIts superuser keeps the password that it had when the volume was made: "
+        _LOGGER.critical(
+            "PostgreSQL refused: %s. Its superuser keeps the password that it had when the volume was made: "
             "set HEARTH_POSTGRES_PASSWORD back, or remove the volume (docker compose --profile all down -v, which removes all data).",
-            file=sys.stderr,
+            " ".join(str(error).split()),
         )
         return 1
-    print(f"The databases {', '.join(SERVICES)} are there.")
+    _LOGGER.info("The databases %s are there.", ", ".join(SERVICES))
     return 0
 
 

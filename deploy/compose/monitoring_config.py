@@ -4,11 +4,15 @@ It holds a key where REST asks for one, so it cannot be a file of the checkout. 
 """
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
 
 from deploy.monitoring.scrape_config import compose_config
+from hearth.logs import configure_logging
+
+_LOGGER = logging.getLogger(__name__)
 
 FOLDER = Path("/monitoring")
 
@@ -19,9 +23,10 @@ def main() -> int:
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(compose_config(os.environ.get("HEARTH_PROMETHEUS_API_KEY", "")), indent=1), encoding="utf-8")
     partial.replace(path)
-    print(f"{path} is written.")
+    _LOGGER.info("%s is written.", path)
     return 0
 
 
 if __name__ == "__main__":
+    configure_logging("monitoring-config")
     sys.exit(main())

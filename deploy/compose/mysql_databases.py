@@ -3,11 +3,15 @@
 It may run any number of times: databases stay, and every user gets the password of the environment.
 """
 
+import logging
 import os
 import sys
+from pathlib import Path
 
 import pymysql
 
+_LOGGER = logging.getLogger(__name__)
+_SOURCE = Path(__file__).resolve().parents[2] / "src"  # MLflow's environment has no package of ours
 SERVICES = ("mlflow", "data")
 
 
@@ -21,6 +25,10 @@ def prepare(cursor: pymysql.cursors.Cursor, name: str, password: str) -> None:
 
 def main() -> int:
     """Prepare both databases; 0 if they exist."""
+    sys.path.append(str(_SOURCE))
+    from hearth.logs import configure_logging  # noqa: PLC0415 - found by the line above
+
+    configure_logging("mysql-databases", form=os.environ.get("HEARTH_LOG_FORMAT") or "text")
     host, port = os.environ["HEARTH_MYSQL_HOST"], int(os.environ.get("HEARTH_MYSQL_PORT", "3306"))
     password = os.environ["HEARTH_MYSQL_PASSWORD"]
     try:
@@ -28,13 +36,13 @@ def main() -> int:
             for name in SERVICES:
                 prepare(connection.cursor(), name, password)
     except pymysql.err.OperationalError as error:
-        print(
-            f"MySQL refused: {error}\nIts root keeps the password that it had when the volume was made: set HEARTH_MYSQL_PASSWORD back, "
+        _LOGGER.critical(
+            "MySQL refused: %s. Its root keeps the password that it had when the volume was made: set HEARTH_MYSQL_PASSWORD back, "
             "or remove the volume (docker volume rm hearth_mysql_data, which removes all that it holds).",
-            file=sys.stderr,
+            error,
         )
         return 1
-    print(f"The databases {', '.join(SERVICES)} are there.")
+    _LOGGER.info("The databases %s are there.", ", ".join(SERVICES))
     return 0
 
 

@@ -3,12 +3,16 @@
 It runs in a container that PostgreSQL, Valkey and the object store wait for: `python -m deploy.compose.preflight`.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from deploy.secrets_check import refusals
+from hearth.logs import configure_logging
+
+_LOGGER = logging.getLogger(__name__)
 
 # `make secrets` writes the first to .env.local, which docker-compose.yaml always passes to this program. The second has a value only if
 # Compose itself has read .env.local.
@@ -31,10 +35,11 @@ def problems(environment: Mapping[str, str], folders: Mapping[str, Path]) -> Ite
 
 
 def main() -> int:
-    """Print every problem; 0 if there is none."""
+    """Log every problem; 0 if there is none."""
+    configure_logging("preflight")
     found = list(problems(os.environ, {"data": Path(os.environ["HEARTH_DATA_DIR"]), "airflow": Path("/opt/airflow")}))
     for problem in found:
-        print(f"preflight: {problem}", file=sys.stderr)
+        _LOGGER.critical("%s", problem)
     return 1 if found else 0
 
 

@@ -15,6 +15,7 @@ from deploy.embedded.launcher import SettingError
 
 ROOT = Path(__file__).parents[2]
 _TRANSLATION = Path(__file__).with_name("stack.env")
+_LOG_FORMS = {"text": "False", "json": "True"}  # with what Airflow calls them
 _FOREIGN = ("AIRFLOW", "MLFLOW_", "AWS_", "PG", "PYTHON", "VIRTUAL_ENV")
 
 
@@ -22,13 +23,17 @@ def load_environment(root: Path, outside: Mapping[str, str]) -> dict[str, str]:
     """Return the whole environment of the stack in the checkout `root`, started from a shell with the variables `outside`.
 
     Raises:
-        SettingError: a file uses a variable that is not set, or that needs itself.
+        SettingError: a file uses a variable that is not set, or that needs itself, or the form of logs is unknown.
     """
     settings = {**_raw(root / ".env"), **_raw(root / ".env.local")}
     inherited = {name: value for name, value in outside.items() if not name.startswith(_FOREIGN)}
     state = root / inherited.get("HEARTH_STATE_DIR", settings.get("HEARTH_STATE_DIR", ".hearth"))
     derived = {"HEARTH_ROOT": str(root), "HEARTH_STATE_DIR": str(state)}
     environment = interpolate(settings, {**inherited, **derived})
+    form = environment.get("HEARTH_LOG_FORMAT", "text")
+    if form not in _LOG_FORMS:
+        raise SettingError(f"HEARTH_LOG_FORMAT is {form!r}: expected 'text' or 'json'.")
+    environment["HEARTH_AIRFLOW_JSON_LOGS"] = _LOG_FORMS[form]
     environment["HEARTH_DATA_DIR"] = str(root / environment["HEARTH_DATA_DIR"])  # Airflow's tasks run in a folder of their own
     backups = environment.get("HEARTH_BACKUP_TO", "")
     if backups and not backups.startswith("s3://"):

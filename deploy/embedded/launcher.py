@@ -1,6 +1,7 @@
 """Shared by the launchers: settings from the environment, folders for sockets, and becoming the server."""
 
 import hashlib
+import logging
 import os
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from typing import NoReturn
 
 GRPC_OFFSET = 10_000  # each SeaweedFS component listens on its port and on this much above it
 HIGHEST_PORT = 65_535
+_SOURCE = Path(__file__).resolve().parents[2] / "src"  # the environment of the launchers has no package of ours
 _SOCKET_DIR_BYTES = 70  # a socket's path has at most 104 bytes on macOS; supervisord adds its pid to a name
 
 
@@ -74,6 +76,16 @@ def remove_sockets(state: Path) -> None:
         file.unlink(missing_ok=True)
     if folder != state and folder.exists():
         folder.rmdir()
+
+
+def refuse(service: str, error: SettingError) -> NoReturn:
+    """End with code 1 and a line of the log that says why, in the form of all other logs."""
+    sys.path.append(str(_SOURCE))
+    from hearth.logs import configure_logging  # noqa: PLC0415 - found by the line above
+
+    configure_logging(service, form=os.environ.get("HEARTH_LOG_FORMAT") or "text")
+    logging.getLogger("launcher").critical("%s", error)
+    sys.exit(1)
 
 
 def become(command: Sequence[str | Path], extra_environment: dict[str, str] | None = None) -> NoReturn:

@@ -12,7 +12,17 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from deploy.embedded.launcher import GRPC_OFFSET, HIGHEST_PORT, SettingError, become, make_socket_dir, port_setting, setting, state_dir
+from deploy.embedded.launcher import (
+    GRPC_OFFSET,
+    HIGHEST_PORT,
+    SettingError,
+    become,
+    make_socket_dir,
+    port_setting,
+    refuse,
+    setting,
+    state_dir,
+)
 
 # SeaweedFS's name of each component that listens, and the setting of its port.
 COMPONENTS = {
@@ -133,4 +143,4 @@ if __name__ == "__main__":
     try:
         main()
     except SettingError as error:
-        sys.exit(f"minio: {error}")
+        refuse("minio", error)

@@ -14,7 +14,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from deploy.embedded.launcher import SettingError, become, port_setting, setting, state_dir
+from deploy.embedded.launcher import SettingError, become, port_setting, refuse, setting, state_dir
 
 _UNPRIVILEGED = 65534  # nobody
 _CAPABILITY = "+dac_override"
@@ -143,6 +143,6 @@ if __name__ == "__main__":
     try:
         main()
     except SettingError as error:
-        sys.exit(f"postgres: {error}")
+        refuse("postgres", error)
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)

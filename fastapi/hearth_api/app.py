@@ -31,6 +31,7 @@ from hearth_api.requests.parameters import refuse_unread_parameters
 from hearth_api.routes import (
     admin,
     alerts,
+    audit,
     cards,
     data,
     drift,
@@ -133,6 +134,7 @@ def _add_routes(app: FastAPI, settings: ApiSettings, contracts: Mapping[str, Con
         quality,
         retrains,
         alerts,
+        audit,
         feedback,
         stream,
         admin,

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from hearth.errors import ErrorKind, HearthError, InvalidRecords
+from hearth.logs import about
 from hearth.tracing.context import in_trace
 from hearth.tracing.traceparent import HEADER as TRACE_HEADER
 from hearth.tracing.traceparent import TraceContext
@@ -121,7 +122,9 @@ def _unexpected(request: Request, error: Exception) -> JSONResponse:
     request_id = str(request.state.request_id)
     trace: TraceContext = request.state.trace
     with in_trace(trace):  # this handler runs outside the middleware that does so, and that adds the headers to other responses
-        _LOGGER.error("%s %s failed, request %s", request.method, request.url.path, request_id, exc_info=error)
+        _LOGGER.error(
+            "%s %s failed, request %s", request.method, request.url.path, request_id, exc_info=error, extra=about(request_id=request_id)
+        )
     headers = {HEADER: request_id, TRACE_HEADER: str(trace)}
     return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", INTERNAL_DETAIL, [], headers)
 

@@ -16,6 +16,7 @@ from hearth.alerts.channels import channels_of
 from hearth.alerts.housekeeping import AlertHousekeeping
 from hearth.alerts.outbox import Outbox
 from hearth.alerts.sender import AlertSender
+from hearth.audit import AuditStore, AuditTrail
 from hearth.contracts import Contract
 from hearth.errors import UnknownDataset
 from hearth.predictions import PredictionStore
@@ -26,6 +27,7 @@ from hearth.predictions.quality_tests import QualityTests
 from hearth.predictions.retrain_store import RetrainStore
 from hearth.predictions.rollout_store import RolloutStore
 from hearth.rollouts.moves import RolloutRegistry
+from hearth.serving.access import Keys
 from hearth.serving.alias_admin import AliasAdmin, AliasRegistry
 from hearth.serving.drift_follower import DriftFollower
 from hearth.serving.explaining import Explainers
@@ -58,6 +60,7 @@ from hearth_api.requests.uploads import FileSlots
 _STREAM_THREADS, _STORE_THREADS, _REGISTRY_THREADS, _ADMIN_THREADS, _DATA_THREADS = 8, 4, 4, 2, 4
 _STORE_CONNECT_SECONDS = 2  # a person waits for the answer, and SIGTERM waits for that
 _STORE_REFUSE_SECONDS = 1.0
+_AUDIT_SECONDS = 3.0  # a change that is done waits so long for its row; then the row waits in memory
 
 
 class ServiceRegistry(AliasRegistry, CardRegistry, RolloutRegistry, Protocol):
@@ -87,6 +90,7 @@ class ServiceState:
     quality: QualityTests
     quality_follower: QualityFollower
     alerts: Outbox
+    audit: AuditTrail
     alert_housekeeping: AlertHousekeeping
     alert_sender: AlertSender
     feedback: Feedback
@@ -153,6 +157,17 @@ def open_service(
                 refuse_seconds=_STORE_REFUSE_SECONDS,
             )
         )
+        audit_store = enter(
+            AuditStore(
+                url,
+                max_connections=2,
+                statement_seconds=_AUDIT_SECONDS,
+                connect_seconds=_STORE_CONNECT_SECONDS,
+                refuse_seconds=_STORE_REFUSE_SECONDS,
+            )
+        )
+        keys = Keys.parse(settings.api_admin_key.get_secret_value(), settings.api_keys.get_secret_value())
+        audit = enter(AuditTrail(audit_store, keys.described()))
         outbox = enter(Outbox(url, max_connections=3, connect_seconds=_STORE_CONNECT_SECONDS))
         alert_housekeeping = enter(AlertHousekeeping(outbox))
         alert_sender = enter(AlertSender(outbox, channels_of(settings), lowest=Severity(settings.alert_severity), link=settings.alert_link))
@@ -176,6 +191,7 @@ def open_service(
                 estimate=Estimator(drift, quality.has_fallen),
                 alarm=QualityAlarm(quality, contracts),
                 on_end=RolloutAlerts(outbox),
+                trail=audit,
             )
         )
         recorder = enter(Recorder(settings, contracts, models))
@@ -184,7 +200,7 @@ def open_service(
         letters = enter(DeadLetters(redis_url, stream_name))
         workers_stream = enter(ConsumerGroup(redis_url, stream_name, settings.stream_group, settings.stream_keep_messages))
         graphql = enter(GraphqlThread())
-        alias_admin = AliasAdmin(registry)
+        alias_admin = AliasAdmin(registry, audit)
         checks = default_checks(settings, store, stream) if checks is None else checks
         yield ServiceState(
             settings=settings,
@@ -204,6 +220,7 @@ def open_service(
             quality=quality,
             quality_follower=quality_follower,
             alerts=alerts,
+            audit=audit,
             alert_housekeeping=alert_housekeeping,
             alert_sender=alert_sender,
             feedback=Feedback(labels, contracts),
@@ -213,7 +230,7 @@ def open_service(
             letters=letters,
             messages=MessageStatuses(pending, letters, store),
             alias_admin=alias_admin,
-            rollout_admin=RolloutAdmin(rollouts, registry, alias_admin, rollout_controller),
+            rollout_admin=RolloutAdmin(rollouts, registry, alias_admin, rollout_controller, audit),
             cards=ModelCards(registry),
             published=PublishedData(registry, contracts),
             dependencies=Dependencies(checks, server_addresses(settings, store, stream)),

@@ -76,6 +76,14 @@ def _revealed(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else ""
 
 
+class LogSettings(Settings):
+    """How a process writes its log. Every process reads this first, so it needs no other setting."""
+
+    environment: str = "laptop"
+    data_dir: Path = Path("data")
+    log_format: Literal["text", "json"] = Field("text", description="lines for people ('text'), or one JSON object a line ('json')")
+
+
 class StorageAddressSettings(Settings):
     """The address of the object store, for processes that only check whether it answers."""
 

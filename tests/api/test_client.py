@@ -45,6 +45,7 @@ from hearth_api.app import create_app
 from hearth_api.schemas import (
     admin,
     alerts,
+    audit,
     data,
     drift,
     errors,
@@ -468,7 +469,7 @@ def test_both_clients_have_every_call_with_its_signature_and_docstring() -> None
         if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_") and name not in MAKERS
     ]
 
-    assert len(described) == 37
+    assert len(described) == 38
     for call in described:
         for client in (Client, AsyncClient):
             method = getattr(client, call.__name__)
@@ -476,7 +477,23 @@ def test_both_clients_have_every_call_with_its_signature_and_docstring() -> None
             assert list(inspect.signature(method).parameters)[1:] == list(inspect.signature(call).parameters)
 
 
-MODULES = admin, alerts, data, drift, errors, explanations, feedback, models, predictions, quality, retrains, rollouts, service, stream
+MODULES = (
+    admin,
+    alerts,
+    audit,
+    data,
+    drift,
+    errors,
+    explanations,
+    feedback,
+    models,
+    predictions,
+    quality,
+    retrains,
+    rollouts,
+    service,
+    stream,
+)
 SERVED = {
     name: model
     for module in MODULES
@@ -531,7 +548,7 @@ def test_every_route_has_a_call() -> None:
         "/explain", "/datasets/{dataset}/data", "/datasets/{dataset}/samples",
         "/predict/csv", "/predict/parquet", "/predict_stream", "/predictions", "/predictions/{message_id}", "/stream", "/model/reload",
         "/drift/{dataset}", "/drift/{dataset}/history", "/quality/{dataset}", "/quality/{dataset}/history", "/feedback",
-        "/alerts", "/alerts/{alert_id}", "/alerts/{alert_id}/acknowledge", "/alerts/{alert_id}/resolve",
+        "/audit", "/alerts", "/alerts/{alert_id}", "/alerts/{alert_id}/acknowledge", "/alerts/{alert_id}/resolve",
         "/models/{dataset}/rollout/start", "/models/{dataset}/rollout/{action}", "/rollouts/{dataset}", "/retrains/{dataset}",
         "/models/{dataset}/promote", "/models/{dataset}/rollback", "/models/{dataset}/{version}/card",
     }  # fmt: skip

@@ -14,6 +14,7 @@ VIEWS = {
     "quality": "Quality",
     "alerts": "Alerts",
     "models": "Models",
+    "audit": "Audit",
     "monitoring": "Monitoring",
     "health": "Health",
 }
@@ -26,6 +27,7 @@ LAST = {
     "data": "Columns of the train rows",
     "alerts": "As of",
     "models": "GraphQL",
+    "audit": "Give the admin key",
     "drift": "checked",
     "quality": "measured",
     "monitoring": "does not answer",

@@ -162,7 +162,7 @@ def _page(site: Site, log: Path) -> Iterator[str]:
         "HEARTH_BATCH_API_URL": site.away,
         "HEARTH_PAGE_PROMETHEUS_URL": f"http://127.0.0.1:{site.prometheus_port}",
     }
-    command = [sys.executable, "-P", "-m", "streamlit", "run", "streamlit_app/app.py"]
+    command = [sys.executable, "-P", "-m", "streamlit_app"]
     address = ["--server.address", "127.0.0.1", "--server.port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -120,7 +120,7 @@ def test_every_dag_retries_and_ends_in_time_and_says_what_it_is_for(dags: Parsed
         assert all(retries >= 1 for retries in dag["retries"]), dag_id
         assert all(dag["reports"]), f"{dag_id} has a task without @reporting"
         assert set(dag["retry_policies"]) == {"RetryByErrorKind"}, dag_id
-        assert set(dag["pre_execute"]) == {"refuse_unknown_params"}, dag_id
+        assert set(dag["pre_execute"]) == {"prepare_task"}, dag_id
         assert all(dag["timeouts"]), dag_id
         assert dag["alerts"], f"{dag_id} has no **dag_alerts(dataset)"
         assert dag["tags"], dag_id

@@ -1,6 +1,10 @@
 """Which configuration a task refuses, which errors fail it at once, and which are worth another try."""
 
 import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +15,7 @@ from hearth import errors
 from hearth.errors import ErrorKind, HearthError
 from tests.dags import dag_files
 
+ROOT = Path(__file__).parents[2]
 task_defaults = dag_files.load("task_defaults")
 POLICY = task_defaults.RetryByErrorKind()
 TEMPORARY = {ErrorKind.UNAVAILABLE, ErrorKind.TOO_MANY, ErrorKind.TOO_SLOW}
@@ -51,6 +56,36 @@ def test_an_error_that_is_not_ours_is_left_to_airflow(error: BaseException) -> N
 def context(conf: dict[str, object] | None) -> dict[str, object]:
     """The part of a task's context that names the run's configuration."""
     return {"dag": DAG("etl", schedule=None, params={"file": Param(None), "trials": Param(3)}), "dag_run": SimpleNamespace(conf=conf)}
+
+
+def test_lines_of_a_task_have_the_fields_that_all_logs_have() -> None:
+    script = """
+import logging, sys
+from types import SimpleNamespace
+from airflow.sdk.log import configure_logging
+from tests.dags import dag_files
+
+configure_logging(json_output=True, output=sys.stdout.buffer)
+task_defaults = dag_files.load("task_defaults")
+for _ in range(2):
+    task_defaults.say_whose_log_it_is({"ti": SimpleNamespace(dag_id="train_knn", run_id="manual__1")})
+logging.getLogger("hearth.jobs").warning("%d rows", 3, extra={"dataset": "heart", "version": "7", "other": "x"})
+"""
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    line = json.loads(ended.stdout.splitlines()[-1])
+    assert line.pop("timestamp")
+    assert line.pop("filename"), line.pop("lineno")  # which Airflow adds
+    assert line == {
+        "level": "warning",
+        "service": "airflow-task",
+        "event": "3 rows",
+        "logger": "hearth.jobs",
+        "dag_id": "train_knn",
+        "run_id": "manual__1",
+        "dataset": "heart",
+        "version": "7",
+    }
 
 
 @pytest.mark.parametrize("conf", [None, {}, {"file": "march.csv"}, {"trials": 5, "file": None}])

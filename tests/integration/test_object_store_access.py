@@ -182,5 +182,5 @@ def test_the_buckets_of_compose_are_found_each_with_the_key_that_opens_it(store:
         check=False,
     )
 
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == f"The buckets data, processed, mlflow are at {store.endpoint_url}.\n"
+    assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
+    assert ended.stderr.endswith(f" INFO    buckets The buckets data, processed, mlflow are at {store.endpoint_url}.\n")

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -19,6 +19,7 @@ from hearth.predictions.migration import migrate
 from hearth.serving.recording.writer import Writer
 
 MOMENT = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
+TRACE = UUID("4bf92f35-77b3-4da6-a3ce-929d0e0e4736")
 EARLIER = [script.revision for script in reversed(list(ScriptDirectory.from_config(alembic_config()).walk_revisions()))]
 
 # What each revision can hold more than the one before it: by table, the columns of one row.
@@ -106,6 +107,24 @@ MORE: dict[str, dict[str, dict[str, Any]]] = {
             "state": Jsonb({}),
             "started_at": MOMENT,
         },
+    },
+    "0011": {
+        "predictions": {"trace_id": TRACE},
+        "labels": {"trace_id": TRACE},
+        "retrains": {"trace_id": TRACE},
+    },
+    "0012": {
+        "audit": {
+            "key": UUID("5f0e3a52-17c5-4a2e-9a57-0ea1f2f0a9c1"),
+            "at": MOMENT,
+            "action": "promoted",
+            "result": "done",
+            "actor_kind": "key",
+            "actor": "ana",
+            "door": "rest",
+            "address": "127.0.0.1",
+            "detail": Jsonb({"from": "7"}),
+        }
     },
 }
 NEW_COLUMNS = {"source": "stream", "role": "answer", "label_set": None, "unusual_score": None, "is_unusual": None}

@@ -177,7 +177,7 @@ def test_processes_that_start_together_migrate_once(fresh_database: str) -> None
 def test_migrating_again_keeps_what_is_stored(store: PredictionStore, fresh_database: str) -> None:
     store.put([prediction()])
 
-    assert migrate(fresh_database) == "0011"
+    assert migrate(fresh_database) == "0012"
 
     assert store.recent() == [prediction()]
 

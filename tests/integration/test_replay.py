@@ -87,8 +87,10 @@ def message(alias: str = "knnn", records: Sequence[Mapping[str, object]] = (GOOD
 
 
 @pytest.fixture
-def bench(valkey_url: str) -> Iterator[Bench]:
+def bench(valkey_url: str, fresh_database: str) -> Iterator[Bench]:
+    migrate(fresh_database)  # it has the audit trail
     bench = Bench(valkey_url)
+    bench.environment["HEARTH_PREDICTIONS_URL"] = fresh_database
     yield bench
     bench.redis.close()
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from hearth.errors import PredictionsUnavailable
+from hearth.logs.forms import JsonForm, TextForm
 from hearth.predictions import PredictionStore
 from hearth.streaming.client import StreamWriter
 from hearth.streaming.dead_letters import DeadLetters
@@ -49,6 +50,23 @@ def test_the_log_has_one_readable_line_a_batch(bench: Bench, caplog: pytest.LogC
     assert line.startswith("12 records of employees@champion v3 in ")
     assert f"Low 0.80 {first}" in line
     assert line.endswith("…")
+
+
+@pytest.mark.parametrize("form", [TextForm("stream_worker"), JsonForm("stream_worker")])
+def test_the_log_holds_no_value_of_a_record(bench: Bench, caplog: pytest.LogCaptureFixture, form: logging.Formatter) -> None:
+    caplog.set_level(logging.DEBUG)
+    secret = "Ana Pérez\n1984-05-06"
+    bench.send(record(0), record(Gender=secret), secret, record(**{"Team Size": 261.75}), record(**{secret: 1}))
+    bench.send(record(0), dataset=secret)
+    bench.writer.send([{b"dataset": b"employees", b"records": secret.encode()}])
+
+    with bench.working(FakeRegistry(champion="3")):
+        wait_until(lambda: len(bench.dead()) == 3)
+
+    lines = [form.format(found) for found in caplog.records]
+    assert sum("is dead" in line for line in lines) == 3
+    for value in ("Ana", "1984", "261.75", "P\\u00e9rez"):
+        assert not [line for line in lines if value in line]
 
 
 def test_a_message_is_acknowledged_only_after_it_is_stored(bench: Bench) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 EVERYWHERE = (
     "alerts",
+    "audit",
     "backup",
     "batch",
     "cards",

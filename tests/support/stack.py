@@ -74,7 +74,7 @@ def stack_of(
         ["hearth_api", "--port", str(api)],
         ["grpc_service.server"],
         ["hearth.streaming.worker"],
-        ["streamlit", "run", "streamlit_app/app.py", "--server.address", "127.0.0.1", "--server.port", str(page)],
+        ["streamlit_app", "--server.address", "127.0.0.1", "--server.port", str(page)],
     )
     started: list[subprocess.Popen[bytes]] = []
     logs = [guide.root.parent / f"{number}.log" for number in range(len(commands))]

@@ -17,6 +17,12 @@ from tests.support.sources import batch_contract
 from tests.training.batch_rows import sql
 
 
+@pytest.fixture(autouse=True)
+def no_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tests promote is none of the trail of a running stack, which .env names; a test may name a store of its own."""
+    monkeypatch.setenv("HEARTH_MONITOR_URL", "")
+
+
 @pytest.fixture
 def store(object_store: temporary_servers.ObjectStore) -> ObjectStore:
     return ObjectStore(

@@ -315,3 +315,14 @@ def test_grafana_lets_nobody_sign_up_and_finds_what_is_provisioned() -> None:
     assert any(volume.endswith(f":{provider['options']['path']}:ro,z") for volume in grafana["volumes"])
     for volume in [*grafana["volumes"], *SERVICES["prometheus"]["volumes"], *SERVICES["alertmanager"]["volumes"]]:
         assert not volume.startswith("./") or (ROOT / volume.partition(":")[0]).exists()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_each_form_of_logs_has_the_file_by_which_airflow_follows_it(form: str) -> None:
+    for name in ("airflow-scheduler", "airflow-worker", "airflow-init"):
+        assert "log-${HEARTH_LOG_FORMAT}.env" in yaml.safe_dump(
+            yaml.safe_load((ROOT / "docker-compose.yaml").read_text("utf-8"))["services"][name]
+        )
+
+    [line] = [line for line in (ROOT / f"dockerfiles/airflow/log-{form}.env").read_text("utf-8").splitlines() if not line.startswith("#")]
+    assert line == f"AIRFLOW__LOGGING__JSON_LOGS={form == 'json'}"

@@ -116,3 +116,14 @@ def test_the_stack_needs_nothing_from_the_shell_that_starts_it(checkout: Path) -
     environment = load_environment(checkout, {"PATH": os.defpath})
 
     assert not [name for name, value in environment.items() if "${" in value]
+
+
+@pytest.mark.parametrize(("form", "switch"), [("text", "False"), ("json", "True")])
+def test_airflow_follows_the_form_of_logs(checkout: Path, form: str, switch: str) -> None:
+    assert load_environment(checkout, {"HEARTH_LOG_FORMAT": form})["AIRFLOW__LOGGING__JSON_LOGS"] == switch
+
+
+@pytest.mark.parametrize("form", ["JSON", "yaml", ""])
+def test_an_unknown_form_of_logs_starts_nothing(checkout: Path, form: str) -> None:
+    with pytest.raises(SettingError, match=r"HEARTH_LOG_FORMAT is .*: expected 'text' or 'json'"):
+        load_environment(checkout, {"HEARTH_LOG_FORMAT": form})

@@ -41,7 +41,7 @@ def settled(records: int = 6, letters: int = 1, new: int | None = None) -> Commi
         codes=np.arange(records) % 2,
         probabilities=np.tile([0.25, 0.75], (records, 1)),
     )
-    dead = [DeadLetter(entry, "invalid_records", "row 0: bad", "now") for entry in entries[records:]]
+    dead = [DeadLetter(entry, "invalid_records", "row 0: got 261", "now", ("Age",)) for entry in entries[records:]]
     batch = ScoredBatch(entries, [ScoredGroup(block, dead)], list(block.lines()), dead, began=0.0, span=Span(new_trace()))
     stored = records if new is None else new
     return CommittedBatch(batch, stored, CAME_IN + timedelta(seconds=0.2), store_seconds=0.5, acknowledge_seconds=0.25)
@@ -151,7 +151,7 @@ def test_a_batch_is_one_line_for_each_model_and_one_for_each_dead_letter(caplog:
     line, dead = caplog.messages
     assert line.startswith("6 records of employees@champion v3 in ")
     assert line.endswith(f"ms: Low 0.75 {FIRST}-0, High 0.75 {FIRST}-1, Low 0.75 {FIRST}-2, High 0.75 {FIRST}-3, …")
-    assert dead == f"message {FIRST}-6 is dead, invalid_records: row 0: bad"
+    assert dead == f"message {FIRST}-6 is dead, invalid_records in 'Age'"
 
 
 def test_a_minute_with_traffic_is_one_line_and_one_without_is_none(

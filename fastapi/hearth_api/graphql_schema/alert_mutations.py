@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import strawberry
 from anyio import to_thread
 
+from hearth_api.audit import acknowledge, resolve
 from hearth_api.graphql_schema import types
 from hearth_api.graphql_schema.errors import InvalidQuery
 from hearth_api.graphql_schema.queries import Info
@@ -19,7 +20,7 @@ By = Annotated[str | None, strawberry.argument(description="a person; by default
 async def acknowledge_alert(info: Info, id: strawberry.ID, by: By = None) -> types.Alert:  # noqa: A002 - its name in GraphQL
     key = await info.context.guard.admit_admin()
     service = info.context.service
-    work = partial(service.alerts.acknowledge, alert_id_of(id), person(_checked("by", by, _LONGEST_NAME), key))
+    work = partial(acknowledge, service, alert_id_of(id), person(_checked("by", by, _LONGEST_NAME), key))
     return types.convert(types.Alert, alert_info(await to_thread.run_sync(work, limiter=service.graphql.threads)))
 
 
@@ -27,7 +28,7 @@ async def resolve_alert(info: Info, id: strawberry.ID, why: str | None = None, b
     key = await info.context.guard.admit_admin()
     service = info.context.service
     said = _checked("why", why, _LONGEST_TEXT) or Resolution(by=None).why
-    work = partial(service.alerts.resolve_id, alert_id_of(id), said, person(_checked("by", by, _LONGEST_NAME), key))
+    work = partial(resolve, service, alert_id_of(id), said, person(_checked("by", by, _LONGEST_NAME), key))
     return types.convert(types.Alert, alert_info(await to_thread.run_sync(work, limiter=service.graphql.threads)))
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -20,10 +20,11 @@ from hearth.contracts.aliases import CHAMPION
 from hearth.predictions import Cursor
 from hearth.serving.access import PREDICT, READ
 from hearth.serving.recording.request_ids import unique_id
+from hearth_api.audit import act_for
 from hearth_api.graphql_schema import builders, types
 from hearth_api.graphql_schema.errors import InvalidQuery
 from hearth_api.graphql_schema.inputs import RecordInputs
-from hearth_api.middleware.api_keys import FieldGuard
+from hearth_api.middleware.api_keys import FieldGuard, caller_name
 from hearth_api.requests.routing import routing_key
 from hearth_api.retrains import read_retrains
 from hearth_api.schemas import builders as rest
@@ -147,15 +148,25 @@ async def predictions(  # noqa: PLR0913, PLR0917 - filters
     service = info.context.service
     read = partial(service.store.page, first + 1, before, dataset=dataset, alias=model, role=role, source=source)
     page = await to_thread.run_sync(read, limiter=service.graphql.threads)
+    chosen = {"alias": model, "source": source, "role": role}
+    await _note_read(info, dataset, chosen, min(first, len(page)))
     return builders.page_of(page, first, service.contracts)
 
 
 async def live_predictions(info: Info, dataset: str | None = None, model: str | None = None) -> AsyncIterator[types.StoredPrediction]:
     await info.context.guard.admit(READ)
     service = info.context.service
+    await _note_read(info, dataset, {"alias": model, "live": True}, 0)
     async for prediction in service.live.subscribe():
         if prediction.role == "answer" and dataset in {None, prediction.dataset} and model in {None, prediction.alias}:
             yield builders.stored_of(prediction, service.contracts)
+
+
+async def _note_read(info: Info, dataset: str | None, chosen: dict[str, object], rows: int) -> None:
+    """Put a read of stored predictions into the audit trail before they are handed out."""
+    act_for(info.context.connection, "graphql", caller_name(info.context.connection))
+    service = info.context.service
+    await to_thread.run_sync(service.audit.reads.read, dataset, chosen, rows, limiter=service.graphql.threads)
 
 
 async def drift(info: Info, dataset: str | None = None) -> types.Drift | None:
@@ -235,7 +246,7 @@ async def rollouts(info: Info, dataset: str | None = None, last: int = 20) -> ty
     return types.convert(types.Rollouts, rollout_list(contract.name, views))
 
 
-def make_query(inputs: RecordInputs) -> type:
+def make_query(inputs: RecordInputs, further: Mapping[str, tuple[Callable[..., Any], str]]) -> type:
     """Make the type `Query`, whose `predict` and `explain` take records of these data sets."""
 
     async def predict(info: Info, records: Any, model: Model = CHAMPION) -> types.Predictions:  # noqa: ANN401 - see below
@@ -286,6 +297,7 @@ def make_query(inputs: RecordInputs) -> type:
         "retrains": (retrains, "Decisions about training again, the newest first, and what would be decided now."),
         "alerts": (alerts, "What somebody should look at: open alerts first, then acknowledged, then resolved ones."),
         "rollouts": (rollouts, "The rollout that runs, and those that have ended; `last` says how many of the newest."),
+        **further,
         "predict": (predict, "Score records."),
         "explain": (explain, "What each column of a record adds to the score of a class."),
     }

@@ -24,6 +24,7 @@ from hearth.contracts.strict_json import InvalidJson, RepeatedKey, parse_json
 from hearth.settings import ApiSettings
 from hearth_api.errors import InvalidBody
 from hearth_api.graphql_schema import types
+from hearth_api.graphql_schema.audit_query import AUDIT, audit
 from hearth_api.graphql_schema.errors import RestErrors, UnreadVariables
 from hearth_api.graphql_schema.inputs import record_inputs
 from hearth_api.graphql_schema.limits import QueryLimits
@@ -42,7 +43,7 @@ _KINDS = {".js": "text/javascript", ".css": "text/css"}
 def make_schema(contracts: Mapping[str, Contract], settings: ApiSettings) -> strawberry.Schema:
     """Make the schema of these data sets, with its limits."""
     return _Schema(
-        query=make_query(record_inputs(contracts)),
+        query=make_query(record_inputs(contracts), {"audit": (audit, AUDIT)}),
         mutation=make_mutation(),
         subscription=make_subscription(),
         config=types.CONFIG,

@@ -10,6 +10,7 @@ from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 
 from hearth_api.schemas import alerts as rest_alerts
+from hearth_api.schemas import audit as rest_audit
 from hearth_api.schemas import data as rest_data
 from hearth_api.schemas import drift as rest_drift
 from hearth_api.schemas import explanations as rest_explanations
@@ -241,6 +242,17 @@ class RetrainList(rest_retrains.RetrainList):
 @derived()
 class Alert(rest_alerts.AlertInfo):
     id: strawberry.ID  # type: ignore[assignment]  # GraphQL's whole numbers are short
+
+
+@derived()
+class AuditEntry(rest_audit.AuditEntry):
+    id: strawberry.ID  # type: ignore[assignment]  # GraphQL's whole numbers are short
+
+
+@strawberry.type(description="A page of the audit trail, the newest first; `cursor` is for `after`, null on the last page.")
+class AuditPage:
+    entries: list[AuditEntry]
+    cursor: str | None
 
 
 @derived()

@@ -10,6 +10,8 @@ from starlette._utils import get_route_path
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hearth.audit import Actor
+from hearth.audit.actor import ACTOR
 from hearth.errors import HearthError
 from hearth.serving.access import ADMIN, ALERT, FEEDBACK, PREDICT, READ, Access, Key
 from hearth_api.documentation import API_KEY, BEARER
@@ -28,7 +30,7 @@ _OPEN_PATHS = {"/", "/health", "/ready", "/metrics", "/models", "/list-models", 
 }
 _OPEN_PATTERN = re.compile(
     r"/datasets(/[^/]+)?|/[^/]+/model-info|/static-offline-docs/.*|/model/reload|/reload-cache|/models/[^/]+/(rollback|promote|rollout/[^/]+)"
-    r"|/alerts/[^/]+/(acknowledge|resolve)"
+    r"|/alerts/[^/]+/(acknowledge|resolve)|/audit"
     r"|/v2/health/(live|ready)|/v2/models/[^/]+(/versions/[^/]+)?(/ready)?"
 )
 
@@ -74,7 +76,9 @@ async def _admit_admin(
     """Admit a request for administration. The two schemes are for the documentation, which has a button for each."""
     access = request.app.state.access
     assert isinstance(access, Access)  # noqa: S101 - `protect` puts it there
-    return await access.admit_admin(_secret(request.scope), _address(request.scope))
+    key = await access.admit_admin(_secret(request.scope), _address(request.scope))
+    ACTOR.set(Actor("key", key.name, "rest", _address(request.scope)))
+    return key
 
 
 Admin = Annotated[Key, Depends(_admit_admin)]
@@ -135,7 +139,9 @@ class FieldGuard:
             TooManyRequests: if the key is unknown, and too many unknown keys came from this address.
         """
         admitted = self._access.admit_admin(_secret(self._scope), _address(self._scope))
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(admitted, self._loop))
+        key = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(admitted, self._loop))
+        ACTOR.set(Actor("key", key.name, "graphql", _address(self._scope)))
+        return key
 
 
 def _scopes(path: str, method: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hearth.logs.context import REQUEST_ID
 from hearth.serving.recording.request_ids import unique_id
 
 HEADER = "X-Request-ID"
@@ -33,7 +34,11 @@ class RequestIds:
                 message["headers"] = [*message.get("headers", ()), (_NAME, value)]
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        token = REQUEST_ID.set(request_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            REQUEST_ID.reset(token)
 
 
 def _callers_id(scope: Scope) -> str:

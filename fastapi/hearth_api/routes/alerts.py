@@ -7,6 +7,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Body, Depends, Path, Query, Request
 
 from hearth.alerts.prometheus import report
+from hearth_api.audit import acknowledge, resolve
 from hearth_api.errors import InvalidBody
 from hearth_api.middleware.api_keys import Admin
 from hearth_api.requests.bodies import Limit, parse_body_json, receive_body, refuse_repeated_keys
@@ -90,7 +91,7 @@ async def acknowledge_alert(
     service: Service, key: Admin, alert_id: AlertId, who: Annotated[Acknowledgement | None, Body()] = None
 ) -> AlertInfo:
     """Write down who looks at it; whoever did so first stays. A rise of the severity opens it again."""
-    work = partial(service.alerts.acknowledge, alert_id, person(who.by if who else None, key))
+    work = partial(acknowledge, service, alert_id, person(who.by if who else None, key))
     return alert_info(await to_thread.run_sync(work, limiter=service.admin_threads))
 
 
@@ -103,7 +104,7 @@ async def acknowledge_alert(
 async def resolve_alert(service: Service, key: Admin, alert_id: AlertId, why: Annotated[Resolution | None, Body()] = None) -> AlertInfo:
     """Trouble that is still there opens a new one when it is reported again. One that is resolved stays as it is."""
     said = why or Resolution(by=None)
-    work = partial(service.alerts.resolve_id, alert_id, said.why, person(said.by, key))
+    work = partial(resolve, service, alert_id, said.why, person(said.by, key))
     return alert_info(await to_thread.run_sync(work, limiter=service.admin_threads))
 
 

@@ -9,6 +9,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime
 
 from hearth.predictions import Cursor
+from hearth_api.audit import act_for
+from hearth_api.middleware.api_keys import caller_name
 from hearth_api.requests.parameters import TEXT, alias_filter
 from hearth_api.schemas.builders import stored_prediction
 from hearth_api.schemas.errors import ErrorBody
@@ -42,6 +44,10 @@ async def list_predictions(  # noqa: PLR0913, PLR0917 - filters
     if since is not None:
         predictions = [prediction for prediction in predictions if prediction.scored_at >= since]
     page = predictions[:limit]
+    act_for(request, "rest", caller_name(request))
+    chosen = {"alias": model, "source": source, "role": role, "since": since and since.isoformat()}
+    note = partial(service.audit.reads.read, dataset, chosen, len(page))
+    await to_thread.run_sync(note, limiter=service.store_threads)
     cursor = Cursor.after(page[-1]).encode() if len(predictions) > limit else None
     filters = [(name, value) for name, value in request.query_params.items() if name != "after"]
     return PredictionPage(
@@ -54,9 +60,13 @@ async def list_predictions(  # noqa: PLR0913, PLR0917 - filters
 @router.get(  # an id may hold a slash: callers choose those of requests
     "/predictions/{message_id:path}", summary="Get the state of a message", responses={404: {"model": ErrorBody}}
 )
-async def find_prediction(service: Service, message_id: str) -> MessageOutcome:
+async def find_prediction(request: Request, service: Service, message_id: str) -> MessageOutcome:
     """Its predictions if they are stored, the reason if its records are dead, or that it still waits."""
     status = await to_thread.run_sync(service.messages.find, message_id, limiter=service.store_threads)
+    if status.predictions:
+        act_for(request, "rest", caller_name(request))
+        note = partial(service.audit.reads.read, status.predictions[0].dataset, {"id": status.message_id}, len(status.predictions))
+        await to_thread.run_sync(note, limiter=service.store_threads)
     letter = status.letter
     return MessageOutcome(
         message_id=status.message_id,

@@ -6,6 +6,8 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import APIRouter, Query
 
+from hearth.audit import Action, Draft, recorded
+from hearth.predictions.erasure_store import Erasure
 from hearth_api.middleware.api_keys import Admin
 from hearth_api.retrains import read_retrains
 from hearth_api.schemas.errors import ErrorBody
@@ -46,5 +48,12 @@ async def forget_prediction(
 
     The answer names the data and versions that were trained on it before. Doing it again is safe.
     """
-    work = partial(service.erasures.forget, message_id, row, key.name)
+
+    def work() -> Erasure:
+        with recorded(service.audit, Action.PREDICTIONS_ERASED, Draft(subject=message_id, detail={"row": row})) as draft:
+            erased = service.erasures.forget(message_id, row, key.name)
+            draft.dataset = erased.dataset
+            draft.detail |= {"predictions": erased.predictions, "labels": erased.labels}
+        return erased
+
     return erasure_info(await to_thread.run_sync(work, limiter=service.admin_threads))

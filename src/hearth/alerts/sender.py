@@ -11,6 +11,7 @@ from hearth.alerts.alert import Severity
 from hearth.alerts.message import Message
 from hearth.alerts.outbox import GIVE_UP, Outbox
 from hearth.errors import PredictionsUnavailable
+from hearth.logs import about
 
 _LOGGER = logging.getLogger(__name__)
 _POLL_SECONDS = 2.0
@@ -97,6 +98,7 @@ class AlertSender:
                 channel.name,
                 channel.place,
                 lost.error or "none",
+                extra=about(lost.dataset),
             )
         while not self._stop.is_set() and (claim := self._outbox.claim(channel.name, self._lease, self._link)):
             try:
@@ -111,6 +113,7 @@ class AlertSender:
                     channel.name,
                     seconds,
                     error,
+                    extra=about(claim.message.alert.dataset),
                 )
                 self._outbox.mark_failed(claim, str(error), timedelta(seconds=seconds))
                 return

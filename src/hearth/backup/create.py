@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
+from hearth.audit import Action
 from hearth.backup import databases, objects, streams
 from hearth.backup.archives import MANIFEST, Vault
+from hearth.backup.audit_row import PREDICTIONS, record
 from hearth.backup.listing import list_backups
 from hearth.backup.manifest import Manifest, Part
 from hearth.backup.places import Place
@@ -100,6 +102,8 @@ def create_backup(place: Place, settings: BackupSettings | None = None) -> Manif
     )
     with place.create(f"{backup_id}/{MANIFEST}") as file:
         file.write(manifest.to_bytes(vault.key))
+    if PREDICTIONS in settings.backup_databases:
+        record(settings.backup_postgres_url.get_secret_value(), Action.BACKUP_MADE, backup_id, {"to": str(place), "bytes": manifest.size})
     return manifest
 
 

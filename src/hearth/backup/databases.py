@@ -163,9 +163,10 @@ def load(connection: Connection, members: Iterator[tuple[str, Any]], *, owner: b
     links = connection.execute(_CONSTRAINTS, (["f"],)).fetchall() if schema.revisions else []
     for table, constraint, _ in links:
         connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(_trusted(table), sql.Identifier(constraint)))
+    # What they did is in the copy, and that of the audit trail would refuse to empty it
+    _switch_triggers(connection, schema.tables, "DISABLE")
     if schema.revisions and schema.tables:
         connection.execute(sql.SQL("TRUNCATE {}").format(_names([table.name for table in schema.tables])))
-    _switch_triggers(connection, schema.tables, "DISABLE")  # what they did is in the copy
     rows = _fill(connection, {table.name: table for table in schema.tables}, members)
     _switch_triggers(connection, schema.tables, "ENABLE")
     for table, constraint, definition in links:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from hearth.audit import Action
 from hearth.backup import databases, objects, streams
 from hearth.backup.archives import Vault
+from hearth.backup.audit_row import PREDICTIONS, record
 from hearth.backup.create import REGISTRY, STREAMS, require_secret, stream_names
 from hearth.backup.manifest import Manifest, Part
 from hearth.backup.places import Place
@@ -80,6 +82,8 @@ def restore_backup(
         restored.lines.append(line)
         announce(line)
     target.unmark()
+    if PREDICTIONS in manifest.databases:
+        record(target.postgres_url, Action.BACKUP_RESTORED, backup_id, {"from": str(place), "forced": force})
     return restored
 
 

@@ -7,6 +7,7 @@ import typer
 from hearth.cli import (
     alerts,
     approval,
+    audit,
     backup,
     contract_draft,
     data,
@@ -68,6 +69,7 @@ drift.register(app)
 quality.register(app)
 retrain.register(app)
 alerts.register(app)
+audit.register(app)
 feedback.register(app)
 rollout.register(app)
 sign.register(app)

@@ -13,6 +13,7 @@ import typer
 
 from hearth.cli import values
 from hearth.cli.application import PREDICTIONS, Command, examples
+from hearth.cli.audited import audited
 from hearth.cli.checkout import SERVE, enter
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def _list(letters: Iterator["StoredLetter"]) -> None:
 
 def _put_back(letters: "Replay", settings: "StreamSettings", name: str, selection: "Choice", changes: Mapping[str, str]) -> None:
     """Put letters back in batches; wait while the stream is full, and end after the current batch on SIGTERM or SIGINT."""
+    from hearth.audit import Action, Draft  # noqa: PLC0415
     from hearth.streaming.client import StreamWriter  # noqa: PLC0415
     from hearth.streaming.replay import chosen  # noqa: PLC0415
     from hearth.streaming.retrying import Retrier, Stopped, wait_while_full  # noqa: PLC0415
@@ -95,7 +97,12 @@ def _put_back(letters: "Replay", settings: "StreamSettings", name: str, selectio
         signal.signal(number, lambda *_: stop.set())
     retrier = Retrier(stop)
     returned = trimmed = 0
-    with StreamWriter(settings.redis_url.get_secret_value(), name, settings.stream_keep_messages) as writer:
+    chosen_by = {part: sorted(map(str, value)) for part, value in vars(selection).items() if isinstance(value, frozenset) and value}
+    draft = Draft(subject=name, detail={"selection": chosen_by, "changes": dict(changes)})
+    with (
+        audited(Action.DEAD_LETTERS_REPLAYED, draft),
+        StreamWriter(settings.redis_url.get_secret_value(), name, settings.stream_keep_messages) as writer,
+    ):
         selected = chosen(letters, selection)
         writer.length()  # raises if the server is away from the start; a server that goes away later is waited for
         with contextlib.suppress(Stopped):  # the counts below say how far it came
@@ -106,6 +113,7 @@ def _put_back(letters: "Replay", settings: "StreamSettings", name: str, selectio
                 readable = [letter for letter in batch if letter.fields]
                 returned += len(letters.put_back(readable, changes))
                 trimmed += len(batch) - len(readable)
+                draft.detail["messages"] = returned
     typer.echo(f"{returned} messages are back on the stream.")
     if trimmed:
         typer.echo(f"{trimmed} are not: their messages had been trimmed from the stream before anybody read them.")

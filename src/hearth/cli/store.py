@@ -12,6 +12,7 @@ import typer
 
 from hearth.cli import values
 from hearth.cli.application import PREDICTIONS, Command, CommandError, examples, make_app
+from hearth.cli.audited import audited, trail_of_checkout
 from hearth.cli.checkout import SERVE, enter
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def export(
     The oldest prediction comes first. The file appears when it is whole.
     """
     enter(SERVE)
+    from hearth.audit import Action, new_entry  # noqa: PLC0415
     from hearth.predictions import export as exports  # noqa: PLC0415 - a help page does not wait for pyarrow
     from hearth.settings import PredictionsSettings  # noqa: PLC0415
 
@@ -61,9 +63,13 @@ def export(
     except ValueError:
         raise typer.BadParameter(f"expected a path or s3://bucket/key, got {target!r}.", param_hint="--output") from None
     try:
-        with _open_store() as store:
+        chosen = {"since": since, "until": until, "format": format_.value, "to": target}
+        with trail_of_checkout() as trail, _open_store() as store:
+            # Before anything is read: what cannot be recorded is not handed out
+            trail.require(new_entry(Action.PREDICTIONS_EXPORTED, dataset=dataset or "", detail={"began": True, **chosen}))
             selection = exports.PredictionFilter(dataset, since, until)
             count = exports.export(store, selection, exports.Format(format_), target, PredictionsSettings().data_dir)
+            trail.record(new_entry(Action.PREDICTIONS_EXPORTED, dataset=dataset or "", detail={"rows": count, **chosen}))
     except OSError as error:
         raise CommandError(str(error)) from error
     typer.echo(f"{count} predictions are in {target}.")
@@ -72,9 +78,11 @@ def export(
 def tail(number: Annotated[int, values.whole("How many.", "--number", "-n")] = 20, dataset: Dataset = None) -> None:
     """Print the latest predictions as CSV, newest last."""
     enter(SERVE)
+    from hearth.audit import Action, new_entry  # noqa: PLC0415
     from hearth.predictions.csv_export import write_csv  # noqa: PLC0415
 
-    with _open_store() as store:
+    with trail_of_checkout() as trail, _open_store() as store:
+        trail.require(new_entry(Action.PREDICTIONS_READ, dataset=dataset or "", detail={"newest": number}))
         write_csv(reversed(store.recent(number, dataset)), sys.stdout)
 
 
@@ -89,8 +97,12 @@ def prune(
     from hearth.predictions.retention import prune as delete  # noqa: PLC0415
 
     limit = before or datetime.now(UTC) - timedelta(days=older_than_days or 0)
-    with _open_store() as store:
-        typer.echo(f"{delete(store, limit)} predictions of before {limit:%Y-%m-%d %H:%M:%S} UTC are deleted.")
+    from hearth.audit import Action, Draft  # noqa: PLC0415
+
+    with _open_store() as store, audited(Action.PREDICTIONS_PRUNED, Draft(detail={"before": limit.isoformat()})) as draft:
+        deleted = delete(store, limit)
+        draft.detail["rows"] = deleted
+        typer.echo(f"{deleted} predictions of before {limit:%Y-%m-%d %H:%M:%S} UTC are deleted.")
 
 
 def migrate() -> None:

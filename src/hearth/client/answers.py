@@ -631,6 +631,34 @@ class AlertDelivery(Answer):
     error: str | None
 
 
+class AuditEntry(Answer):
+    """Something that was done (`done`), not allowed (`refused`) or went wrong (`failed`). Its texts may come from outside."""
+
+    id: int
+    at: datetime
+    action: str
+    result: str
+    actor_kind: str
+    actor: str
+    door: str
+    address: str
+    dataset: str | None
+    alias: str | None
+    version: str | None
+    subject: str | None
+    detail: Mapping[str, object]
+    trace_id: str | None
+    request_id: str | None
+
+
+class AuditPage(Answer):
+    """A page of the audit trail, the newest first; `cursor` is None on the last one."""
+
+    entries: Sequence[AuditEntry]
+    cursor: str | None
+    next: str | None
+
+
 class AlertHistory(Answer):
     """An alert with what happened to it, and whether that was sent."""
 

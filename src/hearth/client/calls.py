@@ -200,6 +200,29 @@ def alert(alert_id: int) -> Call[answers.AlertHistory]:
     return _get(f"/alerts/{alert_id:d}", answers.AlertHistory)
 
 
+def audit(  # noqa: PLR0913 - filters
+    *,
+    action: str | None = None,
+    actor: str | None = None,
+    dataset: str | None = None,
+    result: str | None = None,
+    since: datetime | None = None,
+    limit: int = 100,
+    after: str | None = None,
+) -> Call[answers.AuditPage]:
+    """Return a page of the audit trail, the newest first; `after` takes the cursor of the page before. Needs the scope admin."""
+    parameters = {
+        "action": action,
+        "actor": actor,
+        "dataset": dataset,
+        "result": result,
+        "since": since.isoformat() if since else None,
+        "limit": limit,
+        "after": after,
+    }
+    return _get("/audit", answers.AuditPage, parameters)
+
+
 def acknowledge_alert(alert_id: int, *, by: str | None = None) -> Call[answers.AlertInfo]:
     """Take an alert up, in the name of a person or of the API key; whoever did so first stays. Needs the scope admin.
 

@@ -14,6 +14,7 @@ from hearth.contracts.record_parser import RecordParser
 from hearth.errors import InvalidRecords, InvalidStatistics
 from hearth.fakes.generator import FakeRecords
 from hearth.fakes.raw import has_statistics
+from hearth.logs import about
 from hearth.settings import get_settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def _fakes_of(key: _Key) -> FakeRecords | None:
     try:
         return FakeRecords.load(key.contract, key.data_dir)
     except InvalidStatistics as error:
-        _LOGGER.warning("%s: examples are made without statistics.json: %s", key.contract.name, error)
+        _LOGGER.warning("%s: examples are made without statistics.json: %s", key.contract.name, error, extra=about(key.contract.name))
         return None
 
 
@@ -69,7 +70,7 @@ def _typical_of(key: _Key) -> dict[str, object]:
     try:
         RecordParser(contract).parse([record])
     except InvalidRecords as error:
-        _LOGGER.warning("%s: the statistics give no record of the contract: %s", contract.name, error)
+        _LOGGER.warning("%s: the statistics give no record of the contract: %s", contract.name, error, extra=about(contract.name))
         return middle
     return record
 

@@ -11,6 +11,7 @@ from hearth.data import processed
 from hearth.data.data_report import DataReport, largest, shortened, without_personal
 from hearth.data.profile import Profile
 from hearth.jobs.etl import EtlReport
+from hearth.logs import about
 from hearth.registry import Registry
 from hearth.storage import ObjectStore
 
@@ -30,7 +31,7 @@ def announce(dataset: str, digest: str, *, store: ObjectStore | None = None, reg
     report = _REPORT.validate_json(store.get(store.processed_bucket, processed.processed_key(dataset, digest, processed.REPORT)))
     public = public_report(contract, report, origin, processed.load_profile(store, dataset, digest))
     registry.record_publication(etl_experiment(contract), public)
-    _LOGGER.info("%s: services show the report of data %s", dataset, digest)
+    _LOGGER.info("%s: services show the report of data %s", dataset, digest, extra=about(dataset))
     return public
 
 

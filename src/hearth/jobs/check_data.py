@@ -11,6 +11,7 @@ from hearth.data.csv_validation import LARGEST_UNPACKED, read_raw, validate
 from hearth.data.profile import Profile
 from hearth.errors import SuspiciousData
 from hearth.jobs.shift_check import find_reference
+from hearth.logs import about
 from hearth.storage import ObjectStore
 from hearth.training.check_page import render_page
 from hearth.training.check_pictures import draw_findings
@@ -55,7 +56,7 @@ def check(dataset: str, validated_key: str, *, store: ObjectStore | None = None)
     store.put(store.data_bucket, f"{validated_key}.{processed.CHECK}", report.to_json())
     store.put(store.data_bucket, f"{validated_key}.{processed.CHECK_PAGE}", page)
     for finding in report.findings:
-        _LOGGER.log(logging.INFO if finding.level == "info" else logging.WARNING, "%s: %s", dataset, finding)
+        _LOGGER.log(logging.INFO if finding.level == "info" else logging.WARNING, "%s: %s", dataset, finding, extra=about(dataset))
     if refused := _refused(contract, report):
         raise SuspiciousData(
             f"{dataset}: {len(refused)} findings that the contract does not let pass (checks.fail_on: {contract.checks.fail_on}): "

@@ -3,6 +3,7 @@
 import logging
 
 from hearth.errors import ModelUnavailable
+from hearth.logs import about
 from hearth.registry import Registry
 
 _LOGGER = logging.getLogger(__name__)
@@ -26,8 +27,8 @@ def remove_old_versions(dataset: str, keep: int, *, registry: Registry | None = 
         try:
             registry.remove(version)
         except ModelUnavailable:
-            _LOGGER.info("%s was deleted meanwhile", version)
+            _LOGGER.info("%s was deleted meanwhile", version, extra=about(version.dataset, version=version.version))
             continue
         removed.append(version.version)
-        _LOGGER.info("%s is deleted", version)
+        _LOGGER.info("%s is deleted", version, extra=about(version.dataset, version=version.version))
     return removed

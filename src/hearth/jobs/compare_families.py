@@ -19,6 +19,7 @@ from hearth.contracts.experiment_names import pipeline_experiment
 from hearth.data.processed import load_processed, processed_key, read_manifest, split_source
 from hearth.jobs.model_params import read_model_params
 from hearth.jobs.train import Selection, fit_and_register, input_data, require_family
+from hearth.logs import about
 from hearth.modelling.evaluation import evaluate_probabilities
 from hearth.modelling.families import FAMILIES, Param
 from hearth.modelling.gate import ComparedRows, Entrant, choose_leader
@@ -115,7 +116,7 @@ def evaluate_candidate(dataset: str, trained_key: str, *, store: ObjectStore | N
             pictures=draw(evaluation, f"{dataset}, {candidate.family}, cross-validation on data {candidate.digest}"),
         ),
     )
-    _LOGGER.info("%s %s: cross-validated %s %.4f", dataset, candidate.family, contract.metric, candidate.score)
+    _LOGGER.info("%s %s: cross-validated %s %.4f", dataset, candidate.family, contract.metric, candidate.score, extra=about(dataset))
     return _write(store, candidate, "judged")
 
 
@@ -138,7 +139,7 @@ def select_best(keys: Sequence[str], *, store: ObjectStore | None = None) -> str
         family: Entrant(family, held_out[key].loc[common].filter(regex=_PROBABILITY).to_numpy()) for family, key in by_family.items()
     }
     family, why = choose_leader(contract, ComparedRows(pd.DataFrame(index=common), truth), entrants)
-    _LOGGER.info("%s: %s %s", contract.name, family, why)
+    _LOGGER.info("%s: %s %s", contract.name, family, why, extra=about(contract.name))
     return by_family[family]
 
 
@@ -187,7 +188,7 @@ def search_locally(  # noqa: PLR0913 - all but the first two are named
         )
         study.log_best(result.tuning)
     best = next(trial for trial in result.tuning.trials if trial.params == result.tuning.params)
-    _LOGGER.info("%s %s: %s: %s %.4f", dataset, candidate.family, result.label, contract.metric, best.score)
+    _LOGGER.info("%s %s: %s: %s %.4f", dataset, candidate.family, result.label, contract.metric, best.score, extra=about(dataset))
     return _write(store, replace(candidate, params=best.params, scores=best.fold_scores, label=result.label), "tuned")
 
 
@@ -201,7 +202,7 @@ def register_candidate(dataset: str, tuned_key: str, *, store: ObjectStore | Non
     candidate = read_candidate(tuned_key, store=store)
     training_key = _training_key(candidate)
     if version := registry.find(dataset, training_key):
-        _LOGGER.info("%s was registered as version %s before", training_key, version.version)
+        _LOGGER.info("%s was registered as version %s before", training_key, version.version, extra=about(dataset, version=version.version))
         return version.version
     split = load_processed(store, dataset, candidate.digest)
     search: dict[str, str | float] = {"seed": candidate.seed, "tuning": candidate.label}

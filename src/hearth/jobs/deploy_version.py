@@ -4,10 +4,13 @@ import logging
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+from hearth.audit import Action, new_entry
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.aliases import CANARY, CHALLENGER, CHAMPION
 from hearth.contracts.deploy_words import WAYS, Way
 from hearth.errors import AliasNotMoved, InvalidSettings, RegistryError, RolloutRunning
+from hearth.jobs import audit_rows
+from hearth.logs import about
 from hearth.predictions.rollout_store import ROLLED_BACK, RolloutStore
 from hearth.registry import RegisteredVersion, Registry, move_aliases, promotion
 from hearth.rollouts.moves import OUTCOME
@@ -79,16 +82,20 @@ def deploy(  # noqa: PLR0913 - all but three are named
         reason = f"version {version} is not deployed, since its rollout was {outcome}. A person can start another: hearth rollout start"
         return _logged(Deployment(dataset, version, "", "", champion, reason))
     if way == "direct" or champion is None:
-        return _logged(_move(registry, contract, family, version))
+        deployed = _move(registry, contract, family, version)
+        audit_rows.record(new_entry(Action.PROMOTED, dataset=dataset, alias=CHAMPION, version=version, detail={"before": champion}))
+        return _logged(deployed)
     if way == "shadow":
         if registry.aliases(dataset).get(CHALLENGER) != version:
             registry.set_alias(dataset, CHALLENGER, version)
+            audit_rows.record(new_entry(Action.PROMOTED, dataset=dataset, alias=CHALLENGER, version=version))
         return _logged(Deployment(dataset, version, way, "", champion, f"version {version} predicts in shadow, as challenger"))
     try:
         with nullcontext(store) if store else open_rollouts() as rollouts:
             rollout = start_rollout(contract, version, started_by, store=rollouts, registry=registry, family=family)
     except RolloutRunning as error:
         return _logged(Deployment(dataset, version, "", "", champion, f"version {version} is not deployed. {error}"))
+    audit_rows.record(new_entry(Action.ROLLOUT_STARTED, dataset=dataset, version=version, subject=rollout.id, detail={"by": started_by}))
     reason = f"version {version} answers {rollout.share:.0%} of the champion's requests: rollout {rollout.id}"
     return _logged(Deployment(dataset, version, way, rollout.id, champion, reason))
 
@@ -131,5 +138,5 @@ def _move(registry: Registry, contract: Contract, family: str, version: str) -> 
 
 
 def _logged(deployment: Deployment) -> Deployment:
-    _LOGGER.info("%s: %s", deployment.dataset, deployment.reason)
+    _LOGGER.info("%s: %s", deployment.dataset, deployment.reason, extra=about(deployment.dataset))
     return deployment

@@ -4,6 +4,7 @@ import logging
 
 import httpx
 
+from hearth.logs import about
 from hearth.settings import DeploymentSettings
 
 _LOGGER = logging.getLogger(__name__)
@@ -24,8 +25,18 @@ def is_served(dataset: str, alias: str, version: str, settings: DeploymentSettin
         _LOGGER.warning("%s does not answer (%s: %s). HEARTH_API_URL holds its address.", url, type(error).__name__, error)
         return False
     if not answer.is_success:
-        _LOGGER.info("%s serves no %s@%s yet: %d %s", url, dataset, alias, answer.status_code, answer.text)
+        _LOGGER.info(
+            "%s serves no %s@%s yet: %d %s", url, dataset, alias, answer.status_code, answer.text, extra=about(dataset, alias=alias)
+        )
         return False
     served = str(answer.json()["version"])
-    _LOGGER.info("%s serves version %s as %s@%s, expected %s", url, served, dataset, alias, version)
+    _LOGGER.info(
+        "%s serves version %s as %s@%s, expected %s",
+        url,
+        served,
+        dataset,
+        alias,
+        version,
+        extra=about(dataset, alias=alias, version=version),
+    )
     return served == version

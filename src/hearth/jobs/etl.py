@@ -28,6 +28,7 @@ from hearth.data.profile import Profile, description_table, profile
 from hearth.data.raw_origin import hash_file, raw_origin
 from hearth.errors import InvalidRawData
 from hearth.jobs.shift_check import Comparison, compare
+from hearth.logs import about
 from hearth.registry import InputData, Registry
 from hearth.settings import RawFileSettings
 from hearth.storage import ObjectStore
@@ -195,7 +196,7 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
             store.processed_bucket, processed.processed_key(dataset, name, file), store.get(store.data_bucket, f"{validated_key}.{file}")
         )
     if processed.is_whole(store, dataset, name):
-        logger.info("s3://%s/%s/%s is there already", store.processed_bucket, dataset, name)
+        logger.info("s3://%s/%s/%s is there already", store.processed_bucket, dataset, name, extra=about(dataset))
         processed.note_origin(store, dataset, name, validation.origin)
         key = processed.processed_key(dataset, name, processed.REPORT)
         earlier = store.get(store.processed_bucket, key)
@@ -209,7 +210,11 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
     report = _report(contract, validation, cleaned, parts, reference, comparison)
     if report.dropped[DUPLICATE]:
         logger.info(
-            "%s: %d rows (%.1f%%) are copies of others and were left out", dataset, report.dropped[DUPLICATE], 100 * report.duplicate_share
+            "%s: %d rows (%.1f%%) are copies of others and were left out",
+            dataset,
+            report.dropped[DUPLICATE],
+            100 * report.duplicate_share,
+            extra=about(dataset),
         )
     processed.write_split(store, dataset, name, parts)
     texts = {

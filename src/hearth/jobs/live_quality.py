@@ -15,6 +15,7 @@ from hearth.contracts import Contract, load_contract
 from hearth.contracts.aliases import CHALLENGER, CHAMPION
 from hearth.errors import ModelUnavailable
 from hearth.jobs.version_outputs import version_outputs
+from hearth.logs import about
 from hearth.modelling.groups import group_masks
 from hearth.monitoring.e_process import bound_of
 from hearth.monitoring.live_quality import (
@@ -93,16 +94,16 @@ class LiveQuality:
         contract, now = load_contract(dataset), now or datetime.now(UTC)
         subjects = self._subjects(dataset)
         if Subject.CHAMPION not in subjects.versions:
-            _LOGGER.info("%s: no version is champion yet, so no quality is measured", dataset)
+            _LOGGER.info("%s: no version is champion yet, so no quality is measured", dataset, extra=about(dataset))
             return MeasuredQuality(None)
         last, newest = self._tests.check_at(dataset), self._tests.newest_label(dataset)
         if last and not by_hand and not _is_due(last, subjects, newest, now):
-            _LOGGER.info("%s: no label is new since the last check", dataset)
+            _LOGGER.info("%s: no label is new since the last check", dataset, extra=about(dataset))
             self._alert(last)
             return MeasuredQuality(last)
         check = self._measure(contract, subjects, newest, now)
         fallen = check.level is QualityLevel.FALLEN
-        _LOGGER.log(logging.WARNING if fallen else logging.INFO, "%s: %s", dataset, check.summary)
+        _LOGGER.log(logging.WARNING if fallen else logging.INFO, "%s: %s", dataset, check.summary, extra=about(dataset))
         self._alert(check)
         self._tests.write_check(check)  # last: a retry computes the same again
         return MeasuredQuality(check, is_new=True, changed=not last or (last.level, last.version) != (check.level, check.version))

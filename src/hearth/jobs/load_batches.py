@@ -13,6 +13,7 @@ from hearth.contracts.model import BatchSource
 from hearth.data.ingest import BatchApi, BatchTable, Exhausted, Export
 from hearth.data.raw_origin import has_generated_batch, mark_generated_batch, put_generated
 from hearth.errors import InvalidContract, ObjectNotFound, SourceRefused
+from hearth.logs import about
 from hearth.settings import IngestSettings
 from hearth.storage import ObjectStore
 
@@ -49,17 +50,19 @@ def load_batch(  # noqa: PLR0913 - all but three are named
                 f"The source of {dataset!r} has no batch of group {source.group_number} ({answer.reason}), and none is stored. Is that its "
                 "group (source.group_number)? If the source has handed out all of them before, let it begin anew."
             )
-        logger.info("%s: all batches are collected: %s", dataset, answer.reason)
+        logger.info("%s: all batches are collected: %s", dataset, answer.reason, extra=about(dataset))
         return Progress(stored, is_done=True)
     if answer.generated:
         mark_generated_batch(store or ObjectStore.from_settings(), dataset, answer.digest)
     if table.store(answer, run):
         stored += 1
-        logger.info("%s: %s is stored: %d rows", dataset, answer, len(answer.rows))
+        logger.info("%s: %s is stored: %d rows", dataset, answer, len(answer.rows), extra=about(dataset))
     elif table.differs(answer):
-        logger.warning("%s: %s is stored already, with other rows than it has now: the stored ones stay", dataset, answer)
+        logger.warning(
+            "%s: %s is stored already, with other rows than it has now: the stored ones stay", dataset, answer, extra=about(dataset)
+        )
     else:
-        logger.info("%s: %s is stored already", dataset, answer)
+        logger.info("%s: %s is stored already", dataset, answer, extra=about(dataset))
     return Progress(stored, is_done=stored >= limit)
 
 

@@ -20,6 +20,7 @@ from pydantic_core import to_json
 from hearth.alerts import AlertStore, Severity
 from hearth.contracts import Contract, load_contract
 from hearth.errors import InvalidFile
+from hearth.logs import about
 from hearth.predictions.feedback import FIELDS, REFUSED, Door, Receipt, receive
 from hearth.predictions.label_files import SUFFIXES, FileReport, in_batches, read_reports
 from hearth.predictions.label_store import LabelStore
@@ -84,7 +85,12 @@ class LabelLoader:
                 self._store.put_file(bucket, f"{dataset}/rejected/labels/{_short_name(name)}.{_tag(entry)}.csv", rejected.close())
         summary = {"key": entry.key, "tag": _tag(entry), "outcomes": dict(outcomes), "problem": problem}
         self._store.put(bucket, _marker(dataset, entry), to_json(summary))
-        _LOGGER.info("%s: %s", entry.key, problem or ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())))
+        _LOGGER.info(
+            "%s: %s",
+            entry.key,
+            problem or ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())),
+            extra=about(dataset),
+        )
         loaded.objects += 1
         loaded.outcomes += outcomes
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from hearth.contracts import Contract
 from hearth.contracts.strict_yaml import InvalidYaml, read_yaml
 from hearth.errors import InvalidModelParams
+from hearth.logs import about
 from hearth.modelling.families import FAMILIES, Param, Params
 
 _LOGGER = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def read_model_params(path: Path, contract: Contract, family: str) -> Params:
         if not isinstance(value, bool | int | float | str) or (isinstance(value, float) and not math.isfinite(value)):
             raise InvalidModelParams(path, where, f"must be a number, a word, true or false, got {value!r}")
         checked[name] = value
-    _LOGGER.info("%s %s: %d of its parameters are from %s", contract.name, family, len(checked), path)
+    _LOGGER.info("%s %s: %d of its parameters are from %s", contract.name, family, len(checked), path, extra=about(contract.name))
     return {**defaults, **checked}
 
 

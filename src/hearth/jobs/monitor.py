@@ -21,6 +21,7 @@ from hearth.data.processed import REPORT, load_profile, processed_key
 from hearth.errors import ModelUnavailable, ObjectNotFound
 from hearth.jobs.drift_alerts import report_check
 from hearth.jobs.version_outputs import version_outputs
+from hearth.logs import about
 from hearth.monitoring.check import DriftCheck, check
 from hearth.monitoring.domain_classifier import second_opinion
 from hearth.monitoring.reference import Incomplete, Reference
@@ -79,7 +80,7 @@ class Monitor:
         size, last = contract.drift.window, self._drift.check_at(dataset)
         answers = self._drift.newest_answers(dataset, version.version, 2 * size, version.created, size)
         if last and not by_hand and last.version == version.version and last.last == _place(answers):
-            _LOGGER.info("%s: no answer is new since the last check", dataset)
+            _LOGGER.info("%s: no answer is new since the last check", dataset, extra=about(dataset))
             return Monitored(last)
         window, before = _window(contract, answers[-size:]), _window(contract, answers[:-size])
         judged = check(contract, version.version, self._reference(contract, version), window, before, now=now, last=last)
@@ -89,7 +90,7 @@ class Monitor:
         judged = replace(judged, of_batches=sum(answer.source == BATCH for answer in answers[-size:]))
         if judged.first and judged.last:
             judged = replace(judged, refused=self._drift.refused(dataset, judged.first.scored_at, judged.last.scored_at))
-        _LOGGER.log(logging.WARNING if judged.level.alarms else logging.INFO, "%s: %s", dataset, judged.summary)
+        _LOGGER.log(logging.WARNING if judged.level.alarms else logging.INFO, "%s: %s", dataset, judged.summary, extra=about(dataset))
         previous = last if last and last.version == version.version else None
         changed = judged.level is not (previous.level if previous else None)
         moved = changed and (judged.level.alarms or bool(previous and previous.level.alarms))
@@ -110,7 +111,7 @@ class Monitor:
             content = self._store.get(self._store.processed_bucket, processed_key(contract.name, digest, REPORT))
             report = _EtlCounts.model_validate_json(content)
         except (ObjectNotFound, ValidationError) as error:
-            _LOGGER.warning("%s: the share of incomplete records is not watched: %s", contract.name, error)
+            _LOGGER.warning("%s: the share of incomplete records is not watched: %s", contract.name, error, extra=about(contract.name))
             return None
         of = report.validation.rows_in - report.validation.rejected - report.dropped.get("no_target", 0)
         return Incomplete(report.dropped.get("too_many_missing", 0), of)

@@ -19,14 +19,16 @@ from dataclasses import replace
 from datetime import datetime
 
 from hearth.contracts import Contract, load_contract
-from hearth.contracts.aliases import CHAMPION
+from hearth.contracts.aliases import CHAMPION, PREVIOUS
 from hearth.contracts.deploy_words import Way
 from hearth.data.processed import read_manifest
 from hearth.errors import AliasNotMoved, ObjectNotFound, RegistryError
+from hearth.jobs import audit_rows
 from hearth.jobs.deploy_version import deploy, was_rolled_back
 from hearth.jobs.report import update_card
 from hearth.jobs.standings import update_standings
 from hearth.jobs.version_bench import VersionBench
+from hearth.logs import about
 from hearth.modelling.approval import Approval
 from hearth.modelling.gate import Decision, choose_champion, decide, score
 from hearth.registry import RegisteredVersion, Registry, move_aliases, promotion
@@ -99,7 +101,10 @@ def promote(  # noqa: PLR0913 - all but three are named
     contract = load_contract(dataset)
     store, registry = store or ObjectStore.from_settings(), registry or Registry.from_settings()
     candidate = registry.version(dataset, version)
+    before = registry.aliases(dataset)
     benches = _Benches(contract, store, registry, candidate)
+    if approval is not None and approval.state != "waiting":
+        audit_rows.record(audit_rows.answered(dataset, family, version, approval))
     if contract.gate.approval == "required":
         if approval is None or approval.state == "waiting":
             raise AliasNotMoved(f"{candidate} needs the approval of a person (gate.approval: required), and there is none.")
@@ -115,14 +120,32 @@ def promote(  # noqa: PLR0913 - all but three are named
         decision, champion, why = _deploy_with_care(contract, registry, benches, family, candidate, way)
     answered = (str(approval),) if approval else ()
     decision = replace(decision, champion=champion, approval=approval, reasons=(*answered, *decision.reasons, why))
+    _audit(contract, family, candidate, decision, before, registry.aliases(dataset))
     _record(contract, store, registry, candidate, decision)
     return decision
+
+
+def _audit(  # noqa: PLR0913, PLR0917 - what was decided, and what moved
+    contract: Contract,
+    family: str,
+    candidate: RegisteredVersion,
+    decision: Decision,
+    before: Mapping[str, str],
+    after: Mapping[str, str],
+) -> None:
+    """Put what the gate decided into the audit trail; `deploy` has done so with what it deployed."""
+    own = {alias: version for alias, version in after.items() if alias in {CHAMPION, PREVIOUS, *contract.families}}
+    rows = audit_rows.moved(contract.name, before, own, {"gate": "passed" if decision.passed else "refused"})
+    if not decision.passed:
+        rows.append(audit_rows.refused(contract.name, family, candidate.version, decision.reasons[0]))
+    if rows:
+        audit_rows.record(*rows)
 
 
 def _record(contract: Contract, store: ObjectStore, registry: Registry, candidate: RegisteredVersion, decision: Decision) -> None:
     """Write down what was decided about a version, whatever it was: onto the version, into its run and into its card."""
     for reason in decision.reasons:
-        _LOGGER.info("%s: %s", contract.name, reason)
+        _LOGGER.info("%s: %s", contract.name, reason, extra=about(contract.name))
     registry.record_decision(candidate, decision)
     update_standings(contract.name, store=store, registry=registry)
     update_card(registry, contract, candidate.version)

@@ -11,19 +11,21 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hearth.alerts.alert_store import AlertStore
+from hearth.audit import Action, new_entry
 from hearth.contracts import load_contract
 from hearth.contracts.aliases import CHAMPION, PREVIOUS
 from hearth.contracts.deploy_words import Way as DeployWay
 from hearth.contracts.origins import Origin
 from hearth.data.processed import latest_digest, load_processed, read_manifest, split_source
 from hearth.errors import ModelUnavailable, ObjectNotFound
-from hearth.jobs import etl, retrain_candidates
+from hearth.jobs import audit_rows, etl, retrain_candidates
 from hearth.jobs.promote import promote
 from hearth.jobs.report import update_card
 from hearth.jobs.retrain_candidates import RetrainCandidate
 from hearth.jobs.retrain_data import Way, write_retrain_data
 from hearth.jobs.train import Selection, fit_and_register
 from hearth.jobs.version_bench import VersionBench
+from hearth.logs import about
 from hearth.modelling.approval import Approval
 from hearth.modelling.comparison import Comparison, compare
 from hearth.modelling.gate import ComparedRows, Decision, Entrant, choose_leader, claim_problem
@@ -77,8 +79,11 @@ class Retraining:
         choice = decide(self._contract, situation, now=now, by_person=by_person, force=force, scheduled=scheduled, own_id=run)
         if champion is None and choice.trains:
             choice = Choice(State.WAITING, choice.trigger, f"{choice.why}, but there is no champion yet: run a training first")
-        _LOGGER.info("%s: %s: %s", name, choice.state, choice.why)
+        _LOGGER.info("%s: %s: %s", name, choice.state, choice.why, extra=about(name))
         row = self._retrains.record(run, name, choice, now)
+        if choice.trains or by_person:
+            detail = {"state": choice.state, "trigger": choice.trigger, "by_person": by_person, "force": force}
+            audit_rows.record(new_entry(Action.RETRAIN_DECIDED, dataset=name, subject=run, detail=detail))
         self._alert(choice)
         return row
 
@@ -120,7 +125,7 @@ class Retraining:
         version = self._registry.find(self._contract.name, training_key)
         if version is None:
             best, why = self._best([retrain_candidates.read(self._store, key) for key in keys])
-            _LOGGER.info("%s: %s", self._contract.name, why)
+            _LOGGER.info("%s: %s", self._contract.name, why, extra=about(self._contract.name))
             split = load_processed(self._store, self._contract.name, best.digest)
             search: dict[str, str | float] = {"trials": best.trials, "seed": best.seed, "retrain": run, "candidates": len(keys)}
             source, origin = split_source(self._store, self._contract.name, best.digest), self._origin(best.digest)

@@ -21,6 +21,7 @@ from hearth.data.processed import Manifest, ServedPart
 from hearth.data.profile import profile
 from hearth.errors import ObjectNotFound, UntrainableData
 from hearth.jobs.etl import EtlReport, Validation, etl_parameters, report_json
+from hearth.logs import about
 from hearth.monitoring.labelled_rows import HELD_OUT_COPY, REJECTED, LabelledRecord, LabelledRows, labelled_rows, mixed, split_by_time
 from hearth.storage import ObjectStore
 from hearth.training.folds import FOLDS, require_different_rows
@@ -73,7 +74,7 @@ def write_retrain_data(contract: Contract, store: ObjectStore, records: Sequence
     if not digests:
         raise UntrainableData(contract.name, _counts(contract, window), FOLDS)
     for way, problem in problems.items():
-        _LOGGER.warning("%s: no data of the way %r: %s", contract.name, way, problem)
+        _LOGGER.warning("%s: no data of the way %r: %s", contract.name, way, problem, extra=about(contract.name))
     return RetrainData(digests, {way: problems[way] for way in WAYS if way in problems}, rows.keys)
 
 

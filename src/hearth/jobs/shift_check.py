@@ -11,6 +11,7 @@ from hearth.data.profile import Profile, profile
 from hearth.data.shift import NOTEWORTHY, Shift, shifts
 from hearth.errors import ObjectNotFound, ShiftedData
 from hearth.fakes import FakeRecords, has_statistics
+from hearth.logs import about
 from hearth.storage import ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,11 @@ def compare(contract: Contract, store: ObjectStore, parts: Split) -> Comparison:
     """
     name, reference = find_reference(contract, store)
     if reference is None:
-        logger.info("%s: nothing was published before and there are no statistics, so the data are compared with nothing", contract.name)
+        logger.info(
+            "%s: nothing was published before and there are no statistics, so the data are compared with nothing",
+            contract.name,
+            extra=about(contract.name),
+        )
         return Comparison("")
     limit, comparison = contract.cleaning.max_shift, Comparison(name, tuple(shifts(contract, reference, parts.X_train, parts.y_train)))
     beyond = [shift for shift in comparison.shifts if shift.exceeds(limit)]
@@ -51,7 +56,7 @@ def compare(contract: Contract, store: ObjectStore, parts: Split) -> Comparison:
             "then. If the data really changed, raise the limit for this run."
         )
     for shift in comparison.noteworthy:
-        logger.warning("%s: compared with %s, %s", contract.name, name, shift)
+        logger.warning("%s: compared with %s, %s", contract.name, name, shift, extra=about(contract.name))
     return comparison
 
 

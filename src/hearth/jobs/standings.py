@@ -6,6 +6,7 @@ from hearth.contracts import load_contract
 from hearth.data.processed import latest_digest, read_manifest
 from hearth.errors import ModelUnavailable, ObjectNotFound
 from hearth.jobs.version_bench import VersionBench
+from hearth.logs import about
 from hearth.modelling.standing import stand
 from hearth.registry import Registry
 from hearth.storage import ObjectStore
@@ -26,7 +27,7 @@ def update_standings(dataset: str, *, store: ObjectStore | None = None, registry
     try:
         digest = latest_digest(store, dataset)
     except ObjectNotFound:
-        _LOGGER.info("%s: nothing is published, so no version has a standing", dataset)
+        _LOGGER.info("%s: nothing is published, so no version has a standing", dataset, extra=about(dataset))
         return []
     versions = [version for version in registry.versions(dataset) if version.standing is None or version.standing.digest != digest]
     if not versions:
@@ -37,11 +38,18 @@ def update_standings(dataset: str, *, store: ObjectStore | None = None, registry
         try:
             rows, entrants = bench.entrants([version.version])
         except ModelUnavailable:
-            _LOGGER.info("%s was deleted meanwhile", version)
+            _LOGGER.info("%s was deleted meanwhile", version, extra=about(version.dataset, version=version.version))
             continue
         standing = stand(contract, rows, entrants[version.version], digest, origin)
         registry.record_standing(version, standing)
         bench.forget(version.version)
         scored.append(version.version)
-        _LOGGER.info("%s: %s %s on data %s", version, contract.metric, standing.score or standing.problem, digest)
+        _LOGGER.info(
+            "%s: %s %s on data %s",
+            version,
+            contract.metric,
+            standing.score or standing.problem,
+            digest,
+            extra=about(version.dataset, version=version.version),
+        )
     return scored

@@ -16,6 +16,7 @@ from hearth.data.processed import load_processed, read_manifest, split_source
 from hearth.errors import UnknownFamily
 from hearth.jobs.probabilities import describe_probabilities, set_metrics
 from hearth.jobs.report import write_report
+from hearth.logs import about
 from hearth.modelling.evaluation import evaluate
 from hearth.modelling.families import FAMILIES, Params
 from hearth.modelling.trials import TrialResult, TuningResult
@@ -87,7 +88,7 @@ def train(  # noqa: PLR0913 - all but the first two are named
     store, registry = store or ObjectStore.from_settings(), registry or Registry.from_settings()
     training_key = f"{dataset}/{family}/{key}"
     if version := registry.find(dataset, training_key):
-        _LOGGER.info("%s was registered as version %s before", training_key, version.version)
+        _LOGGER.info("%s was registered as version %s before", training_key, version.version, extra=about(dataset, version=version.version))
         return version.version
     split = load_processed(store, dataset, digest)
     source, origin = split_source(store, dataset, digest), read_manifest(store, dataset, digest).origin
@@ -190,7 +191,14 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
             trust=trust,
         )
     )
-    _LOGGER.info("%s is version %s with %s %.4f", training_key, version.version, contract.metric, metrics[contract.metric])
+    _LOGGER.info(
+        "%s is version %s with %s %.4f",
+        training_key,
+        version.version,
+        contract.metric,
+        metrics[contract.metric],
+        extra=about(version.dataset, version=version.version),
+    )
     return version
 
 

@@ -5,6 +5,7 @@ import logging
 from hearth.contracts import Contract
 from hearth.data.processed import load_processed
 from hearth.errors import ObjectNotFound, RefusedModel
+from hearth.logs import about
 from hearth.modelling.evaluation import metric
 from hearth.modelling.scorer import Scorer
 from hearth.monitoring.live_quality import wrong
@@ -30,7 +31,9 @@ def version_outputs(
         parts = load_processed(store, contract.name, version.digest)
         scores = Scorer(registry.load(version), contract).score_frame(parts.X_test)
     except (RefusedModel, ObjectNotFound) as error:
-        _LOGGER.warning("%s: its answers are not watched, only the records: %s", version, error)
+        _LOGGER.warning(
+            "%s: its answers are not watched, only the records: %s", version, error, extra=about(version.dataset, version=version.version)
+        )
         return known
     truth = parts.y_test.to_numpy()
     figures = metric(contract, truth, scores.codes), float(wrong(scores.codes, truth).mean())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from hearth.contracts import Contract, usable_contracts
 from hearth.contracts.loading import contract_path
 from hearth.errors import InvalidContract
+from hearth.logs import about
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
@@ -102,7 +103,7 @@ def trainable_contracts(data_dir: Path | None = None) -> list[Contract]:
         try:
             catalogued_families(contract)
         except InvalidContract as error:
-            _LOGGER.error("The data set %r is not trained: %s", contract.name, error)  # noqa: TRY400 - a mistake in a file
+            _LOGGER.error("The data set %r is not trained: %s", contract.name, error, extra=about(contract.name))  # noqa: TRY400 - a mistake in a file
         else:
             contracts.append(contract)
     return contracts

@@ -12,6 +12,7 @@ from sklearn.covariance import ledoit_wolf
 from hearth.contracts import Contract
 from hearth.contracts.record_parser import Columns, RecordParser
 from hearth.data.cleaning import equal_rows
+from hearth.logs import about
 from hearth.modelling.unusual import (
     ALARM_SHARE,
     MOST_PAIRED,
@@ -76,13 +77,19 @@ def fit_storable(contract: Contract, frame: pd.DataFrame, seed: int = 0) -> Unus
         content = _ADAPTER.dump_json(unusual)
         _ADAPTER.validate_json(content, strict=True)
     except ValidationError as error:
-        _LOGGER.warning("%s: versions cannot tell what is unusual: %s", contract.name, error.errors()[0]["msg"])
+        _LOGGER.warning("%s: versions cannot tell what is unusual: %s", contract.name, error.errors()[0]["msg"], extra=about(contract.name))
         return None
     except ValueError as error:
-        _LOGGER.warning("%s: versions cannot tell what is unusual: %s", contract.name, error)
+        _LOGGER.warning("%s: versions cannot tell what is unusual: %s", contract.name, error, extra=about(contract.name))
         return None
     if len(content) > _MOST_BYTES:
-        _LOGGER.warning("%s: versions cannot tell what is unusual: it takes %d bytes, at most %d", contract.name, len(content), _MOST_BYTES)
+        _LOGGER.warning(
+            "%s: versions cannot tell what is unusual: it takes %d bytes, at most %d",
+            contract.name,
+            len(content),
+            _MOST_BYTES,
+            extra=about(contract.name),
+        )
         return None
     return unusual
 

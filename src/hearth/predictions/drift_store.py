@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from psycopg.rows import class_row, tuple_row
 from pydantic import ValidationError
 
+from hearth.logs import about
 from hearth.monitoring.check import DriftCheck
 from hearth.monitoring.reference import Outputs
 from hearth.predictions.prediction import BATCH
@@ -183,7 +184,13 @@ class DriftStore(PredictionStore):
         try:
             return Outputs.from_json(found[0]) if found else None
         except ValidationError as error:
-            _LOGGER.warning("%s: the stored answers of the run %s on its test set cannot be read: %s", dataset, run_id, _first(error))
+            _LOGGER.warning(
+                "%s: the stored answers of the run %s on its test set cannot be read: %s",
+                dataset,
+                run_id,
+                _first(error),
+                extra=about(dataset),
+            )
             return None
 
     def write_outputs(self, dataset: str, run_id: str, version: str, outputs: Outputs) -> None:
@@ -220,7 +227,12 @@ def _readable(found: Sequence[tuple[str, str]]) -> list[DriftCheck]:
         try:
             checks.append(DriftCheck.from_json(detail))
         except ValidationError as error:
-            _LOGGER.warning("%s: a stored check for drift is left out, since this release cannot read it: %s", dataset, _first(error))
+            _LOGGER.warning(
+                "%s: a stored check for drift is left out, since this release cannot read it: %s",
+                dataset,
+                _first(error),
+                extra=about(dataset),
+            )
     return checks
 
 

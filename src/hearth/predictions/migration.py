@@ -30,6 +30,10 @@ _GRANT_MONITOR = """
             GRANT SELECT, INSERT ON rollout_events, alert_events TO monitor;
             GRANT SELECT ON rollout_counts TO monitor;
             GRANT SELECT, INSERT, UPDATE, DELETE ON quality_checks, quality_tests, quality_losses TO monitor;
+            GRANT SELECT, INSERT ON audit TO monitor;
+        END IF;
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'backup') THEN -- reads everything, and says so
+            GRANT INSERT ON audit TO backup;
         END IF;
     END $$
 """

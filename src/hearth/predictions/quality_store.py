@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from psycopg.rows import class_row, tuple_row
 from pydantic import ValidationError
 
+from hearth.logs import about
 from hearth.modelling.evaluation import CALIBRATION_BINS
 from hearth.monitoring.live_quality import Cell, QualityCheck
 from hearth.predictions.label_store import LabelStore
@@ -176,5 +177,5 @@ def _readable(found: Sequence[tuple[str, str]]) -> list[QualityCheck]:
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]
             where = ".".join(map(str, problem["loc"]))
-            _LOGGER.warning("%s: a stored check of quality is left out: %s: %s", dataset, where, problem["msg"])
+            _LOGGER.warning("%s: a stored check of quality is left out: %s: %s", dataset, where, problem["msg"], extra=about(dataset))
     return checks

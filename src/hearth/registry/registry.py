@@ -17,6 +17,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from sklearn.pipeline import Pipeline
 
 from hearth.errors import ModelUnavailable, RegistryError
+from hearth.logs import about
 from hearth.modelling.approval import Approval
 from hearth.modelling.gate import Decision
 from hearth.modelling.standing import Standing
@@ -49,6 +50,7 @@ _DECISION = "**Decision:** "  # what comes before it in a description is about t
 _DUPLICATE_ROW = ("IntegrityError", "UniqueViolation")  # the errors of SQLite and MySQL, and of PostgreSQL
 _MODELS_A_REQUEST = 1000  # MLflow allows no more
 CARD = "card.html"
+_CARD_LINK = f"\n\n[Model card](#/experiments/{{}}/runs/{{}}/artifacts/{CARD})"  # of MLflow's own page
 
 
 class Registry(Tracking):
@@ -400,7 +402,9 @@ def _traffic(dataset: str, text: str | None) -> Traffic | None:
     try:
         return Traffic.from_json(text)
     except ValueError:
-        _LOGGER.warning("%s: the tag %s cannot be read, so the champion answers all requests: %r", dataset, TRAFFIC, text[:200])
+        _LOGGER.warning(
+            "%s: the tag %s cannot be read, so the champion answers all requests: %r", dataset, TRAFFIC, text[:200], extra=about(dataset)
+        )
         return None
 
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from hearth.audit import Action, Draft, NoTrail, Trail, recorded
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHALLENGER, CHAMPION, PREVIOUS
 from hearth.contracts.aliases import aliases as possible_aliases
 from hearth.errors import AliasNotMoved, ModelUnavailable, UnknownAlias, UnknownVersion
+from hearth.logs import about
 from hearth.registry import RegisteredVersion, move_aliases, promotion, rollback
 from hearth.serving.model_follower import ModelSource, load_version
 from hearth.serving.published_data import ReportSource
@@ -67,10 +69,10 @@ class Move:
 
 
 class AliasAdmin:
-    """Moves aliases of a registry, one person at a time. Threads may share one."""
+    """Moves aliases of a registry, one person at a time, and records that. Threads may share one."""
 
-    def __init__(self, registry: AliasRegistry) -> None:
-        self._registry = registry
+    def __init__(self, registry: AliasRegistry, trail: Trail | None = None) -> None:
+        self._registry, self._trail = registry, trail or NoTrail()
         self._moving = threading.Lock()
 
     def candidates(self, contract: Contract) -> list[VersionState]:
@@ -97,6 +99,10 @@ class AliasAdmin:
             RefusedModel: it must not be loaded.
             RegistryError: the registry does not answer.
         """
+        with recorded(self._trail, Action.ROLLED_BACK, Draft(contract.name, CHAMPION)) as draft:
+            return _filled(draft, self._roll_back(contract, by, force=force), force=force)
+
+    def _roll_back(self, contract: Contract, by: str, *, force: bool) -> Move:
         aliases = self._registry.aliases(contract.name)
         champion, previous = aliases.get(CHAMPION), aliases.get(PREVIOUS)
         if previous is None:
@@ -126,6 +132,11 @@ class AliasAdmin:
             RefusedModel: the version must not be loaded.
             RegistryError: the registry does not answer.
         """
+        draft = Draft(contract.name, request.alias, detail={"asked_for": request.source})
+        with recorded(self._trail, Action.PROMOTED, draft):
+            return _filled(draft, self._promote(contract, request, by), force=request.force)
+
+    def _promote(self, contract: Contract, request: PromotionRequest, by: str) -> Move:
         alias = request.alias
         _require_alias(contract, alias)
         aliases = self._registry.aliases(contract.name)
@@ -168,9 +179,15 @@ class AliasAdmin:
 
         with self._moving:
             if move_aliases(self._registry, version.dataset, moves, expected, annotate):
-                _LOGGER.info("%s is %s", version, record)
+                _LOGGER.info("%s is %s", version, record, extra=about(version.dataset, alias=alias, version=version.version))
         before = {name: expected[name] for name in moves if name in expected}
         return Move(version.dataset, alias, version.version, version.family, _gate(version), before, dict(moves))
+
+
+def _filled(draft: Draft, move: Move, *, force: bool) -> Move:
+    draft.version, draft.alias = move.version, move.alias
+    draft.detail = {"before": dict(move.before), "after": dict(move.after), "gate": move.gate, "over_gate": force}
+    return move
 
 
 def _number(contract: Contract, source: str, aliases: Mapping[str, str]) -> str:

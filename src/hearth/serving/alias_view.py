@@ -10,6 +10,7 @@ from hearth.contracts import Contract
 from hearth.contracts.aliases import CANARY, CHAMPION
 from hearth.contracts.aliases import aliases as possible_aliases
 from hearth.errors import ModelUnavailable
+from hearth.logs import about
 from hearth.registry import RegisteredModel, Traffic
 from hearth.serving.loaded_model import LoadedModel, ModelSource, Split
 
@@ -133,7 +134,8 @@ def replaced_versions(registry: ModelSource, dataset: str, view: AliasView) -> f
     Raises:
         RegistryError: the registry does not answer.
     """
-    _LOGGER.warning("%s: the registered model was deleted and made anew; its versions are compared by their runs", dataset)
+    text = "%s: the registered model was deleted and made anew; its versions are compared by their runs"
+    _LOGGER.warning(text, dataset, extra=about(dataset))
     runs = {model.version: model.run_id for model in view.loaded.values()}
     replaced = set()
     for version, run_id in runs.items():
@@ -141,7 +143,7 @@ def replaced_versions(registry: ModelSource, dataset: str, view: AliasView) -> f
             if registry.version(dataset, version).run_id == run_id:
                 continue
         except ModelUnavailable:
-            _LOGGER.info("%s: version %s is gone", dataset, version)
+            _LOGGER.info("%s: version %s is gone", dataset, version, extra=about(dataset, version=version))
         replaced.add(version)
     return frozenset(replaced)
 

@@ -24,6 +24,7 @@ from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.contracts.aliases import aliases as possible_aliases
 from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, RegistryUnavailable, UnknownAlias, UnknownDataset
+from hearth.logs import about
 from hearth.registry import RegisteredModel, Traffic
 from hearth.serving.alias_view import AliasStatus, AliasView, FollowerStatus, refreshed, replaced_versions
 from hearth.serving.loaded_model import LoadedModel, ModelSource, Split, load_version
@@ -215,7 +216,7 @@ class ModelFollower:
         replaced = replaced_versions(self._registry, contract.name, view) if view.is_of_another(model) else view.replaced
         self._answered.set()
         if view.is_problem_told:
-            _LOGGER.info("%s: the registry answers again", contract.name)
+            _LOGGER.info("%s: the registry answers again", contract.name, extra=about(contract.name))
         view = view.with_registered(contract, model, replaced)
         self._set_view(contract, view)  # a candidate that was rolled back answers nothing while another version is loaded
         for version, ready in view.ready().items():
@@ -224,7 +225,7 @@ class ModelFollower:
     def _note_away(self, dataset: str, error: RegistryError) -> None:
         view = self._views[dataset]
         if not view.is_problem_told:  # logged once: while MLflow starts or stops, the error changes from poll to poll
-            _LOGGER.warning("%s: %s What is loaded keeps serving.", dataset, error)
+            _LOGGER.warning("%s: %s What is loaded keeps serving.", dataset, error, extra=about(dataset))
         self._views[dataset] = replace(view, problem=str(error))
 
     def _load(self, loads: Iterable[Load]) -> None:
@@ -246,12 +247,13 @@ class ModelFollower:
             self._swap(load.contract, version, result, load.aliases)
         elif isinstance(result, RefusedModel):
             self._reloads[name, load.alias, "refused"] += 1
-            _LOGGER.error("%s@%s: %s", name, load.alias, result)
+            _LOGGER.error("%s@%s: %s", name, load.alias, result, extra=about(name, alias=load.alias, version=version))
             self._views[name] = replace(view, refused={**view.refused, version: str(result)})
         elif isinstance(result, RegistryError | ModelUnavailable):
             self._reloads[name, load.alias, "failed"] += 1
             if view.failed.get(version) != str(result):
-                _LOGGER.warning("%s@%s: version %s is not loaded yet: %s", name, load.alias, version, result)
+                where = about(name, alias=load.alias, version=version)
+                _LOGGER.warning("%s@%s: version %s is not loaded yet: %s", name, load.alias, version, result, extra=where)
             self._views[name] = replace(view, failed={**view.failed, version: str(result)})
         else:
             self._log_failure(name, result)
@@ -265,7 +267,8 @@ class ModelFollower:
                 continue
             self._reloads[contract.name, alias, "swapped"] += 1
             loaded[alias] = replace(model, alias=alias, loaded_at=datetime.now(UTC))
-            _LOGGER.info("%s@%s: version %s (%s) serves", contract.name, alias, version, model.family)
+            where = about(contract.name, alias=alias, version=version)
+            _LOGGER.info("%s@%s: version %s (%s) serves", contract.name, alias, version, model.family, extra=where)
         self._set_view(contract, replace(view, loaded=loaded))
 
     def _set_view(self, contract: Contract, view: AliasView) -> None:
@@ -273,7 +276,7 @@ class ModelFollower:
         self._set_split(contract.name, view)
 
     def _log_failure(self, dataset: str, error: Exception) -> None:
-        _LOGGER.error("%s: the poll of the registry failed; it is repeated", dataset, exc_info=error)
+        _LOGGER.error("%s: the poll of the registry failed; it is repeated", dataset, exc_info=error, extra=about(dataset))
         self._views[dataset] = replace(self._views[dataset], problem=f"the poll of the registry failed ({type(error).__name__}: {error})")
 
     def _set_split(self, dataset: str, view: AliasView) -> None:
@@ -287,7 +290,9 @@ class ModelFollower:
             return
         self._splits[dataset] = split
         if not is_same:
-            _LOGGER.info("%s: version %s answers %.1f %% of the champion's requests", dataset, split.candidate.version, 100 * split.share)
+            version = split.candidate.version
+            where = about(dataset, version=version)
+            _LOGGER.info("%s: version %s answers %.1f %% of the champion's requests", dataset, version, 100 * split.share, extra=where)
 
     def _refresh(self, contracts: Mapping[str, Contract]) -> None:
         """Read again what the registry says of the versions that serve, of the data sets for which that is oldest; the models stay."""
@@ -297,4 +302,5 @@ class ModelFollower:
             try:
                 self._views[name] = refreshed(self._registry, name, self._views[name])
             except (RegistryError, ModelUnavailable) as error:
-                _LOGGER.warning("%s: what the registry says of the served versions was not read again: %s", name, error)
+                text = "%s: what the registry says of the served versions was not read again: %s"
+                _LOGGER.warning(text, name, error, extra=about(name))

@@ -85,13 +85,17 @@ class PendingEntry:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """The reason why a message, or some of its records, can never be scored."""
+    """The reason why a message, or some of its records, can never be scored.
+
+    `reason` may hold values of the message; `columns`, those of the contract that it breaks, are for the log, which must hold none.
+    """
 
     entry: Entry
     error: str
     reason: str
     time: str
     trace_id: str | None = None
+    columns: tuple[str, ...] = ()
 
 
 class StreamConsumer(ConsumerGroup):

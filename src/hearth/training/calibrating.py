@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from hearth.contracts import Contract
+from hearth.logs import about
 from hearth.modelling import calibration as methods
 from hearth.modelling.calibration import METHODS, Method
 from hearth.modelling.evaluation import calibration_error, metric, reliability
@@ -113,7 +114,7 @@ def fit_calibrated(  # noqa: PLR0913 - all but the data are named
         model = methods.calibrated(pipeline["model"], chosen.method, calibrators)
         pipeline = Pipeline([("features", pipeline["features"]), ("model", model)])
     sets = fit_sets(held.truth, chosen.probabilities, contract.sets.level, held.weights)
-    _LOGGER.info("%s: calibration %s, out of fold log loss %.4f", contract.name, chosen.name, chosen.log_loss)
+    _LOGGER.info("%s: calibration %s, out of fold log loss %.4f", contract.name, chosen.name, chosen.log_loss, extra=about(contract.name))
     return Fitted(pipeline, chosen, Trust(sets=sets))
 
 

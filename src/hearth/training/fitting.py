@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from hearth.contracts import Contract
+from hearth.logs import about
 from hearth.modelling.families import Family, Param
 from hearth.modelling.features import build_features
 from hearth.training.folds import fit_weights, require_rows
@@ -39,6 +40,10 @@ def fit(  # noqa: PLR0913 - all but the data are named
     pipeline = Pipeline([("features", build_features(contract)), ("model", family.final(params, seed, len(X), uncalibrated=uncalibrated))])
     weights = fit_weights(contract, family, y.to_numpy(), row_weights)
     if contract.imbalance == "class_weights" and not weights:
-        _LOGGER.warning("%s wants class weights, which this family cannot use: it is fitted on the rows as they are", contract.name)
+        _LOGGER.warning(
+            "%s wants class weights, which this family cannot use: it is fitted on the rows as they are",
+            contract.name,
+            extra=about(contract.name),
+        )
     with threadpool_limits(limits=1):
         return pipeline.fit(X, y.to_numpy(), **{f"model__{keyword}": value for keyword, value in weights.items()})

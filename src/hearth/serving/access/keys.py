@@ -45,6 +45,10 @@ class Keys:
             keys.append(key)
         return cls(keys)
 
+    def described(self) -> dict[str, str]:
+        """Return for each name its scopes, and a word by which another secret is noticed and from which none can be found."""
+        return {key.name: f"{'+'.join(sorted(key.scopes))} {hashlib.sha256(b'audit' + key.digest).hexdigest()[:8]}" for key in self._keys}
+
     def find(self, secret: str) -> Key:
         """Return the key with this secret, in a time that depends on no secret.
 

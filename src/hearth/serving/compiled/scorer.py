@@ -20,6 +20,7 @@ from sklearn.svm import SVC
 from hearth.contracts import Contract
 from hearth.contracts.examples import random_columns
 from hearth.contracts.record_parser import Columns
+from hearth.logs import about
 from hearth.modelling.booster_text import InvalidBooster, read_booster
 from hearth.modelling.calibration import METHODS, calibrate, gives_probabilities, one_column_for_two, values_of
 from hearth.modelling.scorer import Scorer, Scores
@@ -50,9 +51,13 @@ class CompiledScorer(Scorer):
         try:
             self._compiled = _compile(pipeline)
         except CannotCompile as reason:
-            _LOGGER.warning("%s: %s; scikit-learn scores instead", contract.name, reason)
+            _LOGGER.warning("%s: %s; scikit-learn scores instead", contract.name, reason, extra=about(contract.name))
         if self._compiled is not None and not self._agrees(example):
-            _LOGGER.error("%s: the compiled form gives other probabilities than scikit-learn, which scores instead", contract.name)
+            _LOGGER.error(
+                "%s: the compiled form gives other probabilities than scikit-learn, which scores instead",
+                contract.name,
+                extra=about(contract.name),
+            )
             self._compiled = None
 
     @property

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from hearth.contracts import Contract
 from hearth.contracts.record_parser import Columns, raw_values
 from hearth.errors import InvalidStatistics, ModelUnavailable, TooBusy, TooSlow, UnknownClass
+from hearth.logs import about
 from hearth.modelling.scorer import Scores
 from hearth.serving.explaining.background import Background, draw_background
 from hearth.serving.explaining.model import Explanation, explained
@@ -130,7 +131,7 @@ class Explainers:
             except ModelUnavailable:
                 continue
             except InvalidStatistics as error:  # a request for an explanation gets the error
-                _LOGGER.warning("%s", error)
+                _LOGGER.warning("%s", error, extra=about(status.dataset, alias=status.alias))
                 continue
             sampled = sampled or isinstance(method, SampledContributions)
         if sampled:

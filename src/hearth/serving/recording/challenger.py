@@ -17,6 +17,7 @@ import numpy as np
 from hearth.contracts.aliases import CHALLENGER
 from hearth.contracts.record_parser import Columns
 from hearth.errors import ModelUnavailable, UnknownAlias
+from hearth.logs import about
 from hearth.modelling.scorer import Scores
 from hearth.serving.model_follower import LoadedModel
 from hearth.serving.recording.agreement import ChallengeReport, Tally
@@ -153,7 +154,13 @@ class Challenger:
                 self._tally(answer, challenger).skip(FAILED, len(answer.columns))
         if challenger.dataset not in self._failing:
             self._failing.add(challenger.dataset)
-            _LOGGER.error("%s: the challenger, version %s, fails", challenger.dataset, challenger.version, exc_info=error)
+            _LOGGER.error(
+                "%s: the challenger, version %s, fails",
+                challenger.dataset,
+                challenger.version,
+                exc_info=error,
+                extra=about(challenger.dataset, version=challenger.version),
+            )
 
     def _tally(self, answer: Answer, challenger: LoadedModel) -> Tally:
         """Return the counts of a pair of versions; a new pair becomes the last one. The caller holds the lock."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from hearth.logs import about
 from hearth.serving.recording.answer import Answer, build_batch, group_answers
 from hearth.serving.recording.messages import AnswerBatch, Feature, Refused, Role, Source, Stored, WriterEnded, WriteResult
 from hearth.tracing.context import in_trace
@@ -183,7 +184,8 @@ class StoreQueue:
             self._store(answers[:middle])
             self._store(answers[middle:])
             return
-        _LOGGER.error("the predictions of request %s cannot be stored: %s", batch.ids[0], result.reason)
+        request_id = batch.ids[0]
+        _LOGGER.error("the predictions of request %s cannot be stored: %s", request_id, result.reason, extra=about(request_id=request_id))
         self._count(batch, 0, REFUSED)
         self._set_problem("")
 

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 import psycopg
 
 from hearth.errors import NewerSchema, PredictionsUnavailable
+from hearth.logs import configure_logging
 from hearth.predictions import PredictionStore
 from hearth.predictions.migration import migrate
 from hearth.serving.recording.messages import AnswerBatch, Refused, Stored, Unavailable, WriteResult, blocks
@@ -37,13 +38,21 @@ class Writer:
         except (PredictionsUnavailable, NewerSchema) as error:
             return Unavailable(str(error))
         except psycopg.Error as error:  # an error of the data, such as a value that PostgreSQL rejects
-            return Refused(" ".join(str(error).split()) or type(error).__name__)
+            return Refused(_described(error))
+
+
+def _described(error: psycopg.Error) -> str:
+    """Return what kind of error it is and where. Its text would quote the row, and this goes to the log."""
+    found = error.diag
+    parts = [type(error).__name__, error.sqlstate, found.table_name, found.column_name, found.constraint_name]
+    return " ".join(part for part in parts if part)
 
 
 def main() -> int:
     """Store batches until the connection is closed; return the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole process group; the recorder still has to store its queue
         signal.signal(number, signal.SIG_IGN)
+    configure_logging("recorder")
     os.nice(_NICENESS)  # requests have priority
     for name in ("alembic", "psycopg.pool"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # they log every retry; the recorder logs each outage once

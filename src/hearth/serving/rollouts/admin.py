@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from hearth.audit import Action as AuditAction
+from hearth.audit import Draft, NoTrail, Trail, recorded
 from hearth.contracts import Contract
 from hearth.errors import AliasNotMoved, NoRollout
 from hearth.predictions.rollout_store import FINISHING, PAUSED, RUNNING, Change, Rollout, RolloutEvent, RolloutStore
@@ -30,8 +32,16 @@ class RolloutView:
 class RolloutAdmin:
     """Rollouts for people. Threads may share one. Every method raises PredictionsUnavailable if the store does not answer."""
 
-    def __init__(self, store: RolloutStore, registry: RolloutRegistry, aliases: AliasAdmin, controller: RolloutController) -> None:
+    def __init__(
+        self,
+        store: RolloutStore,
+        registry: RolloutRegistry,
+        aliases: AliasAdmin,
+        controller: RolloutController,
+        trail: Trail | None = None,
+    ) -> None:
         self._store, self._registry, self._aliases, self._controller = store, registry, aliases, controller
+        self._trail = trail or NoTrail()
 
     def history(self, dataset: str, limit: int = 20) -> list[RolloutView]:
         """Return the newest rollouts of a data set, the latest first."""
@@ -57,11 +67,15 @@ class RolloutAdmin:
             RolloutRunning: another one runs.
             RegistryError: the registry does not answer.
         """
-        candidate, over = self._aliases.require_promotable(contract, version, force=force)
-        started_by = f"{by}{over}"
-        family = candidate.family if candidate.family in contract.families else ""
-        start_rollout(contract, version, started_by, store=self._store, registry=self._registry, family=family, steps=steps)
-        return self._latest(contract.name)
+        draft = Draft(contract.name, version=version, detail={"over_gate": force, "steps": list(steps or ())})
+        with recorded(self._trail, AuditAction.ROLLOUT_STARTED, draft):
+            candidate, over = self._aliases.require_promotable(contract, version, force=force)
+            started_by = f"{by}{over}"
+            family = candidate.family if candidate.family in contract.families else ""
+            start_rollout(contract, version, started_by, store=self._store, registry=self._registry, family=family, steps=steps)
+            started = self._latest(contract.name)
+            draft.subject = started.rollout.id
+        return started
 
     def act(self, contract: Contract, action: Action, by: str) -> RolloutView:
         """Do something to the rollout that runs.
@@ -72,13 +86,17 @@ class RolloutAdmin:
             RegistryError: the registry does not answer.
         """
         dataset = contract.name
-        if action == "stop":
-            stop_rollout(self._store, self._registry, dataset, by)
-        elif action == "step":
-            self._step(contract, by)
-        else:
-            pause_rollout(self._store, dataset, by, resume=action == "resume")
-        return self._latest(dataset)
+        with recorded(self._trail, AuditAction.ROLLOUT_CHANGED, Draft(dataset, detail={"change": action})) as draft:
+            if action == "stop":
+                stop_rollout(self._store, self._registry, dataset, by)
+            elif action == "step":
+                self._step(contract, by)
+            else:
+                pause_rollout(self._store, dataset, by, resume=action == "resume")
+            now = self._latest(dataset)
+            draft.subject, draft.version = now.rollout.id, now.rollout.version
+            draft.detail["share"] = now.rollout.share
+        return now
 
     def _step(self, contract: Contract, by: str) -> None:
         rollout = self._store.running(contract.name)

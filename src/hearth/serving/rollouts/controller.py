@@ -5,15 +5,18 @@ anywhere leaves nothing half done. While the store does not answer nothing steps
 """
 
 import logging
+import platform
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
 
+from hearth.audit import Action, Actor, NoTrail, Trail, new_entry
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.errors import HearthError, ModelUnavailable, PredictionsUnavailable
+from hearth.logs import about
 from hearth.predictions.rollout_store import (
     CANCELLED,
     FINISHED,
@@ -32,6 +35,7 @@ from hearth.rollouts.counts import Counts
 from hearth.rollouts.decision import Estimates, Evidence, Verdict, decide
 
 _LOGGER = logging.getLogger(__name__)
+_ITSELF = Actor("hearth", "rollouts", "process", platform.node())
 _POLL_SECONDS = 1.0
 _JOIN_SECONDS = 1.0  # a database that does not answer holds up no end of the process
 
@@ -59,6 +63,7 @@ class RolloutController:
         contracts: By data set; rollouts of others are left alone.
         estimate: Estimates the metric of both versions without labels.
         alarm: What a test on labelled answers says about the candidate; empty: nothing.
+        trail: Where steps and ends are recorded.
         on_end: Called with a rollout that ends; more than once, if a process is killed meanwhile.
     """
 
@@ -71,10 +76,12 @@ class RolloutController:
         estimate: EstimateQuality = lambda _contract, _rollout: None,
         alarm: QualityAlarm = lambda _rollout: "",
         on_end: OnEnd = lambda _rollout: None,
+        trail: Trail | None = None,
         poll_seconds: float = _POLL_SECONDS,
     ) -> None:
         self._store, self._registry, self._contracts = store, registry, contracts
         self._estimate, self._alarm, self._on_end, self._poll_seconds = estimate, alarm, on_end, poll_seconds
+        self._trail = trail or NoTrail()
         self._statuses: tuple[RolloutStatus, ...] = ()
         self._verdicts: dict[str, Verdict] = {}
         self._problem = ""
@@ -130,7 +137,9 @@ class RolloutController:
         except HearthError as error:  # of the registry: the next look repeats it
             self._log(rollout.dataset, error)
         except Exception:  # one rollout must not keep this process from rolling back others
-            _LOGGER.exception("%s: the look at rollout %s failed; it is repeated", rollout.dataset, rollout.id)
+            _LOGGER.exception(
+                "%s: the look at rollout %s failed; it is repeated", rollout.dataset, rollout.id, extra=about(rollout.dataset)
+            )
 
     def _log(self, where: str, error: HearthError) -> None:
         if self._problem != type(error).__name__:  # once for each outage
@@ -182,6 +191,7 @@ class RolloutController:
             return
         if not self._store.change(rollout, change):
             return  # a person was faster: the next look sees what is
+        self._record(Action.ROLLOUT_CHANGED, rollout, {"change": change.event, "share": change.share, "reason": change.reason})
         _LOGGER.log(
             logging.WARNING if verdict.action == "roll_back" else logging.INFO,
             "%s: rollout %s of version %s %s at %.1f %%: %s",
@@ -191,6 +201,7 @@ class RolloutController:
             change.event,
             100 * change.share,
             change.reason,
+            extra=about(rollout.dataset, version=rollout.version),
         )
         changed = replace(rollout, state=change.state, share=change.share, reason=change.reason)
         model = self._registry.registered_model(rollout.dataset)
@@ -201,6 +212,13 @@ class RolloutController:
             self._end(changed, self._registry.registered_model(rollout.dataset), FINISHED, change.reason)
         else:
             self._end(changed, model, ROLLED_BACK, change.reason)
+
+    def _record(self, action: Action, rollout: Rollout, detail: dict[str, object]) -> None:
+        alias = CHAMPION if action is Action.PROMOTED else ""
+        entry = new_entry(
+            action, dataset=rollout.dataset, alias=alias, version=rollout.version, subject=rollout.id, detail=detail, actor=_ITSELF
+        )
+        self._trail.record(entry)
 
     def _is_gone(self, rollout: Rollout) -> bool:
         """Whether the candidate was deleted; its aliases go with it, and none could be set on it again."""
@@ -219,10 +237,20 @@ class RolloutController:
         try:
             moves.record(self._registry, rollout, state, reason)
         except ModelUnavailable:
-            _LOGGER.info("%s: version %s is gone", rollout.dataset, rollout.version)
+            _LOGGER.info("%s: version %s is gone", rollout.dataset, rollout.version, extra=about(rollout.dataset, version=rollout.version))
         self._on_end(replace(rollout, state=state, reason=reason))
         if self._store.change(rollout, Change(state, state, rollout.share, reason)):
-            _LOGGER.info("%s: rollout %s of version %s %s: %s", rollout.dataset, rollout.id, rollout.version, state, reason)
+            action = Action.PROMOTED if state == FINISHED else Action.ROLLOUT_CHANGED
+            self._record(action, rollout, {"change": state, "reason": reason, "before": rollout.champion})
+            _LOGGER.info(
+                "%s: rollout %s of version %s %s: %s",
+                rollout.dataset,
+                rollout.id,
+                rollout.version,
+                state,
+                reason,
+                extra=about(rollout.dataset, version=rollout.version),
+            )
 
 
 def both_counts(rollout: Rollout, counts: list[VersionCounts]) -> tuple[Counts, Counts]:

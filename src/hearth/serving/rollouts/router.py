@@ -15,6 +15,7 @@ import numpy as np
 from hearth.contracts.aliases import CHAMPION
 from hearth.contracts.record_parser import Columns
 from hearth.errors import NotKept
+from hearth.logs import about
 from hearth.modelling.scorer import Scores
 from hearth.serving.answer_parts import with_parts
 from hearth.serving.include import NOTHING, Include
@@ -91,7 +92,13 @@ class Router:
     def _log(self, model: LoadedModel, error: Exception) -> None:
         if self._failing != model.rollout:
             self._failing = model.rollout
-            _LOGGER.error("%s: the candidate, version %s, fails; the champion answers", model.dataset, model.version, exc_info=error)
+            _LOGGER.error(
+                "%s: the candidate, version %s, fails; the champion answers",
+                model.dataset,
+                model.version,
+                exc_info=error,
+                extra=about(model.dataset, version=model.version),
+            )
 
 
 def position(rollout: str, key: str) -> float:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Self
 
 from hearth.errors import InvalidFeedback, InvalidMessage
+from hearth.logs import about
 from hearth.predictions.feedback import Door, Receipt
 from hearth.serving.feedback import Feedback
 from hearth.settings import WorkerSettings
@@ -92,7 +93,8 @@ class LabelWorker:
         bad += _refusals(sources, receipts)
         bad = [replace(letter, trace_id=place.trace_id if (place := letter.entry.trace or current_trace()) else None) for letter in bad]
         for letter in bad:
-            _LOGGER.warning("labels of message %s are dead, %s: %s", letter.entry.key, letter.error, letter.reason)
+            key = letter.entry.key
+            _LOGGER.warning("labels of message %s are dead, %s", key, letter.error, extra=about(message_id=key))
         ids = [*(entry.id for entry in entries), *(letter.entry.id for letter in letters)]
         self._retrier.call(lambda: self._stream.acknowledge(ids, bad))
 

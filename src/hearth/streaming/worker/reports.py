@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
+from hearth.logs import about
 from hearth.predictions import PredictionBlock
 from hearth.streaming.consumer import StreamConsumer
 from hearth.streaming.group import StreamState
@@ -61,10 +62,12 @@ class Reports:
         milliseconds = (time.monotonic() - batch.began) * 1000
         for group in batch.groups:
             if len(group.block):
-                logger.info("%s", _line(group.block, milliseconds))
-        for letter in batch.letters:
+                block = group.block
+                logger.info("%s", _line(block, milliseconds), extra=about(block.dataset, alias=block.alias, version=block.version))
+        for letter in batch.letters:  # its reason may hold values: `hearth predictions ID` shows it
+            where = f" in {', '.join(map(repr, letter.columns))}" if letter.columns else ""
             with in_trace(letter.entry.trace or batch.span.context):
-                logger.warning("message %s is dead, %s: %s", letter.entry.key, letter.error, letter.reason)
+                logger.warning("message %s is dead, %s%s", letter.entry.key, letter.error, where, extra=about(message_id=letter.entry.key))
 
     def count_redelivered(self, messages: int) -> None:
         """Count messages that were delivered again."""

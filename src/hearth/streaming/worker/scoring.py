@@ -105,7 +105,7 @@ def score(  # noqa: PLR0913, PLR0917 - what a batch is scored with
         for entry, raw in messages:
             checked = split_records(contract, raw, _MAX_PROBLEMS)
             if checked.count:
-                letters.append(_refusal(entry, checked))
+                letters.append(_refusal(entry, checked, contract))
             records += checked.good.values()
             keys += [(entry.key, row) for row in checked.good]
         columns = parser.from_checked(records)  # type: ignore[arg-type]  # objects, as these are good
@@ -173,11 +173,13 @@ def _read(entries: Sequence[Entry], model: LoadedModel) -> tuple[list[tuple[Entr
     return messages, letters
 
 
-def _refusal(entry: Entry, checked: CheckedRecords) -> DeadLetter:
+def _refusal(entry: Entry, checked: CheckedRecords, contract: Contract) -> DeadLetter:
     """Return the letter of a message with bad records, whose rows are numbered within the message."""
+    broken = {problem.column for problem in checked.problems}
+    columns = tuple(name for name in contract.feature_columns if name in broken)
     more = f"; and {checked.count - len(checked.problems)} more" if checked.count > len(checked.problems) else ""
-    return _letter(entry, InvalidRecords.code, "; ".join(map(str, checked.problems)) + more)
+    return _letter(entry, InvalidRecords.code, "; ".join(map(str, checked.problems)) + more, columns)
 
 
-def _letter(entry: Entry, error: str, reason: str) -> DeadLetter:
-    return DeadLetter(entry, error, reason[:_MAX_REASON_LENGTH], datetime.now(UTC).isoformat())
+def _letter(entry: Entry, error: str, reason: str, columns: tuple[str, ...] = ()) -> DeadLetter:
+    return DeadLetter(entry, error, reason[:_MAX_REASON_LENGTH], datetime.now(UTC).isoformat(), columns)

@@ -11,6 +11,7 @@ from functools import partial
 
 from hearth.contracts import Contract
 from hearth.errors import ModelUnavailable, StreamUnavailable, UnknownAlias
+from hearth.logs import about
 from hearth.predictions import PredictionStore
 from hearth.predictions.personal_hash import hashes_of
 from hearth.serving.model_follower import ModelFollower
@@ -206,7 +207,7 @@ class Worker:
         self._deferred.extend(entries)
         if (dataset, alias) not in self._missing_models:
             self._missing_models.add((dataset, alias))
-            logger.warning("messages wait: %s", error)
+            logger.warning("messages wait: %s", error, extra=about(dataset, alias=alias))
 
     def _release(self) -> None:
         """Make unsettled messages available to other workers at once."""
