@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 
 from hearth.errors import InvalidSettings
 from hearth.monitoring.check import DriftCheck
+from hearth.predictions.rollout_store import Rollout
 from hearth.serving.model_follower import FollowerStatus, Split
 from hearth.serving.recording.recorder import RecorderCounts
 from hearth.serving.rollouts.controller import RolloutStatus
@@ -180,9 +181,11 @@ def register_rollout_metrics(
     splits: Callable[[], Mapping[str, Split]],
     counts: Callable[[], Mapping[tuple[str, str], tuple[int, int]]],
     statuses: Callable[[], Sequence[RolloutStatus]] = tuple,
+    ended: Callable[[], Sequence[Rollout]] = tuple,
 ) -> None:
     """Register metrics of candidates in this process, and of rollouts; `counts` has answers and errors by data set and version."""
     registry.register(Collected(lambda: _rollouts(splits(), counts(), statuses())))
+    registry.register(Collected(lambda: _ended_rollouts(ended())))
 
 
 def _rollouts(
@@ -203,6 +206,19 @@ def _rollouts(
     for status in statuses:
         state.add_metric([status.rollout.dataset, status.rollout.version, status.rollout.state], 1.0)
     yield state
+
+
+def _ended_rollouts(rollouts: Sequence[Rollout]) -> Iterator[Metric]:
+    ended = GaugeMetricFamily(
+        "hearth_rollout_ended_timestamp_seconds",
+        "When the last rollout of a version ended, in seconds since 1970; for an hour.",
+        labels=["dataset", "version", "outcome"],
+    )
+    newest = {(each.dataset, each.version, each.state): each.ended_at for each in rollouts}  # the oldest come first
+    for labels, at in newest.items():
+        if at is not None:
+            ended.add_metric(list(labels), at.timestamp())
+    yield ended
 
 
 def _drift(checks: Sequence[DriftCheck]) -> Iterator[Metric]:
