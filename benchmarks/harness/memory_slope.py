@@ -49,13 +49,16 @@ def fit_slope(times: Sequence[float], megabytes: Sequence[float]) -> Slope:
 
 
 def sample_memory(leaders: dict[str, int]) -> Iterator[tuple[str, float]]:
-    """Yield the name and the proportional memory, in megabytes, of each leader and of each of its children, by what the child runs."""
+    """Yield the name and the memory, in megabytes, of each leader and of each of its children, by what the child runs.
+
+    It is the memory that nobody shares: the share of a library in a proportional size goes up and down with others that load it.
+    """
     for name, pid in leaders.items():
         leader = psutil.Process(pid)
-        yield name, leader.memory_full_info().pss / _MEGABYTE
+        yield name, leader.memory_full_info().uss / _MEGABYTE
         for child in leader.children(recursive=True):
             try:
                 module = next((part.rsplit(".", 1)[-1] for part in child.cmdline() if part.startswith("hearth.")), child.name())
-                yield f"{name}: {module}", child.memory_full_info().pss / _MEGABYTE
+                yield f"{name}: {module}", child.memory_full_info().uss / _MEGABYTE
             except psutil.NoSuchProcess:
                 continue

@@ -27,6 +27,7 @@ from hearth.monitoring.check import DriftCheck
 from hearth.predictions.rollout_store import Rollout
 from hearth.serving.model_follower import FollowerStatus, Split
 from hearth.serving.recording.recorder import RecorderCounts
+from hearth.serving.recording.store_queue import LOSSES
 from hearth.serving.rollouts.controller import RolloutStatus
 
 COMPARED_HELP = "Stored answers whose version knows what is unusual."
@@ -287,7 +288,9 @@ def _recorder(counts: RecorderCounts) -> Iterator[Metric]:
         stored.add_metric([source, role], count)
     yield stored
     lost = CounterMetricFamily("hearth_predictions_not_stored", "Predictions that were not stored.", labels=["reason", "source", "role"])
-    for (reason, source, role), count in storing.not_stored.items():
+    # Every loss of a source from its first answer on: Prometheus sees no increase in a series that begins with its first event
+    losses = {(reason, *key): 0 for key in storing.stored for reason in LOSSES}
+    for (reason, source, role), count in {**losses, **storing.not_stored}.items():
         lost.add_metric([reason, source, role], count)
     yield lost
     by_model = ["dataset", "alias", "version", "source"]

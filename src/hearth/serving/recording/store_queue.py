@@ -30,6 +30,8 @@ QUEUE_FULL, STORE_AWAY, REFUSED, WRITER_FAILED, DUPLICATE, SHUTDOWN = (
     "duplicate",
     "shutdown",
 )
+LOSSES = (QUEUE_FULL, STORE_AWAY, REFUSED, WRITER_FAILED, DUPLICATE, SHUTDOWN)
+"""Why predictions that were to be stored are not."""
 
 
 class Writer(Protocol):
