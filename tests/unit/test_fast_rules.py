@@ -57,7 +57,7 @@ def test_what_is_waited_for_and_looked_back_over_is_shorter_and_what_is_compared
         "expr": f"hearth:predict_seconds:p99_5m > 0.5 and rate(x_total[{LEAST_RANGE_SECONDS}s]) > 1000",
         "for": "10s",
     }
-    assert ends == rules["groups"][0]["rules"][2]  # type: ignore[index]  # as above
+    assert ends == rules["groups"][0]["rules"][2]
 
 
 def test_prometheus_takes_what_is_written(tmp_path: Path) -> None:

@@ -29,7 +29,16 @@ from hearth.cli.application import CommandError, run_program
 from hearth.cli.tables import make_console
 
 _HEALTH_AIM = 0.2
-_ENDINGS = ("PostgreSQL stopped", "PostgreSQL hung", "PostgreSQL slow", "Valkey hung", "MLflow hung", "S3 hung", "writers hung")
+_ENDINGS = (
+    NOTHING.name,
+    "PostgreSQL stopped",
+    "PostgreSQL hung",
+    "PostgreSQL slow",
+    "Valkey hung",
+    "MLflow hung",
+    "S3 hung",
+    "writers hung",
+)
 
 
 def main(  # noqa: PLR0913, PLR0917 - each is an option
@@ -59,7 +68,7 @@ def main(  # noqa: PLR0913, PLR0917 - each is an option
                 broken += _print(console, observed, problems_of(observed, health_share))
             if endings:
                 console.print(_END_HEAD)
-                for fault in (NOTHING, *(fault for fault in faults if fault.name in _ENDINGS)):
+                for fault in (fault for fault in faults if fault.name in _ENDINGS):
                     ended = end_during(fault, site, run)
                     broken += _print_end(console, ended)
     except (LoadError, ServerStartError) as error:
