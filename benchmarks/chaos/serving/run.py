@@ -91,6 +91,7 @@ class Run:
             return Observed(fault.name, skipped=why_not)
         site = self._site
         self._looks = []
+        self._wait(lambda: self._problems(_WAITING), time.monotonic())  # what was answered before this fault, at the start above all
         before, rows_before = self._counters(), site.all_rows()
         with ThreadPoolExecutor(1) as mover, self.load() as load, self._side_load() as side, self._health_load() as health:
             time.sleep(_BEFORE_SECONDS)
