@@ -160,6 +160,13 @@ eda: $(ENVS)/airflow/.installed-dev ## run EDA.ipynb from top to bottom: make ed
 chaos: setup ## kill workers and servers while 100,000 records go through the stream, and count: make chaos [SEED=1] [RECORDS=100000] [KILLS=20]
 	@$(SERVE)/python -m benchmarks.chaos $(call flag,seed,SEED) $(call flag,records,RECORDS) $(call flag,kills,KILLS)
 
+.PHONY: chaos-serving drill-alerts
+chaos-serving: setup ## break each server of REST and gRPC under load, and check what docs/faults.md promises: make chaos-serving [CHAOS_FLAGS="--only PostgreSQL"]
+	@$(SERVE)/python -m benchmarks.chaos.serving $(CHAOS_FLAGS)
+
+drill-alerts: setup-dev ## break what alerts are for, and see each fire and end; needs root for small disks: make drill-alerts [DRILL_FLAGS="--only Disk"]
+	@$(SERVE)/python -m benchmarks.alert_drill $(DRILL_FLAGS)
+
 # Backups: docs/backup.md. A restore needs the servers, and the tables that MLflow and Airflow make when they start; nothing else may run.
 .PHONY: backup restore drill-backup
 backup: setup ## back up the running stack: make backup [TO=folder|s3://bucket/prefix] [KEEP=7]

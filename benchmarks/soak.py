@@ -3,6 +3,10 @@
 With `--canary` the share of a candidate moves instead.
 
 No request may fail, every version must appear in the answers, and memory must not grow in the second half; else the exit code is 1.
+
+`--mixed` is for an hour: REST, GraphQL and gRPC at a rate of `--rate` requests a second in all, which leaves the machine to others, and
+the slope of memory for each process, in MB an hour with its 95 % interval, after a warm-up of a quarter of the time. The aim is 5 MB/h: a
+slope whose whole interval lies above it fails. It needs no wrk.
 """
 
 import contextlib
@@ -22,8 +26,10 @@ import typer
 
 from benchmarks.harness.contenders import Running, contenders, plain, running
 from benchmarks.harness.load import Load, LoadError, find_wrk, measure
+from benchmarks.harness.mixed_soak import Course, run_mixed
 from benchmarks.harness.model import DATA, fitted, register, rows, signing_registry
 from benchmarks.harness.requests import fake_requests
+from benchmarks.harness.services import running_services
 from benchmarks.harness.stack import memory_megabytes, servers
 from hearth.cli import values
 from hearth.cli.application import CommandError, run_program
@@ -33,6 +39,8 @@ from hearth.registry import Registry, Traffic
 
 _SHARES = (0.05, 0.25, 1.0, 0.0)  # of a candidate, one after the other
 _POLL_SECONDS = 1.0
+_WARM_UP = 0.25  # of the time of --mixed
+_MOST_MEGABYTES_AN_HOUR = 5.0
 _MAX_GROWTH = 1.1  # of memory, from half-time to the end
 
 
@@ -49,10 +57,14 @@ def main(
     seconds: Annotated[float, values.duration("Of load.")] = 120,
     every: Annotated[float, values.duration("Between two moves of the alias.")] = 5,
     canary: Annotated[bool, typer.Option("--canary", help="Move the share of a candidate instead of the alias.")] = False,
+    mixed: Annotated[bool, typer.Option("--mixed", help="A mild load on REST, GraphQL and gRPC, and the slope of memory.")] = False,
+    rate: Annotated[int, values.whole("Requests a second of --mixed, by all protocols.")] = 100,
 ) -> None:
     """Put load on REST while the alias, or the share of a candidate, moves, and judge answers and memory."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped too
     try:
+        if mixed:
+            raise typer.Exit(_mixed(seconds, every, rate, canary=canary))
         find_wrk()
         with tempfile.TemporaryDirectory(prefix="hearth-soak-") as folder, contextlib.ExitStack() as stack:
             settings, uri = servers(stack)
@@ -65,6 +77,37 @@ def main(
     except LoadError as error:
         raise CommandError(str(error)) from error
     raise typer.Exit(_judge(load, observations, versions, seconds))
+
+
+def _mixed(seconds: float, every: float, rate: int, *, canary: bool) -> int:
+    requests = fake_requests(1)[:1]
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hearth-soak-")))
+        settings, uri = servers(stack)
+        registry = signing_registry(uri)
+        versions = _versions(registry)
+        services = stack.enter_context(running_services(settings, folder, requests))
+        move = _canary(registry, versions) if canary else _alias(registry, versions)
+        return _judge_mixed(run_mixed(services, move, seconds, every, rate), versions, seconds)
+
+
+def _judge_mixed(course: Course, versions: list[str], seconds: float) -> int:
+    tally = course.tally
+    print(f"{tally.sent:,} requests in {seconds:,.0f} s, {tally.failed} failed; slowest {tally.slowest:.2f} s.")
+    for failure in tally.failures[:10]:
+        print(f"  {failure.door}: {failure.problem}")
+    print(f"Alias or share moved {len(course.moves)} times; answers by version: {dict(sorted(tally.versions.items()))}.")
+    print(f"Predictions stored or waiting: {course.rows_stored:,.0f}; not stored: {course.rows_not_stored:,.0f}.")
+    grows = []
+    for name, slope in sorted(course.slopes(seconds * _WARM_UP).items()):
+        print(f"{name}: {slope.first:.1f} to {slope.last:.1f} MB, {slope.per_hour:+.1f} MB/h ({slope.low:+.1f} to {slope.high:+.1f})")
+        if slope.low > _MOST_MEGABYTES_AN_HOUR:
+            grows.append(name)
+    if grows:
+        print(f"Memory grows by more than {_MOST_MEGABYTES_AN_HOUR:g} MB/h: {', '.join(grows)}.", file=sys.stderr)
+    if missing := set(versions) - set(tally.versions):
+        print(f"Not every version answered: {sorted(missing)} did not.", file=sys.stderr)
+    return int(bool(tally.failed or grows or missing))
 
 
 def _versions(registry: Registry) -> list[str]:

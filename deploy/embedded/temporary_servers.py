@@ -74,6 +74,10 @@ class Server:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def becomes_ready(self) -> bool:
         """Wait until the server answers; False if it ends instead.
 
@@ -118,8 +122,8 @@ def postgres() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def postgres_server() -> Iterator[Server]:
-    """Yield a fresh PostgreSQL."""
+def postgres_server(place: Path | None = None) -> Iterator[Server]:
+    """Yield a fresh PostgreSQL, whose files are in a new folder of `place`; by default of the system's folder for temporary files."""
 
     def plan(state: Path) -> _Plan:
         port = free_port()
@@ -133,7 +137,7 @@ def postgres_server() -> Iterator[Server]:
         return _Plan(url, _launcher("postgres"), environment, lambda: health.postgres_accepts(port))
 
     # SIGTERM would wait for clients that a failed test has left connected
-    with _running("postgres", plan, seconds=30, stop_signal=signal.SIGINT) as server:
+    with _running("postgres", plan, seconds=30, stop_signal=signal.SIGINT, place=place) as server:
         yield server
 
 
@@ -183,8 +187,8 @@ def valkey() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def valkey_server(password: str = "") -> Iterator[Server]:
-    """Yield a fresh, empty Valkey; without a password by default."""
+def valkey_server(password: str = "", place: Path | None = None) -> Iterator[Server]:
+    """Yield a fresh, empty Valkey; without a password by default. Its files are in a new folder of `place`."""
 
     def plan(state: Path) -> _Plan:
         port = free_port()
@@ -192,13 +196,22 @@ def valkey_server(password: str = "") -> Iterator[Server]:
         url = f"redis://:{quote(password, safe='')}@127.0.0.1:{port}/0"
         return _Plan(url, _launcher("valkey"), environment, lambda: health.valkey_answers(port, password))
 
-    with _running("valkey", plan, seconds=15) as server:
+    with _running("valkey", plan, seconds=15, place=place) as server:
         yield server
 
 
 @contextlib.contextmanager
 def object_store(buckets: Sequence[str] = ("data", "processed", "mlflow")) -> Iterator[ObjectStore]:
     """Yield a fresh SeaweedFS with these three buckets."""
+    with object_store_server(buckets) as (_, store):
+        yield store
+
+
+@contextlib.contextmanager
+def object_store_server(
+    buckets: Sequence[str] = ("data", "processed", "mlflow"), place: Path | None = None
+) -> Iterator[tuple[Server, ObjectStore]]:
+    """Yield a fresh SeaweedFS with these three buckets, as a server that can be stopped; its files are in a new folder of `place`."""
     keys = {
         "HEARTH_S3": "hearth",
         "HEARTH_MLFLOW_S3": "mlflow",
@@ -229,8 +242,8 @@ def object_store(buckets: Sequence[str] = ("data", "processed", "mlflow")) -> It
 
     # SIGTERM would wait ten seconds for its own connections
     try:
-        with _running("objectstore", plan, seconds=30, stop_signal=signal.SIGKILL) as server:
-            yield ObjectStore(server.url, "test", known["test"], secrets=known, ports=opened)
+        with _running("objectstore", plan, seconds=30, stop_signal=signal.SIGKILL, place=place) as server:
+            yield server, ObjectStore(server.url, "test", known["test"], secrets=known, ports=opened)
     finally:
         for path in objectstore.stale_sockets(opened.values()):
             path.unlink()
@@ -333,8 +346,14 @@ def _launcher(module: str) -> list[str | Path]:
 
 
 @contextlib.contextmanager
-def _running(name: str, plan: Callable[[Path], _Plan], seconds: float, stop_signal: signal.Signals = signal.SIGTERM) -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix=f"hearth-{name}-", ignore_cleanup_errors=True) as folder:
+def _running(
+    name: str,
+    plan: Callable[[Path], _Plan],
+    seconds: float,
+    stop_signal: signal.Signals = signal.SIGTERM,
+    place: Path | None = None,
+) -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix=f"hearth-{name}-", ignore_cleanup_errors=True, dir=place) as folder:
         for attempt in range(1, _START_ATTEMPTS + 1):
             log, state = Path(folder, f"{attempt}.log"), Path(folder, str(attempt))
             state.mkdir()

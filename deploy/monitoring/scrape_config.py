@@ -29,8 +29,11 @@ _COMPOSE_SERVERS = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
 _REST_PORT = 8800
 
 
-def embedded_config(environment: Mapping[str, str], rules: str) -> Json:
-    """Return the configuration of the embedded stack, where each process has a port of 127.0.0.1; port 0 has no metrics."""
+def embedded_config(environment: Mapping[str, str], rules: str, seconds: int = SCRAPE_SECONDS) -> Json:
+    """Return the configuration of the embedded stack, where each process has a port of 127.0.0.1; port 0 has no metrics.
+
+    `rules` are the files of rules, and `seconds` the time between two scrapes; a drill has shorter ones.
+    """
     ports = {job.name: environment[job.setting] for job in JOBS}
     scrapes = [
         {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{port}"], "labels": {"stack": "embedded"}}]}
@@ -39,7 +42,8 @@ def embedded_config(environment: Mapping[str, str], rules: str) -> Json:
     ]
     own = {"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{environment['HEARTH_PROMETHEUS_PORT']}"]}]}
     # The service has the form of Alertmanager's API, and stores what it is sent
-    return _config([*scrapes, own], rules, [_receiver(f"127.0.0.1:{ports['rest']}", environment.get("HEARTH_PROMETHEUS_API_KEY", ""))])
+    receiver = _receiver(f"127.0.0.1:{ports['rest']}", environment.get("HEARTH_PROMETHEUS_API_KEY", ""))
+    return _config([*scrapes, own], rules, [receiver], seconds)
 
 
 def compose_config(api_key: str) -> Json:
@@ -62,9 +66,9 @@ def _receiver(address: str, key: str = "") -> Json:
     return {"api_version": "v2", "timeout": "5s", **authorization, "static_configs": [{"targets": [address]}]}
 
 
-def _config(scrapes: Sequence[Json], rules: str, receivers: Sequence[Json]) -> Json:
+def _config(scrapes: Sequence[Json], rules: str, receivers: Sequence[Json], seconds: int = SCRAPE_SECONDS) -> Json:
     return {
-        "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": f"{SCRAPE_SECONDS}s"},
+        "global": {"scrape_interval": f"{seconds}s", "evaluation_interval": f"{seconds}s"},
         "rule_files": [rules],
         "alerting": {"alertmanagers": list(receivers)},
         "scrape_configs": list(scrapes),

@@ -1,10 +1,13 @@
 """The REST service: `python -m hearth_api --host 127.0.0.1 --port 8800`."""
 
 import argparse
+import sys
 
 import uvicorn
 
+from hearth.errors import InvalidSettings
 from hearth.logs import configure_logging
+from hearth.settings import ApiSettings
 from hearth_api.http_protocol import BoundedHttp
 
 _MAX_WEBSOCKET_BYTES = 1_000_000  # of one message; a subscription has a few hundred
@@ -35,8 +38,21 @@ def main() -> None:
         http=BoundedHttp,
         ws_max_size=_MAX_WEBSOCKET_BYTES,
         access_log=False,
+        timeout_graceful_shutdown=_grace_seconds(),
         proxy_headers=False,  # the service itself reads the headers of proxies, those that HEARTH_API_TRUSTED_PROXIES lists
     )
+
+
+def _grace_seconds() -> int:
+    """Return the seconds in which open requests end at SIGTERM.
+
+    uvicorn would wait without an end, for an upload that drips in, for example; a supervisor kills the process then, with all predictions
+    that wait to be stored.
+    """
+    try:
+        return ApiSettings().api_grace_seconds
+    except InvalidSettings as error:
+        sys.exit(f"fastapi: {error}")
 
 
 if __name__ == "__main__":

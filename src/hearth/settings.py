@@ -474,6 +474,7 @@ class ApiSettings(InterfaceSettings, StorageAddressSettings, StreamSettings, Acc
     api_body_seconds: float = Field(30, gt=0, description="seconds in which the body of a request must arrive")
     api_max_header_bytes: int = Field(65_536, ge=1_000, description="bytes of the headers of one request, at most, about")
     api_header_seconds: float = Field(10, gt=0, description="seconds in which the headers of a request must arrive")
+    api_grace_seconds: int = Field(10, ge=0, description="seconds in which open requests end when the service stops")
     api_cors_origins: Words = Field((), description="origins whose pages may call REST, such as https://example.org; '*': all; empty: none")
     api_allowed_hosts: Hosts = Field(
         (), description="names beside localhost that REST answers to, such as api.example.org *.example.org; '*': all"

@@ -334,3 +334,11 @@ def test_opening_an_alert_waits_for_no_receiver(outbox: Outbox, fresh_database: 
             assert time.monotonic() - start < 3
             peer.close()
     assert outbox.give_up("webhook", timedelta(0))
+
+
+def test_every_outcome_is_there_from_the_start(outbox: Outbox) -> None:
+    """Prometheus sees no increase in a series that begins with its first event, so the alert on what was given up would miss one."""
+    counts = AlertSender(outbox, [Webhook("http://127.0.0.1:9/")]).outcomes
+
+    assert counts == {("webhook", outcome): 0 for outcome in ("sent", "failed", "given_up")}
+    assert len(counts) == 3

@@ -48,6 +48,36 @@ def test_it_starts_with_all_servers_away_says_what_is_missing_and_stops_at_sigte
         process.wait()
 
 
+def test_an_upload_that_drips_in_does_not_keep_it_from_its_end(tmp_path: Path) -> None:
+    """A supervisor kills it otherwise, with the predictions that wait to be stored. The upload itself has ten minutes."""
+    port, away = free_port(), "127.0.0.1:9"
+    environment = {
+        **os.environ,
+        "HEARTH_DATA_DIR": str(ROOT / "data"),
+        "HEARTH_MLFLOW_TRACKING_URI": f"http://{away}",
+        "HEARTH_REDIS_URL": f"redis://{away}/0",
+        "HEARTH_PREDICTIONS_URL": f"postgresql://nobody:nothing@{away}/predictions",
+        "HEARTH_API_BODY_SECONDS": "600",
+        "HEARTH_API_GRACE_SECONDS": "1",
+    }
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([sys.executable, "-m", "hearth_api", "--port", str(port)], cwd=ROOT, env=environment, stderr=output)
+    try:
+        wait_until(lambda: listens(port) or process.poll() is not None, problem=log.read_text)
+        with socket.create_connection(("127.0.0.1", port)) as upload:
+            upload.sendall(b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{")
+            httpx.get(f"http://127.0.0.1:{port}/health", timeout=LIMIT_SECONDS)  # by then the request is being read
+
+            process.send_signal(signal.SIGTERM)
+
+            assert process.wait(LIMIT_SECONDS) in {0, -signal.SIGTERM}, log.read_text()
+        assert "Application shutdown complete" in log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_nothing_heavy_is_imported_before_the_collector_is_told_to_leave_it_alone() -> None:
     asked = "import sys, hearth_api.process; print(*sorted({'pandas', 'sklearn', 'mlflow', 'strawberry'} & sys.modules.keys()))"
 

@@ -117,6 +117,8 @@ class TestBack:
         assert [(each.state, each.reason) for each in ended] == [("rolled_back", reason)]
         assert registry.tags["2"]["hearth.rollout"] == f"rolled_back: {reason}"
         assert events(store, rollout) == [("started", 0.1), ("failed", 0.1), ("rolled_back", 0.1)]
+        # The look that decides it also ends it: a scrape never finds the state rolling_back, so the alert goes by what has ended
+        assert [(each.version, each.state) for each in controller.ended()] == [("2", "rolled_back")]
 
     def test_one_that_a_process_refuses_to_load_goes_at_once(
         self, store: RolloutStore, registry: FakeRegistry, controller: RolloutController

@@ -80,7 +80,7 @@ def settings(url: str, **changes: Any) -> RecordingSettings:
         "record_sample_share": 0.5,
         "record_queue_records": 20_000,
         "record_most_per_second": 1_000_000,
-        "record_drain_seconds": 30,
+        "record_drain_seconds": 600,  # a bound: on a machine that is full the writing process takes minutes to start
         "challenger_share": 0,
     }
     return RecordingSettings(_env_file=None, **{**values, **changes})

@@ -123,6 +123,8 @@ def test_what_was_scored_stored_and_compared_is_told() -> None:
     assert found[of("hearth_records_scored_total", dataset="employees", alias="champion", version="3", source="rest")] == 100
     assert found[of("hearth_predictions_stored_total", source="rest", role="answer")] == 90
     assert found[of("hearth_predictions_not_stored_total", reason="store_away", source="rest", role="answer")] == 8
+    # from the first answer on, so that Prometheus sees the increase when the first is lost
+    assert found[of("hearth_predictions_not_stored_total", reason="queue_full", source="rest", role="answer")] == 0
     assert (found[of("hearth_predictions_waiting")], found[of("hearth_predictions_store_problem")]) == (2, 1)
     assert found[of("hearth_challenger_compared_total", **pair)] == 10
     assert found[of("hearth_challenger_agreed_total", **pair)] == 7

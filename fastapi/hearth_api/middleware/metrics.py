@@ -37,6 +37,7 @@ def measure(app: FastAPI) -> None:
         lambda: app.state.service.models.splits(),  # noqa: PLW0108 - the same
         lambda: app.state.service.predictor.router.counter.by_version(),  # noqa: PLW0108 - the same
         lambda: app.state.service.rollout_controller.statuses(),  # noqa: PLW0108 - the same
+        lambda: app.state.service.rollout_controller.ended(),  # noqa: PLW0108 - the same
     )
     register_drift_metrics(registry, lambda: app.state.service.drift_follower.checks())  # noqa: PLW0108 - the same
     register_quality_metrics(registry, lambda: app.state.service.quality_follower.checks())  # noqa: PLW0108 - the same

@@ -17,6 +17,7 @@ _LOGGER = logging.getLogger(__name__)
 _POLL_SECONDS = 2.0
 _LEASE_SECONDS = 60.0
 _JOIN_SECONDS = 2.0
+_OUTCOMES = "sent", "failed", "given_up"
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 5.0, 300.0
 
 
@@ -57,7 +58,8 @@ class AlertSender:
         self._threads = [
             threading.Thread(target=self._run, args=[channel], name=f"alerts to {channel.name}", daemon=True) for channel in channels
         ]
-        self.outcomes: Counter[tuple[str, str]] = Counter()
+        # All from the start: Prometheus sees no increase in a series that begins with its first event
+        self.outcomes: Counter[tuple[str, str]] = Counter({(channel.name, outcome): 0 for channel in channels for outcome in _OUTCOMES})
         """By channel and outcome (sent, failed, given_up), what this process has done."""
 
     def __enter__(self) -> Self:

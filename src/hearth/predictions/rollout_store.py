@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -171,6 +171,12 @@ class RolloutStore(PredictionStore):
         """Return the rollouts that have not ended, of all data sets."""
         with self._reading(class_row(Rollout)) as cursor:
             return cursor.execute(f"SELECT {_NAMES} FROM rollouts WHERE ended_at IS NULL ORDER BY dataset").fetchall()  # noqa: S608 - constants
+
+    def ended_within(self, period: timedelta) -> list[Rollout]:
+        """Return the rollouts that ended within the last hours or days, of all data sets, the oldest first."""
+        query = f"SELECT {_NAMES} FROM rollouts WHERE ended_at > clock_timestamp() - %s ORDER BY ended_at"  # noqa: S608 - constants
+        with self._reading(class_row(Rollout)) as cursor:
+            return cursor.execute(query.encode(), (period,)).fetchall()
 
     def rollout(self, rollout_id: str) -> Rollout | None:
         """Return a rollout by its id, None if there is none."""

@@ -24,8 +24,10 @@ from prometheus_client.registry import Collector
 
 from hearth.errors import InvalidSettings
 from hearth.monitoring.check import DriftCheck
+from hearth.predictions.rollout_store import Rollout
 from hearth.serving.model_follower import FollowerStatus, Split
 from hearth.serving.recording.recorder import RecorderCounts
+from hearth.serving.recording.store_queue import LOSSES
 from hearth.serving.rollouts.controller import RolloutStatus
 
 COMPARED_HELP = "Stored answers whose version knows what is unusual."
@@ -180,9 +182,11 @@ def register_rollout_metrics(
     splits: Callable[[], Mapping[str, Split]],
     counts: Callable[[], Mapping[tuple[str, str], tuple[int, int]]],
     statuses: Callable[[], Sequence[RolloutStatus]] = tuple,
+    ended: Callable[[], Sequence[Rollout]] = tuple,
 ) -> None:
     """Register metrics of candidates in this process, and of rollouts; `counts` has answers and errors by data set and version."""
     registry.register(Collected(lambda: _rollouts(splits(), counts(), statuses())))
+    registry.register(Collected(lambda: _ended_rollouts(ended())))
 
 
 def _rollouts(
@@ -203,6 +207,19 @@ def _rollouts(
     for status in statuses:
         state.add_metric([status.rollout.dataset, status.rollout.version, status.rollout.state], 1.0)
     yield state
+
+
+def _ended_rollouts(rollouts: Sequence[Rollout]) -> Iterator[Metric]:
+    ended = GaugeMetricFamily(
+        "hearth_rollout_ended_timestamp_seconds",
+        "When the last rollout of a version ended, in seconds since 1970; for an hour.",
+        labels=["dataset", "version", "outcome"],
+    )
+    newest = {(each.dataset, each.version, each.state): each.ended_at for each in rollouts}  # the oldest come first
+    for labels, at in newest.items():
+        if at is not None:
+            ended.add_metric(list(labels), at.timestamp())
+    yield ended
 
 
 def _drift(checks: Sequence[DriftCheck]) -> Iterator[Metric]:
@@ -271,7 +288,9 @@ def _recorder(counts: RecorderCounts) -> Iterator[Metric]:
         stored.add_metric([source, role], count)
     yield stored
     lost = CounterMetricFamily("hearth_predictions_not_stored", "Predictions that were not stored.", labels=["reason", "source", "role"])
-    for (reason, source, role), count in storing.not_stored.items():
+    # Every loss of a source from its first answer on: Prometheus sees no increase in a series that begins with its first event
+    losses = {(reason, *key): 0 for key in storing.stored for reason in LOSSES}
+    for (reason, source, role), count in {**losses, **storing.not_stored}.items():
         lost.add_metric([reason, source, role], count)
     yield lost
     by_model = ["dataset", "alias", "version", "source"]

@@ -87,6 +87,9 @@ class WriterEnded:
     reason: str
 
 
+READY = "ready"
+"""The first message of the writer process: from now on it takes batches."""
+
 WriteResult = Stored | Unavailable | Refused | WriterEnded
 
 

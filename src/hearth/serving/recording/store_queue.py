@@ -33,6 +33,8 @@ QUEUE_FULL, STORE_AWAY, REFUSED, WRITER_FAILED, DUPLICATE, SHUTDOWN = (
     "duplicate",
     "shutdown",
 )
+LOSSES = (QUEUE_FULL, STORE_AWAY, REFUSED, WRITER_FAILED, DUPLICATE, SHUTDOWN)
+"""Why predictions that were to be stored are not."""
 
 
 class Writer(Protocol):
@@ -165,28 +167,25 @@ class StoreQueue:
                 self._count_unusual(batch)
                 self._set_problem("")
                 return
-            if isinstance(result, Refused):
-                self._split_refused(answers, batch, result)
+            if isinstance(result, Refused) or crashes == _MAX_CRASHES:
+                self._split(answers, batch, REFUSED if isinstance(result, Refused) else WRITER_FAILED, result.reason)
                 return
             self._set_problem(result.reason)
-            if crashes == _MAX_CRASHES:
-                self._count(batch, 0, WRITER_FAILED)
-                return
             self._wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             self._losses.update(self._overflow())
         self._count(batch, 0, SHUTDOWN)
 
-    def _split_refused(self, answers: Sequence[Answer], batch: AnswerBatch, result: Refused) -> None:
-        """Store the halves of a refused batch separately, so that only the request at fault is lost."""
+    def _split(self, answers: Sequence[Answer], batch: AnswerBatch, outcome: str, reason: str) -> None:
+        """Store the halves of a batch that cannot be stored separately, so that only the request at fault is lost."""
         if len(answers) > 1:
             middle = len(answers) // 2
             self._store(answers[:middle])
             self._store(answers[middle:])
             return
         request_id = batch.ids[0]
-        _LOGGER.error("the predictions of request %s cannot be stored: %s", request_id, result.reason, extra=about(request_id=request_id))
-        self._count(batch, 0, REFUSED)
+        _LOGGER.error("the predictions of request %s cannot be stored: %s", request_id, reason, extra=about(request_id=request_id))
+        self._count(batch, 0, outcome)
         self._set_problem("")
 
     def _count(self, batch: AnswerBatch, stored: int, reason: str) -> None:

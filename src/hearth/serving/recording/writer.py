@@ -16,7 +16,7 @@ from hearth.errors import NewerSchema, PredictionsUnavailable
 from hearth.logs import configure_logging
 from hearth.predictions import PredictionStore
 from hearth.predictions.migration import migrate
-from hearth.serving.recording.messages import AnswerBatch, Refused, Stored, Unavailable, WriteResult, blocks
+from hearth.serving.recording.messages import READY, AnswerBatch, Refused, Stored, Unavailable, WriteResult, blocks
 
 _NICENESS = 10
 
@@ -61,6 +61,7 @@ def main() -> int:
             url: str = recorder.recv()
             with PredictionStore(url, max_connections=1) as store:
                 writer = Writer(url, store)
+                recorder.send(READY)
                 while True:
                     recorder.send(writer.put(recorder.recv()))
         except (EOFError, ConnectionError):

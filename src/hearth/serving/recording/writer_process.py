@@ -1,5 +1,8 @@
 """Starts and supervises the writer process."""
 
+import os
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -10,10 +13,12 @@ from multiprocessing.connection import Connection
 
 from pydantic import SecretStr
 
-from hearth.serving.recording.messages import AnswerBatch, Unavailable, WriterEnded, WriteResult
+from hearth.serving.recording.messages import READY, AnswerBatch, Unavailable, WriterEnded, WriteResult
 
 _MODULE = "hearth.serving.recording.writer"
 _RESPONSE_SECONDS = 60.0  # a store that refuses connections is reported much earlier
+_START_SECONDS = 300.0  # it has a low priority, so on a machine that is full its imports take minutes
+_SEND_SECONDS = 60  # in which the process takes a batch; it always does, unless it stands still
 _POLL_SECONDS = 0.5
 _EXIT_SECONDS = 5.0
 
@@ -26,25 +31,35 @@ class WriterProcess:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
-        self._is_ended = False
+        self._is_ended = self._is_ready = False
 
     def put(self, batch: AnswerBatch, give_up: Callable[[], bool]) -> WriteResult:
         """Store a batch and return the result. Storing it again is safe.
 
-        A store that hangs counts as unavailable after a minute, or as soon as `give_up` returns True.
+        A store that hangs counts as unavailable after a minute, or as soon as `give_up` returns True. A process that ends before it has
+        received the batch, as one that cannot start does, is no fault of the batch: that too counts as unavailable.
         """
+        has_batch = False
         try:
             connection = self._connected()
-            connection.send(batch)
-            deadline = time.monotonic() + _RESPONSE_SECONDS
-            while not connection.poll(_POLL_SECONDS):
-                if time.monotonic() > deadline or give_up():
+            if not self._is_ready:
+                if not _answers(connection, give_up, _START_SECONDS):
                     self._stop()
-                    return Unavailable("The predictions store accepted predictions and does not respond.")
+                    return Unavailable("The process that stores predictions does not start.")
+                self._is_ready = connection.recv() == READY
+            connection.send(batch)
+            has_batch = True
+            if not _answers(connection, give_up, _RESPONSE_SECONDS):
+                self._stop()
+                return Unavailable("The predictions store accepted predictions and does not respond.")
             result: WriteResult = connection.recv()
+        except BlockingIOError:
+            self._stop()
+            return Unavailable(f"The process that stores predictions has taken nothing for {_SEND_SECONDS} s; another one is started.")
         except (OSError, EOFError):
             code = self._stop()
-            return WriterEnded(f"The process that stores predictions ended with code {code}.")
+            problem = f"The process that stores predictions ended with code {code}."
+            return WriterEnded(problem) if has_batch else Unavailable(problem)
         return result
 
     def end(self) -> None:
@@ -67,13 +82,23 @@ class WriterProcess:
         with self._lock:
             if self._is_ended:
                 raise BrokenPipeError
+            if self._process is not None and self._process.poll() is not None:  # it was killed while it had nothing to do
+                self._forget()
             if self._connection is None:
                 self._connection, remote = Pipe()
+                self._is_ready = False
+                _limit_sending(self._connection, _SEND_SECONDS)
                 with remote:
                     command = [sys.executable, "-P", "-m", _MODULE, str(remote.fileno())]
                     self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[remote.fileno()])  # noqa: S603 - ours
                 self._connection.send(self._url.get_secret_value())
             return self._connection
+
+    def _forget(self) -> None:
+        """Let go of a process that has ended."""
+        if self._connection is not None:
+            self._connection.close()
+        self._process = self._connection = None
 
     def _stop(self, *, kill: bool = True) -> int | None:
         """End the running process, if any, and return its exit code."""
@@ -91,3 +116,18 @@ class WriterProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             return process.wait()
+
+
+def _answers(connection: Connection, give_up: Callable[[], bool], seconds: float) -> bool:
+    """Wait until there is something to receive; False after some seconds, or as soon as `give_up` returns True."""
+    deadline = time.monotonic() + seconds
+    while not connection.poll(_POLL_SECONDS):
+        if time.monotonic() > deadline or give_up():
+            return False
+    return True
+
+
+def _limit_sending(connection: Connection, seconds: int) -> None:
+    """Let a send raise BlockingIOError when the other end has taken nothing for some seconds; else it would wait for ever."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as ours:  # both descriptors are of one socket, and so is the option
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", seconds, 0))

@@ -9,7 +9,7 @@ import platform
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from hearth.audit import Action, Actor, NoTrail, Trail, new_entry
@@ -37,6 +37,7 @@ from hearth.rollouts.decision import Estimates, Evidence, Verdict, decide
 _LOGGER = logging.getLogger(__name__)
 _ITSELF = Actor("hearth", "rollouts", "process", platform.node())
 _POLL_SECONDS = 1.0
+_ENDED_PERIOD = timedelta(hours=1)
 _JOIN_SECONDS = 1.0  # a database that does not answer holds up no end of the process
 
 EstimateQuality = Callable[[Contract, Rollout], Estimates | None]
@@ -83,6 +84,7 @@ class RolloutController:
         self._estimate, self._alarm, self._on_end, self._poll_seconds = estimate, alarm, on_end, poll_seconds
         self._trail = trail or NoTrail()
         self._statuses: tuple[RolloutStatus, ...] = ()
+        self._ended: tuple[Rollout, ...] = ()
         self._verdicts: dict[str, Verdict] = {}
         self._problem = ""
         self._stop = threading.Event()
@@ -100,6 +102,10 @@ class RolloutController:
         """Return the running rollouts as of the last look, for metrics: a scrape waits for no database."""
         return self._statuses
 
+    def ended(self) -> tuple[Rollout, ...]:
+        """Return the rollouts that ended within the last hour, as of the last look: how one ends takes no time that a scrape could see."""
+        return self._ended
+
     def look(self, now: datetime | None = None) -> None:
         """Look at every running rollout, and act on it unless another process does.
 
@@ -114,6 +120,7 @@ class RolloutController:
                 for rollout in running if alone else ():
                     self._follow(rollout, [each for each in counts if each.rollout_id == rollout.id], now or datetime.now(UTC))
         self._statuses = tuple(RolloutStatus(rollout, *both_counts(rollout, counts), self._verdicts.get(rollout.id)) for rollout in running)
+        self._ended = tuple(self._store.ended_within(_ENDED_PERIOD))
 
     def _run(self) -> None:
         while not self._stop.is_set():
