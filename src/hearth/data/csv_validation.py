@@ -16,7 +16,18 @@ from hearth.contracts.names import free_name
 from hearth.contracts.numbers import PLAIN, AmbiguousNumbers, NumberFormat, find_number_format
 from hearth.contracts.rules import CategoryRule, DateRule, IdentifierRule, Rule, TextReader, rules_of
 from hearth.errors import InvalidRawData
-from hearth.tables import Row, TextColumn, UnreadableTable, find_columns, find_form, missing_words, read_columns, unpack
+from hearth.tables import (
+    Row,
+    TextColumn,
+    Unnamed,
+    UnnamedColumn,
+    UnreadableTable,
+    find_columns,
+    find_form,
+    missing_words,
+    read_columns,
+    unpack,
+)
 
 OTHER_WIDTH = "more or fewer values than the header"
 LARGEST_UNPACKED = 1 << 30
@@ -102,7 +113,7 @@ def read_raw(contract: Contract, content: bytes | BinaryIO, name: str, max_bytes
             form, header = find_form(file, contract.columns, contract.file_format)
             _require_header(contract, header)
             table = read_columns(file, form)
-        found = find_columns(contract, header, lambda place: table.columns[place].cells().to_pylist(), table.lines.__getitem__)
+        found = find_columns(contract, header, lambda place: _unnamed(table.columns[place], table.lines))
         if not len(table.lines):
             raise UnreadableTable("a header but no rows.")  # noqa: TRY301 - named below
         columns = {name: table.columns[place] for name, place in zip(contract.columns, found.places, strict=True)}
@@ -155,7 +166,13 @@ def _require_header(contract: Contract, header: Row) -> None:
     most = max(_MOST_COLUMNS, 2 * len(contract.columns))
     if len(header) > most:
         raise UnreadableTable(f"the header has {len(header):,} columns, at most {most:,} are read.")
-    find_columns(contract, header, lambda _: (), lambda _: 1)
+    find_columns(contract, header, lambda _: Unnamed())
+
+
+def _unnamed(column: TextColumn, lines: np.ndarray) -> Unnamed:
+    found = UnnamedColumn()
+    found.add(column.cells(), lines)
+    return found.found()
 
 
 def _beginning(file: BinaryIO) -> bytes:
