@@ -1,7 +1,6 @@
 """Raw files against the contract: a file becomes a table of texts, and that becomes typed rows and rejected rows."""
 
 import io
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -12,9 +11,9 @@ import pandas as pd
 import pyarrow as pa
 
 from hearth.contracts.model import Contract
-from hearth.contracts.names import free_name
 from hearth.contracts.numbers import PLAIN, AmbiguousNumbers, NumberFormat, find_number_format
-from hearth.contracts.rules import CategoryRule, DateRule, IdentifierRule, Rule, TextReader, rules_of
+from hearth.contracts.rules import rules_of
+from hearth.data.validated_part import ValidationTotals, as_frame, validate_part
 from hearth.errors import InvalidRawData
 from hearth.tables import (
     Row,
@@ -24,12 +23,10 @@ from hearth.tables import (
     UnreadableTable,
     find_columns,
     find_form,
-    missing_words,
     read_columns,
     unpack,
 )
 
-OTHER_WIDTH = "more or fewer values than the header"
 LARGEST_UNPACKED = 1 << 30
 """Bytes of a raw file once it is unpacked."""
 _MOST_BLANK = 1 << 16
@@ -129,36 +126,12 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
 
     A column that no model sees, dropped or kept for groups, rejects no row: what breaks its rule becomes a missing value and is a warning.
     """
-    typed: dict[str, pd.Series] = {}
-    reasons: defaultdict[int, list[str]] = defaultdict(list)
-    counts = Counter({OTHER_WIDTH: len(raw.malformed)} if raw.malformed else {})
-    understood: list[str] = []
-    warnings: list[str] = []
-    for name, rule in rules_of(contract).items():
-        column = _Judged(rule, raw.columns[name], raw.numbers)
-        broken = [row for row in column.broken if row not in raw.malformed]  # which are rejected anyway
-        if broken and (name in contract.drop or name in contract.group_columns):
-            kind = "dropped" if name in contract.drop else "group"
-            first = f"line {raw.lines[broken[0]]}: {rule.refusal(name, column.text(broken[0]))}"
-            warnings.append(f"{len(broken)} of {len(raw)} rows break the rule of a {kind} column and lost that value: {first}")
-            broken = []
-        typed[name] = column.typed()
-        for row in broken:
-            reasons[row].append(rule.refusal(name, column.text(row)))
-        if broken:
-            counts[f"{name}: not {contract.columns[name].expected}"] = len(broken)
-        if own := contract.columns[name].missing:
-            understood += missing_words(name, own, column.counts())
-    refusals = {**{row: "; ".join(wrong) for row, wrong in reasons.items()}, **raw.malformed}
-    bad = np.zeros(len(raw), dtype=bool)
-    bad[list(refusals)] = True
-    line, reason = (free_name(name, contract.columns) for name in ("line", "reason"))
-    rejected = raw.cells(bad).rename_axis(line).reset_index()
-    rejected.insert(1, reason, pd.Series([refusals[row] for row in sorted(refusals)], dtype="str"))
-    accepted = pd.DataFrame(typed, copy=False)
-    if refusals:
-        accepted = accepted[~bad].reset_index(drop=True)
-    return Validated(accepted, rejected, tuple(understood), tuple(warnings), raw.lines[~bad], dict(counts))
+    columns = {name: pa.DictionaryArray.from_arrays(column.codes, column.texts) for name, column in raw.columns.items()}
+    part = validate_part(contract, columns, raw.lines, raw.malformed, raw.numbers)
+    totals = ValidationTotals(contract)
+    totals.add(part)
+    accepted = as_frame(contract, [part.accepted])
+    return Validated(accepted, part.rejected, totals.understood, totals.warnings, part.lines, totals.reasons)
 
 
 def _require_header(contract: Contract, header: Row) -> None:
@@ -187,43 +160,3 @@ def _number_format(contract: Contract, columns: Mapping[str, TextColumn]) -> Num
         if rule.holds_numbers:
             texts.update(map(str.strip, columns[name].texts.to_pylist()))
     return find_number_format(texts, contract.file_format)
-
-
-class _Judged:
-    """A column of texts against its rule. A column has few distinct texts: each is read once."""
-
-    def __init__(self, rule: Rule, column: TextColumn, numbers: NumberFormat) -> None:
-        self._rule, self._column = rule, column
-        self._cells, self._good = TextReader(rule, numbers).distinct(column.texts.to_pylist())
-
-    @property
-    def broken(self) -> list[int]:
-        """The rows that break the rule."""
-        return [] if self._good.all() else np.flatnonzero(~self._good[self._column.codes]).tolist()
-
-    def text(self, row: int) -> str:
-        return str(self._column.texts[self._column.codes[row]])
-
-    def typed(self) -> pd.Series:
-        """Return the cells of all rows; one that breaks the rule is missing."""
-        cells, codes = self._cells, self._column.codes
-        if isinstance(self._rule, CategoryRule):
-            return _texts(pa.array(self._rule.texts, pa.large_string(), from_pandas=True), cells[codes] % len(self._rule.texts))
-        if isinstance(self._rule, DateRule):
-            return pd.Series(cells.astype("datetime64[us]")[codes])
-        if isinstance(self._rule, IdentifierRule):
-            return _texts(pa.array(cells, pa.large_string(), from_pandas=True), codes)
-        return pd.Series(np.where(self._good, cells, np.nan)[codes])
-
-    def counts(self) -> Counter[str]:
-        """Return how often each text is there, without the blanks around it."""
-        counts: Counter[str] = Counter()
-        texts = self._column.texts.to_pylist()
-        for text, count in zip(texts, np.bincount(self._column.codes, minlength=len(texts)).tolist(), strict=True):
-            counts[text.strip()] += count
-        return counts
-
-
-def _texts(texts: pa.LargeStringArray, codes: np.ndarray) -> pd.Series:
-    """Return the text at the position of each code; null is a missing value."""
-    return pd.Series(texts.take(pa.array(codes)), dtype="str")
