@@ -13,10 +13,10 @@ import pyarrow as pa
 from hearth.contracts.model import Contract
 from hearth.contracts.numbers import PLAIN, AmbiguousNumbers, NumberFormat, find_number_format
 from hearth.contracts.rules import rules_of
+from hearth.data.raw_blocks import require_header
 from hearth.data.validated_part import ValidationTotals, as_frame, validate_part
 from hearth.errors import InvalidRawData
 from hearth.tables import (
-    Row,
     TextColumn,
     Unnamed,
     UnnamedColumn,
@@ -30,7 +30,6 @@ from hearth.tables import (
 LARGEST_UNPACKED = 1 << 30
 """Bytes of a raw file once it is unpacked."""
 _MOST_BLANK = 1 << 16
-_MOST_COLUMNS = 10_000
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def read_raw(contract: Contract, content: bytes | BinaryIO, name: str, max_bytes
         unpacked = unpack(raw, contract.file_format, max_bytes)
         with nullcontext(raw) if unpacked.file is raw else unpacked.file as file:
             form, header = find_form(file, contract.columns, contract.file_format)
-            _require_header(contract, header)
+            require_header(contract, header)
             table = read_columns(file, form)
         found = find_columns(contract, header, lambda place: _unnamed(table.columns[place], table.lines))
         if not len(table.lines):
@@ -132,14 +131,6 @@ def validate(contract: Contract, raw: RawTable) -> Validated:
     totals.add(part)
     accepted = as_frame(contract, [part.accepted])
     return Validated(accepted, part.rejected, totals.understood, totals.warnings, part.lines, totals.reasons)
-
-
-def _require_header(contract: Contract, header: Row) -> None:
-    """Raise UnreadableTable for a header that no rows can make good, before they are read: each would be as wide as it."""
-    most = max(_MOST_COLUMNS, 2 * len(contract.columns))
-    if len(header) > most:
-        raise UnreadableTable(f"the header has {len(header):,} columns, at most {most:,} are read.")
-    find_columns(contract, header, lambda _: Unnamed())
 
 
 def _unnamed(column: TextColumn, lines: np.ndarray) -> Unnamed:

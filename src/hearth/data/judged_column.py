@@ -99,7 +99,8 @@ def _plain_numbers(rule: NumberRule, texts: pa.StringArray) -> tuple[np.ndarray,
 
 def _keys(rule: Rule, texts: pa.StringArray) -> tuple[pa.StringArray, np.ndarray]:
     """Return the cells of texts, and which keep the rule."""
-    special = _has_blank_ends(texts) | pc.is_in(texts, value_set=pa.array(sorted(rule.missing_words), pa.string())).to_numpy(False)
+    words = pc.is_in(texts, value_set=pa.array(sorted(rule.missing_words), pa.string()))
+    special = _has_blank_ends(texts) | words.to_numpy(zero_copy_only=False)
     good = np.ones(len(texts), bool)
     if not special.any():
         return texts, good

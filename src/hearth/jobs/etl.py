@@ -7,7 +7,9 @@ connect to those of the environment.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from pydantic import TypeAdapter
@@ -19,25 +21,28 @@ from hearth.contracts.loading import contract_path
 from hearth.contracts.model import BatchSource
 from hearth.contracts.names import metric_name
 from hearth.contracts.origins import UNKNOWN, Origin
-from hearth.data import csv_validation, processed
+from hearth.data import processed
 from hearth.data.checks import CheckReport
 from hearth.data.checks.report import LEVELS
 from hearth.data.cleaning import DUPLICATE, Cleaned, Split, clean, digest, split
 from hearth.data.processed import Manifest, Published
 from hearth.data.profile import Profile, description_table, profile
-from hearth.data.raw_origin import hash_file, raw_origin
+from hearth.data.validated_spool import ValidatedSpool
 from hearth.errors import InvalidRawData
 from hearth.jobs.shift_check import Comparison, compare
+from hearth.jobs.validate_raw import check_raw, raw_objects
 from hearth.registry import InputData, Registry
 from hearth.settings import RawFileSettings
 from hearth.storage import ObjectStore
 from hearth.training.folds import FOLDS, require_different_rows
 
+if TYPE_CHECKING:
+    import hashlib
+
 logger = logging.getLogger(__name__)
 
 _CHECK_FILES = (processed.CHECK, processed.CHECK_PAGE)
 _KEY_DIGITS = 16
-_REASONS_SHOWN = 5
 _LONGEST_PARAMETER = 1_000  # characters; MLflow takes 6,000
 
 
@@ -118,12 +123,16 @@ def report_json(report: EtlReport) -> bytes:
 def find_raw(dataset: str, file: str | None = None, *, store: ObjectStore | None = None) -> str:
     """Return the key of the raw file in the bucket `data`: the contract's `source.file`, or another one beside it. Reads nothing of it.
 
+    Where there is no such file but a folder with this name, its key ends with `/`, and all files below it are read.
+
     Raises:
         InvalidRawData: there is none.
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     key = f"{dataset}/raw/{file or contract.source.file}"
     if not store.exists(store.data_bucket, key):
+        if any(not other.endswith("/") for other in store.keys(store.data_bucket, f"{key}/")):
+            return f"{key}/"
         loads = isinstance(contract.source, BatchSource)
         files = ", ".join(sorted(other.rpartition("/")[2] for other in store.keys(store.data_bucket, f"{dataset}/raw/"))) or "nothing"
         raise InvalidRawData(
@@ -146,30 +155,27 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     source = f"s3://{store.data_bucket}/{raw_key}"
-    with store.copy(store.data_bucket, raw_key) as file:
-        raw = csv_validation.read_raw(contract, file, source, RawFileSettings().raw_max_bytes)
-        origin = raw_origin(store, contract, file)
-        name = _validation_name(contract, file)
-    validated = csv_validation.validate(contract, raw)
-    understood, warnings = (*raw.understood, *validated.understood), (*raw.warnings, *validated.warnings)
-    for sentence in understood:
-        logger.info("%s: %s", source, sentence)
-    for sentence in warnings:
-        logger.warning("%s: %s", source, sentence)
+    with TemporaryDirectory(prefix="hearth-etl-") as folder:
+        raw, spool = check_raw(contract, store, raw_objects(store, raw_key), Path(folder), RawFileSettings().raw_max_bytes)
+        name, totals = _validation_name(contract, raw.hash), spool.totals
+        for sentence in raw.understood:
+            logger.info("%s: %s", source, sentence)
+        for sentence in raw.warnings:
+            logger.warning("%s: %s", source, sentence)
 
-    rejected_key = f"{dataset}/rejected/{name}.csv"
-    rejected = len(validated.rejected)
-    if rejected:
-        store.put(store.data_bucket, rejected_key, validated.rejected.to_csv(index=False).encode())
-        logger.warning("%s: %d of %d rows rejected, see s3://%s/%s", source, rejected, len(raw), store.data_bucket, rejected_key)
-    if rejected > contract.cleaning.max_rejected_share * len(raw):
-        raise InvalidRawData(_too_many_rejected(contract, source, validated.rejected, len(raw), f"s3://{store.data_bucket}/{rejected_key}"))
+        rejected_key = f"{dataset}/rejected/{name}.csv"
+        where = f"s3://{store.data_bucket}/{rejected_key}"
+        if totals.rejected:
+            store.put_file(store.data_bucket, rejected_key, spool.rejected)
+            logger.warning("%s: %d of %d rows rejected, see %s", source, totals.rejected, totals.rows, where)
+        if totals.rejected > contract.cleaning.max_rejected_share * totals.rows:
+            raise InvalidRawData(_too_many_rejected(contract, source, spool, where))
 
-    key = f"{dataset}/validated/{name}.parquet"
-    summary = Validation(source, len(raw), len(raw.columns), rejected, origin, understood, warnings, validated.reasons)
-    store.put(store.data_bucket, f"{key}.json", _VALIDATION.dump_json(summary))
-    store.put_frame(store.data_bucket, f"{key}{processed.LINES}", pd.DataFrame({"line": validated.lines}))
-    store.put_frame(store.data_bucket, key, validated.accepted)
+        key = f"{dataset}/validated/{name}.parquet"
+        summary = Validation(source, totals.rows, raw.columns, totals.rejected, raw.origin, raw.understood, raw.warnings, totals.reasons)
+        store.put(store.data_bucket, f"{key}.json", _VALIDATION.dump_json(summary))
+        store.put_file(store.data_bucket, f"{key}{processed.LINES}", spool.lines)
+        store.put_file(store.data_bucket, key, spool.rows)
     return key
 
 
@@ -262,18 +268,18 @@ def publish(dataset: str, digest_: str, *, store: ObjectStore | None = None) -> 
     return processed.write_latest(store, processed.read_manifest(store, dataset, digest_))
 
 
-def _validation_name(contract: Contract, file: BinaryIO) -> str:
-    sha = hash_file(file)
+def _validation_name(contract: Contract, sha: "hashlib._Hash") -> str:
+    """Name validated rows after the bytes of the raw files, whose hash is given, and the contract."""
     sha.update(contract.model_dump_json().encode())
     return sha.hexdigest()[:_KEY_DIGITS]
 
 
-def _too_many_rejected(contract: Contract, source: str, rejected: pd.DataFrame, rows: int, where: str) -> str:
-    first = [f"line {line}: {reason}" for line, reason in zip(rejected.iloc[:_REASONS_SHOWN, 0], rejected.iloc[:, 1], strict=False)]
+def _too_many_rejected(contract: Contract, source: str, spool: ValidatedSpool, where: str) -> str:
+    rejected, rows = spool.totals.rejected, spool.totals.rows
     return (
-        f"{source}: {len(rejected)} of {rows} rows ({len(rejected) / rows:.1%}) break the contract; "
+        f"{source}: {rejected} of {rows} rows ({rejected / rows:.1%}) break the contract; "
         f"the limit is {contract.cleaning.max_rejected_share:.1%} (cleaning.max_rejected_share). All are in {where}. The first:\n"
-        + "\n".join(first)
+        + "\n".join(f"line {line}: {reason}" for line, reason in spool.first)
     )
 
 

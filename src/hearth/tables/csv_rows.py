@@ -104,6 +104,6 @@ def not_text(error: UnicodeDecodeError, line: int, encoding: str) -> str:
     """Return the sentence for bytes that are no text; `line` is the number of lines before those that were to be decoded."""
     line += 1 + error.object.count(b"\n", 0, error.start)
     return (
-        f"Line {line}: not {encoding.removesuffix('-sig').upper()} text (byte 0x{error.object[error.start]:02x}): save the file as UTF-8, or "
-        "name its encoding in the contract, such as windows-1252 (source.format.encoding)."
+        f"Line {line}: not {encoding.removesuffix('-sig').upper()} text (byte 0x{error.object[error.start]:02x}): save the file as UTF-8, "
+        "or name its encoding in the contract, such as windows-1252 (source.format.encoding)."
     )

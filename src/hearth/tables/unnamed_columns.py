@@ -1,6 +1,6 @@
 """What is in a column without a name, found out block by block: whether it is blank, or numbers the rows as pandas writes its index."""
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +8,9 @@ import pyarrow.compute as pc
 
 from hearth.contracts.texts import WHOLE_CODE
 from hearth.tables.raw_header import Unnamed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _NUMBER = r"^(0|[1-9][0-9]{0,17})$"  # other texts of this form are other numbers
 
