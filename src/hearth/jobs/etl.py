@@ -24,17 +24,19 @@ from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.data import processed
 from hearth.data.checks import CheckReport
 from hearth.data.checks.report import LEVELS
-from hearth.data.cleaning import DUPLICATE, Cleaned, Split, clean, digest, split
+from hearth.data.chunked_cleaning import PreparedSplit, clean_and_split
+from hearth.data.cleaning import DUPLICATE, Cleaned, Split, digest
 from hearth.data.processed import Manifest, Published
 from hearth.data.profile import Profile, description_table, profile
 from hearth.data.validated_spool import ValidatedSpool
 from hearth.errors import InvalidRawData
+from hearth.executors import find_executor
 from hearth.jobs.shift_check import Comparison, compare
 from hearth.jobs.validate_raw import check_raw, raw_objects
 from hearth.registry import InputData, Registry
 from hearth.settings import RawFileSettings
 from hearth.storage import ObjectStore
-from hearth.training.folds import FOLDS, require_different_rows
+from hearth.training.folds import FOLDS, require_different_groups
 
 if TYPE_CHECKING:
     import hashlib
@@ -191,9 +193,18 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     validation = _VALIDATION.validate_json(store.get(store.data_bucket, f"{validated_key}.json"))
-    cleaned = clean(contract, store.get_frame(store.data_bucket, validated_key))
-    parts = split(contract, cleaned.frame)
-    require_different_rows(contract, parts.X_train, parts.y_train, at_least=FOLDS)
+    with TemporaryDirectory(prefix="hearth-etl-") as name:
+        folder, validated = Path(name), Path(name, "validated.parquet")
+        store.copy_to(store.data_bucket, validated_key, validated)
+        with find_executor(validated.stat().st_size) as executor:
+            prepared = clean_and_split(contract, validated, folder, executor)
+        return _publishable(contract, store, validated_key, validation, prepared)
+
+
+def _publishable(contract: Contract, store: ObjectStore, validated_key: str, validation: Validation, prepared: PreparedSplit) -> str:
+    """Write a split under the digest of its contents unless it is there; returns the digest."""
+    dataset, cleaned, parts = contract.name, prepared.cleaned, prepared.split
+    require_different_groups(contract, parts.y_train, prepared.train_classes, at_least=FOLDS)
     name = digest(parts)
     checked = [file for file in _CHECK_FILES if store.exists(store.data_bucket, f"{validated_key}.{file}")]
     for file in checked:  # also beside data that are there already: the last raw file that gave them
@@ -217,7 +228,7 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
         logger.info(
             "%s: %d rows (%.1f%%) are copies of others and were left out", dataset, report.dropped[DUPLICATE], 100 * report.duplicate_share
         )
-    processed.write_split(store, dataset, name, parts)
+    processed.write_prepared(store, dataset, name, prepared)
     texts = {
         processed.PROFILE: reference.to_json(),
         processed.REPORT: report_json(report),

@@ -23,11 +23,23 @@ class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+class _KeptOpen:
+    """A file that pyarrow does not close when it is done with it."""
+
+    closed = False
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read = file.read
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 _OPENERS: Mapping[str, Callable[[BinaryIO], _Readable]] = {
     "gzip": lambda file: gzip.GzipFile(fileobj=file, mode="rb"),
     "bzip2": bz2.BZ2File,
     "xz": lzma.LZMAFile,
-    "zstd": lambda file: pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd"),
+    "zstd": lambda file: pa.CompressedInputStream(pa.PythonFile(_KeptOpen(file), mode="r"), "zstd"),
 }
 
 
