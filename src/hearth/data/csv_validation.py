@@ -93,8 +93,8 @@ class Validated:
 def read_raw(contract: Contract, content: bytes | BinaryIO, name: str, max_bytes: int = LARGEST_UNPACKED) -> RawTable:
     """Read a raw file, or its bytes, into a table of texts, nothing converted; `name` is what errors call the file.
 
-    CSV of any delimiter, plain or packed by gzip, bzip2, xz, zstd or zip, Parquet and .xlsx are read. Columns may have any order in the file. Blank lines
-    are left out, and so is a column without a name that is empty or numbers the rows.
+    CSV of any delimiter, plain or packed by gzip, bzip2, xz, zstd or zip, Parquet and .xlsx are read. Columns may have any order in the
+    file. Blank lines are left out, and so is a column without a name that is empty or numbers the rows.
 
     Raises:
         InvalidRawData: the file is not a table of the contract's columns, or larger than `max_bytes` once it is unpacked; the message says
