@@ -106,6 +106,13 @@ class RawFileSettings(Settings):
     raw_max_bytes: int = Field(1 << 30, ge=1, description="bytes of a raw file once it is unpacked")
 
 
+class ExecutorSettings(Settings):
+    """Who works on the parts of large data."""
+
+    executor: Literal["loop", "processes"] = Field("loop", description="who works on parts of large data: one process ('loop') or several")
+    executor_processes: int = Field(0, ge=0, description="how many processes work on parts of large data; 0: one for each core")
+
+
 class IngestSettings(Settings):
     """The source of batches of data, and the database that stores them."""
 

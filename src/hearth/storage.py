@@ -163,6 +163,16 @@ class ObjectStore:
             file.seek(0)
             yield cast("BinaryIO", file)
 
+    def copy_to(self, bucket: str, key: str, path: Path) -> None:
+        """Copy an object to a file, a piece at a time.
+
+        Raises:
+            ObjectNotFound: the bucket holds no such key.
+        """
+        with path.open("wb") as file, self._errors_of(bucket, key):
+            for chunk in self._client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK):
+                file.write(chunk)
+
     def exists(self, bucket: str, key: str) -> bool:
         with self._errors_of(bucket, key):
             try:

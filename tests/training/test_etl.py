@@ -1,8 +1,6 @@
 import json
-from contextlib import AbstractContextManager
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 from uuid import uuid4
 
 import mlflow
@@ -18,7 +16,7 @@ from hearth.data.raw_origin import put_generated, raw_origin
 from hearth.errors import InvalidRawData, ObjectNotFound, ShiftedData, StorageError, UntrainableData
 from hearth.jobs import etl
 from hearth.registry import Registry
-from hearth.storage import ObjectStore
+from hearth.storage import ObjectStore, StoredObject
 from tests.training.raw_rows import raw_csv, raw_rows
 
 EMPLOYEES = load_contract("employees")
@@ -114,20 +112,27 @@ class TestValidate:
 
         assert len(store.get_frame(store.data_bucket, etl.validate("employees", RAW_KEY, store=store))) == 95
 
-    def test_the_raw_file_is_downloaded_once(self, store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
-        upload(store, raw_csv(EMPLOYEES, 100))
-        keys: list[str] = []
-        copy = store.copy
+    def test_the_raw_file_is_read_once_by_ranges_and_never_copied(self, store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        content = raw_csv(EMPLOYEES, 100)
+        upload(store, content)
+        ranges: list[tuple[str, int, int]] = []
+        read_range, get = store.read_range, store.get
 
-        def counted(bucket: str, key: str) -> AbstractContextManager[BinaryIO]:
-            keys.append(key)
-            return copy(bucket, key)
+        def counted(found: StoredObject, start: int, end: int) -> bytes:
+            ranges.append((found.key, start, end))
+            return read_range(found, start, end)
 
-        monkeypatch.setattr(store, "copy", counted)
+        def got(bucket: str, key: str) -> bytes:
+            assert key != RAW_KEY
+            return get(bucket, key)
+
+        monkeypatch.setattr(store, "read_range", counted)
+        monkeypatch.setattr(store, "get", got)
+        monkeypatch.delattr(ObjectStore, "copy")
 
         run(store)
 
-        assert keys.count(RAW_KEY) == 1
+        assert [each for each in ranges if each[0] == RAW_KEY] == [(RAW_KEY, 0, len(content))]
 
     def test_a_second_run_gives_the_same_key_and_other_bytes_give_another(self, store: ObjectStore) -> None:
         upload(store, raw_csv(EMPLOYEES, 30))

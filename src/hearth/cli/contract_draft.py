@@ -32,7 +32,8 @@ def register(app: typer.Typer) -> None:
 
 def contract(
     file: Annotated[
-        Path, typer.Argument(help="A CSV, Parquet or .xlsx file, plain or packed by gzip or zip.", exists=True, dir_okay=False)
+        Path,
+        typer.Argument(help="A CSV, Parquet or .xlsx file, plain or packed (gzip, bzip2, xz, zstd, zip).", exists=True, dir_okay=False),
     ],
     target: Annotated[
         str | None,

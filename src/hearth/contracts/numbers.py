@@ -64,7 +64,7 @@ def find_number_format(texts: Collection[str], words: FileFormat) -> NumberForma
         for decimal in (_DECIMALS if words.decimal == "auto" else (words.decimal,))
         if decimal != thousands
     ]
-    if len(formats) == 1 or (formats[0].is_plain and not any(_is_marked(text) for text in texts)):
+    if len(formats) == 1 or (formats[0].is_plain and not any(is_marked(text) for text in texts)):
         return formats[0]
     read = {format_: _values(format_, texts) for format_ in formats}
     most = max(map(len, read.values()))
@@ -83,7 +83,7 @@ def find_number_format(texts: Collection[str], words: FileFormat) -> NumberForma
     return chosen
 
 
-def _is_marked(text: str) -> bool:
+def is_marked(text: str) -> bool:
     """Whether a text may be a number that is not plain."""
     return not NUMBER.fullmatch(text) and any(sign.isdigit() for sign in text)
 

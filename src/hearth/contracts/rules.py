@@ -30,7 +30,8 @@ from hearth.contracts.texts import ISO_DAY, MIDNIGHT, NUMBER, WHOLE_CODE, abridg
 _NONE = type(None)
 _REMEMBERED = 50_000  # texts of a column
 _FEW = 1_000  # texts that are read one by one
-_PLAIN_NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"  # which pyarrow reads as Python does
+PLAIN_NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
+"""Numbers that pyarrow reads as Python does."""
 _REFUSED = -1  # in place of the position of a category
 _BOOLEANS = {"true": "1", "false": "0"}  # what tables write for the codes 1 and 0
 _NO_DATE = np.datetime64("NaT", "D")
@@ -73,6 +74,11 @@ class Rule(ABC):
     @abstractmethod
     def judge(self, cells: Sequence[object] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return cells from `read` as an array, shape (n,), and which of them keep the rule, bool, shape (n,)."""
+
+    @property
+    def missing_words(self) -> frozenset[str]:
+        """All texts of a cell that mean a missing value."""
+        return self._column.missing_words
 
     def means_missing(self, text: str) -> bool:
         """Return whether the text of a cell means a missing value."""
@@ -182,7 +188,7 @@ class NumberRule(NumberRules, Rule):
 
         column = pa.array(texts, pa.string())
         words = pa.array(sorted(self._column.missing_words), pa.string())
-        plain = pc.and_not(pc.match_substring_regex(column, _PLAIN_NUMBER), pc.is_in(column, value_set=words))
+        plain = pc.and_not(pc.match_substring_regex(column, PLAIN_NUMBER), pc.is_in(column, value_set=words))
         numbers = pc.if_else(plain, column, None).cast(pa.float64()).to_numpy(zero_copy_only=False)
         cells = self.read_numbers(numbers)
         for place in np.flatnonzero(~plain.to_numpy(zero_copy_only=False)).tolist():

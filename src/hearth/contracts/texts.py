@@ -14,6 +14,9 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 WHOLE_CODE = re.compile(r"(?:\+(?=[0-9]))?(-?[0-9]+)(?:\.0*)?")
 """What the code of a category looks like: a table often has 1.0 for it once a value is missing. The group is the code."""
 
+PLAIN_WHOLE = re.compile(r"[+-]?[0-9]+")
+"""Whole numbers that all formats of numbers read alike."""
+
 MIDNIGHT = re.compile(r"(?<=[0-9]{2})[T ]00:00(?::00(?:\.0+)?)?")
 """The time of day that tables write behind a date that has none."""
 

@@ -4,9 +4,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from sklearn.model_selection import train_test_split
 
 from hearth.contracts import CategoryColumn, Contract, IdentifierColumn
@@ -132,17 +134,14 @@ def split(contract: Contract, frame: pd.DataFrame) -> Split:
     y = target_codes(contract, frame[contract.target.column])
     groups = equal_rows(X)
     classes = group_classes(groups, y.to_numpy(), len(contract.target.classes))
-    _require_enough(contract, classes)
+    require_enough(contract, classes)
 
     if contract.split.by == "hash":
         in_test = row_positions(contract, X, contract.split.seed) < contract.split.test_share
         first_rows = np.unique(groups, return_index=True)[1]
-        _require_balance(contract, classes, in_test[first_rows])
+        require_balance(contract, classes, in_test[first_rows])
     else:
-        _, test_groups = train_test_split(
-            np.arange(len(classes)), test_size=contract.split.test_share, random_state=contract.split.seed, stratify=classes
-        )
-        in_test = np.isin(groups, test_groups)
+        in_test = draw_test_groups(contract, classes)[groups]
     return Split(
         X_train=X[~in_test].reset_index(drop=True),
         X_test=X[in_test].reset_index(drop=True),
@@ -150,6 +149,16 @@ def split(contract: Contract, frame: pd.DataFrame) -> Split:
         y_test=y[in_test].reset_index(drop=True),
         groups_test=frame.loc[in_test, list(contract.group_columns)].reset_index(drop=True) if contract.group_columns else pd.DataFrame(),
     )
+
+
+def draw_test_groups(contract: Contract, classes: np.ndarray) -> np.ndarray:
+    """Draw groups, stratified by their classes, shape (groups,); returns which of them are in the test set."""
+    drawn = np.zeros(len(classes), bool)
+    _, test_groups = train_test_split(
+        np.arange(len(classes)), test_size=contract.split.test_share, random_state=contract.split.seed, stratify=classes
+    )
+    drawn[test_groups] = True
+    return drawn
 
 
 def equal_rows(X: pd.DataFrame) -> np.ndarray:
@@ -173,7 +182,7 @@ def digest(split: Split) -> str:
     """
     sha = hashlib.sha256()
     for X, y in ((split.X_train, split.y_train), (split.X_test, split.y_test)):
-        for name, column in [*X.items(), (y.name, y)]:
+        for name, column in chain(X.items(), [(y.name, y)]):  # one column at a time, which may be read for it
             kind, content = _canonical(column)
             sha.update(json.dumps([name, kind, len(column), len(content)]).encode())
             sha.update(content)
@@ -198,7 +207,7 @@ def _missing(frame: pd.DataFrame) -> dict[str, int]:
     return {str(name): int(count) for name, count in frame.isna().sum().items()}
 
 
-def _require_enough(contract: Contract, classes: np.ndarray) -> None:
+def require_enough(contract: Contract, classes: np.ndarray) -> None:
     """Raise unless each class can have a row in the train and in the test set."""
     counts = np.bincount(classes, minlength=len(contract.target.classes))
     share = contract.split.test_share
@@ -210,7 +219,7 @@ def _require_enough(contract: Contract, classes: np.ndarray) -> None:
         )
 
 
-def _require_balance(contract: Contract, classes: np.ndarray, in_test: np.ndarray) -> None:
+def require_balance(contract: Contract, classes: np.ndarray, in_test: np.ndarray) -> None:
     """Raise if the test set's share of a class is so far from the contract's that chance hardly makes it, or all are on one side.
 
     In small data a class can be off by a third: the seed is chosen once for them, before anything is trained, and stays.
@@ -234,4 +243,18 @@ def _canonical(column: pd.Series) -> tuple[str, bytes]:
         values = column.to_numpy(dtype="<f8") + 0.0  # -0.0 becomes 0.0
         values[np.isnan(values)] = np.nan  # one of the many bit patterns that mean "not a number"
         return "number", values.tobytes()
+    if isinstance(column.dtype, pd.StringDtype):
+        return "text", _json_list(column)
     return "text", json.dumps(column.astype("object").where(column.notna(), None).tolist()).encode()
+
+
+def _json_list(column: pd.Series) -> bytes:
+    """Return what json.dumps writes for a list of the texts, null where one is missing."""
+    if not len(column):
+        return b"[]"
+    array = pa.array(column, pa.large_string(), from_pandas=True)
+    texts = (array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array).dictionary_encode()
+    entries = [f"{json.dumps(text)}, ".encode() for text in [*texts.dictionary.to_pylist(), None]]
+    joined = pa.array(entries, pa.large_binary()).take(texts.indices.fill_null(len(entries) - 1))
+    end = int(np.frombuffer(joined.buffers()[1], np.int64)[len(joined)])
+    return b"[" + joined.buffers()[2].to_pybytes()[: end - 2] + b"]"

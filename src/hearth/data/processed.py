@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 from hearth.contracts import load_contract
 from hearth.contracts.airflow_names import ETL, dag_id
 from hearth.contracts.origins import REAL, UNKNOWN, Origin
+from hearth.data.chunked_cleaning import PreparedSplit
 from hearth.data.cleaning import Split, digest
 from hearth.data.profile import Profile
 from hearth.errors import ObjectNotFound, StorageError
@@ -97,6 +98,14 @@ def write_split(store: ObjectStore, dataset: str, digest: str, split: Split) -> 
         frames["weights_train"] = split.weights_train.to_frame(_WEIGHTS)
     for name, frame in frames.items():
         store.put_frame(store.processed_bucket, processed_key(dataset, digest, f"{name}.parquet"), frame)
+
+
+def write_prepared(store: ObjectStore, dataset: str, digest: str, prepared: PreparedSplit) -> None:
+    """Write a split whose features are in files."""
+    for name, path in prepared.files.items():
+        store.put_file(store.processed_bucket, processed_key(dataset, digest, f"{name}.parquet"), path)
+    for name, y in (("y_train", prepared.split.y_train), ("y_test", prepared.split.y_test)):
+        store.put_frame(store.processed_bucket, processed_key(dataset, digest, f"{name}.parquet"), y.to_frame())
 
 
 def write_manifest(store: ObjectStore, manifest: Manifest) -> None:

@@ -8,7 +8,6 @@ by the digest of its rows; a file with such a batch in it is generated.
 import hashlib
 import json
 from collections.abc import Collection
-from io import BytesIO
 from typing import BinaryIO
 
 from hearth.contracts import Contract
@@ -21,7 +20,8 @@ _CHUNK = 1 << 20  # bytes
 
 def put_generated(store: ObjectStore, dataset: str, key: str, content: bytes, *, if_absent: bool = False) -> bool:
     """Write generated rows as a raw file, marked before they appear; returns False if `if_absent` is set and the key exists."""
-    store.put(store.data_bucket, _mark(dataset, BytesIO(content)), json.dumps({"key": key, "bytes": len(content)}).encode())
+    mark = _mark(dataset, hashlib.sha256(content).hexdigest())
+    store.put(store.data_bucket, mark, json.dumps({"key": key, "bytes": len(content)}).encode())
     return store.put(store.data_bucket, key, content, if_absent=if_absent)
 
 
@@ -38,7 +38,12 @@ def has_generated_batch(store: ObjectStore, dataset: str, digests: Collection[st
 
 def raw_origin(store: ObjectStore, contract: Contract, file: BinaryIO) -> Origin:
     """Return where the rows of a raw file come from."""
-    if store.exists(store.data_bucket, _mark(contract.name, file)):
+    return origin_of(store, contract, hash_file(file).hexdigest())
+
+
+def origin_of(store: ObjectStore, contract: Contract, digest: str) -> Origin:
+    """Return where the rows of a raw file come from; `digest` is the SHA-256 of its bytes, in hexadecimal digits."""
+    if store.exists(store.data_bucket, _mark(contract.name, digest)):
         return GENERATED
     return BATCHES if isinstance(contract.source, BatchSource) else FILE
 
@@ -56,5 +61,5 @@ def hash_file(file: BinaryIO) -> "hashlib._Hash":
     return sha
 
 
-def _mark(dataset: str, file: BinaryIO) -> str:
-    return f"{dataset}/generated/{hash_file(file).hexdigest()}.json"
+def _mark(dataset: str, digest: str) -> str:
+    return f"{dataset}/generated/{digest}.json"

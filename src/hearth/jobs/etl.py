@@ -7,7 +7,9 @@ connect to those of the environment.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from pydantic import TypeAdapter
@@ -19,26 +21,31 @@ from hearth.contracts.loading import contract_path
 from hearth.contracts.model import BatchSource
 from hearth.contracts.names import metric_name
 from hearth.contracts.origins import UNKNOWN, Origin
-from hearth.data import csv_validation, processed
+from hearth.data import processed
 from hearth.data.checks import CheckReport
 from hearth.data.checks.report import LEVELS
-from hearth.data.cleaning import DUPLICATE, Cleaned, Split, clean, digest, split
+from hearth.data.chunked_cleaning import PreparedSplit, clean_and_split
+from hearth.data.cleaning import DUPLICATE, Cleaned, Split, digest
 from hearth.data.processed import Manifest, Published
 from hearth.data.profile import Profile, description_table, profile
-from hearth.data.raw_origin import hash_file, raw_origin
+from hearth.data.validated_spool import ValidatedSpool
 from hearth.errors import InvalidRawData
+from hearth.executors import find_executor
 from hearth.jobs.shift_check import Comparison, compare
+from hearth.jobs.validate_raw import check_raw, raw_objects
 from hearth.logs import about
 from hearth.registry import InputData, Registry
 from hearth.settings import RawFileSettings
 from hearth.storage import ObjectStore
-from hearth.training.folds import FOLDS, require_different_rows
+from hearth.training.folds import FOLDS, require_different_groups
+
+if TYPE_CHECKING:
+    import hashlib
 
 logger = logging.getLogger(__name__)
 
 _CHECK_FILES = (processed.CHECK, processed.CHECK_PAGE)
 _KEY_DIGITS = 16
-_REASONS_SHOWN = 5
 _LONGEST_PARAMETER = 1_000  # characters; MLflow takes 6,000
 
 
@@ -119,12 +126,16 @@ def report_json(report: EtlReport) -> bytes:
 def find_raw(dataset: str, file: str | None = None, *, store: ObjectStore | None = None) -> str:
     """Return the key of the raw file in the bucket `data`: the contract's `source.file`, or another one beside it. Reads nothing of it.
 
+    Where there is no such file but a folder with this name, its key ends with `/`, and all files below it are read.
+
     Raises:
         InvalidRawData: there is none.
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     key = f"{dataset}/raw/{file or contract.source.file}"
     if not store.exists(store.data_bucket, key):
+        if any(not other.endswith("/") for other in store.keys(store.data_bucket, f"{key}/")):
+            return f"{key}/"
         loads = isinstance(contract.source, BatchSource)
         files = ", ".join(sorted(other.rpartition("/")[2] for other in store.keys(store.data_bucket, f"{dataset}/raw/"))) or "nothing"
         raise InvalidRawData(
@@ -147,30 +158,28 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     source = f"s3://{store.data_bucket}/{raw_key}"
-    with store.copy(store.data_bucket, raw_key) as file:
-        raw = csv_validation.read_raw(contract, file, source, RawFileSettings().raw_max_bytes)
-        origin = raw_origin(store, contract, file)
-        name = _validation_name(contract, file)
-    validated = csv_validation.validate(contract, raw)
-    understood, warnings = (*raw.understood, *validated.understood), (*raw.warnings, *validated.warnings)
-    for sentence in understood:
-        logger.info("%s: %s", source, sentence)
-    for sentence in warnings:
-        logger.warning("%s: %s", source, sentence)
+    with TemporaryDirectory(prefix="hearth-etl-") as folder:
+        raw, spool = check_raw(contract, store, raw_objects(store, raw_key), Path(folder), RawFileSettings().raw_max_bytes)
+        name, totals = _validation_name(contract, raw.hash), spool.totals
+        for sentence in raw.understood:
+            logger.info("%s: %s", source, sentence, extra=about(dataset))
+        for sentence in raw.warnings:
+            logger.warning("%s: %s", source, sentence, extra=about(dataset))
 
-    rejected_key = f"{dataset}/rejected/{name}.csv"
-    rejected = len(validated.rejected)
-    if rejected:
-        store.put(store.data_bucket, rejected_key, validated.rejected.to_csv(index=False).encode())
-        logger.warning("%s: %d of %d rows rejected, see s3://%s/%s", source, rejected, len(raw), store.data_bucket, rejected_key)
-    if rejected > contract.cleaning.max_rejected_share * len(raw):
-        raise InvalidRawData(_too_many_rejected(contract, source, validated.rejected, len(raw), f"s3://{store.data_bucket}/{rejected_key}"))
+        rejected_key = f"{dataset}/rejected/{name}.csv"
+        where = f"s3://{store.data_bucket}/{rejected_key}"
+        if totals.rejected:
+            store.put_file(store.data_bucket, rejected_key, spool.rejected)
+            text = "%s: %d of %d rows rejected, see %s"
+            logger.warning(text, source, totals.rejected, totals.rows, where, extra=about(dataset))
+        if totals.rejected > contract.cleaning.max_rejected_share * totals.rows:
+            raise InvalidRawData(_too_many_rejected(contract, source, spool, where))
 
-    key = f"{dataset}/validated/{name}.parquet"
-    summary = Validation(source, len(raw), len(raw.columns), rejected, origin, understood, warnings, validated.reasons)
-    store.put(store.data_bucket, f"{key}.json", _VALIDATION.dump_json(summary))
-    store.put_frame(store.data_bucket, f"{key}{processed.LINES}", pd.DataFrame({"line": validated.lines}))
-    store.put_frame(store.data_bucket, key, validated.accepted)
+        key = f"{dataset}/validated/{name}.parquet"
+        summary = Validation(source, totals.rows, raw.columns, totals.rejected, raw.origin, raw.understood, raw.warnings, totals.reasons)
+        store.put(store.data_bucket, f"{key}.json", _VALIDATION.dump_json(summary))
+        store.put_file(store.data_bucket, f"{key}{processed.LINES}", spool.lines)
+        store.put_file(store.data_bucket, key, spool.rows)
     return key
 
 
@@ -186,9 +195,18 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     validation = _VALIDATION.validate_json(store.get(store.data_bucket, f"{validated_key}.json"))
-    cleaned = clean(contract, store.get_frame(store.data_bucket, validated_key))
-    parts = split(contract, cleaned.frame)
-    require_different_rows(contract, parts.X_train, parts.y_train, at_least=FOLDS)
+    with TemporaryDirectory(prefix="hearth-etl-") as name:
+        folder, validated = Path(name), Path(name, "validated.parquet")
+        store.copy_to(store.data_bucket, validated_key, validated)
+        with find_executor(validated.stat().st_size) as executor:
+            prepared = clean_and_split(contract, validated, folder, executor)
+        return _publishable(contract, store, validated_key, validation, prepared)
+
+
+def _publishable(contract: Contract, store: ObjectStore, validated_key: str, validation: Validation, prepared: PreparedSplit) -> str:
+    """Write a split under the digest of its contents unless it is there; returns the digest."""
+    dataset, cleaned, parts = contract.name, prepared.cleaned, prepared.split
+    require_different_groups(contract, parts.y_train, prepared.train_classes, at_least=FOLDS)
     name = digest(parts)
     checked = [file for file in _CHECK_FILES if store.exists(store.data_bucket, f"{validated_key}.{file}")]
     for file in checked:  # also beside data that are there already: the last raw file that gave them
@@ -216,7 +234,7 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
             100 * report.duplicate_share,
             extra=about(dataset),
         )
-    processed.write_split(store, dataset, name, parts)
+    processed.write_prepared(store, dataset, name, prepared)
     texts = {
         processed.PROFILE: reference.to_json(),
         processed.REPORT: report_json(report),
@@ -267,18 +285,18 @@ def publish(dataset: str, digest_: str, *, store: ObjectStore | None = None) -> 
     return processed.write_latest(store, processed.read_manifest(store, dataset, digest_))
 
 
-def _validation_name(contract: Contract, file: BinaryIO) -> str:
-    sha = hash_file(file)
+def _validation_name(contract: Contract, sha: "hashlib._Hash") -> str:
+    """Name validated rows after the bytes of the raw files, whose hash is given, and the contract."""
     sha.update(contract.model_dump_json().encode())
     return sha.hexdigest()[:_KEY_DIGITS]
 
 
-def _too_many_rejected(contract: Contract, source: str, rejected: pd.DataFrame, rows: int, where: str) -> str:
-    first = [f"line {line}: {reason}" for line, reason in zip(rejected.iloc[:_REASONS_SHOWN, 0], rejected.iloc[:, 1], strict=False)]
+def _too_many_rejected(contract: Contract, source: str, spool: ValidatedSpool, where: str) -> str:
+    rejected, rows = spool.totals.rejected, spool.totals.rows
     return (
-        f"{source}: {len(rejected)} of {rows} rows ({len(rejected) / rows:.1%}) break the contract; "
+        f"{source}: {rejected} of {rows} rows ({rejected / rows:.1%}) break the contract; "
         f"the limit is {contract.cleaning.max_rejected_share:.1%} (cleaning.max_rejected_share). All are in {where}. The first:\n"
-        + "\n".join(first)
+        + "\n".join(f"line {line}: {reason}" for line, reason in spool.first)
     )
 
 

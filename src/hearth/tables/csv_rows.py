@@ -95,11 +95,15 @@ def open_rows(
     except csv.Error as error:
         raise UnreadableTable(f"Line {lines.count}: not CSV: {error}.") from error
     except UnicodeDecodeError as error:
-        line = lines.count + 1 + error.object.count(b"\n", 0, error.start)
-        name = form.encoding.removesuffix("-sig").upper()
-        raise UnreadableTable(
-            f"Line {line}: not {name} text (byte 0x{error.object[error.start]:02x}): save the file as UTF-8, or name its encoding in the "
-            "contract, such as windows-1252 (source.format.encoding)."
-        ) from error
+        raise UnreadableTable(not_text(error, lines.count, form.encoding)) from error
     finally:
         text.detach()
+
+
+def not_text(error: UnicodeDecodeError, line: int, encoding: str) -> str:
+    """Return the sentence for bytes that are no text; `line` is the number of lines before those that were to be decoded."""
+    line += 1 + error.object.count(b"\n", 0, error.start)
+    return (
+        f"Line {line}: not {encoding.removesuffix('-sig').upper()} text (byte 0x{error.object[error.start]:02x}): save the file as UTF-8, "
+        "or name its encoding in the contract, such as windows-1252 (source.format.encoding)."
+    )

@@ -1,11 +1,11 @@
 """Which column of a raw file is which column of the contract, and what is left out."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hearth.contracts import Contract
-from hearth.contracts.texts import NUMBER, WHOLE_CODE, listed, normalized
+from hearth.contracts.texts import NUMBER, listed, normalized
 from hearth.tables.csv_rows import Row
 from hearth.tables.unreadable import UnreadableTable
 
@@ -27,10 +27,23 @@ class RawHeader:
     warnings: tuple[str, ...] = ()
 
 
-def find_columns(contract: Contract, header: Row, values: Callable[[int], Iterable[str]], line_of: Callable[[int], int]) -> RawHeader:
+@dataclass(frozen=True)
+class Unnamed:
+    """What is in a column without a name: the line of its first cell that is not blank, 0 if all are, and whether it numbers the rows."""
+
+    line: int = 0
+    numbers_rows: bool = False
+
+
+def is_unnamed(name: str) -> bool:
+    """Return whether the name of a column in a header is none, or one that programs write in place of none."""
+    return bool(_UNNAMED.fullmatch(normalized(name.strip())))
+
+
+def find_columns(contract: Contract, header: Row, unnamed: Callable[[int], Unnamed]) -> RawHeader:
     """Find the contract's columns; names are compared in the form NFC.
 
-    `values(place)` returns the cells of a column, `line_of(row)` the line of a row.
+    `unnamed(place)` says what is in a column without a name.
 
     Raises:
         UnreadableTable: columns are missing, are there twice, or are not in the contract, if that refuses them.
@@ -48,11 +61,12 @@ def find_columns(contract: Contract, header: Row, values: Callable[[int], Iterab
             continue
         if not _UNNAMED.fullmatch(name):
             extra.append(name)
-        elif note := _empty_or_index(name, [cell.strip() for cell in values(place)]):
-            notes.append(note)
+        elif not (found := unnamed(place)).line:
+            notes.append("a column without name and values was left out")
+        elif found.numbers_rows:
+            notes.append(f"the column {name!r} numbers the rows and was left out")
         elif contract.file_format.extra_columns == "refuse":
-            line = line_of(next(row for row, cell in enumerate(values(place)) if cell.strip()))
-            raise UnreadableTable(f"the header has a column without a name, but line {line} has a value in it: name the column.")
+            raise UnreadableTable(f"the header has a column without a name, but line {found.line} has a value in it: name the column.")
         else:
             extra.append(name)
     missing = [name for name, form in zip(contract.columns, wanted, strict=True) if form not in names]
@@ -78,12 +92,3 @@ def _require_columns(header: Row, missing: Sequence[str], extra: Sequence[str]) 
         hint = " Are the values separated by something other than commas, semicolons, tabs and bars?" if len(header) == 1 else ""
         leave_out = " source.format.extra_columns: warn or ignore leaves them out." if extra and not missing else ""
         raise UnreadableTable(f"{'; '.join(parts)}.{hint}{leave_out}")
-
-
-def _empty_or_index(name: str, cells: Sequence[str]) -> str:
-    """Return what a column without a name is, empty if it holds values of its own."""
-    if not any(cells):
-        return "a column without name and values was left out"
-    if all(WHOLE_CODE.fullmatch(cell) for cell in cells) and len(set(cells)) == len(cells):
-        return f"the column {name!r} numbers the rows and was left out"
-    return ""

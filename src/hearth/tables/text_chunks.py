@@ -7,21 +7,17 @@ on there, and finds the same chunks.
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from typing import BinaryIO
 
 import numpy as np
-import pyarrow as pa
-from pyarrow import csv as arrow_csv
 
-from hearth.contracts.texts import fit_row, wrong_width
 from hearth.tables.csv_form import CsvForm
 from hearth.tables.csv_rows import Lines, Row, RowLimit, open_rows
-from hearth.tables.text_columns import UTF8, PlainBlock, TextColumn, header_width, offset_after
+from hearth.tables.plain_block import PlainBlock, row_columns
+from hearth.tables.text_columns import UTF8, TextColumn, header_width, offset_after
 
 _READ = 4 << 20  # bytes
 _MOST_BYTES = 64 << 20  # of a chunk, whatever its rows
-_TEXTS = pa.dictionary(pa.int32(), pa.string())
 _NEWLINE, _RETURN = 10, 13
 
 
@@ -102,23 +98,12 @@ class _ChunkReader:
         block = PlainBlock.of(content, self._limit) if content else None
         if block is None or not len(block.lines):
             return None
-        lines = block.lines + place.line + 1
-        end = Place(place.line + block.count, place.offset + len(content))
-        names = [str(position) for position in range(self._width)]
-        wanted = [names[position] for position in self._selected]
-        options = arrow_csv.ReadOptions(use_threads=False, column_names=names, block_size=len(content) + 1)
-        parsing = arrow_csv.ParseOptions(delimiter=self._form.delimiter, quote_char=False, newlines_in_values=False)
-        converting = arrow_csv.ConvertOptions(column_types=dict.fromkeys(wanted, _TEXTS), include_columns=wanted)
         try:
-            table = arrow_csv.read_csv(pa.BufferReader(content), options, parsing, converting)
-        except pa.ArrowInvalid:  # uneven rows, or no UTF-8
-            try:
-                text = StringIO(content.decode(), newline="")
-            except UnicodeDecodeError:
-                return None  # the other reader names the line
-            reader = csv.reader(text, delimiter=self._form.delimiter, strict=True)
-            return self._chunk([row for row in reader if row], lines, end)
-        return TextChunk([TextColumn.join([column.combine_chunks()]) for column in table.columns], lines, {}, end)
+            columns, malformed = block.columns(self._form.delimiter, self._width, self._selected)
+        except UnicodeDecodeError:
+            return None  # the other reader names the line
+        end = Place(place.line + block.count, place.offset + len(content))
+        return TextChunk([TextColumn.join([column]) for column in columns], block.lines + place.line + 1, malformed, end)
 
     def careful(self, place: Place) -> TextChunk | None:
         """Read the chunk at a place by the standard library; None at the end of the file."""
@@ -155,9 +140,8 @@ class _ChunkReader:
         return rows, np.array(lines, dtype=np.int64)
 
     def _chunk(self, rows: Sequence[Row], lines: np.ndarray, end: Place) -> TextChunk:
-        malformed = {position: wrong_width(row, self._width) for position, row in enumerate(rows) if len(row) != self._width}
-        fitted = [fit_row(row, self._width) for row in rows] if malformed else rows
-        return TextChunk([TextColumn.of(row[place] for row in fitted) for place in self._selected], lines, malformed, end)
+        columns, malformed = row_columns(rows, self._width, self._selected)
+        return TextChunk([TextColumn.join([column]) for column in columns], lines, malformed, end)
 
 
 class _Ahead:

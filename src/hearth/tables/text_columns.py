@@ -5,27 +5,21 @@ standard library does, and rows are to be read alike whatever the size of their 
 library, and so is all that follows from the first block with one of the others.
 """
 
-import csv
-from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from itertools import islice
 from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import csv as arrow_csv
 
-from hearth.contracts.texts import fit_row, wrong_width
 from hearth.tables.csv_form import CsvForm
 from hearth.tables.csv_rows import Lines, Row, RowLimit, open_rows
+from hearth.tables.plain_block import TEXTS, PlainBlock, row_columns
 
 _BLOCK = 8 << 20  # bytes
 _BATCH_ROWS = 20_000
 UTF8 = {"utf-8", "utf-8-sig"}
-_TEXTS = pa.dictionary(pa.int32(), pa.string())
-_NEWLINE, _RETURN = 10, 13
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,7 @@ class TextColumn:
     @classmethod
     def join(cls, parts: Sequence[pa.DictionaryArray]) -> "TextColumn":
         """Make a column of its parts; the codes have as few bytes as they can."""
-        column = pa.chunked_array(parts, _TEXTS).unify_dictionaries()
+        column = pa.chunked_array(parts, TEXTS).unify_dictionaries()
         texts = column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.string())
         kind = np.min_scalar_type(-max(len(texts), 1))
         codes = [chunk.indices.to_numpy().astype(kind) for chunk in column.chunks]
@@ -97,64 +91,24 @@ def read_columns(file: BinaryIO, form: CsvForm, limit: RowLimit = RowLimit()) ->
     return collected.result()
 
 
-@dataclass(frozen=True)
-class PlainBlock:
-    """Whole lines of a file, without anything that two readers would judge differently but uneven rows.
-
-    Attributes:
-        content: the bytes.
-        count: the number of lines.
-        lines: those that are not blank, counted from 0.
-    """
-
-    content: bytes
-    count: int
-    lines: np.ndarray
-
-    @classmethod
-    def of(cls, content: bytes, limit: RowLimit) -> "PlainBlock | None":
-        """Return None for a block that only the standard library may read."""
-        if b'"' in content or b"\0" in content or content.startswith(BOM_UTF8) or content.count(b"\r") != content.count(b"\r\n"):
-            return None
-        array = np.frombuffer(content, dtype=np.uint8)
-        ends = np.flatnonzero(array == _NEWLINE)
-        if not len(ends) or ends[-1] != len(array) - 1:
-            ends = np.append(ends, len(array))
-        starts = np.concatenate([[0], ends[:-1] + 1])
-        lengths = ends - starts
-        if lengths.max() >= min(limit.characters, csv.field_size_limit()):
-            return None
-        blank = (lengths == 0) | ((lengths == 1) & (array[starts.clip(max=len(array) - 1)] == _RETURN))
-        return cls(content, len(ends), np.flatnonzero(~blank))
-
-
 class _Collected:
     """The columns of the rows that were read so far."""
 
     def __init__(self, width: int) -> None:
-        self._names = [str(place) for place in range(width)]
-        self._parts: list[list[pa.Array]] = [[] for _ in self._names]
+        self._width = width
+        self._parts: list[list[pa.Array]] = [[] for _ in range(width)]
         self._lines: list[np.ndarray] = []
         self._malformed: dict[int, str] = {}
         self._count = 0
 
     def add_block(self, block: PlainBlock, form: CsvForm, line: int) -> bool:
         """Add a block that begins after a line of the file; returns False, and adds nothing, if it is no UTF-8."""
-        lines = block.lines + line + 1
-        options = arrow_csv.ReadOptions(use_threads=False, column_names=self._names, block_size=len(block.content) + 1)
-        parsing = arrow_csv.ParseOptions(delimiter=form.delimiter, quote_char=False, newlines_in_values=False)
-        converting = arrow_csv.ConvertOptions(column_types=dict.fromkeys(self._names, _TEXTS))
-        try:
-            if len(lines):
-                table = arrow_csv.read_csv(pa.BufferReader(block.content), options, parsing, converting)
-                self._add((column.combine_chunks() for column in table.columns), lines)
-        except pa.ArrowInvalid:  # uneven rows, or no UTF-8
+        if len(block.lines):
             try:
-                text = StringIO(block.content.decode(), newline="")
+                columns, malformed = block.columns(form.delimiter, self._width)
             except UnicodeDecodeError:
                 return False
-            reader = csv.reader(text, delimiter=form.delimiter, strict=True)
-            self._add_rows([(row, start) for row, start in zip(filter(None, reader), lines.tolist(), strict=True)])
+            self._add(columns, block.lines + line + 1, malformed)
         return True
 
     def add_all(self, source: Lines, reader: Iterator[Row]) -> None:
@@ -173,16 +127,13 @@ class _Collected:
 
     def _add_rows(self, rows: Sequence[tuple[Row, int]]) -> None:
         """Add rows of any width, each with its line."""
-        width = len(self._names)
-        for position, (row, _) in enumerate(rows):
-            if len(row) != width:
-                self._malformed[self._count + position] = wrong_width(row, width)
-        columns = zip(*(fit_row(row, width) for row, _ in rows), strict=True)
-        self._add((pa.array(column, pa.string()).dictionary_encode() for column in columns), np.array([line for _, line in rows]))
+        columns, malformed = row_columns([row for row, _ in rows], self._width, range(self._width))
+        self._add(columns, np.array([line for _, line in rows]), malformed)
 
-    def _add(self, columns: Iterable[pa.DictionaryArray], lines: np.ndarray) -> None:
+    def _add(self, columns: Iterable[pa.DictionaryArray], lines: np.ndarray, malformed: Mapping[int, str]) -> None:
         for parts, column in zip(self._parts, columns, strict=True):
             parts.append(column)
+        self._malformed |= {self._count + position: reason for position, reason in malformed.items()}
         self._lines.append(lines)
         self._count += len(lines)
 

@@ -1,6 +1,5 @@
 """Packed files, workbooks and Parquet files become text files; all within a bound on bytes."""
 
-import gzip
 import json
 import os
 import shutil
@@ -20,16 +19,15 @@ import pyarrow.parquet as pq
 from hearth.contracts.file_format import FileFormat
 from hearth.contracts.texts import listed
 from hearth.tables.csv_texts import encoded
+from hearth.tables.unpacked_stream import UnpackedStream, packing_of
 from hearth.tables.unreadable import UnreadableTable
 
-_GZIP, _ZIP, PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"PAR1"
+_ZIP, PARQUET = b"PK\x03\x04", b"PAR1"
 _REFUSED = {
     b"%PDF": "a PDF",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls); save it as .xlsx or CSV",
     b"PK\x05\x06": "an empty zip archive",
-    b"BZh": "a bzip2 archive; gzip and zip are read",
-    b"\xfd7zXZ": "an xz archive; gzip and zip are read",
-    b"7z\xbc\xaf": "a 7-zip archive; gzip and zip are read",
+    b"7z\xbc\xaf": "a 7-zip archive",
 }
 _CHUNK = 1 << 16
 _IN_MEMORY = 1 << 20
@@ -71,6 +69,11 @@ def unpack(file: BinaryIO, words: FileFormat, max_bytes: int) -> Unpacked:
     raise UnreadableTable(f"The file is packed {_LAYERS} times or more.")
 
 
+def is_text(start: bytes) -> bool:
+    """Return whether a file that begins with these bytes is neither packed nor of another kind than text."""
+    return not packing_of(start) and not start.startswith((_ZIP, PARQUET, *_REFUSED))
+
+
 def _unpacked_once(file: BinaryIO, words: FileFormat, max_bytes: int) -> Unpacked | None:
     """Take one layer off; returns None for a text file."""
     file.seek(0)
@@ -78,9 +81,10 @@ def _unpacked_once(file: BinaryIO, words: FileFormat, max_bytes: int) -> Unpacke
     file.seek(0)
     for mark, kind in _REFUSED.items():
         if start.startswith(mark):
-            raise UnreadableTable(f"The file is {kind}: expected CSV, Parquet or .xlsx, plain or packed by gzip or zip.")
-    if start.startswith(_GZIP):
-        return Unpacked(_bounded(_gzip_chunks(file), max_bytes), ("unpacked from gzip",))
+            raise UnreadableTable(f"The file is {kind}: expected CSV, Parquet or .xlsx, plain or packed by gzip, bzip2, xz, zstd or zip.")
+    if packing := packing_of(start):
+        stream = UnpackedStream(file, packing, max_bytes)
+        return Unpacked(_bounded(iter(lambda: stream.read(_CHUNK) or b"", b""), max_bytes), (f"unpacked from {packing}",))
     if start.startswith(_ZIP):
         return _unzip(file, words, max_bytes)
     if start.startswith(PARQUET):
@@ -102,15 +106,6 @@ def _bounded(chunks: Iterable[bytes], max_bytes: int) -> BinaryIO:
         target.close()
         raise
     return target
-
-
-def _gzip_chunks(file: BinaryIO) -> Iterator[bytes]:
-    try:
-        with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
-            while chunk := unpacked.read(_CHUNK):
-                yield chunk
-    except (OSError, EOFError, zlib.error) as error:
-        raise UnreadableTable(f"The file is a broken gzip archive: {error}.") from error
 
 
 def _unzip(file: BinaryIO, words: FileFormat, max_bytes: int) -> Unpacked:

@@ -87,11 +87,21 @@ def _groups(contract: Contract, X: pd.DataFrame, y: pd.Series, at_least: int) ->
     require_rows(contract, y, at_least)
     groups = equal_rows(X)
     classes = group_classes(groups, y.to_numpy(), len(contract.target.classes))
+    _require_groups(contract, classes, at_least)
+    return groups, classes
+
+
+def require_different_groups(contract: Contract, y: pd.Series, classes: np.ndarray, at_least: int) -> None:
+    """Do the same as `require_different_rows` where the class of each group of equal rows is known, shape (groups,)."""
+    require_rows(contract, y, at_least)
+    _require_groups(contract, classes, at_least)
+
+
+def _require_groups(contract: Contract, classes: np.ndarray, at_least: int) -> None:
     counts = np.bincount(classes, minlength=len(contract.target.classes)).tolist()
     if min(counts) < at_least:
         by_class = dict(zip(contract.target.classes, counts, strict=True))
         raise UntrainableData(contract.name, by_class, at_least, rows="train rows that differ in their features")
-    return groups, classes
 
 
 def _sample(  # noqa: PLR0913 - all but the data are named
