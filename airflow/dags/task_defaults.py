@@ -79,9 +79,12 @@ def say_whose_log_it_is(context: "Context") -> None:
     task_instance = context["ti"]
     structlog.contextvars.bind_contextvars(service="airflow-task", dag_id=task_instance.dag_id, run_id=task_instance.run_id)
     for handler in logging.getLogger().handlers:
-        chain = getattr(handler.formatter, "foreign_pre_chain", None)  # of structlog, which knows nothing of `extra` by itself
-        if chain is not None and not any(isinstance(step, structlog.stdlib.ExtraAdder) for step in chain):
-            handler.formatter.foreign_pre_chain = [*chain, structlog.stdlib.ExtraAdder(_LOG_FIELDS)]
+        formatter = handler.formatter
+        if not isinstance(formatter, structlog.stdlib.ProcessorFormatter):
+            continue
+        chain = formatter.foreign_pre_chain or ()  # it knows nothing of `extra` by itself
+        if not any(isinstance(step, structlog.stdlib.ExtraAdder) for step in chain):
+            formatter.foreign_pre_chain = [*chain, structlog.stdlib.ExtraAdder(_LOG_FIELDS)]
 
 
 def refuse_unknown_params(context: "Context") -> None:

@@ -188,5 +188,5 @@ def describe(error: BaseException) -> str:
     """Return what a failure says, in one line."""
     if isinstance(error, grpc.RpcError):
         with contextlib.suppress(AttributeError):
-            return f"{error.code().name}: {error.details()}"  # type: ignore[attr-defined]  # a call that has ended has both
+            return f"{error.code().name}: {error.details()}"  # a call that has ended has both
     return f"{type(error).__name__}: {error}"

@@ -58,8 +58,8 @@ def run_mixed(services: Services, move: Callable[[int], str], seconds: float, ev
         mover.start()
         try:
             while (now := time.monotonic() - start) < seconds:
-                for name, size in _merged(list(sample_memory(services.pids))):
-                    course.samples.setdefault(name, []).append((now, size))
+                for name, memory in _merged(list(sample_memory(services.pids))):
+                    course.samples.setdefault(name, []).append((now, memory))
                 time.sleep(min(_SAMPLE_SECONDS, max(seconds - now, 0.1)))
         finally:
             end.set()

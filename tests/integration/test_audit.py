@@ -48,7 +48,7 @@ def service(store: AuditStore, fresh_database: str) -> Iterator[httpx.Client]:
 
 
 def rows(store: AuditStore, action: str | None = None) -> list[Entry]:
-    return store.page(1_000, AuditFilter(action=action))
+    return store.entries(1_000, AuditFilter(action=action))
 
 
 def prediction(message_id: str) -> Prediction:
@@ -112,20 +112,20 @@ class TestTable:
     def test_pages_follow_each_other_whatever_is_added(self, store: AuditStore) -> None:
         for number in range(5):
             store.add([new_entry(Action.PROMOTED, version=str(number), actor=ADA)])
-        first = store.page(2, ALL)
+        first = store.entries(2, ALL)
         store.add([new_entry(Action.PROMOTED, version="9", actor=ADA)])
 
-        second = store.page(2, ALL, before=first[-1].id)
+        second = store.entries(2, ALL, before=first[-1].id)
 
         assert [row.version for row in first + second] == ["4", "3", "2", "1"]
 
     def test_filters_choose(self, store: AuditStore) -> None:
         store.add([new_entry(Action.PROMOTED, dataset="heart", actor=ADA), new_entry(Action.ROLLED_BACK, result=Result.REFUSED, actor=ADA)])
 
-        assert len(store.page(9, AuditFilter(dataset="heart"))) == 1
-        assert len(store.page(9, AuditFilter(result="refused"))) == 1
-        assert len(store.page(9, AuditFilter(actor="ada"))) == 2
-        assert store.page(9, AuditFilter(until=datetime(2026, 1, 1, tzinfo=UTC))) == []
+        assert len(store.entries(9, AuditFilter(dataset="heart"))) == 1
+        assert len(store.entries(9, AuditFilter(result="refused"))) == 1
+        assert len(store.entries(9, AuditFilter(actor="ada"))) == 2
+        assert store.entries(9, AuditFilter(until=datetime(2026, 1, 1, tzinfo=UTC))) == []
 
     def test_keys_are_noted_when_they_change_and_never_the_secrets(self, store: AuditStore) -> None:
         assert store.note_keys({"admin": "admin 0a", "page": "read 1b"}, ADA)

@@ -123,7 +123,7 @@ def spoiled(contract: Contract, rows: int, random: Random) -> bytes:
 def chunked(contract: Contract, content: bytes, folder: Path, executor: object) -> tuple[object, ...]:
     """Return what the ETL in parts makes of a raw file."""
     folder.mkdir()
-    file = HashedFile(io.BytesIO(content)).buffered()  # type: ignore[arg-type]  # a raw file of bytes
+    file = HashedFile(io.BytesIO(content)).buffered()
     raw = RawBlocks.of(contract, file)
     raw = raw.with_numbers(raw.known_numbers())
     reader, blocks = raw.adapted_blocks()
@@ -185,7 +185,9 @@ def test_small_data_stay_in_this_process() -> None:
 def test_copies_and_groups_are_those_of_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_of_bucket: int) -> None:
     monkeypatch.setattr("hearth.data.row_buckets._ROWS", rows_of_bucket)
     random = np.random.default_rng(0)
-    frame = pd.DataFrame({"x": random.choice([0.0, -0.0, 1.5, np.nan], 500), "kind": random.choice(["a", "b", None], 500)})
+    frame = pd.DataFrame(
+        {"x": random.choice([0.0, -0.0, 1.5, np.nan], 500), "kind": random.choice(np.array(["a", "b", None], dtype=object), 500)}
+    )
     codes = random.integers(0, 3, 500)
     columns = [pa.array(frame["x"], from_pandas=True), pa.array(frame["kind"], pa.string(), from_pandas=True).dictionary_encode()]
     features = row_keys(columns, 500)

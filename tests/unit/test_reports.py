@@ -41,7 +41,7 @@ def settled(records: int = 6, letters: int = 1, new: int | None = None) -> Commi
         codes=np.arange(records) % 2,
         probabilities=np.tile([0.25, 0.75], (records, 1)),
     )
-    dead = [DeadLetter(entry, "invalid_records", "row 0: got 261", "now", ("Age",)) for entry in entries[records:]]
+    dead = [DeadLetter(entry, "invalid_records", "row 0: got 261", "now", columns=("Age",)) for entry in entries[records:]]
     batch = ScoredBatch(entries, [ScoredGroup(block, dead)], list(block.lines()), dead, began=0.0, span=Span(new_trace()))
     stored = records if new is None else new
     return CommittedBatch(batch, stored, CAME_IN + timedelta(seconds=0.2), store_seconds=0.5, acknowledge_seconds=0.25)

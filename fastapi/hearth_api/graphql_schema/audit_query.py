@@ -39,7 +39,7 @@ async def audit(  # noqa: PLR0913, PLR0917 - filters
     info.context.count_rows(first)
     service = info.context.service
     selection = AuditFilter(action, actor, dataset, result)
-    read = partial(service.audit.store.page, first + 1, selection, int(after) if after else None)
+    read = partial(service.audit.store.entries, first + 1, selection, int(after) if after else None)
     entries = await to_thread.run_sync(read, limiter=service.graphql.threads)
     rows = [types.convert(types.AuditEntry, audit_entry(entry)) for entry in entries[:first]]
     return types.AuditPage(entries=rows, cursor=next_cursor(entries, first))

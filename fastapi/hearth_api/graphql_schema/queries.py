@@ -148,7 +148,7 @@ async def predictions(  # noqa: PLR0913, PLR0917 - filters
     service = info.context.service
     read = partial(service.store.page, first + 1, before, dataset=dataset, alias=model, role=role, source=source)
     page = await to_thread.run_sync(read, limiter=service.graphql.threads)
-    chosen = {"alias": model, "source": source, "role": role}
+    chosen: dict[str, object] = {"alias": model, "source": source, "role": role}
     await _note_read(info, dataset, chosen, min(first, len(page)))
     return builders.page_of(page, first, service.contracts)
 

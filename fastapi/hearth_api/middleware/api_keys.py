@@ -139,7 +139,7 @@ class FieldGuard:
             TooManyRequests: if the key is unknown, and too many unknown keys came from this address.
         """
         admitted = self._access.admit_admin(_secret(self._scope), _address(self._scope))
-        key = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(admitted, self._loop))
+        key: Key = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(admitted, self._loop))
         ACTOR.set(Actor("key", key.name, "graphql", _address(self._scope)))
         return key
 

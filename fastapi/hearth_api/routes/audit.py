@@ -1,7 +1,7 @@
 """The audit trail, for administrators."""
 
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlencode
 
 from anyio import to_thread
@@ -17,7 +17,6 @@ from hearth_api.schemas.errors import ErrorBody
 from hearth_api.state import Service
 
 MOST_ENTRIES = 1_000
-ActionName = Literal[tuple(action.value for action in Action)]  # type: ignore[valid-type]  # the names are in one place
 _RESPONSES: dict[int | str, dict[str, object]] = {
     401: {"model": ErrorBody, "description": "No API key, or an unknown one"},
     403: {"model": ErrorBody, "description": "The key does not have the scope admin"},
@@ -33,7 +32,7 @@ async def list_audit(  # noqa: PLR0913, PLR0917 - filters
     request: Request,
     service: Service,
     _: Admin,
-    action: Annotated[ActionName | None, Query(description="Only this action.")] = None,
+    action: Annotated[Action | None, Query(description="Only this action.")] = None,
     actor: Annotated[str | None, Query(pattern=TEXT, description="Only what this key, task or user did.")] = None,
     dataset: Annotated[str | None, Query(pattern=TEXT, description="Only those of this data set.")] = None,
     result: Annotated[ResultName | None, Query(description="Only those that ended so.")] = None,
@@ -44,7 +43,7 @@ async def list_audit(  # noqa: PLR0913, PLR0917 - filters
 ) -> AuditPage:
     """A page of the trail; `next` is the path of the page after it. New rows never shift the pages that follow."""
     selection = AuditFilter(action, actor, dataset, result, since, until)
-    read = partial(service.audit.store.page, limit + 1, selection, int(after) if after else None)
+    read = partial(service.audit.store.entries, limit + 1, selection, int(after) if after else None)
     entries = await to_thread.run_sync(read, limiter=service.store_threads)
     cursor = next_cursor(entries, limit)
     filters = [(name, value) for name, value in request.query_params.items() if name != "after"]

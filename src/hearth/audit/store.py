@@ -57,7 +57,7 @@ class AuditStore(PredictionStore):
             row = cursor.execute("SELECT to_regclass('audit') IS NOT NULL").fetchone()
         return bool(row and row[0])
 
-    def page(self, limit: int, selection: AuditFilter, before: int | None = None) -> list[Entry]:
+    def entries(self, limit: int, selection: AuditFilter, before: int | None = None) -> list[Entry]:
         """Return at most `limit` rows, the newest first; with `before` those that are older than the row of this id."""
         values = {**asdict(selection), "limit": limit, "before": before}
         with self._reading(dict_row) as cursor:

@@ -167,7 +167,7 @@ def clean_and_split(contract: Contract, validated: Path, folder: Path, executor:
 
 def _split(contract: Contract, files: Mapping[str, Path], y: np.ndarray, in_test: np.ndarray) -> Split:
     features, tested = contract.feature_names, int(in_test.sum())
-    groups = StoredColumns(files["groups_test"], contract.group_columns, tested) if contract.group_columns else pd.DataFrame()
+    groups = StoredColumns(files["groups_test"], tuple(contract.group_columns), tested) if contract.group_columns else pd.DataFrame()
     return Split(
         cast("pd.DataFrame", StoredColumns(files["X_train"], features, len(y) - tested)),
         cast("pd.DataFrame", StoredColumns(files["X_test"], features, tested)),

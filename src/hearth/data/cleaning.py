@@ -257,4 +257,5 @@ def _json_list(column: pd.Series) -> bytes:
     entries = [f"{json.dumps(text)}, ".encode() for text in [*texts.dictionary.to_pylist(), None]]
     joined = pa.array(entries, pa.large_binary()).take(texts.indices.fill_null(len(entries) - 1))
     end = int(np.frombuffer(joined.buffers()[1], np.int64)[len(joined)])
-    return b"[" + joined.buffers()[2].to_pybytes()[: end - 2] + b"]"
+    written: bytes = joined.buffers()[2].to_pybytes()
+    return b"[" + written[: end - 2] + b"]"

@@ -134,9 +134,11 @@ class _FileCheck:
             numbers = self.formats.get(self.name) or raw.known_numbers()
             raw = raw.with_numbers(numbers)
             unnamed, rows, is_marked = self._check_blocks(raw)
-            if numbers is None and is_marked and (numbers := raw.find_numbers()) != PLAIN:
-                self.formats[self.name] = numbers
-                raise _OtherNumbers(numbers)
+            if numbers is None and is_marked:
+                numbers = raw.find_numbers()
+                if numbers != PLAIN:
+                    self.formats[self.name] = numbers
+                    raise _OtherNumbers(numbers)
         found = find_columns(self.contract, raw.header, lambda place: unnamed[place].found())
         if not rows:
             raise UnreadableTable("a header but no rows.")

@@ -182,4 +182,4 @@ def _refusal(entry: Entry, checked: CheckedRecords, contract: Contract) -> DeadL
 
 
 def _letter(entry: Entry, error: str, reason: str, columns: tuple[str, ...] = ()) -> DeadLetter:
-    return DeadLetter(entry, error, reason[:_MAX_REASON_LENGTH], datetime.now(UTC).isoformat(), columns)
+    return DeadLetter(entry, error, reason[:_MAX_REASON_LENGTH], datetime.now(UTC).isoformat(), columns=columns)
