@@ -389,7 +389,7 @@ class TestTheStream:
 
         assert block.parts.unusual is not None
         assert block.parts.unusual.tolist() == [False, True]
-        first, second = (line.rstrip(b"\n").split(b"\t")[-3:] for line in block.lines())
+        first, second = (line.rstrip(b"\n").split(b"\t")[-4:-1] for line in block.lines())
         assert (first[0], first[2], second[2]) == (b'{"Low","Medium"}', b"f", b"t")
         assert float(second[1]) == 1.0
 

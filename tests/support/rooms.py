@@ -12,6 +12,7 @@ EVERYWHERE = (
     "cards",
     "contracts",
     "errors",
+    "executors",
     "fakes",
     "host_names",
     "housekeeping",
