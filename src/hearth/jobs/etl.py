@@ -126,7 +126,8 @@ def report_json(report: EtlReport) -> bytes:
 def find_raw(dataset: str, file: str | None = None, *, store: ObjectStore | None = None) -> str:
     """Return the key of the raw file in the bucket `data`: the contract's `source.file`, or another one beside it. Reads nothing of it.
 
-    Where there is no such file but a folder with this name, its key ends with `/`, and all files below it are read.
+    Where there is no such file but a folder with this name, its key ends with `/`, and all files below it are read, but those whose
+    names, or whose folders' names, begin with `.` or `_`: marks of other programs.
 
     Raises:
         InvalidRawData: there is none.
@@ -134,12 +135,13 @@ def find_raw(dataset: str, file: str | None = None, *, store: ObjectStore | None
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     key = f"{dataset}/raw/{file or contract.source.file}"
     if not store.exists(store.data_bucket, key):
-        if any(not other.endswith("/") for other in store.keys(store.data_bucket, f"{key}/")):
+        if raw_objects(store, f"{key}/"):
             return f"{key}/"
         loads = isinstance(contract.source, BatchSource)
-        files = ", ".join(sorted(other.rpartition("/")[2] for other in store.keys(store.data_bucket, f"{dataset}/raw/"))) or "nothing"
+        folder = f"{dataset}/raw/"
+        files = ", ".join(sorted(other.removeprefix(folder) for other in store.keys(store.data_bucket, folder))) or "nothing"
         raise InvalidRawData(
-            f"s3://{store.data_bucket}/{key} does not exist. In {dataset}/raw/ there is: {files}. "
+            f"s3://{store.data_bucket}/{key} does not exist, as a file or as a folder of raw files. In {folder} there is: {files}. "
             + (f"The DAG {dag_id(contract, LOAD)} gathers the rows and puts them there; " if loads else "")
             + f"`hearth data upload --dataset {dataset}` puts the raw file there: yours, or demo data."
         )
@@ -159,7 +161,7 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     source = f"s3://{store.data_bucket}/{raw_key}"
     with TemporaryDirectory(prefix="hearth-etl-") as folder:
-        raw, spool = check_raw(contract, store, raw_objects(store, raw_key), Path(folder), RawFileSettings().raw_max_bytes)
+        raw, spool = check_raw(contract, store, raw_key, Path(folder), RawFileSettings().raw_max_bytes)
         name, totals = _validation_name(contract, raw.hash), spool.totals
         for sentence in raw.understood:
             logger.info("%s: %s", source, sentence, extra=about(dataset))
