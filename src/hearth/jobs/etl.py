@@ -7,8 +7,6 @@ connect to those of the environment.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -33,6 +31,7 @@ from hearth.errors import InvalidRawData
 from hearth.executors import find_executor
 from hearth.jobs.shift_check import Comparison, compare
 from hearth.jobs.validate_raw import check_raw, raw_objects
+from hearth.jobs.work_folder import work_folder
 from hearth.logs import about
 from hearth.registry import InputData, Registry
 from hearth.settings import RawFileSettings
@@ -160,8 +159,8 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     source = f"s3://{store.data_bucket}/{raw_key}"
-    with TemporaryDirectory(prefix="hearth-etl-") as folder:
-        raw, spool = check_raw(contract, store, raw_key, Path(folder), RawFileSettings().raw_max_bytes)
+    with work_folder() as folder:
+        raw, spool = check_raw(contract, store, raw_key, folder, RawFileSettings().raw_max_bytes)
         name, totals = _validation_name(contract, raw.hash), spool.totals
         for sentence in raw.understood:
             logger.info("%s: %s", source, sentence, extra=about(dataset))
@@ -197,8 +196,8 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     validation = _VALIDATION.validate_json(store.get(store.data_bucket, f"{validated_key}.json"))
-    with TemporaryDirectory(prefix="hearth-etl-") as name:
-        folder, validated = Path(name), Path(name, "validated.parquet")
+    with work_folder() as folder:
+        validated = folder / "validated.parquet"
         store.copy_to(store.data_bucket, validated_key, validated)
         with find_executor(validated.stat().st_size) as executor:
             prepared = clean_and_split(contract, validated, folder, executor)
