@@ -280,6 +280,37 @@ class TestManyFiles:
 
         pd.testing.assert_frame_equal(frame[:60], frame[60:].reset_index(drop=True))
 
+    def test_files_of_one_name_in_two_folders_may_each_write_their_numbers_in_their_own_way(
+        self, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(text_blocks, "_BLOCK", 2_000)
+        rows = raw_rows(EMPLOYEES, 200)
+        decimals = [name for name in rows if rules_of(EMPLOYEES)[str(name)].holds_numbers]
+        late = rows.copy()
+        late.loc[:, decimals] = rows[decimals].map(lambda text: text.split(".")[0])
+        late.loc[150:, "Burn Rate"] = "0,5"  # a decimal comma far behind the first block
+        rows.loc[7, "Gender"] = "?"
+        for name, content in (("2024", late.to_csv(index=False, sep=";")), ("2025", rows.to_csv(index=False))):
+            store.put(store.data_bucket, f"employees/raw/years/{name}/data.csv", content.encode())
+
+        key = etl.validate("employees", "employees/raw/years/", store=store)
+
+        frame = store.get_frame(store.data_bucket, key)
+        expected = validate(EMPLOYEES, read_raw(EMPLOYEES, rows.to_csv(index=False).encode(), "x.csv")).accepted
+        pd.testing.assert_frame_equal(frame[200:].reset_index(drop=True), expected.reset_index(drop=True), check_dtype=False)
+        assert frame["Burn Rate"].iloc[199] == 0.5
+        [rejected] = store.keys(store.data_bucket, "employees/rejected/")
+        assert "2025/data.csv: Gender: got '?'" in store.get(store.data_bucket, rejected).decode()
+
+    @pytest.mark.parametrize("name", ["_SUCCESS", ".hidden.csv", "_temporary/a.csv"])
+    def test_a_folder_of_marks_of_other_programs_alone_is_refused_with_a_sentence(self, store: ObjectStore, name: str) -> None:
+        store.put(store.data_bucket, f"employees/raw/march/{name}", raw_csv(EMPLOYEES, 20))
+
+        with pytest.raises(InvalidRawData, match=rf"raw/march does not exist.* there is: march/{name}"):
+            etl.find_raw("employees", "march", store=store)
+        with pytest.raises(InvalidRawData, match=r"employees/raw/march/ holds no raw file: expected one at least"):
+            etl.validate("employees", "employees/raw/march/", store=store)
+
 
 class TestNumbers:
     def test_a_number_that_is_written_otherwise_far_behind_changes_how_all_are_read(

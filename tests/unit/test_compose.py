@@ -224,6 +224,28 @@ def test_a_service_that_predicts_holds_no_key_of_the_object_store(name: str) -> 
     assert ENV["HEARTH_POSTGRES_PASSWORD"] not in map(str, SERVICES[name]["environment"].values())
 
 
+WRITERS = ("fastapi", "backup", "restore", "airflow-worker", "airflow-cli")
+"""Services that keep more in temporary files than memory may hold."""
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_large_temporary_files_lie_on_a_volume_and_not_in_memory_as_tmp_does(name: str) -> None:
+    service, volumes = SERVICES[name], yaml.safe_load((ROOT / "docker-compose.yaml").read_text("utf-8"))["volumes"]
+    folder = service["environment"]["TMPDIR"]
+    [volume] = [volume.partition(":")[0] for volume in service["volumes"] if volume.endswith(f":{folder}")]
+
+    assert folder not in service["tmpfs"]
+    assert volume in volumes
+    # Debian has it and lets everybody write there, and a new volume takes the rights of the folder that it is mounted on
+    assert folder == "/var/tmp"  # noqa: S108
+
+
+def test_every_program_of_ours_is_told_the_form_of_its_logs() -> None:
+    ours = {name for name, service in SERVICES.items() if service["image"].startswith(ENV["HEARTH_IMAGE_PREFIX"]) and name != "mlflow-gc"}
+
+    assert {name for name in ours if "HEARTH_LOG_FORMAT" not in SERVICES[name]["environment"]} == set()
+
+
 def test_preflight_sees_every_secret_that_env_has() -> None:
     assert set(secrets_check.laptop_values(SERVICES["preflight"]["environment"])) == set(secrets_check.laptop_values(ENV))
 

@@ -122,14 +122,14 @@ def note_origin(store: ObjectStore, dataset: str, digest: str, origin: Origin) -
         store.put(store.processed_bucket, processed_key(dataset, digest, MANIFEST), known)
 
 
-def read_manifest(store: ObjectStore, dataset: str, digest: str) -> Manifest:
-    """Read the manifest of a processed data set.
+def read_manifest(store: ObjectStore, dataset: str, digest: str, file: str = MANIFEST) -> Manifest:
+    """Read the manifest of a processed data set; `file` is its name, which is another one in the trash.
 
     Raises:
         ObjectNotFound: the ETL has not written this digest, or not all of it.
     """
     try:
-        return _MANIFEST.validate_json(store.get(store.processed_bucket, processed_key(dataset, digest, MANIFEST)))
+        return _MANIFEST.validate_json(store.get(store.processed_bucket, processed_key(dataset, digest, file)))
     except ObjectNotFound as error:
         raise ObjectNotFound(error.bucket, error.key, hint=_run_first(dataset)) from error
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from hearth.data.processed import MANIFEST, last_real_digest, latest_digest, processed_key, read_manifest
+from hearth.data.processed import MANIFEST, Manifest, last_real_digest, latest_digest, processed_key, read_manifest
 from hearth.errors import ObjectNotFound
 from hearth.housekeeping.report import KEPT, REMOVED, RESTORED, TRASHED, Item
 from hearth.housekeeping.rules import YOUNG, Rules
@@ -76,18 +76,25 @@ def latest_digests(store: ObjectStore, datasets: Iterable[str]) -> set[Name]:
 
 
 def with_references(store: ObjectStore, names: Collection[Name]) -> set[Name]:
-    """Return names and the data that those with served records were added to."""
+    """Return names and the data that those with served records were added to, whether they are in the trash or not."""
     found, waiting = set(names), list(names)
     while waiting:
-        dataset, digest = waiting.pop()
-        try:
-            served = read_manifest(store, dataset, digest).served
-        except ObjectNotFound:
-            continue
-        if served and served.reference and (reference := (dataset, served.reference)) not in found:
+        name = waiting.pop()
+        manifest = _manifest_wherever(store, name)
+        served = manifest.served if manifest else None
+        if served and served.reference and (reference := (name[0], served.reference)) not in found:
             found.add(reference)
             waiting.append(reference)
     return found
+
+
+def _manifest_wherever(store: ObjectStore, name: Name) -> Manifest | None:
+    for file in (MANIFEST, TRASHED_MANIFEST, MANIFEST):  # once more: another pass may have brought it back between the first two
+        try:
+            return read_manifest(store, *name, file)
+        except ObjectNotFound:
+            continue
+    return None
 
 
 def remove_unnamed(

@@ -7,8 +7,6 @@ connect to those of the environment.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -33,6 +31,7 @@ from hearth.errors import InvalidRawData
 from hearth.executors import find_executor
 from hearth.jobs.shift_check import Comparison, compare
 from hearth.jobs.validate_raw import check_raw, raw_objects
+from hearth.jobs.work_folder import work_folder
 from hearth.logs import about
 from hearth.registry import InputData, Registry
 from hearth.settings import RawFileSettings
@@ -126,7 +125,8 @@ def report_json(report: EtlReport) -> bytes:
 def find_raw(dataset: str, file: str | None = None, *, store: ObjectStore | None = None) -> str:
     """Return the key of the raw file in the bucket `data`: the contract's `source.file`, or another one beside it. Reads nothing of it.
 
-    Where there is no such file but a folder with this name, its key ends with `/`, and all files below it are read.
+    Where there is no such file but a folder with this name, its key ends with `/`, and all files below it are read, but those whose
+    names, or whose folders' names, begin with `.` or `_`: marks of other programs.
 
     Raises:
         InvalidRawData: there is none.
@@ -134,12 +134,13 @@ def find_raw(dataset: str, file: str | None = None, *, store: ObjectStore | None
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     key = f"{dataset}/raw/{file or contract.source.file}"
     if not store.exists(store.data_bucket, key):
-        if any(not other.endswith("/") for other in store.keys(store.data_bucket, f"{key}/")):
+        if raw_objects(store, f"{key}/"):
             return f"{key}/"
         loads = isinstance(contract.source, BatchSource)
-        files = ", ".join(sorted(other.rpartition("/")[2] for other in store.keys(store.data_bucket, f"{dataset}/raw/"))) or "nothing"
+        folder = f"{dataset}/raw/"
+        files = ", ".join(sorted(other.removeprefix(folder) for other in store.keys(store.data_bucket, folder))) or "nothing"
         raise InvalidRawData(
-            f"s3://{store.data_bucket}/{key} does not exist. In {dataset}/raw/ there is: {files}. "
+            f"s3://{store.data_bucket}/{key} does not exist, as a file or as a folder of raw files. In {folder} there is: {files}. "
             + (f"The DAG {dag_id(contract, LOAD)} gathers the rows and puts them there; " if loads else "")
             + f"`hearth data upload --dataset {dataset}` puts the raw file there: yours, or demo data."
         )
@@ -158,8 +159,8 @@ def validate(dataset: str, raw_key: str, *, store: ObjectStore | None = None) ->
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     source = f"s3://{store.data_bucket}/{raw_key}"
-    with TemporaryDirectory(prefix="hearth-etl-") as folder:
-        raw, spool = check_raw(contract, store, raw_objects(store, raw_key), Path(folder), RawFileSettings().raw_max_bytes)
+    with work_folder() as folder:
+        raw, spool = check_raw(contract, store, raw_key, folder, RawFileSettings().raw_max_bytes)
         name, totals = _validation_name(contract, raw.hash), spool.totals
         for sentence in raw.understood:
             logger.info("%s: %s", source, sentence, extra=about(dataset))
@@ -195,8 +196,8 @@ def process(dataset: str, validated_key: str, *, store: ObjectStore | None = Non
     """
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     validation = _VALIDATION.validate_json(store.get(store.data_bucket, f"{validated_key}.json"))
-    with TemporaryDirectory(prefix="hearth-etl-") as name:
-        folder, validated = Path(name), Path(name, "validated.parquet")
+    with work_folder() as folder:
+        validated = folder / "validated.parquet"
         store.copy_to(store.data_bucket, validated_key, validated)
         with find_executor(validated.stat().st_size) as executor:
             prepared = clean_and_split(contract, validated, folder, executor)

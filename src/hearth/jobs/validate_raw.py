@@ -1,7 +1,7 @@
 """The rows of raw files against the contract, block by block, from the object store to a spool on disk."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,20 +59,27 @@ def raw_objects(store: ObjectStore, key: str) -> list[StoredObject]:
     return sorted(found, key=lambda each: each.key)
 
 
-def check_raw(
-    contract: Contract, store: ObjectStore, found: Sequence[StoredObject], folder: Path, max_bytes: int
-) -> tuple[CheckedRaw, ValidatedSpool]:
-    """Check the rows of raw files, and leave them in a folder.
+def check_raw(contract: Contract, store: ObjectStore, key: str, folder: Path, max_bytes: int) -> tuple[CheckedRaw, ValidatedSpool]:
+    """Check the rows of the raw files of a key, and leave them in a folder.
 
     Raises:
-        InvalidRawData: a file is no table of the contract's columns, or larger than `max_bytes` once it is unpacked.
+        ObjectNotFound: there is no such key.
+        InvalidRawData: there is no raw file below the key; or a file is no table of the contract's columns, or larger than `max_bytes` once
+            it is unpacked.
     """
+    found = raw_objects(store, key)
+    if not found:
+        raise InvalidRawData(
+            f"s3://{store.data_bucket}/{key} holds no raw file: expected one at least. Names that begin with . or _ are those of marks of "
+            "other programs, and are not read."
+        )
+    named = {each.key.removeprefix(key) if len(found) > 1 else "": each for each in found}
     formats: dict[str, NumberFormat] = {}
     with find_executor(sum(each.size for each in found)) as executor:
         while True:
             try:
                 with ValidatedSpool(contract, folder) as spool:
-                    return _check_all(contract, store, found, spool, executor, max_bytes, formats), spool
+                    return _check_all(contract, store, named, spool, executor, max_bytes, formats), spool
             except _OtherNumbers:
                 continue
 
@@ -80,7 +87,7 @@ def check_raw(
 def _check_all(  # noqa: PLR0913, PLR0917 - what is read, by whom, and where to
     contract: Contract,
     store: ObjectStore,
-    found: Sequence[StoredObject],
+    named: Mapping[str, StoredObject],
     spool: ValidatedSpool,
     executor: Executor,
     max_bytes: int,
@@ -89,9 +96,8 @@ def _check_all(  # noqa: PLR0913, PLR0917 - what is read, by whom, and where to
     hashes: list[hashlib._Hash] = []
     understood: list[str] = []
     warnings: list[str] = []
-    for each in found:
+    for name, each in named.items():
         source = f"s3://{each.bucket}/{each.key}"
-        name = "" if len(found) == 1 else each.key.rpartition("/")[2]
         hashed = HashedFile(store.open(each))
         reader = _FileCheck(contract, spool, executor, name, formats)
         try:
@@ -116,6 +122,8 @@ class _Empty(Exception):
 
 @dataclass
 class _FileCheck:
+    """`name` is the path of the file below the folder that is read, so no two files have the same; "" where there is one file alone."""
+
     contract: Contract
     spool: ValidatedSpool
     executor: Executor
