@@ -302,7 +302,8 @@ clean: ## stop it and remove everything that it wrote
 	@$(STACK) clean
 
 # The Compose stack. `docker compose --profile all up -d --build --wait` does the same as compose-up for those who have no .env.local.
-COMPOSE = docker compose --env-file .env $(if $(wildcard .env.local),--env-file .env.local)
+# IMAGES=requirements/images.env, at each of these targets: the images by their digests. A target without it would start services anew by their tags.
+COMPOSE = docker compose --env-file .env $(if $(IMAGES),--env-file $(IMAGES)) $(if $(wildcard .env.local),--env-file .env.local)
 PROFILE ?= all
 .PHONY: compose-backup compose-restore secrets compose-up compose-dev compose-down compose-clean compose-status compose-smoke compose-demo-drift compose-drill compose-conformance compose-export lint-compose
 

@@ -69,7 +69,8 @@ def _compose(*arguments: str) -> str:
 
 
 def _command() -> list[str]:
-    files = [name for name in (".env", ".env.local") if os.path.exists(name)]  # noqa: PTH110 - names for a command line
+    # As the Makefile does it: with other images, a smoke test would start services anew
+    files = [name for name in (".env", os.environ.get("IMAGES", ""), ".env.local") if os.path.exists(name)]  # noqa: PTH110 - names for a command line
     return ["docker", "compose", *(part for name in files for part in ("--env-file", name))]
 
 

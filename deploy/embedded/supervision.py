@@ -24,8 +24,9 @@ _SERVER_SECONDS = 15.0
 _TASK_SECONDS = 2.0
 # Not set by users and not for other programs; and where a program is found, which a service that starts later finds again
 _PRIVATE = (MARK, "HEARTH_SUPERVISOR_SOCKET", "HEARTH_SUPERVISOR_INCLUDE", "HEARTH_PROMETHEUS_BIN")
-_NOT_RUNNING, _ALREADY_STARTED = 70, 60  # fault codes of supervisord's XML-RPC
+_BAD_NAME, _ALREADY_STARTED, _NOT_RUNNING, _ALREADY_ADDED = 10, 60, 70, 90  # fault codes of supervisord's XML-RPC
 _ALIVE = ("STARTING", "RUNNING")
+_NO_WAIT = False  # an argument of startProcess and stopProcess
 
 
 class CannotStartError(Exception):
@@ -46,6 +47,11 @@ class Program:
         """Whether its process exists."""
         return self.state in _ALIVE
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it was started and nobody has stopped it: its process exists, or supervisord is about to start it once more."""
+        return self.state in {*_ALIVE, "BACKOFF"}
+
 
 class _SocketConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
@@ -62,8 +68,10 @@ class _SocketTransport(xmlrpc.client.Transport):
         super().__init__()
         self._path = path
 
-    def make_connection(self, _: object) -> http.client.HTTPConnection:
-        return _SocketConnection(self._path)
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ANN401 - what xmlrpc.client calls a host
+        connection = _SocketConnection(self._path)
+        self._connection = host, connection  # `close` looks there
+        return connection
 
 
 class Supervisor:
@@ -129,7 +137,8 @@ class Supervisor:
     def adopt(self, environment: Mapping[str, str], changed: Mapping[str, str]) -> None:
         """Give services that start from now on these changed variables; `environment` is the new one of the whole stack.
 
-        A service that runs keeps the variables that it has until `restart_program`.
+        A service that runs keeps the variables that it has until `restart_program`. The call may be made again, also with nothing changed:
+        it tells supervisord what an earlier one has noted.
         """
         stored = self._stored()
         rotated = {**stored.get("rotated", {}), **changed}
@@ -137,20 +146,23 @@ class Supervisor:
         self._rotated_file.touch(mode=0o600)
         self._rotated_file.write_text(sections(self._root / "supervisord.conf", rotated), encoding="utf-8")
         self._store({**stored, "rotated": rotated, "settings": _own_settings(environment)})
-        self._call("reloadConfig")
-        for program in self.programs().values():
-            if program.state in {"STOPPED", "EXITED", "FATAL"}:
-                self._replace_program(program.name)
+        [[lost, _, _]] = self._call("reloadConfig")  # lost: what an earlier call has removed, and was killed before it was there again
+        idle = [program.name for program in self.programs().values() if program.state in {"STOPPED", "EXITED", "FATAL"}]
+        for name in (*lost, *idle):
+            self._replace_program(name)
 
     def restart_program(self, name: str) -> None:
-        """Stop a service and start it with the variables that `adopt` was given last; it is not waited for its health."""
+        """Stop a service and start it with the variables that `adopt` was given last; it is not waited for its health.
+
+        One that is stopped already, or that supervisord does not have because an earlier call was killed, is started all the same.
+        """
         self.stop_programs([name])
         self._replace_program(name)
         self.start_program(name)
 
     def _replace_program(self, name: str) -> None:
-        self._call("removeProcessGroup", name)
-        self._call("addProcessGroup", name)
+        self._tolerate(_BAD_NAME, "removeProcessGroup", name)
+        self._tolerate(_ALREADY_ADDED, "addProcessGroup", name)
 
     def programs(self) -> dict[str, Program]:
         """Return every service; none if supervisord does not run."""
@@ -167,7 +179,7 @@ class Supervisor:
             CannotStartError: supervisord has no such program, or its file is not there.
         """
         try:
-            self._tolerate(_ALREADY_STARTED, "startProcess", name)
+            self._tolerate(_ALREADY_STARTED, "startProcess", name, _NO_WAIT)
         except xmlrpc.client.Fault as fault:
             raise CannotStartError(f"supervisord cannot start it: {fault.faultString}. Is everything installed (`make setup`)?") from fault
 
@@ -177,7 +189,7 @@ class Supervisor:
         while running := [p for p in self.programs().values() if p.name in services and p.state in {*_ALIVE, "BACKOFF", "STOPPING"}]:
             for program in running:
                 if program.state != "STOPPING":
-                    self._tolerate(_NOT_RUNNING, "stopProcess", program.name)
+                    self._tolerate(_NOT_RUNNING, "stopProcess", program.name, _NO_WAIT)
             time.sleep(0.1)
 
     def shut_down(self) -> None:
@@ -221,9 +233,9 @@ class Supervisor:
         with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=_SocketTransport(self._socket)) as server:
             return getattr(server.supervisor, method)(*arguments)
 
-    def _tolerate(self, fault: int, method: str, name: str) -> None:
+    def _tolerate(self, fault: int, method: str, *arguments: object) -> None:
         try:
-            self._call(method, name, False)  # noqa: FBT003 - XML-RPC has no keywords; this says not to wait
+            self._call(method, *arguments)
         except xmlrpc.client.Fault as error:
             if error.faultCode != fault:
                 raise

@@ -36,7 +36,7 @@ SECRETS = (
         Secret(f"HEARTH_POSTGRES_{role.upper()}_PASSWORD", restarted, _OPEN, Server.POSTGRES, role)
         for role, restarted in (
             ("airflow", _AIRFLOW),
-            ("mlflow", ("mlflow",)),
+            ("mlflow", ("mlflow", "airflow-scheduler")),  # tasks run in the scheduler: housekeeping calls `mlflow gc`
             ("predictions", _PREDICTING),
             ("data", ("airflow-scheduler",)),
             ("monitor", ("airflow-scheduler", "airflow-dag-processor", "exporter")),
@@ -46,7 +46,7 @@ SECRETS = (
     Secret("HEARTH_POSTGRES_PASSWORD", (), "refused at once; no service uses it", Server.POSTGRES),
     Secret("HEARTH_REDIS_PASSWORD", (*_CLIENTS_OF_VALKEY, "valkey"), "holds until Valkey has started again, which is last", Server.VALKEY),
     Secret("HEARTH_S3_SECRET_KEY", ("minio", "airflow-scheduler"), _RESTART),
-    Secret("HEARTH_MLFLOW_S3_SECRET_KEY", ("minio", "mlflow"), _RESTART),
+    Secret("HEARTH_MLFLOW_S3_SECRET_KEY", ("minio", "mlflow", "airflow-scheduler"), _RESTART),
     Secret("HEARTH_S3_READER_SECRET_KEY", ("minio",), _RESTART),
     Secret("HEARTH_S3_BACKUP_SECRET_KEY", ("minio", "airflow-scheduler"), _RESTART),
     Secret(

@@ -63,7 +63,8 @@ def new_settings(names: Iterable[str], settings: Mapping[str, str], make: Callab
             old = {**settings, **changed}
             _refuse_second("admin", _keys(old))
             entries = [*old.get(API_KEY.name, "").split(), f"admin{_OLD}:{_ADMIN_SCOPES}:{settings[name]}"]
-            changed |= {name: make(name), API_KEY.name: " ".join(entries)}
+            secret = make(name)
+            changed |= {name: secret, API_KEY.name: " ".join(entries), **_holders(old, settings[name], secret)}
         elif name == "HEARTH_MODEL_SIGNING_KEY":
             changed[name] = " ".join([make(name), *settings[name].split()])  # the first signs, all verify
         else:
@@ -108,5 +109,9 @@ def _replace_key(name: str, settings: Mapping[str, str], secret: str) -> dict[st
     _refuse_second(name, keys)
     _, scopes, old = keys[name].split(":", 2)
     entries = {**keys, name: f"{name}:{scopes}:{secret}", f"{name}{_OLD}": f"{name}{_OLD}:{scopes}:{old}"}
-    holders = {holder: secret for holder in HOLDERS if settings.get(holder) == old}
-    return {API_KEY.name: " ".join(entries.values()), **holders}
+    return {API_KEY.name: " ".join(entries.values()), **_holders(settings, old, secret)}
+
+
+def _holders(settings: Mapping[str, str], old: str, secret: str) -> dict[str, str]:
+    """Return the new value of each setting that holds the old secret of a key: whoever uses the key gets the new one."""
+    return {holder: secret for holder in HOLDERS if settings.get(holder) == old}

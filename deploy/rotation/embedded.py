@@ -14,6 +14,7 @@ from deploy.rotation.changes import CannotRotate, restarted, secret_of
 from deploy.rotation.journal import Journal
 
 _POLL_SECONDS = 0.2
+_GOES_ON = "The same command goes on from here."
 
 
 class NotHealthy(Exception):
@@ -81,12 +82,15 @@ class Rotation:
         environment = load_environment(self._root, {**self._outside, **given})
         then = load_environment(self._root, {**self._outside, **running})
         changed = {name: value for name, value in environment.items() if then.get(name) != value and name not in self._outside}
-        if changed:
+        is_resumed = self._journal.restarting is not None
+        if self._journal.restarting is None:
+            programs, wanted = supervisor.programs(), restarted(self._journal.names, self._journal.changed)
+            self._journal.restart([name for name in wanted if name in programs and programs[name].is_wanted])
+        if changed or is_resumed:  # one that was killed may have noted the settings, and not have told supervisord
             supervisor.adopt(environment, changed)
         self._encrypt_anew(environment)
-        programs = supervisor.programs()
-        for name in restarted(self._journal.names, self._journal.changed):
-            if f"restart {name}" in self._journal.done or name not in programs or not programs[name].is_alive:
+        for name in self._journal.restarting or []:
+            if f"restart {name}" in self._journal.done:
                 continue
             start = time.monotonic()
             supervisor.restart_program(name)
@@ -99,13 +103,15 @@ class Rotation:
         deadline = time.monotonic() + service.limit_seconds
         while True:
             program = supervisor.programs()[name]
+            if program.state == "FATAL":
+                raise NotHealthy(f"{name} does not start with the new value: `hearth logs {name}` says why. {_GOES_ON}")
             steady = time.time() - program.since >= service.steady_seconds
             if program.state == "RUNNING" and steady and service.is_healthy(environment):
                 return
             if time.monotonic() > deadline:
                 raise NotHealthy(
                     f"{name} is not healthy {service.limit_seconds} s after it started with the new value: `hearth logs {name}` says why. "
-                    "The same command goes on from here."
+                    f"{_GOES_ON}"
                 )
             time.sleep(_POLL_SECONDS)
 

@@ -17,6 +17,7 @@ class Journal:
     changed: Mapping[str, str]
     before: Mapping[str, str] = field(default_factory=dict)  # the values that the running stack has of these settings
     done: list[str] = field(default_factory=list)
+    restarting: list[str] | None = None  # the services that ran when the first was touched; None: none has been touched yet
 
     @classmethod
     def read(cls, path: Path) -> "Journal | None":
@@ -34,6 +35,11 @@ class Journal:
     def finish(self, step: str) -> None:
         """Note that a step is done."""
         self.done.append(step)
+        self.write()
+
+    def restart(self, names: list[str]) -> None:
+        """Note which services start again, before the first one stops: after a kill, what is down says nothing about what was up."""
+        self.restarting = names
         self.write()
 
     def remove(self) -> None:

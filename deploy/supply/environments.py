@@ -27,13 +27,16 @@ class Environment:
     name: str
     lock: str
     folder: str
+    target: str = "setup-dev"  # of make: installs what the lock file names
 
 
 # What an image holds comes first: its licences and vulnerabilities are those of whoever passes the image on.
 IMAGES = tuple(Environment(name, f"dockerfiles/{name}/requirements.txt", f".venvs/{name}") for name in ("serve", "airflow", "mlflow"))
 ENVIRONMENTS = (
     *IMAGES,
-    *(Environment(name, f"requirements/{name}.txt", f".venvs/{name}") for name in ("embedded", "clients", "docs", "uv")),
+    *(Environment(name, f"requirements/{name}.txt", f".venvs/{name}") for name in ("embedded", "uv")),
+    # Installed by those who need them, and brought up to date by their own targets and by this one
+    *(Environment(name, f"requirements/{name}.txt", f".venvs/{name}", "licences") for name in ("clients", "docs")),
     *(Environment(f"{name}-dev", f"requirements/{name}-dev.txt", f".venvs/{name}") for name in ("serve", "airflow")),
 )
 
@@ -53,13 +56,13 @@ def installed(environment: Environment, root: Path = ROOT) -> Iterator[Distribut
     Raises:
         NotAsLocked: the environment is missing, or differs from its lock file.
     """
-    folder = root / environment.folder
+    folder, remedy = root / environment.folder, f"run `make {environment.target}`"
     packages = [str(path) for path in folder.glob("lib/python3*/site-packages")]
     if not packages:
-        raise NotAsLocked(f"The environment {environment.name!r} is not installed in {environment.folder}: run `make setup-dev`.")
+        raise NotAsLocked(f"The environment {environment.name!r} is not installed in {environment.folder}: {remedy}.")
     there = {str(canonicalize_name(distribution.name)): distribution for distribution in distributions(path=packages)}
     for name, version in sorted(pins((root / environment.lock).read_text(encoding="utf-8")).items()):
         if name not in there or there[name].version != version:
             found = there[name].version if name in there else "nothing"
-            raise NotAsLocked(f"{environment.lock} has {name} {version}, {environment.folder} has {found}: run `make setup-dev`.")
+            raise NotAsLocked(f"{environment.lock} has {name} {version}, {environment.folder} has {found}: {remedy}.")
         yield there[name]

@@ -97,6 +97,16 @@ def test_old_and_new_api_keys_both_hold_with_the_same_scopes_until_they_are_reti
     assert retired_settings(later) == {}
 
 
+def test_whoever_holds_the_admin_key_gets_the_new_one() -> None:
+    settings = {**SETTINGS, "HEARTH_PAGE_API_KEY": SETTINGS["HEARTH_API_ADMIN_KEY"], "HEARTH_PROMETHEUS_API_KEY": OLD}
+
+    changed = new_settings(["HEARTH_API_ADMIN_KEY"], settings, fresh)
+
+    assert changed["HEARTH_PAGE_API_KEY"] == changed["HEARTH_API_ADMIN_KEY"] == fresh("HEARTH_API_ADMIN_KEY")
+    assert "HEARTH_PROMETHEUS_API_KEY" not in changed  # it holds another key
+    assert restarted(["HEARTH_API_ADMIN_KEY"], changed) == ["fastapi", "grpc", "streamlit"]
+
+
 def test_a_key_whose_older_value_holds_is_not_rotated_again() -> None:
     for name in ("HEARTH_API_ADMIN_KEY", "api:reporting"):
         once = {**SETTINGS, **new_settings([name], SETTINGS, fresh)}
@@ -121,6 +131,15 @@ def test_servers_start_first_and_valkey_last() -> None:
     assert len(services) == len(set(services))
 
 
+@pytest.mark.parametrize("name", ["HEARTH_MLFLOW_S3_SECRET_KEY", "HEARTH_POSTGRES_MLFLOW_PASSWORD"])
+def test_tasks_of_airflow_get_what_emptying_mlflows_trash_needs(name: str) -> None:
+    translated = read_values(ROOT / "deploy/embedded/stack.env")
+    users = " ".join([translated["AWS_SECRET_ACCESS_KEY"], ENV["HEARTH_MLFLOW_BACKEND_URI"]])
+
+    assert f"${{{name}}}" in users  # `mlflow gc` reads both from the environment of the task
+    assert "airflow-scheduler" in restarted([name], {})
+
+
 def test_settings_are_replaced_in_one_step_and_only_their_owner_reads_them(tmp_path: Path) -> None:
     path = tmp_path / ".env.local"
     path.write_text("# mine\nHEARTH_API_PORT=9800\nHEARTH_REDIS_PASSWORD=old\n")
@@ -138,6 +157,8 @@ def test_a_journal_comes_back_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     journal = Journal(path, ["api:a"], {"HEARTH_API_KEYS": "x"}, {"HEARTH_API_KEYS": "y"})
     journal.write()
+    assert Journal.read(path) == journal
+    journal.restart(["fastapi", "grpc"])
     journal.finish("restart grpc")
 
     assert Journal.read(path) == journal

@@ -1,7 +1,9 @@
 """What is released: bills of materials, licences, pins of images and the workflows, without the network."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from email.message import Message
@@ -50,6 +52,13 @@ class Package(Distribution):
         return path
 
 
+def make(*arguments: str) -> str:
+    """Return the commands that make would run."""
+    outside = {name: value for name, value in os.environ.items() if name not in {"IMAGES", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}}
+    command = [str(shutil.which("make")), "--dry-run", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=outside, capture_output=True, text=True, check=True).stdout
+
+
 def judge(package: Package, environment: str = "serve") -> str:
     [licence] = licences.check(environment, [package], POLICY)
     return licence.problem
@@ -92,6 +101,20 @@ def test_an_environment_that_differs_from_its_lock_is_refused(tmp_path: Path) ->
     (site / "packaging-26.3.dist-info/METADATA").write_text("Name: packaging\nVersion: 26.3\n")
     with pytest.raises(environments.NotAsLocked, match=r"venv has 26.3: run `make setup-dev`"):
         list(environments.installed(environment, tmp_path))
+
+
+@pytest.mark.parametrize("environment", environments.ENVIRONMENTS, ids=lambda environment: environment.name)
+def test_the_target_that_is_named_installs_the_environment(environment: environments.Environment, tmp_path: Path) -> None:
+    (tmp_path / environment.lock).parent.mkdir(parents=True)
+    (tmp_path / environment.lock).write_text("packaging==26.4\n")
+    (tmp_path / environment.folder / "lib/python3.11/site-packages").mkdir(parents=True)
+
+    with pytest.raises(environments.NotAsLocked) as caught:
+        list(environments.installed(environment, tmp_path))
+
+    [target] = re.findall(r": run `make (\S+)`", str(caught.value))
+    printed = make("--always-make", target)
+    assert f"--require-hashes -r {environment.lock}\n" in printed
 
 
 # Licences
@@ -316,6 +339,34 @@ def test_every_make_target_of_a_workflow_is_there(path: Path) -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for module in re.findall(r"python -m (deploy[\w.]+)", runs):
         assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
+
+
+@pytest.mark.parametrize("target", ["compose-up", "compose-smoke", "compose-status", "compose-clean"])
+def test_a_compose_target_runs_the_images_that_are_named_and_those_of_env_else(target: str) -> None:
+    pinned, plain = (files_of(make(target, *more)) for more in (["IMAGES=requirements/images.env"], []))
+
+    assert pinned[:2] == [".env", "requirements/images.env"]  # one file alone would replace the default
+    assert plain == [name for name in pinned if name != "requirements/images.env"]
+
+
+def files_of(commands: str) -> list[str]:
+    """Return the files of settings that Compose is given."""
+    return re.findall(r"--env-file (\S+)", commands)
+
+
+def test_the_workflow_runs_the_same_images_in_each_step() -> None:
+    job = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))["jobs"]["compose"]
+
+    assert job["env"]["IMAGES"] == images.PINS_FILE.relative_to(ROOT).as_posix()
+    starting = [step["run"] for step in job["steps"] if re.search(r"docker compose.* (up|run|restart)\b", step.get("run", ""))]
+    assert starting == []  # only by make, which reads IMAGES
+
+
+def test_whoever_runs_all_tests_has_the_history_that_the_test_of_an_upgrade_starts_from() -> None:
+    for path in WORKFLOWS:
+        for name, job in yaml.safe_load(path.read_text("utf-8"))["jobs"].items():
+            if any(re.search(r"\.ci/run|^make .*\btest\b", step.get("run", "")) for step in job["steps"]):
+                assert job["steps"][0]["with"].get("fetch-depth") == 0, f"{path.name}: {name}"
 
 
 def test_every_lock_is_asked_for_known_vulnerabilities() -> None:
