@@ -49,6 +49,7 @@ from hearth.serving.recording.recorder import Recorder
 from hearth.serving.rollouts.counter import RolloutCounter
 from hearth.serving.rollouts.reporter import RolloutReporter
 from hearth.serving.rollouts.router import Router
+from hearth.serving.version_loads import default_first
 from hearth.settings import GrpcSettings
 from hearth.tracing.export import exported_spans
 
@@ -124,13 +125,19 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
             await access.close()
 
 
+def follower_of(settings: GrpcSettings, contracts: Mapping[str, Contract]) -> ModelFollower:
+    """Return what follows the models of the registry, those of the default data set first."""
+    ordered = default_first(settings.api_default_dataset, contracts)
+    return ModelFollower(ProbedRegistry.of(settings, contracts), ordered, settings.alias_poll_seconds)
+
+
 async def _serve(settings: GrpcSettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with freeze_after_import():
         contracts = {contract.name: contract for contract in usable_contracts(settings.data_dir)}
-        models = ModelFollower(ProbedRegistry.of(settings, contracts), contracts, settings.alias_poll_seconds)
+        models = follower_of(settings, contracts)
     async with running_server(settings, contracts, models) as port:
         _LOGGER.info("listening on %s:%d", settings.grpc_host, port)
         # It waits for the registry; meanwhile the process answers health checks and can be stopped

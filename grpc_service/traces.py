@@ -70,14 +70,15 @@ def _stream(
 
 @contextmanager
 def _running(work: Span, context: Context) -> Iterator[None]:
-    token = CURRENT.set(work.context)
+    # Never reset: gRPC has a task for each call. And where the caller cancels a stream while a response is written, the generator is left
+    # to the loop, which closes it in another task, where this one's token is not valid.
+    CURRENT.set(work.context)
     try:
         yield
     except BaseException as error:
         work.fail(error)
         raise
     finally:
-        CURRENT.reset(token)
         if work.is_recorded:
             work.set({"rpc.grpc.status_code": _number(context.code())})
             work.end()

@@ -46,6 +46,7 @@ from hearth.serving.rollouts.estimates import Estimator
 from hearth.serving.rollouts.quality_alarm import QualityAlarm
 from hearth.serving.rollouts.reporter import RolloutReporter
 from hearth.serving.rollouts.router import Router
+from hearth.serving.version_loads import default_first
 from hearth.settings import ApiSettings
 from hearth.streaming.client import StreamWriter
 from hearth.streaming.dead_letters import DeadLetters
@@ -180,7 +181,7 @@ def open_service(
             )
         )
         stream = enter(StreamWriter(redis_url, stream_name, settings.stream_keep_messages))
-        models = enter(ModelFollower(registry, _first(settings.api_default_dataset, contracts), settings.alias_poll_seconds))
+        models = enter(ModelFollower(registry, default_first(settings.api_default_dataset, contracts), settings.alias_poll_seconds))
         rollouts = enter(RolloutStore(url, max_connections=3, statement_seconds=seconds))
         enter(RolloutReporter(rollouts, counter, models, contracts))
         rollout_controller = enter(
@@ -241,11 +242,6 @@ def open_service(
             data_threads=CapacityLimiter(_DATA_THREADS),
             graphql=graphql,
         )
-
-
-def _first(dataset: str, contracts: Mapping[str, Contract]) -> dict[str, Contract]:
-    """Return contracts with that of a data set first: models are loaded in this order."""
-    return dict(sorted(contracts.items(), key=lambda item: item[0] != dataset))
 
 
 def service_of(connection: HTTPConnection) -> ServiceState:

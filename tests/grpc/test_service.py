@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from grpc_service.encoding import packed_message, record_message
 from grpc_service.health import SERVICE
+from grpc_service.server import follower_of
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1.prediction_pb2_grpc import PredictionStub
 from tests.grpc.service import WHEN, Broken, Gated, Service, Shelf, error_in, fitted, health_stub, serving, settings
@@ -358,6 +359,12 @@ class TestStandardServices:
             assert health.Check(HealthCheckRequest()).status == HealthCheckResponse.SERVING
             assert HealthCheckResponse.NOT_SERVING in seen
             assert health.Check(HealthCheckRequest(service=SERVICE)).status == HealthCheckResponse.SERVING
+
+    def test_a_process_loads_the_models_of_the_default_data_set_first(self) -> None:
+        contracts = {name: EMPLOYEES.model_copy(update={"name": name}) for name in ("accounts", "employees", "heart")}
+        models = follower_of(settings(api_default_dataset="employees"), contracts)
+
+        assert list(dict.fromkeys(alias.dataset for alias in models.status().aliases)) == ["employees", "accounts", "heart"]
 
     def test_a_process_serves_when_the_champion_does(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("hearth.serving.model_follower._FIRST_MODEL_SECONDS", 0.05)

@@ -1,6 +1,7 @@
 """One trace from a caller to the store, over each protocol, on real servers, and as a collector gets it."""
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -158,6 +159,16 @@ def test_probes_make_no_spans(sink: Sink, client: httpx.Client) -> None:
     assert {span.name for span in sink.spans} == {"GET /models"}
 
 
+@pytest.mark.parametrize("prefix", ["", "/api"])
+def test_probes_make_no_spans_below_a_root_path_either(sink: Sink, prefix: str) -> None:
+    options = service_settings(api_root_path="/api")
+    with running(create_app(options, FakeRegistry(champion="2"), checks={})) as client:
+        for path in ("/health", "/metrics", "/ready", "/models"):
+            assert client.get(prefix + path).status_code == 200
+    wait_until(lambda: sink.spans)
+    assert {span.name for span in sink.spans} == {"GET /models"}
+
+
 def test_grpc_takes_a_trace_over_gives_it_back_and_stores_it(sink: Sink, fresh_database: str) -> None:
     migrate(fresh_database)
     options = settings(record_predictions="all", predictions_url=fresh_database, record_drain_seconds=60)
@@ -187,6 +198,34 @@ def test_grpc_takes_a_trace_over_gives_it_back_and_stores_it(sink: Sink, fresh_d
         ("hearth.v1.Prediction/PredictStream", CALLER.span_id, 0),
         ("hearth.v1.Prediction/Predict", CALLER.span_id, 5),
     }
+
+
+def test_the_span_of_a_stream_that_is_cancelled_while_an_answer_is_written_ends(sink: Sink, caplog: pytest.LogCaptureFixture) -> None:
+    request = pb.PredictRequest(records=[record_message(found) for found in records(sample_rows(EMPLOYEES, 500, seed=6)[0])])
+    sent = 0
+
+    def requests() -> Iterator[pb.PredictRequest]:
+        nonlocal sent
+        while True:
+            sent += 1
+            yield request
+
+    def is_full() -> bool:
+        """Whether nothing moves any more, because nobody reads the answers."""
+        before = sent
+        time.sleep(0.5)
+        return before > 1 and sent == before
+
+    with serving(Shelf({"champion": "1"}, {"1": fitted()})) as service:
+        stream = service.stub.PredictStream(requests(), metadata=[("traceparent", str(CALLER))])
+        next(stream)
+        wait_until(is_full)
+        stream.cancel()
+        wait_until(lambda: sink.of_trace(CALLER.trace_id))
+        assert service.stub.Predict(request, timeout=30).labels
+
+    assert only(sink.named("hearth.v1.Prediction/PredictStream")).failed
+    assert [entry.getMessage() for entry in caplog.records if entry.name == "asyncio" and entry.levelname == "ERROR"] == []
 
 
 def test_a_message_goes_from_its_sender_to_the_store_in_one_trace(sink: Sink, bench: Bench) -> None:

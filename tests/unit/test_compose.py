@@ -2,6 +2,7 @@
 
 import json
 import re
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
@@ -348,3 +349,17 @@ def test_each_form_of_logs_has_the_file_by_which_airflow_follows_it(form: str) -
 
     [line] = [line for line in (ROOT / f"dockerfiles/airflow/log-{form}.env").read_text("utf-8").splitlines() if not line.startswith("#")]
     assert line == f"AIRFLOW__LOGGING__JSON_LOGS={form == 'json'}"
+
+
+@pytest.mark.parametrize(
+    ("name", "grace", "threads"), [("fastapi", "HEARTH_API_GRACE_SECONDS", 14), ("grpc", "HEARTH_GRPC_GRACE_SECONDS", 8)]
+)
+def test_a_service_is_not_killed_while_it_ends_with_its_servers_away(name: str, grace: str, threads: int) -> None:
+    """`threads` are the seconds that they may take one after the other: the follower's 5, the spans' 3, and in REST 6 of its stores'."""
+    programs = ConfigParser(interpolation=None, strict=False, inline_comment_prefixes=(";",))
+    programs.read(ROOT / "supervisord.conf", "utf-8")
+    needed = float(ENV[grace]) + float(ENV["HEARTH_RECORD_DRAIN_SECONDS"]) + threads
+    needed *= 1.25  # what else ends beside them has no bound of its own, and takes a moment
+
+    assert float(SERVICES[name]["stop_grace_period"].removesuffix("s")) > needed
+    assert programs.getfloat(f"program:{name}", "stopwaitsecs") > needed

@@ -517,3 +517,55 @@ class TestRefresh:
 
         assert models.get("employees", "knn").version == "1"
         assert "was not read again" in caplog.text
+
+    @pytest.mark.parametrize(
+        "error", [RegistryError("it is busy"), ModelUnavailable("x", "1", "it is gone."), KeyError("nobody thought of this")]
+    )
+    def test_data_sets_that_always_fail_do_not_keep_others_from_their_turn(
+        self, error: Exception, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        asked: list[str] = []
+
+        class Failing(FakeRegistry):
+            def aliases(self, dataset: str) -> dict[str, str]:  # noqa: ARG002 - the registry's interface
+                return dict(self.carried)
+
+            def version(self, dataset: str, name: str) -> RegisteredVersion:
+                asked.append(dataset)
+                if "versions" in self.broken:
+                    raise self.broken["versions"]
+                return super().version(dataset, name)
+
+            def load_with_example(self, version: RegisteredVersion) -> StoredModel:
+                return super().load_with_example(replace(version, dataset="employees"))
+
+        registry = Failing(champion="1")
+        registry.models = ByNumber()
+        names = [f"set_{number}" for number in range(7)]  # more than have their turn in one poll
+        contracts = {name: EMPLOYEES.model_copy(update={"name": name}) for name in names}
+        models = ModelFollower(registry, contracts, poll_seconds=0.01, refresh_seconds=0)
+        models.poll()
+        asked.clear()
+        registry.broken["versions"] = error
+        models.poll()
+        models.poll()
+
+        assert set(asked) == set(names)
+        assert {models.get(name, "champion").version for name in names} == {"1"}
+        said = "the poll of the registry failed" if isinstance(error, KeyError) else "was not read again"
+        assert caplog.text.count(said) == len(asked)
+
+    def test_a_failure_that_nobody_thought_of_does_not_end_the_follower(self, registry: FakeRegistry) -> None:
+        def broken(dataset: str, name: str) -> RegisteredVersion:
+            asked.set()
+            raise KeyError(dataset, name)
+
+        asked = threading.Event()
+        with ModelFollower(registry, {"employees": EMPLOYEES}, poll_seconds=0.01, refresh_seconds=0) as models:
+            assert models.wait_until_polled(30)
+            registry.version, works = broken, registry.version  # type: ignore[method-assign]
+            assert asked.wait(30)
+            registry.version = works  # type: ignore[method-assign]
+            registry.carried["knn"] = "2"
+            wait_until(lambda: models.get("employees", "knn").version == "2")
+            assert models.status().following

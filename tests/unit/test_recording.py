@@ -1,7 +1,9 @@
 """The call on a request's way, the ids of answers, and the challenger, without a store."""
 
+import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,8 +12,13 @@ from hypothesis import strategies as st
 
 from hearth.serving.model_follower import LoadedModel
 from hearth.serving.recording.agreement import ChallengeReport
+from hearth.serving.recording.answer import Answer, describe_features
+from hearth.serving.recording.messages import AnswerBatch, Refused, WriteResult
 from hearth.serving.recording.recorder import Recorder
 from hearth.serving.recording.request_ids import unique_id
+from hearth.serving.recording.store_queue import StoreQueue
+from hearth.tracing.context import current_trace_id
+from hearth.tracing.traceparent import new_trace
 from tests.support.recording import CONTRACTS, Always, Loaded, loaded, scored, settings
 from tests.support.waiting import wait_until
 
@@ -185,3 +192,34 @@ class TestChallenger:
             wait_until(lambda: not recorder._challenger._queue)
 
         assert 150 < report_of(recorder).compared < 350
+
+
+class TestTraces:
+    def test_without_an_exporter_a_request_that_cannot_be_stored_is_logged_in_its_trace(self, caplog: pytest.LogCaptureFixture) -> None:
+        class Refusing:
+            """A writer whose store refuses everything."""
+
+            def put(self, _batch: AnswerBatch, _give_up: Callable[[], bool]) -> WriteResult:
+                return Refused("it has no room")
+
+            def end(self) -> None: ...
+
+            def close(self) -> None: ...
+
+        traces: dict[str, str | None] = {}
+
+        def note(record: logging.LogRecord) -> bool:
+            if "cannot be stored" in record.msg:
+                traces[record.__dict__["request_id"]] = current_trace_id()
+            return True
+
+        columns, scores = scored(CHAMPION, 1)
+        places = {unique_id(): new_trace() for _ in range(3)}
+        queue = StoreQueue(Refusing(), {"employees": describe_features(CONTRACTS["employees"])}, 1_000, 1_000_000)
+        caplog.handler.addFilter(note)
+        for request_id, place in places.items():
+            queue.add(Answer(CHAMPION, columns, scores, request_id, "grpc", "answer", 1.0, None, None, place))
+        queue.start()
+        queue.close(10)
+
+        assert traces == {request_id: place.trace_id for request_id, place in places.items()}

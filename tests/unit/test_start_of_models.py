@@ -29,6 +29,7 @@ class Shelves(FakeRegistry):
         self.single: list[str] = []
         self.several: list[list[str]] = []
         self.refused_datasets: dict[str, Exception] = {}
+        self.broken_answer: Exception | None = None
 
     def registered_model(self, dataset: str) -> RegisteredModel:
         self.single.append(dataset)
@@ -39,6 +40,8 @@ class Shelves(FakeRegistry):
         names = list(datasets)
         self.several.append(names)
         self._answer()
+        if self.broken_answer:
+            raise self.broken_answer
         return {name: RegisteredModel(dict(self.carried), self.made) for name in names}
 
     def load_with_example(self, version: RegisteredVersion) -> StoredModel:
@@ -86,6 +89,22 @@ class TestOrder:
         models.poll()
 
         assert (shelves.single, shelves.several) == ([], [list(NAMES)])
+
+    def test_where_reading_them_in_one_request_fails_in_a_new_way_they_are_read_one_by_one(
+        self, models: ModelFollower, shelves: Shelves, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        models.poll()
+        shelves.single.clear()
+        shelves.broken_answer = KeyError("nobody thought of this")
+        shelves.carried["champion"] = "3"
+        models.poll()
+
+        assert shelves.single == list(NAMES)
+        assert [models.get(name, "champion").version for name in NAMES] == ["3"] * len(NAMES)
+        assert models.status().problem == ""
+        [line] = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert line.exc_info is not None
+        assert line.exc_info[1] is shelves.broken_answer
 
     def test_a_data_set_that_serves_waits_for_those_that_do_not(self) -> None:
         served = AliasView(registered={"champion": "2"})

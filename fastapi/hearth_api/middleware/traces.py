@@ -1,5 +1,6 @@
 """Every request belongs to a trace: the one that its header `traceparent` names, or a new one; the response names it."""
 
+from starlette._utils import get_route_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hearth.tracing.context import CURRENT
@@ -26,7 +27,7 @@ class Traces:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
-        elif TRACER.maker is None or scope["type"] == "websocket" or scope["path"] in _NOT_TRACED:
+        elif TRACER.maker is None or scope["type"] == "websocket" or get_route_path(scope) in _NOT_TRACED:
             await self._run(scope, receive, send, _callers_place(scope) or new_trace())
         else:
             await self._run_in_span(scope, receive, send)

@@ -194,6 +194,8 @@ class ModelFollower:
                 several = self._registry.registered_models([contract.name for contract in contracts])
             except RegistryError as error:
                 several = error
+            except Exception:
+                _LOGGER.exception("the registered models cannot be read in one request; they are read one by one")
         for contract in contracts:
             try:
                 self._read_model(contract, several)
@@ -299,8 +301,12 @@ class ModelFollower:
         now = time.monotonic()
         due = [name for name in contracts if now - self._views[name].refreshed >= self._refresh_seconds]
         for name in sorted(due, key=lambda name: self._views[name].refreshed)[:_REFRESHES_A_POLL]:
+            # also if that fails: else those that always fail would stay the oldest
+            self._views[name] = replace(self._views[name], refreshed=now)
             try:
                 self._views[name] = refreshed(self._registry, name, self._views[name])
             except (RegistryError, ModelUnavailable) as error:
                 text = "%s: what the registry says of the served versions was not read again: %s"
                 _LOGGER.warning(text, name, error, extra=about(name))
+            except Exception as error:  # noqa: BLE001 - as in _read
+                self._log_failure(name, error)

@@ -31,6 +31,11 @@ class Load:
         return self.aliases[0]
 
 
+def default_first(dataset: str, contracts: Mapping[str, Contract]) -> dict[str, Contract]:
+    """Return contracts with that of the default data set first: models are loaded in this order."""
+    return dict(sorted(contracts.items(), key=lambda item: item[0] != dataset))
+
+
 def plan_loads(contracts: Mapping[str, Contract], views: Mapping[str, AliasView]) -> list[Load]:
     """Return one load for each version that is neither loaded nor refused.
 
