@@ -38,7 +38,7 @@ def audited(root: Path, outside: Mapping[str, str], names: Sequence[str], *, ver
 def _settings(root: Path, outside: Mapping[str, str]) -> dict[str, str]:
     try:
         return load_environment(root, outside)
-    except SettingError:  # which is said by what needs them
+    except (SettingError, KeyError):  # which is said by what needs them
         return dict(outside)
 
 

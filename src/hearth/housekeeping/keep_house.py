@@ -112,9 +112,9 @@ class _Pass:
         if why := self._why_version_stays(present, versions):
             return why
         self._inventory.remove(present)
-        _LOGGER.info("%s is deleted: %s", version, OLD)
         gone = new_entry(Action.VERSION_REMOVED, dataset=version.dataset, version=version.version, detail={"why": OLD})
         self._trail.record(gone)
+        _LOGGER.info("%s is deleted: %s", version, OLD)
         return ""
 
     # Runs and models
