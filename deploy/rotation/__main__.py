@@ -16,6 +16,7 @@ from deploy.compose.make_secrets import read_values
 from deploy.embedded.environment import ROOT, load_environment
 from deploy.embedded.launcher import SettingError
 from deploy.embedded.supervision import Supervisor
+from deploy.rotation.audit_row import audited
 from deploy.rotation.catalogue import API_KEY, NEVER, SECRETS, Server
 from deploy.rotation.changes import CannotRotate, chosen, new_settings, retired_settings, secret_of
 from deploy.rotation.compose import commands
@@ -76,10 +77,11 @@ def retire(root: Path, *, is_compose: bool) -> int:
 
 
 def _run(root: Path, journal: Journal, *, is_compose: bool, verb: str = "rotated") -> None:
-    if is_compose:
-        print(*commands(journal, root / ".env.local"), sep="\n")
-        return
-    Rotation(root, os.environ, journal).run()
+    with audited(root, os.environ, journal.names, verb=verb, is_compose=is_compose):
+        if is_compose:
+            print(*commands(journal, root / ".env.local"), sep="\n", flush=True)
+            return
+        Rotation(root, os.environ, journal).run()
     print(f"{', '.join(journal.names)}: {verb}. .env.local has the new values.")
     for name in journal.names:
         if secret_of(name).server is Server.NOBODY and "until" in secret_of(name).old and verb == "rotated":

@@ -1,7 +1,9 @@
 """The audit trail on a real PostgreSQL: every administrative door writes one row, nobody changes one, and none is lost in an outage."""
 
 import logging
-from collections.abc import Iterator
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import psycopg
 import pytest
 
 from deploy.embedded import temporary_servers
+from deploy.rotation.audit_row import audited
 from hearth.alerts import AlertStore
 from hearth.audit import Action, Actor, AuditStore, AuditTrail, Entry, Result, acting, current_actor, new_entry, open_trail
 from hearth.audit.reads import WINDOW_SECONDS, ReadTrail
@@ -101,13 +104,16 @@ class TestTable:
         assert abs(row.at - entry.at).total_seconds() < 0.001
 
     def test_any_text_of_a_caller_is_stored_cut_and_whole(self, store: AuditStore) -> None:
-        store.add(
-            [new_entry(Action.PREDICTIONS_ERASED, subject=NASTY, detail={"row\0": NASTY.encode("utf-8", "replace").decode()}, actor=ADA)]
-        )
+        actor = Actor("key", "a\0\udcff", "rest", r"\u0000")
+        detail = {"row\0": NASTY, r"\u0000": [r"\u0000", {"\udcff": ("\0", 1, 0.5, None, True, float("nan"))}]}
+        store.add([new_entry(Action.PREDICTIONS_ERASED, subject=NASTY, detail=detail, actor=actor)])
 
         [row] = rows(store)
         assert row.subject.startswith("employees?' ; DROP TABLE audit")
         assert len(row.subject) == 300
+        clean = NASTY.replace("\0", "?").replace("\udcff", "?")
+        assert row.detail == {"row?": clean, r"\u0000": [r"\u0000", {"?": ["?", 1, 0.5, None, True, "nan"]}]}
+        assert (row.actor.name, row.actor.address) == ("a??", r"\u0000")
 
     def test_pages_follow_each_other_whatever_is_added(self, store: AuditStore) -> None:
         for number in range(5):
@@ -134,6 +140,12 @@ class TestTable:
 
         detail = rows(store)[0].detail
         assert (detail["added"], detail["removed"], detail["changed"]) == (["new"], [], ["page"])
+
+    def test_a_name_that_cannot_be_stored_as_it_is_changes_nothing_at_the_next_start(self, store: AuditStore) -> None:
+        keys = {"page\udcff": "read " + "0a" * 300}
+
+        assert store.note_keys(keys, ADA)
+        assert not store.note_keys(keys, ADA)
 
 
 class TestDoors:
@@ -243,6 +255,24 @@ class TestReads:
         assert rows(store)[0].detail == {"filter": {"alias": "champion"}, "reads": 2, "rows": 50}
         assert len(rows(store)) == 3
 
+    def test_two_first_reads_at_once_count_in_one_window(self, store: AuditStore) -> None:
+        trail = AuditTrail(store)
+
+        def require(entry: Entry) -> None:
+            """Write the first row of a reader, while another begins, and one reads more."""
+            trail.require(entry)
+            counts, others[:] = list(others), []
+            for count in counts:
+                reads.read("heart", {}, count)
+
+        reads = ReadTrail(require, trail.record)
+        others = [1, 1_000]
+        with acting(ADA):
+            reads.read("heart", {}, 2)
+        reads.flush(everything=True)
+
+        assert sum(int(str(row.detail["rows"])) for row in rows(store)) == 1_003
+
     def test_nothing_is_handed_out_that_cannot_be_recorded(self) -> None:
         with AuditStore("postgresql://nobody@127.0.0.1:9/x", connect_seconds=2) as away:
             trail = AuditTrail(away)
@@ -252,13 +282,16 @@ class TestReads:
 
 class TestOutage:
     def test_what_was_done_while_the_store_is_away_is_in_the_log_and_later_in_the_trail(self, caplog: pytest.LogCaptureFixture) -> None:
-        with temporary_servers.postgres_server() as server:
+        with temporary_servers.postgres_server() as server, AuditStore(server.url, connect_seconds=2, refuse_seconds=1) as store:
             migrate(server.url)
-        store = AuditStore(server.url, connect_seconds=2, refuse_seconds=1)
-        with store, AuditTrail(store) as trail:
-            trail.record(new_entry(Action.ROLLED_BACK, dataset="heart", version="7", actor=ADA))
-            assert trail.waiting == 1
+            server.stop(signal.SIGINT)
+            with AuditTrail(store) as trail:
+                trail.record(new_entry(Action.ROLLED_BACK, dataset="heart", version="7", actor=ADA))
+                assert trail.waiting == 1
+                server.start()
+                wait_until(lambda: trail.waiting == 0)
 
+            assert [(row.action, row.version) for row in rows(store)] == [("rolled_back", "7")]
             [line] = [found for found in caplog.records if "waits for the store" in found.getMessage()]
             assert (line.levelno, line.__dict__["dataset"]) == (logging.WARNING, "heart")
             assert '"actor": "key ada"' in line.getMessage()
@@ -280,6 +313,64 @@ class TestOutage:
             wait_until(lambda: trail.waiting == 0)
 
         assert [row.version for row in rows(store)] == ["2", "1"]
+
+    def test_a_row_that_the_table_does_not_take_costs_itself_alone(self, store: AuditStore, caplog: pytest.LogCaptureFixture) -> None:
+        trail = AuditTrail(store)
+        bad = replace(new_entry(Action.PROMOTED, version="bad", actor=ADA), trace_id="\0")
+        trail.record(bad)
+        with pytest.raises(PredictionsUnavailable, match="does not take"):
+            trail.require(bad)
+        trail._waiting.extend([new_entry(Action.PROMOTED, version="1", actor=ADA), bad, new_entry(Action.PROMOTED, version="2", actor=ADA)])
+        trail._write_waiting()
+
+        assert trail.waiting == 0
+        assert [row.version for row in rows(store)] == ["2", "1"]
+        assert len([line for line in caplog.records if "the table does not take it" in line.getMessage()]) == 2
+
+    def test_two_writers_at_once_take_away_what_they_wrote_and_nothing_else(
+        self, store: AuditStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trail, add, late = AuditTrail(store), store.add, new_entry(Action.PROMOTED, version="late", actor=ADA)
+        trail._waiting.extend(new_entry(Action.PROMOTED, version=version, actor=ADA) for version in ("1", "2"))
+
+        def add_beside_another(entries: Sequence[Entry]) -> None:
+            """Write while another writer does the same from start to end, and while one more row comes to wait."""
+            monkeypatch.setattr(store, "add", add)
+            trail._write_waiting()
+            trail._waiting.append(late)
+            add(entries)
+
+        monkeypatch.setattr(store, "add", add_beside_another)
+        trail._write_waiting()
+
+        assert list(trail._waiting) == [late]
+        assert [row.version for row in rows(store)] == ["2", "1"]
+
+
+def test_a_rotation_is_a_row_with_names_and_no_value(store: AuditStore, fresh_database: str, tmp_path: Path) -> None:
+    outside = {"HEARTH_PREDICTIONS_URL": fresh_database, "HEARTH_API_ADMIN_KEY": "a-new-value", "PATH": "/usr/bin:/bin"}
+    for file in (".env", ".env.local"):
+        (tmp_path / file).write_text("HEARTH_DATA_DIR=data\n" if file == ".env" else "")
+
+    with audited(tmp_path, outside, ["HEARTH_API_ADMIN_KEY", "api:page"], verb="rotated", is_compose=True):
+        pass
+    with pytest.raises(ZeroDivisionError), audited(tmp_path, outside, ["api:page"], verb="retired", is_compose=False):
+        _ = 1 / 0
+
+    failed, done = rows(store)
+    assert (done.action, done.result, done.subject) == (Action.SECRETS_ROTATED, Result.DONE, "HEARTH_API_ADMIN_KEY, api:page")
+    assert (failed.action, failed.result, failed.detail) == (Action.SECRETS_RETIRED, Result.FAILED, {"names": ["api:page"]})
+    assert done.actor.kind == "user"
+    assert "a-new-value" not in repr(done)
+
+
+def test_a_rotation_is_done_though_the_trail_is_away(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with audited(tmp_path, {"HEARTH_PREDICTIONS_URL": "postgresql://nobody@127.0.0.1:9/x"}, ["api:page"], verb="rotated", is_compose=True):
+        pass
+
+    printed = capfd.readouterr()
+    assert not printed.out
+    assert "api:page" in printed.err
 
 
 def test_an_action_that_raises_is_recorded_by_its_error_and_without_its_text(store: AuditStore) -> None:

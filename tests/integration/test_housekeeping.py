@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from hearth.audit import AuditStore
+from hearth.audit.store import AuditFilter
 from hearth.errors import HousekeepingRefused, ModelUnavailable, PredictionsUnavailable
 from hearth.housekeeping import keep_house
 from hearth.housekeeping.garbage import collect_garbage
@@ -120,6 +122,19 @@ def test_what_nothing_refers_to_goes_even_after_a_pass_that_was_killed(untidy: U
     manifests = {f"{folder}manifest.json" for folder in renamed}
     assert after.objects["processed"] == before.objects["processed"] - half - manifests | {f"{f}{TRASHED_MANIFEST}" for f in renamed}
     assert applied.applied
+
+
+def test_what_went_is_in_the_audit_trail_even_of_a_pass_that_was_killed(untidy: UntidyStack, applied: Report) -> None:
+    assert applied.applied
+    with AuditStore(untidy.stack.url("predictions")) as store:
+        removed = store.entries(100, AuditFilter(action="version_removed"))
+        passes = store.entries(100, AuditFilter(action="housekeeping_applied"))
+
+    assert [(row.dataset, row.version) for row in removed] == [("employees", untidy.number("gone"))]
+    assert {row.result for row in passes} == {"done"}
+    counts = passes[0].detail[TRASHED]
+    assert isinstance(counts, dict)
+    assert counts["training run"] == 2
 
 
 def test_a_version_that_stays_answers_as_before(untidy: UntidyStack, applied: Report) -> None:

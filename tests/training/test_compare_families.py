@@ -128,13 +128,16 @@ def test_a_family_or_parameters_that_there_are_not_are_named(bench: Bench) -> No
         bench.judged("knn", data, "{knn: {neighbours: 3}}")
 
 
-def test_old_versions_are_removed_but_never_one_with_an_alias(bench: Bench) -> None:
+def test_old_versions_are_removed_but_never_one_with_an_alias(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     data = bench.publish(sample_split(bench.contract))
     name, registry = bench.contract.name, bench.registry
     versions = [bench.registered(bench.tuned(bench.judged("knn", data, key=f"run-{number}"), steps=0)) for number in range(4)]
     registry.set_alias(name, "knn", versions[0])
 
-    assert remove_old_versions(name, 2, registry=registry) == [versions[1]]
+    with caplog.at_level("WARNING"):
+        assert remove_old_versions(name, 2, registry=registry) == [versions[1]]
+    [row] = [line for line in caplog.records if '"action": "version_removed"' in line.getMessage()]  # no store is named
+    assert row.__dict__["version"] == versions[1]
     assert remove_old_versions(name, 2, registry=registry) == []
 
     assert [version.version for version in registry.versions(name)] == [versions[3], versions[2], versions[0]]

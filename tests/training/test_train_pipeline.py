@@ -8,17 +8,22 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from hearth.audit import Actor, AuditStore, acting
+from hearth.audit.store import AuditFilter
 from hearth.contracts import Contract
 from hearth.contracts.experiment_names import final_experiment, trials_experiment
 from hearth.contracts.origins import Origin
 from hearth.data import processed
 from hearth.data.cleaning import Split, digest
 from hearth.errors import ObjectNotFound, RegistryUnavailable, UnknownFamily
+from hearth.jobs import audit_rows
 from hearth.jobs.promote import promote
 from hearth.jobs.train import train
+from hearth.modelling.approval import Approval, ApprovalState
 from hearth.modelling.evaluation import score
 from hearth.modelling.families import FAMILIES, Params
 from hearth.modelling.gate import Decision
+from hearth.predictions.migration import migrate
 from hearth.registry import NewVersion, RegisteredVersion, Registry
 from hearth.settings import get_settings
 from hearth.storage import ObjectStore
@@ -326,6 +331,41 @@ class TestPromotionsAtTheSameTime:
         assert registry.overtaken
         assert decision.champion == best
         assert shop.aliases()["champion"] == best
+
+    def test_a_promotion_records_what_it_moved_and_nothing_that_others_did(
+        self, shop: Shop, mlflow_uri: str, monkeypatch: pytest.MonkeyPatch, fresh_database: str
+    ) -> None:
+        """A person moves an alias, and another family is promoted, while a decision is made."""
+        migrate(fresh_database)
+        monkeypatch.setenv("HEARTH_MONITOR_URL", fresh_database)
+        shop.promote(shop.register("knn", WORST))
+        better, best = shop.register("svm", POOR), shop.register("lightgbm", GOOD)
+
+        class Beside(Registry):
+            def set_alias(self, dataset: str, alias: str, version: str) -> None:
+                super().set_alias(dataset, alias, version)
+                if alias == "svm":
+                    with acting(Actor("airflow", "another", "airflow")):
+                        shop.promote(best, "lightgbm")
+                    shop.registry.set_alias(dataset, "knn", best)
+
+        with acting(Actor("airflow", "one", "airflow")):
+            shop.promote(better, "svm", registry=Beside(mlflow_uri))
+
+        with AuditStore(fresh_database) as audit:
+            found = [(row.actor.name, row.alias, row.version) for row in reversed(audit.entries(100, AuditFilter(action="promoted")))]
+        assert [row for row in found if row[0] == "one"] == [("one", "svm", better)]
+        assert [row for row in found if row[0] == "another"] == [("another", "lightgbm", best), ("another", "champion", best)]
+
+    def test_an_answer_that_a_retry_takes_again_is_one_row(self, fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        migrate(fresh_database)
+        monkeypatch.setenv("HEARTH_MONITOR_URL", fresh_database)
+        states: tuple[ApprovalState, ...] = ("approved", "approved", "refused")
+        for state in states:
+            audit_rows.record(audit_rows.answered("heart", "knn", "7", Approval(state, "ada", "2026-11-30T10:00:00+00:00")))
+
+        with AuditStore(fresh_database) as audit:
+            assert [row.detail["answer"] for row in audit.entries(9, AuditFilter())] == ["refused", "approved"]
 
     def test_a_promotion_that_died_between_two_moves_is_finished_when_it_runs_again(self, shop: Shop, mlflow_uri: str) -> None:
         shop.promote(shop.register("knn", POOR))

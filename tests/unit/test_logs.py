@@ -108,6 +108,26 @@ class TestText:
     def test_control_characters_are_escaped(self) -> None:
         assert r"Ana\nERROR fastapi all is lost\r\x1b[2J\u2028" in TextForm("api").format(record("%s", NASTY))
 
+    @given(ANYTHING)
+    def test_every_line_of_the_trace_of_an_error_is_indented_and_has_no_control_character(self, text: str) -> None:
+        found = record("failed", exc_info=(ValueError, ValueError(text), None))
+        found.stack_info = text
+        first, *lines = TextForm("api").format(found).splitlines()
+
+        assert first.endswith("failed")
+        assert all(line.startswith("    ") for line in lines)
+        assert not [letter for letter in "".join(lines) if ord(letter) < 32 and letter != "\t"]
+
+    def test_what_another_handler_has_kept_of_a_trace_is_written_safely_and_left_to_others(self) -> None:
+        for error in (None, (ValueError, ValueError("x\n2026 INFO api forged \x1b[2J"), None)):
+            found = record("failed", exc_info=error)
+            found.exc_text = "ValueError: x\n2026 INFO api forged \x1b[2J"
+
+            _, *lines = TextForm("api").format(found).split("\n")
+
+            assert lines == ["    ValueError: x", r"    2026 INFO api forged \x1b[2J"]
+            assert found.exc_text == "ValueError: x\n2026 INFO api forged \x1b[2J"
+
 
 @pytest.mark.parametrize("form", [TextForm("batch-api"), JsonForm("batch-api")])
 def test_what_a_request_asks_is_not_in_a_line_about_it(form: logging.Formatter) -> None:
@@ -183,6 +203,21 @@ def test_what_a_library_prints_is_a_line_of_the_log() -> None:
     lines = run(code, HEARTH_LOG_FORMAT="json").stderr.splitlines()
 
     assert [json.loads(line)["event"] for line in lines] == ["two words", "hello"]
+
+
+@pytest.mark.parametrize("broken", ["open('/dev/full', 'w', buffering=1)", "closed"])
+def test_a_log_that_cannot_be_written_does_not_end_what_prints(broken: str) -> None:
+    code = (
+        "import io, logging, sys; from hearth.logs import configure_logging; from hearth.logs.printed import log_what_is_printed;"
+        f"closed = io.StringIO(); closed.close(); sys.stderr = sys.__stderr__ = {broken};"
+        "configure_logging('mlflow', form='json'); log_what_is_printed(); out = sys.__stdout__;"
+        "print('lost'); print('too', file=sys.stderr); logging.getLogger().error('as well'); out.write('on'); out.flush();"
+        "import os; os._exit(0)"
+    )
+
+    ended = run(code)
+
+    assert (ended.returncode, ended.stdout) == (0, "on"), ended.stderr
 
 
 def test_the_launchers_of_servers_write_the_form_too() -> None:

@@ -1,5 +1,6 @@
 """A row of the audit trail. Pure."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,6 +36,10 @@ class Action(StrEnum):
     VERSION_SIGNED = "version_signed"
     BACKUP_MADE = "backup_made"
     BACKUP_RESTORED = "backup_restored"
+    VERSION_REMOVED = "version_removed"
+    HOUSEKEEPING_APPLIED = "housekeeping_applied"
+    SECRETS_ROTATED = "secrets_rotated"
+    SECRETS_RETIRED = "secrets_retired"
 
 
 class Result(StrEnum):
@@ -92,7 +97,7 @@ def new_entry(  # noqa: PLR0913 - the parts of a row
         alias=stored_text(alias),
         version=stored_text(version),
         subject=stored_text(subject),
-        detail=dict(detail or {}),
+        detail=cleaned(detail or {}),
         trace_id=current_trace_id() or "",
         request_id=stored_text(REQUEST_ID.get() or ""),
     )
@@ -105,4 +110,24 @@ def result_of(error: BaseException) -> Result:
 
 def stored_text(text: str) -> str:
     """Return a text as PostgreSQL can store it: without NUL and halves of surrogate pairs, and not longer than a row may have it."""
-    return text.replace("\0", "?").encode("utf-8", "replace").decode("utf-8")[:LONGEST_TEXT]
+    return clean_text(text)[:LONGEST_TEXT]
+
+
+def cleaned(detail: Mapping[str, object]) -> dict[str, object]:
+    """Return details as PostgreSQL can store them, as JSON: what is no number, list or mapping is a storable text, however long."""
+    return {clean_text(str(name)): _clean(value) for name, value in detail.items()}
+
+
+def _clean(value: object) -> object:
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, Mapping):
+        return cleaned(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(part) for part in value]
+    return clean_text(str(value))
+
+
+def clean_text(text: str) -> str:
+    """Return a text without NUL and halves of surrogate pairs, as long as it is."""
+    return text.replace("\0", "?").encode("utf-8", "replace").decode("utf-8")

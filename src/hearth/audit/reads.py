@@ -59,8 +59,8 @@ class ReadTrail:
                 return
         self.require(_entry(actor, dataset or "", chosen, 1, rows))
         with self._lock:
-            if len(self._windows) < _MOST_CALLERS:
-                self._windows[name] = _Window(actor, dataset or "", chosen, self.clock() + WINDOW_SECONDS)
+            if len(self._windows) < _MOST_CALLERS:  # another first read may have begun a window that counts already
+                self._windows.setdefault(name, _Window(actor, dataset or "", chosen, self.clock() + WINDOW_SECONDS))
 
     def flush(self, *, everything: bool = False) -> None:
         """Write a row for each window that is over and in which more was read."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from psycopg.rows import dict_row, tuple_row
 
 from hearth.audit.actor import Actor
-from hearth.audit.entry import Action, Entry, Result, new_entry
+from hearth.audit.entry import Action, Entry, Result, clean_text, cleaned, new_entry, stored_text
 from hearth.predictions.store import PredictionStore
 
 _ADD = """
@@ -47,7 +47,12 @@ class AuditStore(PredictionStore):
     """The table `audit`. Every method raises PredictionsUnavailable if the store does not answer; all may be called again."""
 
     def add(self, entries: Sequence[Entry]) -> None:
-        """Add rows in one transaction; those that are there already stay as they are."""
+        """Add rows in one transaction; those that are there already stay as they are.
+
+        Raises:
+            PredictionsUnavailable: they may or may not be stored; retrying is safe.
+            psycopg.DataError: the table does not take one of them, and none is stored.
+        """
         with self._reading(tuple_row) as cursor, cursor.connection.transaction():
             cursor.executemany(_ADD, [_values(entry) for entry in entries])
 
@@ -72,6 +77,7 @@ class AuditStore(PredictionStore):
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_KEYS_LOCK,))
             found = cursor.execute(_LAST_KEYS).fetchone()
             before: dict[str, str] = dict(found[0]) if found else {}
+            keys = {clean_text(name): clean_text(value) for name, value in keys.items()}  # as they are compared at the next start
             if found and before == keys:
                 return False
             detail = {
@@ -92,16 +98,16 @@ def _values(entry: Entry) -> dict[str, object]:
         "action": entry.action.value,
         "result": entry.result.value,
         "actor_kind": actor.kind,
-        "actor": actor.name,
+        "actor": stored_text(actor.name),
         "door": actor.door,
-        "address": actor.address,
-        "dataset": entry.dataset,
-        "alias": entry.alias,
-        "version": entry.version,
-        "subject": entry.subject,
-        "detail": json.dumps(entry.detail, default=str).replace("\\u0000", "?"),
+        "address": stored_text(actor.address),
+        "dataset": stored_text(entry.dataset),
+        "alias": stored_text(entry.alias),
+        "version": stored_text(entry.version),
+        "subject": stored_text(entry.subject),
+        "detail": json.dumps(cleaned(entry.detail)),
         "trace_id": entry.trace_id,
-        "request_id": entry.request_id,
+        "request_id": stored_text(entry.request_id),
     }
 
 

@@ -4,13 +4,15 @@ import json
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
+import psycopg
+
 from hearth.audit.actor import Actor
-from hearth.audit.entry import Action, Entry, Result, new_entry, result_of
+from hearth.audit.entry import Action, Entry, Result, cleaned, new_entry, result_of
 from hearth.audit.reads import ReadTrail
 from hearth.audit.store import AuditStore
 from hearth.errors import PredictionsUnavailable
@@ -117,7 +119,7 @@ class AuditTrail:
         """Write a row, or keep it until the store answers. Raises nothing: what was done is done."""
         try:
             if not self._waiting:  # else the store was away a second ago, and the rows keep their order
-                return self.store.add([entry])
+                return self._add([entry])
         except PredictionsUnavailable as error:
             self._note_outage(error)
         _log(entry, "waits for the store")
@@ -133,7 +135,10 @@ class AuditTrail:
         Raises:
             PredictionsUnavailable: it cannot be written, so nothing may be handed out.
         """
-        self.store.add([entry])
+        try:
+            self.store.add([entry])
+        except psycopg.DataError as error:
+            raise PredictionsUnavailable(f"The audit trail does not take the row of this read ({type(error).__name__}).") from error
 
     def _run(self) -> None:
         while not self._stop.wait(_AWAY_SECONDS if self._is_away else _POLL_SECONDS):
@@ -157,19 +162,35 @@ class AuditTrail:
         if not entries and not self._is_away:
             return
         try:
-            self.store.add(entries)
+            self._add(entries)
         except PredictionsUnavailable as error:
             self._note_outage(error)
             if self._stop.is_set():
                 for entry in entries:
                     _log(entry, "is in this log alone: the process ends")
             return
-        with self._lock:
-            for _ in entries:
+        written = {entry.key for entry in entries}
+        with self._lock:  # another writer, or an overflow, may have taken some of them away meanwhile
+            while self._waiting and self._waiting[0].key in written:
                 self._waiting.popleft()
         if self._is_away:
             self._is_away = False
             _LOGGER.info("the audit trail is written again")
+
+    def _add(self, entries: Sequence[Entry]) -> None:
+        """Write rows; one that the table does not take costs itself alone.
+
+        Raises:
+            PredictionsUnavailable: the store is away; the rows may or may not be written.
+        """
+        try:
+            return self.store.add(entries)
+        except psycopg.DataError as error:
+            if len(entries) == 1:
+                return _log(entries[0], f"is in this log alone: the table does not take it ({type(error).__name__})")
+        for entry in entries:
+            self._add([entry])
+        return None
 
     def _note_outage(self, error: PredictionsUnavailable) -> None:
         if not self._is_away:  # once for each outage
@@ -192,6 +213,13 @@ def open_trail(url: str) -> Iterator[AuditTrail]:
             yield trail
 
 
+def record_once(url: str, *entries: Entry) -> None:
+    """Write rows into the store of a URL, and no more; without one, and while it is away, the log alone has them."""
+    with open_trail(url) if url else nullcontext(LogTrail()) as trail:
+        for entry in entries:
+            trail.record(entry)
+
+
 def _log(entry: Entry, what: str) -> None:
     """Write a row to the log, which then is the trail until the store has it."""
     row = {
@@ -203,7 +231,7 @@ def _log(entry: Entry, what: str) -> None:
         "door": entry.actor.door,
         "address": entry.actor.address,
         "subject": entry.subject,
-        "detail": entry.detail,
+        "detail": cleaned(entry.detail),
     }
     fields = about(entry.dataset, alias=entry.alias, version=entry.version, request_id=entry.request_id)
     _LOGGER.warning("audit row %s: %s", what, json.dumps(row, default=str), extra=fields)

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
+from hearth.audit import Action, Draft, NoTrail, Trail, new_entry, open_trail, recorded
 from hearth.errors import ModelUnavailable
 from hearth.housekeeping.artifacts import Artifacts, remove_orphans
 from hearth.housekeeping.decisions import OLD, KeptVersions, Named, newest_versions, why_model_stays, why_runs_stay, why_version_stays
@@ -23,7 +25,7 @@ _LOGGER = logging.getLogger(__name__)
 def keep_house(
     settings: HousekeepingSettings | None = None, *, applies: bool, rules: Rules | None = None, now: datetime | None = None
 ) -> Report:
-    """Look for what nothing refers to, and remove it if `applies`; otherwise nothing is changed.
+    """Look for what nothing refers to, and remove it if `applies`; otherwise nothing is changed, and nothing is in the audit trail.
 
     Raises:
         PredictionsUnavailable, RegistryUnavailable, StorageUnavailable: a server does not answer. What names a version is then not known,
@@ -31,19 +33,27 @@ def keep_house(
         HousekeepingRefused: MLflow and its bucket do not belong together.
     """
     settings = settings or HousekeepingSettings()
-    with ReferenceStore(settings.monitor_url.get_secret_value()) as references:
-        found = _Pass(settings, references, rules or Rules.of(settings), now or datetime.now(UTC), applies=applies)
-        return found.run()
+    url = settings.monitor_url.get_secret_value()
+    with ReferenceStore(url) as references, open_trail(url) if applies else nullcontext(NoTrail()) as trail:
+        found = _Pass(settings, references, trail, rules or Rules.of(settings), now or datetime.now(UTC), applies=applies)
+        with recorded(trail, Action.HOUSEKEEPING_APPLIED, Draft()) as draft:
+            try:
+                return found.run()
+            finally:
+                draft.detail.update(found.report.counts())
 
 
 class _Pass:
     """One pass. What is removed is asked for once more right before: somebody may have named it since the beginning."""
 
-    def __init__(self, settings: HousekeepingSettings, references: ReferenceStore, rules: Rules, now: datetime, *, applies: bool) -> None:
+    def __init__(  # noqa: PLR0913 - what a pass works with
+        self, settings: HousekeepingSettings, references: ReferenceStore, trail: Trail, rules: Rules, now: datetime, *, applies: bool
+    ) -> None:
+        self._trail = trail
         self._settings, self._references, self._rules, self._now, self._applies = settings, references, rules, now, applies
         self._inventory = Inventory.from_settings(settings)
         self._store = ObjectStore.from_settings(settings)
-        self._report = Report(applies)
+        self.report = Report(applies)
         self._artifacts: Artifacts | None = None
 
     def run(self) -> Report:
@@ -53,13 +63,13 @@ class _Pass:
         kept = KeptVersions.of(self._keep_versions())
         self._keep_runs(kept)
         if self._artifacts is not None and files:
-            self._report.add(remove_orphans(self._artifacts, files, self._inventory, self._now, applies=self._applies))
+            self.report.add(remove_orphans(self._artifacts, files, self._inventory, self._now, applies=self._applies))
         else:
-            self._report.add([Item("files of lost runs", "", SKIPPED, "HEARTH_MLFLOW_S3_ACCESS_KEY is not set")])
-        self._report.add(remove_unnamed(self._store, self._named_digests, self._rules, self._now, applies=self._applies))
+            self.report.add([Item("files of lost runs", "", SKIPPED, "HEARTH_MLFLOW_S3_ACCESS_KEY is not set")])
+        self.report.add(remove_unnamed(self._store, self._named_digests, self._rules, self._now, applies=self._applies))
         if self._applies:
-            self._report.add(collect_garbage(self._settings, self._rules.trash_days))
-        return self._report
+            self.report.add(collect_garbage(self._settings, self._rules.trash_days))
+        return self.report
 
     def _mlflow_files(self) -> ObjectStore | None:
         settings = self._settings
@@ -83,7 +93,7 @@ class _Pass:
                 if not why and self._applies:
                     why = self._remove(version, versions)
                 size = self._size(version.model_id, version.run_id)
-                self._report.add([Item("version", f"{dataset}/{version.version}", KEPT if why else REMOVED, why or OLD, size)])
+                self.report.add([Item("version", f"{dataset}/{version.version}", KEPT if why else REMOVED, why or OLD, size)])
                 if why:
                     staying.append(version)
         return staying
@@ -102,6 +112,8 @@ class _Pass:
         if why := self._why_version_stays(present, versions):
             return why
         self._inventory.remove(present)
+        gone = new_entry(Action.VERSION_REMOVED, dataset=version.dataset, version=version.version, detail={"why": OLD})
+        self._trail.record(gone)
         _LOGGER.info("%s is deleted: %s", version, OLD)
         return ""
 
@@ -117,21 +129,21 @@ class _Pass:
             if not why and self._applies:
                 self._inventory.trash_run(run.run_id)
                 _LOGGER.info("the %s run %s of %s is in the trash: %s", run.kind, run.run_id, run.dataset, OLD)
-            self._report.add([Item(f"{run.kind} run", run.run_id, KEPT if why else TRASHED, why or OLD, self._size(run.run_id))])
+            self.report.add([Item(f"{run.kind} run", run.run_id, KEPT if why else TRASHED, why or OLD, self._size(run.run_id))])
         for model in models:
             why = why_model_stays(model, kept, whys, self._rules, self._now)
             if not why and self._applies:
                 self._inventory.trash_model(model.model_id)
-            self._report.add([Item("model", model.model_id, KEPT if why else TRASHED, why or OLD, self._size(model.model_id))])
+            self.report.add([Item("model", model.model_id, KEPT if why else TRASHED, why or OLD, self._size(model.model_id))])
 
     # Processed data
 
     def _named_digests(self) -> set[Name]:
         """Return what versions, runs, retrainings and publications name at the moment; in a rehearsal, as if runs were gone."""
         names = self._digests_beside_runs()
-        trashed = set() if self._applies else {item.name for item in self._report.items if item.action == TRASHED}
+        trashed = set() if self._applies else {item.name for item in self.report.items if item.action == TRASHED}
         names |= names_of(run for run in self._inventory.tracked_runs() if run.run_id not in trashed)
-        removed = set() if self._applies else set(self._report.named("version", REMOVED))
+        removed = set() if self._applies else set(self.report.named("version", REMOVED))
         for dataset in self._inventory.datasets():
             versions = (version for version in self._inventory.versions(dataset) if f"{dataset}/{version.version}" not in removed)
             names |= {(dataset, version.digest) for version in versions if version.digest}

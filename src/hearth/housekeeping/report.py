@@ -59,6 +59,15 @@ class Report:
         """Return the names of the things of a kind with this fate."""
         return [item.name for item in self.items if item.what == what and item.action == action]
 
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return for each action that changes something how many things of each kind it was, or would be, taken for."""
+        found: dict[str, dict[str, int]] = {}
+        for item in self.items:
+            if item.action not in {KEPT, SKIPPED}:
+                kinds = found.setdefault(item.action, {})
+                kinds[item.what] = kinds.get(item.what, 0) + 1
+        return found
+
     def to_json(self) -> dict[str, object]:
         """Return it as plain values, without the names of single things."""
         return {"applied": self.applied, "rows": [vars(row) for row in self.rows]}

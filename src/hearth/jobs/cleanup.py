@@ -2,7 +2,9 @@
 
 import logging
 
+from hearth.audit import Action, new_entry
 from hearth.errors import ModelUnavailable
+from hearth.jobs import audit_rows
 from hearth.logs import about
 from hearth.registry import Registry
 
@@ -19,7 +21,18 @@ def remove_old_versions(dataset: str, keep: int, *, registry: Registry | None = 
         The numbers of the deleted versions.
     """
     registry = registry or Registry.from_settings()
-    removed = []
+    removed: list[str] = []
+    try:
+        _remove(dataset, keep, registry, removed)
+    finally:  # what is gone is gone, whatever stopped the rest
+        if removed:
+            detail = {"why": f"older than the latest {keep}"}
+            audit_rows.record(*(new_entry(Action.VERSION_REMOVED, dataset=dataset, version=number, detail=detail) for number in removed))
+    return removed
+
+
+def _remove(dataset: str, keep: int, registry: Registry, removed: list[str]) -> None:
+    """Add the numbers of versions that are deleted to `removed`."""
     for version in registry.versions(dataset)[keep:]:
         waits = version.approval is not None and version.approval.state == "waiting"
         if waits or version.version in registry.aliases(dataset).values():
@@ -31,4 +44,3 @@ def remove_old_versions(dataset: str, keep: int, *, registry: Registry | None = 
             continue
         removed.append(version.version)
         _LOGGER.info("%s is deleted", version, extra=about(version.dataset, version=version.version))
-    return removed

@@ -82,9 +82,7 @@ def deploy(  # noqa: PLR0913 - all but three are named
         reason = f"version {version} is not deployed, since its rollout was {outcome}. A person can start another: hearth rollout start"
         return _logged(Deployment(dataset, version, "", "", champion, reason))
     if way == "direct" or champion is None:
-        deployed = _move(registry, contract, family, version)
-        audit_rows.record(new_entry(Action.PROMOTED, dataset=dataset, alias=CHAMPION, version=version, detail={"before": champion}))
-        return _logged(deployed)
+        return _logged(_move(registry, contract, family, version))
     if way == "shadow":
         if registry.aliases(dataset).get(CHALLENGER) != version:
             registry.set_alias(dataset, CHALLENGER, version)
@@ -130,9 +128,11 @@ def _move(registry: Registry, contract: Contract, family: str, version: str) -> 
         aliases = registry.aliases(contract.name)
         moves = {family: version, **promotion(CHAMPION, version, aliases)}
         try:
-            move_aliases(registry, contract.name, moves, aliases)
+            is_moved = move_aliases(registry, contract.name, moves, aliases)
         except AliasNotMoved:
             continue
+        if is_moved:
+            audit_rows.record(*audit_rows.moved(contract.name, aliases, {**aliases, **moves}, {}))
         return Deployment(contract.name, version, "direct", "", version, f"version {version} is the champion")
     raise RegistryError(f"The aliases of {contract.name!r} moved {_ATTEMPTS} times while version {version} was deployed. Run this again.")
 

@@ -19,7 +19,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from hearth.contracts import Contract, load_contract
-from hearth.contracts.aliases import CHAMPION, PREVIOUS
+from hearth.contracts.aliases import CHAMPION
 from hearth.contracts.deploy_words import Way
 from hearth.data.processed import read_manifest
 from hearth.errors import AliasNotMoved, ObjectNotFound, RegistryError
@@ -101,7 +101,6 @@ def promote(  # noqa: PLR0913 - all but three are named
     contract = load_contract(dataset)
     store, registry = store or ObjectStore.from_settings(), registry or Registry.from_settings()
     candidate = registry.version(dataset, version)
-    before = registry.aliases(dataset)
     benches = _Benches(contract, store, registry, candidate)
     if approval is not None and approval.state != "waiting":
         audit_rows.record(audit_rows.answered(dataset, family, version, approval))
@@ -115,31 +114,27 @@ def promote(  # noqa: PLR0913 - all but three are named
     way = way or contract.deploy.way
     if way == "direct" or CHAMPION not in registry.aliases(dataset):
         decision = _pass_gate(contract, registry, benches, family, candidate)
-        champion, why = _settle_champion(contract, registry, benches)
+        champion, why = _settle_champion(contract, registry, benches, "passed" if decision.passed else "refused")
     else:
         decision, champion, why = _deploy_with_care(contract, registry, benches, family, candidate, way)
     answered = (str(approval),) if approval else ()
     decision = replace(decision, champion=champion, approval=approval, reasons=(*answered, *decision.reasons, why))
-    _audit(contract, family, candidate, decision, before, registry.aliases(dataset))
+    if not decision.passed:
+        audit_rows.record(audit_rows.refused(dataset, family, candidate.version, decision.reasons[0]))
     _record(contract, store, registry, candidate, decision)
     return decision
 
 
-def _audit(  # noqa: PLR0913, PLR0917 - what was decided, and what moved
-    contract: Contract,
-    family: str,
-    candidate: RegisteredVersion,
-    decision: Decision,
-    before: Mapping[str, str],
-    after: Mapping[str, str],
-) -> None:
-    """Put what the gate decided into the audit trail; `deploy` has done so with what it deployed."""
-    own = {alias: version for alias, version in after.items() if alias in {CHAMPION, PREVIOUS, *contract.families}}
-    rows = audit_rows.moved(contract.name, before, own, {"gate": "passed" if decision.passed else "refused"})
-    if not decision.passed:
-        rows.append(audit_rows.refused(contract.name, family, candidate.version, decision.reasons[0]))
-    if rows:
-        audit_rows.record(*rows)
+def _move(registry: Registry, dataset: str, moves: Mapping[str, str], aliases: Mapping[str, str], gate: str) -> bool:
+    """Move aliases that are as `aliases` says, and record it at once: until the end others move them too, and this task may be killed.
+
+    Raises:
+        AliasNotMoved: they are no longer so; nothing was moved.
+    """
+    if not move_aliases(registry, dataset, moves, aliases):
+        return False
+    audit_rows.record(*audit_rows.moved(dataset, aliases, {**aliases, **moves}, {"gate": gate}))
+    return True
 
 
 def _record(contract: Contract, store: ObjectStore, registry: Registry, candidate: RegisteredVersion, decision: Decision) -> None:
@@ -158,7 +153,7 @@ def _pass_gate(contract: Contract, registry: Registry, benches: "_Benches", fami
         decision = _decide(contract, benches, family, candidate, aliases)
         try:
             if decision.passed:
-                move_aliases(registry, contract.name, promotion(family, candidate.version, aliases), aliases)
+                _move(registry, contract.name, promotion(family, candidate.version, aliases), aliases, "passed")
         except AliasNotMoved:
             continue
         return decision
@@ -222,8 +217,11 @@ def _refuse(  # noqa: PLR0913, PLR0917 - what is decided about, by whom
     return replace(decision, passed=False, champion=champion, approval=approval, reasons=(str(approval), *decision.reasons))
 
 
-def _settle_champion(contract: Contract, registry: Registry, benches: "_Benches") -> tuple[str | None, str]:
-    """Move `champion` until there is nothing left to move; return the champion and the reason for it."""
+def _settle_champion(contract: Contract, registry: Registry, benches: "_Benches", gate: str) -> tuple[str | None, str]:
+    """Move `champion` until there is nothing left to move; return the champion and the reason for it.
+
+    `gate` is what it said about the candidate, for the audit trail.
+    """
     moved = ""
     for _ in range(_ATTEMPTS):
         aliases = registry.aliases(contract.name)
@@ -232,7 +230,7 @@ def _settle_champion(contract: Contract, registry: Registry, benches: "_Benches"
         chosen, reason = _choose(contract, benches, families, champion)
         try:
             moves = promotion(CHAMPION, chosen, aliases) if chosen else {}
-            if not move_aliases(registry, contract.name, moves, aliases):
+            if not _move(registry, contract.name, moves, aliases, gate):
                 return chosen, moved or reason
         except AliasNotMoved:
             continue  # another training moved one meanwhile

@@ -6,6 +6,7 @@ import re
 import time
 import traceback
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Literal
 
 from hearth.logs.context import FIELDS, REQUEST_ID
@@ -20,7 +21,7 @@ _ACCESS_PARTS = 5  # of uvicorn's lines about requests: address, method, path, v
 
 
 class TextForm(logging.Formatter):
-    """One line an event: time in UTC, level, service, message. Only the trace of an error has lines of its own."""
+    """One line an event: time in UTC, level, service, message. Only the trace of an error has lines of its own, which are indented."""
 
     def __init__(self, service: str) -> None:
         super().__init__(f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {service.replace('%', '%%')} %(message)s", "%Y-%m-%dT%H:%M:%S")
@@ -28,12 +29,22 @@ class TextForm(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; a message that cannot be put together is said so."""
-        original = record.msg, record.args
+        original = record.msg, record.args, record.exc_text
         record.msg, record.args = _CONTROL.sub(_escaped, message_of(record).rstrip()), ()
+        # What another handler has kept of the trace is not indented
+        record.exc_text = _indented(record.exc_text) if record.exc_text and not record.exc_info else None
         try:
             return super().format(record)
         finally:
-            record.msg, record.args = original  # other handlers write it too
+            record.msg, record.args, record.exc_text = original  # other handlers write it too
+
+    def formatException(self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]) -> str:  # noqa: N802 - the library's name
+        """Return the trace of an error, no line of which can be taken for an event."""
+        return _indented("".join(traceback.format_exception(*ei)))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - the library's name
+        """Return a stack in the same way."""
+        return _indented(stack_info)
 
 
 class JsonForm(logging.Formatter):
@@ -88,6 +99,10 @@ def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
     return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {_CONTROL.sub(_escaped, line)}" for line in text.rstrip("\n").split("\n"))
 
 
 def _escaped(match: re.Match[str]) -> str:

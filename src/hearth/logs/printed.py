@@ -1,5 +1,6 @@
 """What servers that are not ours print beside their log, as lines of the log."""
 
+import contextlib
 import io
 import logging
 import sys
@@ -17,17 +18,29 @@ class PrintedLines(io.TextIOBase):
     def __init__(self, original: TextIO) -> None:
         self._original = original
         self._waiting = threading.local()
+        self._busy = threading.local()
 
     def write(self, text: str) -> int:
         """Take text; returns its length, as every stream does."""
         if not isinstance(text, str):
             raise TypeError(f"expected text, got {type(text).__name__}")  # by which libraries find out that it takes no bytes
+        if getattr(self._busy, "now", False):  # what logging says about a line that it cannot write is no line: that would never end
+            with contextlib.suppress(OSError, ValueError):  # broken or closed: nobody can be told
+                self._original.write(text)
+            return len(text)
         *lines, rest = f"{getattr(self._waiting, 'text', '')}{text}".split("\n")
         self._waiting.text = rest
         for line in lines:
             if line.strip():
-                _LOGGER.info("%s", line)
+                self._log(line)
         return len(text)
+
+    def _log(self, line: str) -> None:
+        self._busy.now = True
+        try:
+            _LOGGER.info("%s", line)
+        finally:
+            self._busy.now = False
 
     def writable(self) -> bool:
         """Whether it can be written to."""
