@@ -27,7 +27,7 @@ from hearth.predictions import Prediction, PredictionStore
 from hearth.registry import Registry
 from tests.support.backed_up_stack import KEY, STREAM, BackedUpStack, running
 from tests.support.model_files import X, fitted
-from tests.support.stack_contents import AIRFLOW, contents, fill_databases, fill_stores
+from tests.support.stack_contents import AIRFLOW, audited, contents, fill_databases, fill_stores
 
 if TYPE_CHECKING:
     import subprocess
@@ -234,6 +234,7 @@ def test_the_newest_stay_and_what_killed_ones_left_a_day_ago_goes(copied: Path) 
 def test_a_backup_lies_in_an_object_store_as_well(stack: BackedUpStack, before: dict[str, Any]) -> None:
     stack.objects.ensure_bucket("backups")
     place = BucketPlace(stack.objects, "backups", "of/hearth")
+    trail = audited(stack)
     create_backup(place, stack.backup_settings())
     assert {name.count("/") for name in place.sizes()} == {1}
     manifest, vault = open_backup(place, choose_backup(place, None), KEY)
@@ -241,6 +242,7 @@ def test_a_backup_lies_in_an_object_store_as_well(stack: BackedUpStack, before: 
     stack.empty()
     restore_backup(place, manifest.id, stack.restore_settings())
     assert contents(stack) == before
+    assert audited(stack) == [*trail, ("backup_restored", manifest.id)]
 
     stack.objects.delete("backups", f"of/hearth/{manifest.id}/streams.part")
     assert list(find_problems(place, manifest, vault)) == ["streams.part is missing"]

@@ -126,9 +126,9 @@ def test_a_refused_report_is_named_in_a_letter_and_costs_none_beside_it(labels: 
         ({b"reports": b"7"}, "at least one object"),
         ({b"report": b"{}", b"reports": b"[{}]"}, "either 'report' or 'reports'"),
         ({b"dataset": b"employees"}, "either 'report' or 'reports'"),
-        ({b"reports": b"[{}]", b"data": b"x"}, "got the fields 'reports', 'data'"),
+        ({b"reports": b"[{}]", b"data": b"x"}, "got the fields 'traceparent', 'reports', 'data'"),
         ({b"reports": b"[{}]", b"dataset": b"\xff"}, "not UTF-8"),
-        ({b"reports": b'[{"id": "x", "truth": "' + b"y" * 20_000 + b'"}]'}, "20033 bytes, more than"),
+        ({b"reports": b'[{"id": "x", "truth": "' + b"y" * 20_000 + b'"}]'}, "20099 bytes, more than"),
     ],
 )
 def test_a_message_that_cannot_be_read_is_buried_alone(labels: Labels, fields: Fields, reason: str) -> None:

@@ -85,16 +85,25 @@ def fill_stores(stack: BackedUpStack) -> None:
     redis.set("rate-limit", 1)
 
 
+def audited(stack: BackedUpStack) -> list[tuple[str, str]]:
+    """Return the actions of the audit trail and what they were done on, oldest first."""
+    with psycopg.connect(stack.url("predictions")) as connection:
+        return connection.execute("SELECT action, subject FROM audit ORDER BY id").fetchall()
+
+
 def contents(stack: BackedUpStack) -> dict[str, Any]:
-    """Return everything that a backup has to bring back."""
+    """Return everything that a backup has to bring back, but for the audit trail: `audited` has that, since a restore adds to it."""
     found: dict[str, Any] = {}
     for name in NAMES:
         with psycopg.connect(stack.url(name)) as connection:
             tables = [row[0] for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")]
             for table in tables:
                 rows = connection.execute(sql.SQL("SELECT t::text FROM {} t ORDER BY 1").format(sql.Identifier(table))).fetchall()
-                found[f"{name}.{table}"] = rows
-            found[f"{name} sequences"] = connection.execute("SELECT sequencename, last_value FROM pg_sequences ORDER BY 1").fetchall()
+                if table != "audit":
+                    found[f"{name}.{table}"] = rows
+            found[f"{name} sequences"] = connection.execute(
+                "SELECT sequencename, last_value FROM pg_sequences WHERE sequencename <> 'audit_id_seq' ORDER BY 1"
+            ).fetchall()
             found[f"{name} keys"] = connection.execute(
                 "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid <> 0 "
                 "AND connamespace = 'public'::regnamespace ORDER BY 1, 2"
