@@ -11,7 +11,7 @@ from redis import Redis
 
 from deploy.embedded import temporary_servers
 from hearth.errors import StreamFull, StreamUnavailable
-from hearth.streaming.client import Entry, StreamWriter
+from hearth.streaming.client import Entry, Fields, StreamWriter
 from hearth.streaming.consumer import DeadLetter, PendingEntry, StreamConsumer
 from hearth.streaming.dead_letters import DeadLetters
 from hearth.streaming.group import StreamState
@@ -50,8 +50,15 @@ def readers(valkey_url: str, name: str) -> Iterator[Readers]:
         reader.__exit__()
 
 
+TRACE = {b"traceparent": b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}  # else each message begins one
+
+
+def numbered(number: int) -> Fields:
+    return {b"number": str(number).encode(), **TRACE}
+
+
 def send(writer: StreamWriter, count: int) -> list[str]:
-    return writer.send([{b"number": str(number).encode()} for number in range(count)])
+    return writer.send([numbered(number) for number in range(count)])
 
 
 def test_fields_that_are_there_twice_are_read_claimed_and_buried_with_both_values(
@@ -63,7 +70,7 @@ def test_fields_that_are_there_twice_are_read_claimed_and_buried_with_both_value
     expected = Entry(id_, {b"record": b"3", b"dataset": b"d"}, repeated)
     reader = readers("one")
 
-    assert reader.read(10, 1) == [expected, Entry(one, {b"number": b"0"})]
+    assert reader.read(10, 1) == [expected, Entry(one, numbered(0))]
     assert reader.claim(reader.own_pending("0-0", 1)) == [expected]
     reader.acknowledge([id_], [DeadLetter(expected, "invalid_message", "twice", "2026-11-21T12:00:00+00:00")])
 
@@ -77,7 +84,7 @@ def test_a_group_that_comes_late_gets_what_was_sent_before(writer: StreamWriter,
 
     entries = readers("one").read(10, 1)
 
-    assert entries == [Entry(id_, {b"number": str(number).encode()}) for number, id_ in enumerate(ids)]
+    assert entries == [Entry(id_, numbered(number)) for number, id_ in enumerate(ids)]
 
 
 def test_joining_twice_changes_nothing(writer: StreamWriter, readers: Readers) -> None:
@@ -107,7 +114,7 @@ def test_what_a_consumer_did_not_settle_is_its_own_when_it_comes_back(writer: St
     assert reader.own_pending("0-0", 1) == own[:1]
     assert reader.own_pending(ids[1], 10) == own[1:]
     assert readers("two").own_pending("0-0", 10) == []
-    assert reader.claim(own[:1]) == [Entry(ids[1], {b"number": b"1"})]
+    assert reader.claim(own[:1]) == [Entry(ids[1], numbered(1))]
     assert reader.own_pending("0-0", 10) == [PendingEntry(ids[1], 2), PendingEntry(ids[2], 1)]
 
 
@@ -232,7 +239,7 @@ def test_the_state_of_the_stream_tells_what_waits_and_how_long(writer: StreamWri
 
 
 def test_a_dead_message_is_buried_with_its_reason_and_settled(writer: StreamWriter, readers: Readers, redis: Any, name: str) -> None:
-    [id_] = writer.send([{b"da\xff": b"\x00\xff"}])
+    [id_] = writer.send([{b"da\xff": b"\x00\xff", **TRACE}])
     reader = readers("one")
     [entry] = reader.read(10, 1)
 
@@ -246,6 +253,7 @@ def test_a_dead_message_is_buried_with_its_reason_and_settled(writer: StreamWrit
         b"reason": b"no dataset",
         b"time": b"2026-11-21T12:00:00+00:00",
         b"original.da\xff": b"\x00\xff",
+        b"original.traceparent": TRACE[b"traceparent"],
     }
 
 

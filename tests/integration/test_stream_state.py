@@ -62,7 +62,7 @@ def test_what_waits_what_is_being_scored_and_what_has_died_is_counted(client: ht
         assert state["oldest_seconds"] > 0
         assert 0 < state["newest_seconds"] <= state["oldest_seconds"]
         assert state["latest_dead_letters"] == [
-            {"message_id": id_, "error": "invalid_records", "reason": reason, "time": time, "dataset": "employees"}
+            {"message_id": id_, "error": "invalid_records", "reason": reason, "time": time, "dataset": "employees", "trace_id": None}
             for id_, reason in ((ids[1], "the second"), (ids[0], "the first"))
         ]
         [letter] = client.get("/stream", params={"letters": 1}).json()["latest_dead_letters"]
