@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import httpx
@@ -57,25 +58,28 @@ class MlflowProbe:
     def __init__(self, settings: ExporterSettings, seconds: float) -> None:
         password = settings.mlflow_password.get_secret_value()
         login = (settings.mlflow_user, password) if password else None
-        self._client = httpx.Client(base_url=settings.mlflow_tracking_uri, auth=login, timeout=seconds)
+        self._connect = partial(httpx.Client, base_url=settings.mlflow_tracking_uri, auth=login, timeout=seconds)
         self._history = TrialHistory()
 
     def __call__(self) -> Sequence[Reading]:
-        # /health is answered even where every call is refused
-        self._client.get(f"{_SEARCH}/registered-models/search", params={"max_results": 1}).raise_for_status()
-        experiments = self._post("experiments/search", max_results=_EXPERIMENTS).get("experiments", [])
-        since = max(0, self._history.newest - _OVERLAP_MS)
-        runs = self._post(
-            "runs/search",
-            experiment_ids=[experiment["experiment_id"] for experiment in experiments],
-            filter=f"tags.`hearth.trial` != '' AND attributes.end_time >= {since}",
-            order_by=["attributes.end_time DESC"],
-            max_results=_TRIALS,
-        ).get("runs", [])
+        with self._connect() as client:
+            # /health is answered even where every call is refused
+            client.get(f"{_SEARCH}/registered-models/search", params={"max_results": 1}).raise_for_status()
+            experiments = _post(client, "experiments/search", max_results=_EXPERIMENTS).get("experiments", [])
+            since = max(0, self._history.newest - _OVERLAP_MS)
+            runs = _post(
+                client,
+                "runs/search",
+                experiment_ids=[experiment["experiment_id"] for experiment in experiments],
+                filter=f"tags.`hearth.trial` != '' AND attributes.end_time >= {since}",
+                order_by=["attributes.end_time DESC"],
+                max_results=_TRIALS,
+            ).get("runs", [])
         return list(self._history.readings(runs))
 
-    def _post(self, path: str, **body: object) -> Any:  # noqa: ANN401 - JSON
-        return self._client.post(f"{_SEARCH}/{path}", json=body).raise_for_status().json()
+
+def _post(client: httpx.Client, path: str, **body: object) -> Any:  # noqa: ANN401 - JSON
+    return client.post(f"{_SEARCH}/{path}", json=body).raise_for_status().json()
 
 
 def _named(entries: Sequence[Json]) -> dict[str, Any]:

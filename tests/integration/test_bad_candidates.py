@@ -31,6 +31,7 @@ from hearth.predictions.migration import migrate
 from hearth.predictions.rollout_store import Rollout, RolloutStore
 from hearth.registry import NewVersion, Registry
 from hearth.rollouts.start import start_rollout, stop_rollout
+from hearth.settings import get_settings
 from tests.support.samples import ROOT, renamed_contract
 from tests.support.waiting import wait_until
 
@@ -135,7 +136,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str, postgres_ur
         place = Place(contract, registry, rollouts, alerts, clients, fakes.records(500, 3))
         with pytest.MonkeyPatch.context() as patched:
             patched.setenv("HEARTH_DATA_DIR", str(folder / "data"))
+            get_settings.cache_clear()  # an earlier test may have asked
             champion = place.register(fitted(contract, "logistic_regression"), "logistic_regression")
+        get_settings.cache_clear()
         registry.set_alias(contract.name, CHAMPION, champion)
         started = []
         for number, command in enumerate(commands):

@@ -42,7 +42,8 @@ def test_the_object_store_has_its_buckets_and_asks_for_keys(object_store: tempor
         region_name=object_store.region,
     )
 
-    assert {bucket["Name"] for bucket in client.list_buckets()["Buckets"]} == {"data", "processed", "mlflow"}
+    names = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+    assert {"data", "processed", "mlflow"} <= names  # other tests make more
     assert not health.http_ok(f"{object_store.endpoint_url}/data")  # anonymous
 
 
