@@ -2,12 +2,14 @@
 
 import io
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hearth.contracts.texts import fit_row, wrong_width
-from hearth.tables import CsvForm, RowLimit, UnreadableTable, open_rows, read_columns, text_columns
+from hearth.tables import CsvForm, RowLimit, UnreadableTable, cut, open_rows, read_columns, text_blocks, text_chunks, text_columns
+from hearth.tables.text_chunks import read_chunks
 
 COMMAS = CsvForm(",")
 LIMIT = RowLimit(200)
@@ -96,3 +98,22 @@ class TestReadColumns:
 
         assert [column.texts.to_pylist() for column in read.columns] == [["a", "c"], ["b"]]
         assert len(read.lines) == 2_000
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "windows-1252"])
+@pytest.mark.parametrize("before", ["1,2\n", '"1",2\n'], ids=["plain", "quoted"])
+def test_rows_behind_more_blank_lines_than_are_read_at_once_are_found(monkeypatch: pytest.MonkeyPatch, encoding: str, before: str) -> None:
+    monkeypatch.setattr(text_blocks, "_BLOCK", 24)
+    monkeypatch.setattr(text_chunks, "_MOST_BYTES", 24)
+    content = "".join(["x,y\n", before, "\n" * 200, "3,4\n"]).encode(encoding)
+    form = CsvForm(",", encoding=encoding)
+
+    columns = read_columns(io.BytesIO(content), form)
+    blocks = [block.columns([0, 1]) for block in cut(io.BytesIO(content), form)]
+    chunks = list(read_chunks(io.BytesIO(content), form, [0, 1], 10))
+
+    assert [column.cells().to_pylist() for column in columns.columns] == [["1", "3"], ["2", "4"]]
+    assert [text for block in blocks for text in block.columns[0].to_pylist()] == ["1", "3"]
+    assert [text for chunk in chunks for text in chunk.columns[0].cells().to_pylist()] == ["1", "3"]
+    found = [columns.lines, np.concatenate([block.lines for block in blocks]), np.concatenate([chunk.lines for chunk in chunks])]
+    assert [lines.tolist() for lines in found] == [[2, 203]] * 3

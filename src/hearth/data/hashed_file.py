@@ -1,16 +1,15 @@
 """The bytes of a file are hashed while they are read for another purpose."""
 
 import hashlib
-from io import SEEK_CUR, SEEK_SET, BufferedReader, RawIOBase
-from typing import TYPE_CHECKING, BinaryIO, cast
+from io import SEEK_CUR, SEEK_SET, BufferedReader
+from typing import BinaryIO, cast
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from hearth.tables.seekable_reader import SeekableReader
 
 _HEAD = 8 << 20  # bytes
 
 
-class HashedFile(RawIOBase):
+class HashedFile(SeekableReader):
     """A file that can seek, and the SHA-256 of its bytes: of those that were read on the way, and at the end of the others.
 
     Its beginning stays in memory, since readers come back to it. The file that is given is raw: what is asked for comes with one request.
@@ -32,12 +31,6 @@ class HashedFile(RawIOBase):
             pass
         return self._sha
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
     def tell(self) -> int:
         return self._place
 
@@ -45,12 +38,10 @@ class HashedFile(RawIOBase):
         self._place = offset + self._place if whence == SEEK_CUR else self._file.seek(offset, whence)
         return self._place
 
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        target = memoryview(buffer).cast("B")
-        content = self._head[self._place : self._place + len(target)] or self._at(self._place, len(target))
-        target[: len(content)] = content
+    def next_bytes(self, most: int) -> bytes:
+        content = self._head[self._place : self._place + most] or self._at(self._place, most)
         self._place += len(content)
-        return len(content)
+        return content
 
     def _at(self, place: int, size: int) -> bytes:
         self._file.seek(place)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from typing import BinaryIO
 
 import numpy as np
@@ -99,13 +99,13 @@ class RawBlocks:
         return cut(self.file, self.form)
 
     def adapted_blocks(self) -> tuple[BlockReader, Iterator[TextBlock]]:
-        """Return the blocks, and a reader that is fast for what is in the first of them."""
+        """Return the blocks, and a reader that is fast for what is in the first of them; one alone is not worth a look first."""
         blocks, reader = self.blocks(), self.reader()
-        first = next(blocks, None)
-        if first is None:
-            return reader, iter(())
-        selected = list(reader.places.values())
-        return reader.adapted(first.columns(selected), selected), chain([first], blocks)
+        begin = list(islice(blocks, 2))
+        if len(begin) > 1:
+            selected = list(reader.places.values())
+            reader = reader.adapted(begin[0].columns(selected), selected)
+        return reader, chain(begin, blocks)
 
     def known_numbers(self) -> NumberFormat | None:
         """Return how numbers are written where that is known without the last row; None where it is plainly unless a row says otherwise.

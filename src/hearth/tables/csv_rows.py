@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, Self
 
+import numpy as np
+
 from hearth.tables.unreadable import UnreadableTable
 
 Row = list[str]
@@ -66,6 +68,52 @@ class Lines:
                 "before it not closed?"
             )
         return line
+
+
+class CountedLines:
+    """Lines, with the number of their bytes."""
+
+    def __init__(self, source: Lines, encoding: str) -> None:
+        self._source, self._encoding = source, encoding.removesuffix("-sig")
+        self.bytes = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._source)
+        self.bytes += len(line.encode(self._encoding))
+        return line
+
+
+def take_rows(source: Lines, reader: Iterator[Row], most: int, characters: int) -> tuple[list[Row], np.ndarray]:
+    """Read on until there are `most` rows that are not blank, or this many characters; return the rows and the line that each begins in.
+
+    Where these characters are all blank lines there is no row, and more may come.
+    """
+    rows: list[Row] = []
+    lines: list[int] = []
+    start, end = source.count + 1, source.characters + characters
+    for row in reader:
+        source.row_start = source.characters
+        if row:
+            rows.append(row)
+            lines.append(start)
+        start = source.count + 1
+        if len(rows) == most or source.characters >= end:
+            break
+    return rows, np.array(lines, dtype=np.int64)
+
+
+def batches_of_rows(source: Lines, reader: Iterator[Row], most: int, characters: int) -> Iterator[tuple[list[Row], np.ndarray]]:
+    """Yield all rows to come, as `take_rows` takes them; no batch is empty."""
+    while True:
+        before = source.count
+        rows, lines = take_rows(source, reader, most, characters)
+        if rows:
+            yield rows, lines
+        elif source.count == before:
+            return
 
 
 @contextmanager

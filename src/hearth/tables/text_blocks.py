@@ -6,20 +6,17 @@ The cutting knows no more of a block than what a reader of bytes sees quickly, s
 import csv
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from io import RawIOBase
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
 
 from hearth.tables.csv_form import CsvForm
-from hearth.tables.csv_rows import Lines, Row, RowLimit, not_text, open_rows
+from hearth.tables.csv_rows import CountedLines, Row, RowLimit, batches_of_rows, not_text, open_rows, take_rows
 from hearth.tables.plain_block import PlainBlock, row_columns
+from hearth.tables.seekable_reader import SeekableReader
 from hearth.tables.text_columns import UTF8, header_width, offset_after
 from hearth.tables.unreadable import UnreadableTable
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 _BLOCK = 8 << 20  # bytes
 _ROWS = 20_000  # of a block that the standard library reads
@@ -55,11 +52,8 @@ class TextBlock:
         Raises:
             UnreadableTable: it is no text in the encoding of the form.
         """
-        if self.plain is None:
+        if self.plain is None or not len(self.plain.lines):
             columns, malformed = row_columns(self.rows, self.width, selected)
-            return BlockColumns(columns, self.lines, malformed)
-        if not len(self.plain.lines):
-            columns, malformed = row_columns([], self.width, selected)
             return BlockColumns(columns, self.lines, malformed)
         try:
             columns, malformed = self.plain.columns(self.form.delimiter, self.width, selected, unshared)
@@ -106,8 +100,8 @@ def cut(file: BinaryIO, form: CsvForm, limit: RowLimit = RowLimit()) -> Iterator
             line += block.count
             continue
         with open_rows(cast("BinaryIO", ahead.again()), form, limit, ahead.offset, line) as (source, _):
-            counted = _Counted(source, form.encoding.removesuffix("-sig"))
-            rows, lines = _take(source, csv.reader(counted, delimiter=form.delimiter, strict=True))
+            counted = CountedLines(source, form.encoding)
+            rows, lines = take_rows(source, csv.reader(counted, delimiter=form.delimiter, strict=True), _ROWS, _BLOCK)
             line = source.count
         ahead.consume(counted.bytes)
         yield TextBlock(form, width, line, rows=rows, lines=lines)
@@ -117,24 +111,8 @@ def _by_rows(file: BinaryIO, form: CsvForm, limit: RowLimit, width: int) -> Iter
     """Read a file whose bytes say nothing of lines."""
     with open_rows(file, form, limit) as (source, reader):
         header_width(source, reader)
-        while (taken := _take(source, reader))[0]:
-            yield TextBlock(form, width, source.count, rows=taken[0], lines=taken[1])
-
-
-def _take(source: Lines, reader: Iterator[Row]) -> tuple[list[Row], np.ndarray]:
-    """Read the rows of a block, and the line that each begins in."""
-    rows: list[Row] = []
-    lines: list[int] = []
-    start, characters = source.count + 1, source.characters
-    for row in reader:
-        source.row_start = source.characters
-        if row:
-            rows.append(row)
-            lines.append(start)
-        start = source.count + 1
-        if len(rows) == _ROWS or source.characters - characters >= _BLOCK:
-            break
-    return rows, np.array(lines, dtype=np.int64)
+        for rows, lines in batches_of_rows(source, reader, _ROWS, _BLOCK):
+            yield TextBlock(form, width, source.count, rows=rows, lines=lines)
 
 
 class _Ahead:
@@ -176,16 +154,10 @@ class _Ahead:
         return self._content[place : place + size]
 
 
-class _Again(RawIOBase):
+class _Again(SeekableReader):
     def __init__(self, ahead: _Ahead) -> None:
         super().__init__()
         self._ahead, self._place = ahead, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
     def seek(self, offset: int, whence: int = 0, /) -> int:  # noqa: ARG002 - the text is read from a place of the file
         self._place = offset - self._ahead.offset
@@ -194,29 +166,11 @@ class _Again(RawIOBase):
     def tell(self) -> int:
         return self._ahead.offset + self._place
 
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        target = memoryview(buffer).cast("B")
-        content = self._ahead.slice(self._place, len(target))
-        target[: len(content)] = content
+    def next_bytes(self, most: int) -> bytes:
+        content = self._ahead.slice(self._place, most)
         self._place += len(content)
-        return len(content)
+        return content
 
     def read1(self, size: int = -1, /) -> bytes:
         """What a text file asks for."""
         return self.read(size) or b""
-
-
-class _Counted:
-    """Lines, with the number of their bytes."""
-
-    def __init__(self, source: Lines, encoding: str) -> None:
-        self._source, self._encoding = source, encoding
-        self.bytes = 0
-
-    def __iter__(self) -> "_Counted":
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._source)
-        self.bytes += len(line.encode(self._encoding))
-        return line

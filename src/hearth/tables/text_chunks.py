@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from hearth.tables.csv_form import CsvForm
-from hearth.tables.csv_rows import Lines, Row, RowLimit, open_rows
+from hearth.tables.csv_rows import CountedLines, Row, RowLimit, batches_of_rows, open_rows
 from hearth.tables.plain_block import PlainBlock, row_columns
 from hearth.tables.text_columns import UTF8, TextColumn, header_width, offset_after
 
@@ -108,36 +108,19 @@ class _ChunkReader:
     def careful(self, place: Place) -> TextChunk | None:
         """Read the chunk at a place by the standard library; None at the end of the file."""
         with open_rows(self._file, self._form, self._limit, place.offset, place.line) as (source, _):
-            counted = _Counted(source, self._form)
-            rows, lines = self._take(source, csv.reader(counted, delimiter=self._form.delimiter, strict=True))
+            counted = CountedLines(source, self._form.encoding)
+            lines_of_bytes = csv.reader(counted, delimiter=self._form.delimiter, strict=True)
+            taken = next(batches_of_rows(source, lines_of_bytes, self._rows, _MOST_BYTES), None)
             end = Place(source.count, place.offset + counted.bytes)
-        return self._chunk(rows, lines, end) if rows else None
+        return self._chunk(*taken, end) if taken else None
 
     def unplaced(self, place: Place) -> Iterator[TextChunk]:
         """Read all chunks from a line on, in a file whose bytes say nothing of lines; the lines before it are read too."""
         with open_rows(self._file, self._form, self._limit) as (source, reader):
             while source.count < place.line and next(reader, None) is not None:
                 source.row_start = source.characters
-            while True:
-                rows, lines = self._take(source, reader)
-                if not rows:
-                    return
+            for rows, lines in batches_of_rows(source, reader, self._rows, _MOST_BYTES):
                 yield self._chunk(rows, lines, Place(source.count, -1))
-
-    def _take(self, source: Lines, reader: Iterator[Row]) -> tuple[list[Row], np.ndarray]:
-        """Read the rows of a chunk, and the line that each begins in."""
-        rows: list[Row] = []
-        lines: list[int] = []
-        start, characters = source.count + 1, source.characters
-        for row in reader:
-            source.row_start = source.characters
-            if row:
-                rows.append(row)
-                lines.append(start)
-            start = source.count + 1
-            if len(rows) == self._rows or source.characters - characters >= _MOST_BYTES:
-                break
-        return rows, np.array(lines, dtype=np.int64)
 
     def _chunk(self, rows: Sequence[Row], lines: np.ndarray, end: Place) -> TextChunk:
         columns, malformed = row_columns(rows, self._width, self._selected)
@@ -191,19 +174,3 @@ class _Ahead:
         if len(filled) < rows:
             return min(int(ends[-1]) + 1, len(array)), len(filled)
         return min(int(ends[filled[rows - 1]]) + 1, len(array)), rows
-
-
-class _Counted:
-    """Lines, with the number of their bytes."""
-
-    def __init__(self, source: Lines, form: CsvForm) -> None:
-        self._source, self._encoding = source, form.encoding.removesuffix("-sig")
-        self.bytes = 0
-
-    def __iter__(self) -> "_Counted":
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._source)
-        self.bytes += len(line.encode(self._encoding))
-        return line

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from hearth.tables.csv_form import CsvForm
-from hearth.tables.csv_rows import Lines, Row, RowLimit, open_rows
+from hearth.tables.csv_rows import Lines, Row, RowLimit, batches_of_rows, open_rows
 from hearth.tables.plain_block import TEXTS, PlainBlock, row_columns
 
 _BLOCK = 8 << 20  # bytes
@@ -113,9 +113,9 @@ class _Collected:
 
     def add_all(self, source: Lines, reader: Iterator[Row]) -> None:
         """Add all that a reader has to come."""
-        rows = _numbered(source, reader)
-        while batch := list(islice(rows, _BATCH_ROWS)):
-            self._add_rows(batch)
+        for rows, lines in batches_of_rows(source, reader, _BATCH_ROWS, _BLOCK):
+            columns, malformed = row_columns(rows, self._width, range(self._width))
+            self._add(columns, lines, malformed)
 
     def result(self) -> TextColumns:
         """Return all columns; nothing may be added after that."""
@@ -124,11 +124,6 @@ class _Collected:
             columns.append(TextColumn.join(self._parts.pop()))
         lines = np.concatenate(self._lines) if self._lines else np.empty(0, dtype=np.int64)
         return TextColumns(columns[::-1], lines, self._malformed)
-
-    def _add_rows(self, rows: Sequence[tuple[Row, int]]) -> None:
-        """Add rows of any width, each with its line."""
-        columns, malformed = row_columns([row for row, _ in rows], self._width, range(self._width))
-        self._add(columns, np.array([line for _, line in rows]), malformed)
 
     def _add(self, columns: Iterable[pa.DictionaryArray], lines: np.ndarray, malformed: Mapping[int, str]) -> None:
         for parts, column in zip(self._parts, columns, strict=True):
@@ -145,16 +140,6 @@ def header_width(source: Lines, reader: Iterator[Row]) -> int:
         if any(cell.strip() for cell in row):
             return len(row)
     return 0
-
-
-def _numbered(source: Lines, reader: Iterator[Row]) -> Iterator[tuple[Row, int]]:
-    """Yield the rows that are not blank, and the line that each begins in."""
-    start = source.count + 1
-    for row in reader:
-        source.row_start = source.characters
-        if row:
-            yield row, start
-        start = source.count + 1
 
 
 def offset_after(file: BinaryIO, lines: int) -> int | None:

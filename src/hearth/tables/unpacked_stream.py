@@ -5,15 +5,12 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Callable, Mapping
-from io import RawIOBase
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 import pyarrow as pa
 
+from hearth.tables.seekable_reader import SeekableReader
 from hearth.tables.unreadable import UnreadableTable
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 _MARKS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _SKIPPED = 1 << 20
@@ -48,7 +45,7 @@ def packing_of(start: bytes) -> str:
     return next((name for mark, name in _MARKS.items() if start.startswith(mark)), "")
 
 
-class UnpackedStream(RawIOBase):
+class UnpackedStream(SeekableReader):
     """Unpacks a file while it is read; going back means to begin again. The packed file stays open.
 
     Reading raises UnreadableTable if the file is broken, or larger than `max_bytes` when it is unpacked.
@@ -60,12 +57,6 @@ class UnpackedStream(RawIOBase):
         self._place = 0
         self._unpacked = self._reopened()
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
     def tell(self) -> int:
         return self._place
 
@@ -74,23 +65,17 @@ class UnpackedStream(RawIOBase):
             raise UnreadableTable("The size of a packed file is not known before it is read.")
         if offset < self._place:
             self._place, self._unpacked = 0, self._reopened()
-        while self._place < offset and self._read(min(offset - self._place, _SKIPPED)):
+        while self._place < offset and self.next_bytes(min(offset - self._place, _SKIPPED)):
             pass
         return self._place
-
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        target = memoryview(buffer).cast("B")
-        content = self._read(len(target))
-        target[: len(content)] = content
-        return len(content)
 
     def _reopened(self) -> _Readable:
         self._file.seek(0)
         return _OPENERS[self._packing](self._file)
 
-    def _read(self, size: int) -> bytes:
+    def next_bytes(self, most: int) -> bytes:
         try:
-            content = self._unpacked.read(size)
+            content = self._unpacked.read(most)
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise UnreadableTable(f"The file is a broken {self._packing} archive: {error}.") from error
         self._place += len(content)
