@@ -27,6 +27,7 @@ from hearth.data.cleaning import (
     Split,
     compared_columns,
     draw_test_groups,
+    kept_columns,
     require_balance,
     require_enough,
     target_codes,
@@ -112,7 +113,6 @@ def clean_part(contract: Contract, table: pa.Table) -> CleanPart:
     rows = int(stays.sum())
     features = row_keys([kept[name] for name in contract.feature_names], rows)
     others = [name for name in compared_columns(contract) if name not in contract.feature_names]
-    names = [*contract.feature_names, *contract.group_columns, contract.target.column]
     in_test = np.empty(0, bool)
     if contract.split.by == "hash":
         X = pd.DataFrame({name: _series(kept[name]) for name in contract.feature_names})
@@ -120,7 +120,7 @@ def clean_part(contract: Contract, table: pa.Table) -> CleanPart:
     return CleanPart(
         rows=table.num_rows,
         with_target=int(has_target.sum()),
-        missing={name: columns[name].null_count for name in names},
+        missing={name: columns[name].null_count for name in kept_columns(contract)},
         places=np.flatnonzero(stays),
         features=features,
         compared=row_keys([kept[name] for name in others], rows, features),
@@ -137,7 +137,7 @@ def clean_and_split(contract: Contract, validated: Path, folder: Path, executor:
     """
     metadata = pq.read_metadata(validated)
     buckets = RowBuckets(metadata.num_rows, folder)
-    before: Counter[str] = Counter(dict.fromkeys(_kept_columns(contract), 0))
+    before: Counter[str] = Counter(dict.fromkeys(kept_columns(contract), 0))
     rows = with_target = enough = 0
     codes, in_test = np.zeros(metadata.num_rows, np.int16), np.zeros(metadata.num_rows if contract.split.by == "hash" else 0, bool)
     for part in executor.map(partial(_clean_group, contract, validated), range(metadata.num_row_groups)):
@@ -178,13 +178,9 @@ def _split(contract: Contract, files: Mapping[str, Path], y: np.ndarray, in_test
 
 
 def _clean_group(contract: Contract, validated: Path, group: int) -> CleanPart:
-    columns = list(dict.fromkeys([*_kept_columns(contract), *compared_columns(contract)]))
+    columns = compared_columns(contract)  # and so all that is kept
     with _opened(contract, validated) as file:
         return clean_part(contract, file.read_row_group(group, columns=columns, use_threads=False))
-
-
-def _kept_columns(contract: Contract) -> list[str]:
-    return [*contract.feature_names, *contract.group_columns, contract.target.column]
 
 
 def _write(
@@ -193,7 +189,7 @@ def _write(
     """Write the features of both sets; returns how many values are missing of each column, and the files."""
     names = ["X_train", "X_test", *(["groups_test"] if contract.group_columns else [])]
     files = {name: folder / f"{name}.parquet" for name in names}
-    after: Counter[str] = Counter(dict.fromkeys(_kept_columns(contract), 0))
+    after: Counter[str] = Counter(dict.fromkeys(kept_columns(contract), 0))
     with _opened(contract, validated) as file:
         schema = file.schema_arrow
         fields = {name: contract.group_columns if name == "groups_test" else contract.feature_names for name in names}
@@ -203,7 +199,7 @@ def _write(
         }
         start = done = 0
         for group in range(file.num_row_groups):
-            table = file.read_row_group(group, columns=_kept_columns(contract), use_threads=False)
+            table = file.read_row_group(group, columns=kept_columns(contract), use_threads=False)
             keep = groups.keep[start : start + table.num_rows]
             start += table.num_rows
             kept = table if keep.all() else table.filter(pa.array(keep))

@@ -63,7 +63,7 @@ def clean(contract: Contract, accepted: pd.DataFrame) -> Cleaned:
 
     Duplicates are equal in features, columns of groups and target, and in the identifiers too if the contract compares them.
     """
-    columns = accepted[[*contract.feature_names, *contract.group_columns, contract.target.column]]
+    columns = accepted[kept_columns(contract)]
     has_target = accepted[contract.target.column].notna().to_numpy()
     keeps = has_target & has_enough(contract, accepted)
     complete = int(keeps.sum())
@@ -88,9 +88,14 @@ def has_enough(contract: Contract, rows: pd.DataFrame) -> np.ndarray:
     return enough
 
 
+def kept_columns(contract: Contract) -> list[str]:
+    """Return the columns that cleaning leaves."""
+    return [*contract.feature_names, *contract.group_columns, contract.target.column]
+
+
 def compared_columns(contract: Contract) -> list[str]:
     """Return the columns in which a row equals another if it is a copy of it."""
-    compared = [*contract.feature_names, *contract.group_columns, contract.target.column]
+    compared = kept_columns(contract)
     if contract.cleaning.compare_identifiers:
         compared += [name for name, column in contract.columns.items() if isinstance(column, IdentifierColumn)]
     return compared

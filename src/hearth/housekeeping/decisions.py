@@ -53,8 +53,8 @@ def newest_versions(versions: Sequence[RegisteredVersion], rules: Rules) -> set[
 
 
 @dataclass(frozen=True)
-class KeptVersions:
-    """What the versions that stay name in turn."""
+class References:
+    """What the versions that stay refer to."""
 
     runs: frozenset[str]
     groups: frozenset[str]
@@ -62,7 +62,7 @@ class KeptVersions:
     models: frozenset[str]
 
     @classmethod
-    def of(cls, versions: Iterable[RegisteredVersion]) -> "KeptVersions":
+    def of(cls, versions: Iterable[RegisteredVersion]) -> "References":
         """Collect it."""
         versions = list(versions)
         return cls(
@@ -75,7 +75,7 @@ class KeptVersions:
 
 def why_runs_stay(  # noqa: PLR0913, PLR0917 - what is known
     runs: Sequence[TrackedRun],
-    kept: KeptVersions,
+    kept: References,
     published: Collection[str],
     digests: Collection[tuple[str, str]],
     rules: Rules,
@@ -101,7 +101,7 @@ def why_runs_stay(  # noqa: PLR0913, PLR0917 - what is known
 
 
 def _why_run_stays(  # noqa: PLR0913, PLR0917 - what is known
-    run: TrackedRun, kept: KeptVersions, published: Collection[str], tagged: Collection[str], rules: Rules, now: datetime
+    run: TrackedRun, kept: References, published: Collection[str], tagged: Collection[str], rules: Rules, now: datetime
 ) -> str:
     if run.run_id in kept.runs:
         return "the run of a version that stays"
@@ -116,7 +116,7 @@ def _why_run_stays(  # noqa: PLR0913, PLR0917 - what is known
     return ""
 
 
-def why_model_stays(model: TrackedModel, kept: KeptVersions, run_whys: Mapping[str, str], rules: Rules, now: datetime) -> str:
+def why_model_stays(model: TrackedModel, kept: References, run_whys: Mapping[str, str], rules: Rules, now: datetime) -> str:
     """Return why a logged model stays, an empty text if it can go: one that no version has was left by an interrupted training."""
     if model.model_id in kept.models or model.run_id in kept.runs:
         return "the model of a version that stays"

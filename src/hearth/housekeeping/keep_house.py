@@ -1,14 +1,14 @@
 """One pass over everything, in an order in which an interruption leaves nothing half: versions, runs, models, files, processed data."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 
 from hearth.audit import Action, Draft, NoTrail, Trail, new_entry, open_trail, recorded
 from hearth.errors import ModelUnavailable
 from hearth.housekeeping.artifacts import Artifacts, remove_orphans
-from hearth.housekeeping.decisions import OLD, KeptVersions, Named, newest_versions, why_model_stays, why_runs_stay, why_version_stays
+from hearth.housekeeping.decisions import OLD, Named, References, newest_versions, why_model_stays, why_runs_stay, why_version_stays
 from hearth.housekeeping.garbage import collect_garbage
 from hearth.housekeeping.processed_data import Name, latest_digests, remove_unnamed, stored_digests, with_references
 from hearth.housekeeping.report import KEPT, REMOVED, SKIPPED, TRASHED, Item, Report
@@ -60,7 +60,7 @@ class _Pass:
         files = self._mlflow_files()
         if files:
             self._artifacts = Artifacts(files.objects(self._settings.mlflow_bucket))
-        kept = KeptVersions.of(self._keep_versions())
+        kept = References.of(self._keep_versions())
         self._keep_runs(kept)
         if self._artifacts is not None and files:
             self.report.add(remove_orphans(self._artifacts, files, self._inventory, self._now, applies=self._applies))
@@ -88,8 +88,9 @@ class _Pass:
         staying = []
         for dataset in self._inventory.datasets():
             versions = self._inventory.versions(dataset)
+            why_stays = self._version_judge(dataset, versions)
             for version in versions:
-                why = self._why_version_stays(version, versions)
+                why = why_stays(version)
                 if not why and self._applies:
                     why = self._remove(version, versions)
                 size = self._size(version.model_id, version.run_id)
@@ -98,10 +99,11 @@ class _Pass:
                     staying.append(version)
         return staying
 
-    def _why_version_stays(self, version: RegisteredVersion, versions: Sequence[RegisteredVersion]) -> str:
+    def _version_judge(self, dataset: str, versions: Sequence[RegisteredVersion]) -> Callable[[RegisteredVersion], str]:
+        """Return a function that says why a version of a data set stays, as its names are now."""
         named = Named(self._references.deployed_versions(), self._references.has_predictions_of)
-        model = self._inventory.registered_model(version.dataset)
-        return why_version_stays(version, newest_versions(versions, self._rules), model, named, self._rules, self._now)
+        model, newest = self._inventory.registered_model(dataset), newest_versions(versions, self._rules)
+        return lambda version: why_version_stays(version, newest, model, named, self._rules, self._now)
 
     def _remove(self, version: RegisteredVersion, versions: Sequence[RegisteredVersion]) -> str:
         """Remove a version as it is now; return why it stays if somebody has named it meanwhile."""
@@ -109,7 +111,7 @@ class _Pass:
             present = self._inventory.version(version.dataset, version.version)
         except ModelUnavailable:
             return ""  # another pass was faster
-        if why := self._why_version_stays(present, versions):
+        if why := self._version_judge(version.dataset, versions)(present):
             return why
         self._inventory.remove(present)
         gone = new_entry(Action.VERSION_REMOVED, dataset=version.dataset, version=version.version, detail={"why": OLD})
@@ -119,7 +121,7 @@ class _Pass:
 
     # Runs and models
 
-    def _keep_runs(self, kept: KeptVersions) -> None:
+    def _keep_runs(self, kept: References) -> None:
         runs = self._inventory.tracked_runs()
         published = self._inventory.published_runs()
         whys = why_runs_stay(runs, kept, published, self._digests_beside_runs(), self._rules, self._now)

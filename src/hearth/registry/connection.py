@@ -5,9 +5,11 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import requests
 from mlflow import MlflowClient
@@ -21,11 +23,14 @@ from mlflow.protos.databricks_pb2 import (
     UNAUTHENTICATED,
     ErrorCode,
 )
+from mlflow.store.entities import PagedList
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request_safe
 from mlflow.utils.validation import MAX_ENTITIES_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
 
 from hearth.errors import RegistryError, RegistryUnavailable
+
+_Found = TypeVar("_Found")
 
 ALREADY_EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
 NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
@@ -153,12 +158,7 @@ class Connection:
 
     def search(self, experiment_ids: Sequence[str], condition: str, order: str = "attributes.start_time DESC") -> Iterator[Run]:
         """All runs of some experiments for which a condition of MLflow's language holds."""
-        token = None
-        while True:
-            page = self.client.search_runs(list(experiment_ids), condition, order_by=[order], page_token=token)
-            yield from page
-            if not (token := page.token):
-                return
+        yield from pages(partial(self.client.search_runs, list(experiment_ids), condition, order_by=[order]))
 
     def _unavailable(self, error: Exception) -> RegistryUnavailable:
         return RegistryUnavailable(
@@ -180,3 +180,13 @@ def _unquoted(value: str) -> str:
         message = f"a value to search for cannot hold a quote: {value!r}"
         raise ValueError(message)
     return value
+
+
+def pages(search: Callable[..., PagedList[_Found]]) -> Iterator[_Found]:
+    """Yield all that a search of MLflow finds; it is called once a page, with its `page_token`."""
+    token = None
+    while True:
+        page = search(page_token=token)
+        yield from page
+        if not (token := page.token):
+            return

@@ -7,6 +7,7 @@ collection takes it, with its files. A model that is deleted by a client cannot 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from mlflow.entities import Experiment, LoggedModel, Run, ViewType
 from mlflow.exceptions import MlflowException
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 
 from hearth.data.data_report import PUBLICATION
 from hearth.errors import RegistryError
-from hearth.registry.connection import NOT_FOUND
+from hearth.registry.connection import NOT_FOUND, pages
 from hearth.registry.registry import Registry
 from hearth.registry.study import TRIAL
 from hearth.registry.tracking import DATASET, DIGEST, FAMILY, KEEP, KEY, MONITORED, PUBLISHED
@@ -57,13 +58,9 @@ class Inventory(Registry):
 
     def datasets(self) -> list[str]:
         """Return the data sets that have a registered model of ours."""
-        names, token = [], None
         with self._connection.errors():
-            while True:
-                page = self._client.search_registered_models(page_token=token)
-                names += [str(model.name) for model in page if model.tags.get(DATASET) == model.name]
-                if not (token := page.token):
-                    return sorted(names)
+            models = pages(self._client.search_registered_models)
+            return sorted(str(model.name) for model in models if model.tags.get(DATASET) == model.name)
 
     def tracked_runs(self) -> list[TrackedRun]:
         """Return all runs of Hearth that are not deleted."""
@@ -125,12 +122,7 @@ class Inventory(Registry):
             self._client.delete_logged_model(model_id)
 
     def _experiments(self) -> Iterator[Experiment]:
-        token = None
-        while True:
-            page = self._client.search_experiments(view_type=ViewType.ALL, max_results=_PAGE, page_token=token)
-            yield from page
-            if not (token := page.token):
-                return
+        return pages(partial(self._client.search_experiments, view_type=ViewType.ALL, max_results=_PAGE))
 
     def _experiment_ids(self) -> Iterator[list[str]]:
         ids = [str(experiment.experiment_id) for experiment in self._experiments()]
@@ -139,21 +131,11 @@ class Inventory(Registry):
 
     def _all_runs(self, condition: str, view: int) -> Iterator[Run]:
         for ids in self._experiment_ids():
-            token = None
-            while True:
-                page = self._client.search_runs(ids, condition, run_view_type=view, max_results=_PAGE, page_token=token)
-                yield from page
-                if not (token := page.token):
-                    break
+            yield from pages(partial(self._client.search_runs, ids, condition, run_view_type=view, max_results=_PAGE))
 
     def _all_models(self) -> Iterator[LoggedModel]:
         for ids in self._experiment_ids():
-            token = None
-            while True:
-                page = self._client.search_logged_models(experiment_ids=ids, page_token=token)
-                yield from page
-                if not (token := page.token):
-                    break
+            yield from pages(partial(self._client.search_logged_models, experiment_ids=ids))
 
 
 class _gone_is_fine:  # noqa: N801 - a context manager that reads as a word

@@ -23,7 +23,7 @@ from hearth.modelling.gate import Decision
 from hearth.modelling.standing import Standing
 from hearth.modelling.trust import FILE_NAME as TRUST_FILE
 from hearth.registry import model_files
-from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND
+from hearth.registry.connection import ALREADY_EXISTS, NOT_FOUND, pages
 from hearth.registry.model_download import download
 from hearth.registry.policy import GATE, SIGNATURE
 from hearth.registry.run_files import read_files, table_files, table_tags
@@ -262,13 +262,12 @@ class Registry(Tracking):
         """Do the same for many data sets, in one request for each thousand registered models of the server."""
         wanted = set(datasets)
         found = dict.fromkeys(datasets, RegisteredModel({}, None))
-        token = None
         with self._connection.errors():
-            while wanted:
-                page = self._client.search_registered_models(max_results=_MODELS_A_REQUEST, page_token=token)
-                found |= {model.name: _registered_model(model) for model in page if model.name in wanted}
-                wanted -= {model.name for model in page}
-                if not (token := page.token):
+            for model in pages(partial(self._client.search_registered_models, max_results=_MODELS_A_REQUEST)) if wanted else ():
+                if model.name in wanted:
+                    found[model.name] = _registered_model(model)
+                    wanted.remove(model.name)
+                if not wanted:
                     break
         return found
 
@@ -304,13 +303,8 @@ class Registry(Tracking):
         return _registered_model(model)
 
     def _model_versions(self, dataset: str) -> list[ModelVersion]:
-        versions: list[ModelVersion] = []
-        token = None
-        while True:
-            page = self._client.search_model_versions(f"name = '{dataset}'", page_token=token)
-            versions.extend(page)
-            if not (token := page.token):
-                return sorted(versions, key=lambda version: int(version.version), reverse=True)
+        versions = pages(partial(self._client.search_model_versions, f"name = '{dataset}'"))
+        return sorted(versions, key=lambda version: int(version.version), reverse=True)
 
     def _version(self, version: ModelVersion, params: Mapping[str, str], metrics: Mapping[str, float]) -> RegisteredVersion:
         run_id, number = version.run_id or "", str(version.version)
