@@ -42,20 +42,20 @@ class Rotation:
         running = supervisor.running_settings()
         if running:
             for name in self._journal.names:
-                self._tell_server(name, {**old, **running})
+                self._change_at_server(name, {**old, **running})
         write_values(self._local, self._journal.changed)
         if running:
             self._restart(supervisor, running)
         self._journal.remove()
 
-    def _tell_server(self, name: str, running: Mapping[str, str]) -> None:
+    def _change_at_server(self, name: str, running: Mapping[str, str]) -> None:
         secret, step = secret_of(name), f"server {name}"
         if step in self._journal.done:
             return
         changed, before = self._journal.changed, self._journal.before
         if secret.server is Server.POSTGRES:
-            superuser = running["HEARTH_POSTGRES_USER"]
-            known = [source[key] for key in ("HEARTH_POSTGRES_PASSWORD",) for source in (before, running, changed) if key in source]
+            superuser, password = running["HEARTH_POSTGRES_USER"], "HEARTH_POSTGRES_PASSWORD"
+            known = [source[password] for source in (before, running, changed) if password in source]
             servers.alter_role(int(running["HEARTH_POSTGRES_PORT"]), superuser, known, secret.role or superuser, changed[name])
         elif secret.server is Server.VALKEY:
             servers.add_password(int(running["HEARTH_REDIS_PORT"]), [before[name], changed[name]], changed[name])

@@ -8,6 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearth.logs import about, configure_logging
-from hearth.logs.context import in_request
+from hearth.logs.context import REQUEST_ID
 from hearth.logs.forms import JsonForm, TextForm
 from hearth.tracing.context import in_trace
 from hearth.tracing.traceparent import TraceContext
@@ -54,8 +55,12 @@ class TestJson:
         assert read["event"] == message.rstrip().encode("utf-8", "backslashreplace").decode()
 
     def test_it_has_the_fields_of_every_process_and_those_that_apply(self) -> None:
-        with in_request("r1"), in_trace(TraceContext("4b" * 16, "00f067aa0ba902b7")):
-            read = json.loads(JsonForm("grpc").format(record("served", **about("heart", alias="champion", version="7"))))
+        def line() -> str:
+            REQUEST_ID.set("r1")
+            with in_trace(TraceContext("4b" * 16, "00f067aa0ba902b7")):
+                return JsonForm("grpc").format(record("served", **about("heart", alias="champion", version="7")))
+
+        read = json.loads(copy_context().run(line))
 
         assert read.pop("timestamp").endswith("Z")
         assert read == {

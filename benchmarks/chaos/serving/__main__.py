@@ -105,7 +105,7 @@ def _print(console: Console, seen: Observed, problems: Sequence[str]) -> list[st
 
 def _print_end(console: Console, ended: Ended) -> list[str]:
     times = ", ".join(f"{name} {seconds:.1f} s ({ended.codes[name]})" for name, seconds in ended.seconds.items())
-    _line(console, f"| {ended.fault} | {times} | {ended.under_way}, {len(ended.broken)} | {ended.lost}, {ended.said} |")
+    _line(console, f"| {ended.fault} | {times} | {ended.under_way}, {len(ended.broken)} | {ended.lost}, {ended.logged} |")
     return [f"SIGTERM, {ended.fault}: {problem}" for problem in problems_of_end(ended)]
 
 

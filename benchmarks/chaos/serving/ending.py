@@ -27,7 +27,7 @@ _LOST = "predictions were not stored before the end"
 
 @dataclass(frozen=True)
 class Ended:
-    """How the services ended. `lost` are rows that were answered and are not in the store; `said` is how many the logs name."""
+    """How the services ended. `lost` are rows that were answered and are not in the store; `logged` is how many the logs name."""
 
     fault: str
     seconds: dict[str, float]
@@ -35,7 +35,7 @@ class Ended:
     under_way: int
     broken: tuple[str, ...]
     lost: int
-    said: int
+    logged: int
 
 
 def end_during(fault: Fault, site: Site, run: Run) -> Ended:
@@ -65,11 +65,11 @@ def end_during(fault: Fault, site: Site, run: Run) -> Ended:
     answered |= {id_: _LARGE_RECORDS for id_, problem in answers if not problem}
     stored = site.stored_rows(list(answered))
     lost = sum(rows - stored.get(id_, 0) for id_, rows in answered.items())
-    said = sum(_said(service, marks[service.name]) for service in site.services.all)
+    logged = sum(_count_lost(service, marks[service.name]) for service in site.services.all)
     for service in site.services.all:
         service.start()
     site.services.rest.wait_until(lambda: site.services.answer(site.requests[:1]))
-    return Ended(fault.name, seconds, codes, len(answers), tuple(broken), lost, said)
+    return Ended(fault.name, seconds, codes, len(answers), tuple(broken), lost, logged)
 
 
 class _LargeRequest:
@@ -102,7 +102,7 @@ class _LargeRequest:
             self._connection.close()
 
 
-def _said(service: Service, mark: int) -> int:
+def _count_lost(service: Service, mark: int) -> int:
     """Return how many predictions the log of a service names as lost, since a mark."""
     with service.log.open("rb") as log:
         log.seek(mark)
@@ -116,5 +116,5 @@ def problems_of(ended: Ended, most_seconds: float | None = None) -> Sequence[str
         f"{name} took {seconds:.1f} s to end" for name, seconds in ended.seconds.items() if seconds > (most_seconds or STOP_SECONDS[name])
     ]
     codes = [f"{name} ended with code {code}" for name, code in ended.codes.items() if code not in {0, -signal.SIGTERM}]
-    silent = [f"{ended.lost} predictions are lost, {ended.said} are logged"] if ended.lost > ended.said else []
+    silent = [f"{ended.lost} predictions are lost, {ended.logged} are logged"] if ended.lost > ended.logged else []
     return [*late, *codes, *ended.broken, *silent]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID, uuid4
@@ -88,11 +88,12 @@ def new_entry(  # noqa: PLR0913 - the parts of a row
     detail: Mapping[str, object] | None = None,
     actor: Actor | None = None,
 ) -> Entry:
-    """Make an entry of what the running code does now, for whoever it does it; texts of callers are cut and made storable."""
+    """Make an entry of what the running code does now, for whoever it does it. Here, and nowhere else, texts are cut and made storable."""
+    who = actor or current_actor()
     return Entry(
         action=action,
         result=result,
-        actor=actor or current_actor(),
+        actor=replace(who, name=stored_text(who.name), address=stored_text(who.address)),
         dataset=stored_text(dataset),
         alias=stored_text(alias),
         version=stored_text(version),

@@ -8,7 +8,7 @@ from datetime import datetime
 from psycopg.rows import dict_row, tuple_row
 
 from hearth.audit.actor import Actor
-from hearth.audit.entry import Action, Entry, Result, clean_text, cleaned, new_entry, stored_text
+from hearth.audit.entry import Action, Entry, Result, clean_text, new_entry
 from hearth.predictions.store import PredictionStore
 
 _ADD = """
@@ -98,16 +98,16 @@ def _values(entry: Entry) -> dict[str, object]:
         "action": entry.action.value,
         "result": entry.result.value,
         "actor_kind": actor.kind,
-        "actor": stored_text(actor.name),
+        "actor": actor.name,
         "door": actor.door,
-        "address": stored_text(actor.address),
-        "dataset": stored_text(entry.dataset),
-        "alias": stored_text(entry.alias),
-        "version": stored_text(entry.version),
-        "subject": stored_text(entry.subject),
-        "detail": json.dumps(cleaned(entry.detail)),
+        "address": actor.address,
+        "dataset": entry.dataset,
+        "alias": entry.alias,
+        "version": entry.version,
+        "subject": entry.subject,
+        "detail": json.dumps(entry.detail),
         "trace_id": entry.trace_id,
-        "request_id": stored_text(entry.request_id),
+        "request_id": entry.request_id,
     }
 
 

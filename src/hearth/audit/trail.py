@@ -12,7 +12,7 @@ from typing import Protocol, Self
 import psycopg
 
 from hearth.audit.actor import Actor
-from hearth.audit.entry import Action, Entry, Result, cleaned, new_entry, result_of
+from hearth.audit.entry import Action, Entry, Result, new_entry, result_of
 from hearth.audit.reads import ReadTrail
 from hearth.audit.store import AuditStore
 from hearth.errors import PredictionsUnavailable
@@ -201,16 +201,15 @@ class AuditTrail:
 @contextmanager
 def open_trail(url: str) -> Iterator[AuditTrail]:
     """Give a trail for a command or a task, which ends soon: rows that cannot be written at its end are in the log alone."""
-    with AuditStore(
+    store = AuditStore(
         url,
         max_connections=1,
         connect_seconds=_CONNECT_SECONDS,
         statement_seconds=_STATEMENT_SECONDS,
         refuse_seconds=_REFUSE_SECONDS,
-    ) as store:
-        trail = AuditTrail(store)
-        with trail:
-            yield trail
+    )
+    with store, AuditTrail(store) as trail:
+        yield trail
 
 
 def record_once(url: str, *entries: Entry) -> None:
@@ -231,7 +230,7 @@ def _log(entry: Entry, what: str) -> None:
         "door": entry.actor.door,
         "address": entry.actor.address,
         "subject": entry.subject,
-        "detail": cleaned(entry.detail),
+        "detail": entry.detail,
     }
     fields = about(entry.dataset, alias=entry.alias, version=entry.version, request_id=entry.request_id)
-    _LOGGER.warning("audit row %s: %s", what, json.dumps(row, default=str), extra=fields)
+    _LOGGER.warning("audit row %s: %s", what, json.dumps(row), extra=fields)

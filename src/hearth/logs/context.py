@@ -1,7 +1,5 @@
 """What a line of the log is about. The fields are the same in every process, and each is there only where it applies."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 FIELDS = ("request_id", "dataset", "alias", "version", "message_id")
@@ -19,13 +17,3 @@ def about(
     """Return the argument `extra` of a call of a logger: what the line is about. Never a value of a record."""
     fields = {"dataset": dataset, "alias": alias, "version": version, "message_id": message_id, "request_id": request_id}
     return {name: value for name, value in fields.items() if value}
-
-
-@contextmanager
-def in_request(request_id: str) -> Iterator[None]:
-    """Give the lines of a block, in this task or thread, the id of a request."""
-    token = REQUEST_ID.set(request_id)
-    try:
-        yield
-    finally:
-        REQUEST_ID.reset(token)
