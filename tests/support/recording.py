@@ -15,7 +15,7 @@ from hearth.modelling.features import build_features
 from hearth.modelling.scorer import Scores
 from hearth.registry import RegisteredVersion
 from hearth.serving.compiled.scorer import CompiledScorer
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 from hearth.settings import RecordingSettings
 from tests.support.samples import EMPLOYEES, ROOT, records, sample_rows
 

@@ -13,6 +13,7 @@ from hearth.data.ingest import BatchTable
 from hearth.registry import Registry
 from hearth.settings import get_settings
 from hearth.storage import ObjectStore
+from tests.support.samples import renamed_contract
 from tests.support.sources import batch_contract
 from tests.training.batch_rows import sql
 
@@ -63,6 +64,16 @@ def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contra
     monkeypatch.setenv("HEARTH_DATA_DIR", str(tmp_path))
     get_settings.cache_clear()
     yield batch_contract(tmp_path, "meadow")
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def employees_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contract]:
+    """The employees under a name of the test's own, so that its registered model is its own too."""
+    contract = renamed_contract(tmp_path, f"data_{uuid4().hex}")
+    monkeypatch.setenv("HEARTH_DATA_DIR", str(tmp_path))
+    get_settings.cache_clear()
+    yield contract
     get_settings.cache_clear()
 
 

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from uuid import uuid4
 
 import pandas as pd
 import pytest
@@ -21,6 +20,7 @@ from hearth.jobs.check_data import check
 from hearth.registry import Registry
 from hearth.registry.tracking import PUBLISHED
 from hearth.storage import ObjectStore
+from tests.support.stores import store_of_its_own
 from tests.training.raw_rows import raw_rows
 
 EMPLOYEES = load_contract("employees")
@@ -29,18 +29,7 @@ EXPERIMENT = etl_experiment(EMPLOYEES)
 
 @pytest.fixture
 def store(object_store: temporary_servers.ObjectStore) -> ObjectStore:
-    name = uuid4().hex
-    store = ObjectStore(
-        object_store.endpoint_url,
-        region=object_store.region,
-        access_key=object_store.access_key,
-        secret_key=object_store.secret_key,
-        data_bucket=f"data-{name}",
-        processed_bucket=f"processed-{name}",
-    )
-    store.ensure_bucket(store.data_bucket)
-    store.ensure_bucket(store.processed_bucket)
-    return store
+    return store_of_its_own(object_store)
 
 
 def processed(store: ObjectStore, seed: int) -> str:

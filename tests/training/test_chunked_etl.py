@@ -36,6 +36,7 @@ from hearth.jobs import etl
 from hearth.settings import ExecutorSettings
 from hearth.storage import ObjectStore
 from hearth.tables import CsvForm, UnnamedColumn, UnreadableTable, cut, text_blocks
+from tests.support.stores import store_of_its_own
 from tests.training.raw_rows import raw_csv, raw_rows
 from tests.training.test_text_columns import LIMIT, PIECES, Outcome, by_the_standard_library
 
@@ -220,18 +221,7 @@ def test_a_column_without_a_name_is_judged_alike_in_any_parts(cells: list[str], 
 @pytest.fixture
 def store(object_store: temporary_servers.ObjectStore) -> ObjectStore:
     """A store with two empty buckets of the test's own."""
-    name = uuid4().hex
-    store = ObjectStore(
-        object_store.endpoint_url,
-        region=object_store.region,
-        access_key=object_store.access_key,
-        secret_key=object_store.secret_key,
-        data_bucket=f"data-{name}",
-        processed_bucket=f"processed-{name}",
-    )
-    store.ensure_bucket(store.data_bucket)
-    store.ensure_bucket(store.processed_bucket)
-    return store
+    return store_of_its_own(object_store)
 
 
 def zstd(content: bytes) -> bytes:

@@ -1,8 +1,6 @@
 """Comparing families, tuning the best, cleaning up: on a real object store and a real MLflow."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from mlflow import MlflowClient
@@ -15,20 +13,15 @@ from hearth.errors import InvalidModelParams, RegistryError, UnknownFamily
 from hearth.jobs import compare_families
 from hearth.jobs.cleanup import remove_old_versions
 from hearth.registry import Registry
-from hearth.settings import get_settings
 from hearth.storage import ObjectStore
-from tests.support.samples import renamed_contract, sample_split
+from tests.support.samples import sample_split
 
 POOR_KNN = "{knn: {n_neighbors: 1, weights: uniform}, svm: {C: 1.0}}"
 
 
 @pytest.fixture
-def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contract]:
-    contract = renamed_contract(tmp_path, f"data_{uuid4().hex}")
-    monkeypatch.setenv("HEARTH_DATA_DIR", str(tmp_path))
-    get_settings.cache_clear()
-    yield contract
-    get_settings.cache_clear()
+def contract(employees_renamed: Contract) -> Contract:
+    return employees_renamed
 
 
 class Bench:

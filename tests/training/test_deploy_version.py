@@ -1,8 +1,6 @@
 """A version that has passed the gate: champion at once, challenger, or a candidate with a share. On real servers."""
 
 from collections.abc import Iterator
-from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -16,19 +14,13 @@ from hearth.predictions.rollout_store import RolloutStore
 from hearth.registry import Registry, Traffic
 from hearth.rollouts import moves
 from hearth.rollouts.start import stop_rollout
-from hearth.settings import get_settings
 from hearth.storage import ObjectStore
-from tests.support.samples import renamed_contract
 from tests.training.test_train_pipeline import GOOD, POOR, Shop
 
 
 @pytest.fixture
-def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contract]:
-    contract = renamed_contract(tmp_path, f"data_{uuid4().hex}")
-    monkeypatch.setenv("HEARTH_DATA_DIR", str(tmp_path))
-    get_settings.cache_clear()
-    yield contract
-    get_settings.cache_clear()
+def contract(employees_renamed: Contract) -> Contract:
+    return employees_renamed
 
 
 @pytest.fixture

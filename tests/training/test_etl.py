@@ -1,7 +1,6 @@
 import json
-from io import BytesIO
+from hashlib import sha256
 from pathlib import Path
-from uuid import uuid4
 
 import mlflow
 import pandas as pd
@@ -12,11 +11,12 @@ from hearth.contracts import load_contract
 from hearth.contracts.texts import MISSING
 from hearth.data.cleaning import digest
 from hearth.data.processed import last_real_digest, latest_digest, load_processed, load_profile, read_manifest
-from hearth.data.raw_origin import put_generated, raw_origin
+from hearth.data.raw_origin import origin_of, put_generated
 from hearth.errors import InvalidRawData, ObjectNotFound, ShiftedData, StorageError, UntrainableData
 from hearth.jobs import etl
 from hearth.registry import Registry
 from hearth.storage import ObjectStore, StoredObject
+from tests.support.stores import store_of_its_own
 from tests.training.raw_rows import raw_csv, raw_rows
 
 EMPLOYEES = load_contract("employees")
@@ -26,18 +26,7 @@ RAW_KEY = f"employees/raw/{EMPLOYEES.source.file}"
 @pytest.fixture
 def store(object_store: temporary_servers.ObjectStore) -> ObjectStore:
     """A store with two empty buckets of the test's own."""
-    name = uuid4().hex
-    store = ObjectStore(
-        object_store.endpoint_url,
-        region=object_store.region,
-        access_key=object_store.access_key,
-        secret_key=object_store.secret_key,
-        data_bucket=f"data-{name}",
-        processed_bucket=f"processed-{name}",
-    )
-    store.ensure_bucket(store.data_bucket)
-    store.ensure_bucket(store.processed_bucket)
-    return store
+    return store_of_its_own(object_store)
 
 
 def upload(store: ObjectStore, content: bytes) -> None:
@@ -334,7 +323,7 @@ class TestOrigin:
         assert read_manifest(store, "employees", run(store)).origin == "file"
 
     def test_rows_of_a_source_of_batches_come_from_batches(self, store: ObjectStore) -> None:
-        assert raw_origin(store, load_contract("covertype"), BytesIO(b"a,b")) == "batches"
+        assert origin_of(store, load_contract("covertype"), sha256(b"a,b").hexdigest()) == "batches"
 
     def test_data_that_were_processed_before_origins_were_kept_learn_theirs(self, store: ObjectStore) -> None:
         upload(store, raw_csv(EMPLOYEES, 100))

@@ -1,36 +1,25 @@
 """Batches from HTTP to a table and from there to the ETL, on PostgreSQL and MariaDB."""
 
-from io import BytesIO
+from hashlib import sha256
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from deploy.embedded import temporary_servers
 from hearth.contracts import Contract
 from hearth.data.ingest import Batch, BatchApi, BatchTable
-from hearth.data.raw_origin import raw_origin
+from hearth.data.raw_origin import origin_of
 from hearth.errors import InvalidBatch, InvalidRawData, SourceRefused, SourceUnavailable
 from hearth.jobs import etl, load_batches
 from hearth.storage import ObjectStore
 from tests.support.sources import Answer, batch_body, scripted, stand_in
+from tests.support.stores import store_of_its_own
 from tests.training.batch_rows import RUN, batch, lists, with_value
 
 
 @pytest.fixture
 def store(object_store: temporary_servers.ObjectStore) -> ObjectStore:
-    name = uuid4().hex
-    store = ObjectStore(
-        object_store.endpoint_url,
-        region=object_store.region,
-        access_key=object_store.access_key,
-        secret_key=object_store.secret_key,
-        data_bucket=f"data-{name}",
-        processed_bucket=f"processed-{name}",
-    )
-    store.ensure_bucket(store.data_bucket)
-    store.ensure_bucket(store.processed_bucket)
-    return store
+    return store_of_its_own(object_store)
 
 
 class TestLoading:
@@ -143,13 +132,13 @@ class TestEtl:
         table.store(batch(contract, 7), RUN)
         load_batches.export_table("meadow", table=table, store=store)
         key = etl.find_raw("meadow", store=store)
-        assert raw_origin(store, contract, BytesIO(store.get(store.data_bucket, key))) == "batches"
+        assert origin_of(store, contract, sha256(store.get(store.data_bucket, key)).hexdigest()) == "batches"
 
         with stand_in([contract], tmp_path, batches=1) as url:
             load_batches.load_batch("meadow", RUN, 9, api=BatchApi(url, contract, "/meadow", 1), table=table, store=store)
         load_batches.export_table("meadow", table=table, store=store)
 
-        assert raw_origin(store, contract, BytesIO(store.get(store.data_bucket, key))) == "generated"
+        assert origin_of(store, contract, sha256(store.get(store.data_bucket, key)).hexdigest()) == "generated"
 
     def test_an_export_that_is_there_already_is_not_written_again(
         self, table: BatchTable, contract: Contract, store: ObjectStore, monkeypatch: pytest.MonkeyPatch

@@ -1,14 +1,14 @@
 """What is put into the bucket as a raw file, and whether it is marked as generated."""
 
 from collections.abc import Iterator
-from io import BytesIO
+from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from hearth.contracts import Contract
-from hearth.data.raw_origin import raw_origin
+from hearth.data.raw_origin import origin_of
 from hearth.jobs.provide_raw import provide
 from hearth.settings import get_settings
 from hearth.storage import ObjectStore
@@ -31,7 +31,7 @@ def test_without_a_file_rows_are_generated_and_marked(store: ObjectStore, contra
     assert key == f"{contract.name}/raw/rows.csv"
     content = store.get(store.data_bucket, key)
     assert content.count(b"\n") == 15_001
-    assert raw_origin(store, contract, BytesIO(content)) == "generated"
+    assert origin_of(store, contract, sha256(content).hexdigest()) == "generated"
 
 
 def test_the_real_file_replaces_what_is_there_and_is_not_marked(store: ObjectStore, contract: Contract, tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_the_real_file_replaces_what_is_there_and_is_not_marked(store: ObjectSto
     key = provide(contract.name, store=store)
 
     assert store.get(store.data_bucket, key) == real
-    assert raw_origin(store, contract, BytesIO(real)) == "file"
+    assert origin_of(store, contract, sha256(real).hexdigest()) == "file"
 
 
 def test_a_file_that_somebody_has_put_there_stays(store: ObjectStore, contract: Contract) -> None:
@@ -52,4 +52,4 @@ def test_a_file_that_somebody_has_put_there_stays(store: ObjectStore, contract: 
     key = provide(contract.name, store=store)
 
     assert store.get(store.data_bucket, key) == mine
-    assert raw_origin(store, contract, BytesIO(mine)) == "file"
+    assert origin_of(store, contract, sha256(mine).hexdigest()) == "file"

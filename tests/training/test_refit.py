@@ -1,9 +1,6 @@
 """A version that another release of scikit-learn has made is refused by name of the remedy, and the remedy works."""
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -15,20 +12,15 @@ from hearth.jobs.promote import promote
 from hearth.jobs.refit import refit
 from hearth.jobs.train import train
 from hearth.registry import RegisteredVersion, Registry
-from hearth.settings import get_settings
 from hearth.storage import ObjectStore
-from tests.support.samples import renamed_contract, sample_split
+from tests.support.samples import sample_split
 from tests.support.versions import remake
 from tests.training.test_train_pipeline import publish
 
 
 @pytest.fixture
-def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contract]:
-    contract = renamed_contract(tmp_path, f"data_{uuid4().hex}")
-    monkeypatch.setenv("HEARTH_DATA_DIR", str(tmp_path))
-    get_settings.cache_clear()
-    yield contract
-    get_settings.cache_clear()
+def contract(employees_renamed: Contract) -> Contract:
+    return employees_renamed
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """The standing of every version on the present test set, on a real MLflow and a real store."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pandas as pd
@@ -17,19 +15,14 @@ from hearth.modelling.evaluation import score
 from hearth.modelling.families import FAMILIES, Params
 from hearth.modelling.standing import Standing
 from hearth.registry import NewVersion, RegisteredVersion, Registry
-from hearth.settings import get_settings
 from hearth.storage import ObjectStore
 from hearth.training.tuning import fit
-from tests.support.samples import renamed_contract, sample_split
+from tests.support.samples import sample_split
 
 
 @pytest.fixture
-def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contract]:
-    contract = renamed_contract(tmp_path, f"data_{uuid4().hex}")
-    monkeypatch.setenv("HEARTH_DATA_DIR", str(tmp_path))
-    get_settings.cache_clear()
-    yield contract
-    get_settings.cache_clear()
+def contract(employees_renamed: Contract) -> Contract:
+    return employees_renamed
 
 
 class Shop:

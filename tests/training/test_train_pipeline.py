@@ -1,5 +1,4 @@
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,10 +24,9 @@ from hearth.modelling.families import FAMILIES, Params
 from hearth.modelling.gate import Decision
 from hearth.predictions.migration import migrate
 from hearth.registry import NewVersion, RegisteredVersion, Registry
-from hearth.settings import get_settings
 from hearth.storage import ObjectStore
 from hearth.training.tuning import fit
-from tests.support.samples import renamed_contract, sample_split
+from tests.support.samples import sample_split
 from tests.support.versions import remake
 
 GOOD: Params = {"n_neighbors": 150, "weights": "uniform"}
@@ -38,13 +36,8 @@ BY_HEART: Params = {"n_neighbors": 1, "weights": "distance"}
 
 
 @pytest.fixture
-def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contract]:
-    """A data set of the test's own, so that its registered model is its own too."""
-    contract = renamed_contract(tmp_path, f"data_{uuid4().hex}")
-    monkeypatch.setenv("HEARTH_DATA_DIR", str(tmp_path))
-    get_settings.cache_clear()
-    yield contract
-    get_settings.cache_clear()
+def contract(employees_renamed: Contract) -> Contract:
+    return employees_renamed
 
 
 def publish(store: ObjectStore, contract: Contract, split: Split, origin: Origin = "unknown") -> str:

@@ -8,14 +8,11 @@ by the digest of its rows; a file with such a batch in it is generated.
 import hashlib
 import json
 from collections.abc import Collection
-from typing import BinaryIO
 
 from hearth.contracts import Contract
 from hearth.contracts.model import BatchSource
 from hearth.contracts.origins import BATCHES, FILE, GENERATED, Origin
 from hearth.storage import ObjectStore
-
-_CHUNK = 1 << 20  # bytes
 
 
 def put_generated(store: ObjectStore, dataset: str, key: str, content: bytes, *, if_absent: bool = False) -> bool:
@@ -36,11 +33,6 @@ def has_generated_batch(store: ObjectStore, dataset: str, digests: Collection[st
     return not marked.isdisjoint(digests)
 
 
-def raw_origin(store: ObjectStore, contract: Contract, file: BinaryIO) -> Origin:
-    """Return where the rows of a raw file come from."""
-    return origin_of(store, contract, hash_file(file).hexdigest())
-
-
 def origin_of(store: ObjectStore, contract: Contract, digest: str) -> Origin:
     """Return where the rows of a raw file come from; `digest` is the SHA-256 of its bytes, in hexadecimal digits."""
     if store.exists(store.data_bucket, _mark(contract.name, digest)):
@@ -50,15 +42,6 @@ def origin_of(store: ObjectStore, contract: Contract, digest: str) -> Origin:
 
 def _batch_mark(dataset: str, digest: str) -> str:
     return f"{dataset}/generated/batches/{digest}"
-
-
-def hash_file(file: BinaryIO) -> "hashlib._Hash":
-    """Return the SHA-256 of a whole file; more can be added to it."""
-    sha = hashlib.sha256()
-    file.seek(0)
-    while chunk := file.read(_CHUNK):
-        sha.update(chunk)
-    return sha
 
 
 def _mark(dataset: str, digest: str) -> str:
