@@ -17,7 +17,8 @@ from hearth.errors import ModelUnavailable, UnknownDataset
 from hearth.logs.context import REQUEST_ID
 from hearth.serving.access import Access
 from hearth.serving.answer_parts import with_parts
-from hearth.serving.model_follower import LoadedModel, ModelFollower
+from hearth.serving.loaded_model import LoadedModel
+from hearth.serving.model_follower import ModelFollower
 from hearth.serving.open_inference import models as inference_models
 from hearth.serving.open_inference.outputs import included, output_specs, output_tensors, require_outputs, response_parameters
 from hearth.serving.open_inference.records import InputLayout, input_layout

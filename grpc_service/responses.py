@@ -4,10 +4,11 @@ from grpc_service.v1 import prediction_pb2 as pb
 from hearth.contracts import CategoryColumn, Contract, IntegerColumn, NumberColumn
 from hearth.modelling.unusual import UnusualRecord
 from hearth.registry import RegisteredVersion
+from hearth.serving.alias_view import AliasStatus
 from hearth.serving.answer_parts import sets_of, unusual_of
 from hearth.serving.include import NOTHING, Include
+from hearth.serving.loaded_model import LoadedModel
 from hearth.serving.model_cards import card_path
-from hearth.serving.model_follower import AliasStatus, LoadedModel
 from hearth.serving.predictor import Predictions
 
 

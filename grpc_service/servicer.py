@@ -23,10 +23,12 @@ from hearth.errors import ModelUnavailable, UnknownDataset
 from hearth.logs.context import REQUEST_ID
 from hearth.predictions.feedback import Door
 from hearth.serving.access import FEEDBACK, Access
+from hearth.serving.alias_view import AliasStatus
 from hearth.serving.answer_parts import require_kept
 from hearth.serving.feedback import Feedback
 from hearth.serving.include import NOTHING, Include, read_include
-from hearth.serving.model_follower import AliasStatus, LoadedModel, ModelFollower
+from hearth.serving.loaded_model import LoadedModel
+from hearth.serving.model_follower import ModelFollower
 from hearth.serving.predictor import Predictor
 from hearth.serving.recording.request_ids import unique_id
 from hearth.settings import GrpcSettings

@@ -37,7 +37,8 @@ from hearth.contracts.texts import MISSING
 from hearth.data.csv_validation import read_raw, validate
 from hearth.registry import RegisteredVersion, StoredModel
 from hearth.serving.compiled.scorer import CompiledScorer
-from hearth.serving.model_follower import LoadedModel, ModelFollower
+from hearth.serving.loaded_model import LoadedModel
+from hearth.serving.model_follower import ModelFollower
 from hearth.settings import GrpcSettings
 from hearth.streaming.client import Entry
 from hearth.streaming.worker.scoring import score

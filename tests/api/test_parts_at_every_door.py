@@ -36,7 +36,8 @@ from hearth.modelling.unusual_fit import fit_unusual
 from hearth.predictions import Prediction
 from hearth.predictions.parquet_export import write_parquet
 from hearth.registry import RegisteredVersion, StoredModel
-from hearth.serving.model_follower import LoadedModel, ModelFollower
+from hearth.serving.loaded_model import LoadedModel
+from hearth.serving.model_follower import ModelFollower
 from hearth.serving.recording.answer import Answer, describe_features
 from hearth.serving.recording.messages import AnswerBatch, Stored, WriteResult
 from hearth.serving.recording.request_ids import unique_id

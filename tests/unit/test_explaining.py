@@ -32,7 +32,7 @@ from hearth.serving.explaining.background import draw_background, representative
 from hearth.serving.explaining.model import contract_order
 from hearth.serving.explaining.sampled_shap import SampledContributions
 from hearth.serving.explaining.tree_shap import raw_origins
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 from tests.support.models import DATA, FakeRegistry, employees, served
 from tests.support.waiting import wait_until
 

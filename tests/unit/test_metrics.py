@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from deploy.embedded.temporary_servers import free_port
 from hearth.errors import InvalidSettings
+from hearth.serving.alias_view import AliasStatus, FollowerStatus
 from hearth.serving.metrics import (
     Errors,
     Requests,
@@ -18,7 +19,6 @@ from hearth.serving.metrics import (
     register_recorder_metrics,
     serve_metrics,
 )
-from hearth.serving.model_follower import AliasStatus, FollowerStatus
 from hearth.serving.recording.agreement import ChallengeReport
 from hearth.serving.recording.recorder import RecorderCounts
 from hearth.serving.recording.store_queue import StoreCounts

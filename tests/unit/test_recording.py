@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 from hearth.serving.recording.agreement import ChallengeReport
 from hearth.serving.recording.answer import Answer, describe_features
 from hearth.serving.recording.messages import AnswerBatch, Refused, WriteResult

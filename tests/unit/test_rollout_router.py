@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from hearth.registry import Traffic
 from hearth.serving.include import NOTHING, Include
-from hearth.serving.model_follower import LoadedModel, ModelFollower
+from hearth.serving.loaded_model import LoadedModel
+from hearth.serving.model_follower import ModelFollower
 from hearth.serving.rollouts.counter import RolloutCounter
 from hearth.serving.rollouts.router import Router, position, request_key
 from tests.support.contracts import good_record

@@ -24,7 +24,7 @@ from hearth.serving.compiled.scorer import CompiledScorer
 from hearth.serving.files import AddedColumns, CsvFile, ParquetFile, ScoreBatch, csv_files
 from hearth.serving.files.limits import FileLimits
 from hearth.serving.files.row_batches import RowBatch
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 from tests.support.models import DATA, ByDesignation, FakeRegistry, employees
 from tests.support.workbooks import workbook
 

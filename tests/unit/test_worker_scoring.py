@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from hearth.errors import ModelUnavailable
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 from hearth.streaming.client import Entry
 from hearth.streaming.messages import encode, max_records
 from hearth.streaming.worker.scoring import by_address, chunks, score

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Header
 from starlette.types import Scope
 
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 from hearth.serving.rollouts.router import request_key
 
 HEADER = "X-Routing-Key"

@@ -7,7 +7,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Body, Depends, Query
 
 from hearth.serving.alias_admin import Move, PromotionRequest
-from hearth.serving.model_follower import AliasStatus
+from hearth.serving.alias_view import AliasStatus
 from hearth_api.middleware.api_keys import Admin
 from hearth_api.requests.bodies import refuse_repeated_keys
 from hearth_api.schemas.admin import MovedAliases, Promotion, Reloaded, ReloadedAlias

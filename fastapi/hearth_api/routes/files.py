@@ -21,7 +21,7 @@ from hearth.serving.answer_parts import require_kept
 from hearth.serving.files import AddedColumns, CsvFile, FileLimits, ParquetFile, ScoredFile
 from hearth.serving.files.row_batches import RowBatch
 from hearth.serving.include import Include
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 from hearth_api.requests.disconnects import ClientGone, require_client
 from hearth_api.requests.parameters import alias_parameter, include_parameter
 from hearth_api.requests.routing import RoutingKey, routing_key, version_headers

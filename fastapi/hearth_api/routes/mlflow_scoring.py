@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from hearth.contracts.aliases import CHAMPION
 from hearth.serving.answer_parts import require_kept, sets_of, unusual_dict, unusual_of
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 from hearth.serving.predictor import Predictor
 from hearth_api.requests.bodies import Limit, receive_body
 from hearth_api.requests.invocations import PREDICT_PROBA, Invocation, parse_invocation

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 
 from hearth.errors import ErrorKind, HearthError, ModelUnavailable
 from hearth.serving.answer_parts import with_parts
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 from hearth.serving.open_inference import models
 from hearth.serving.open_inference.outputs import included, output_specs, output_tensors, response_parameters
 from hearth.serving.open_inference.tensors import TensorSpec, to_bytes

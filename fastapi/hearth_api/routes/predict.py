@@ -17,7 +17,7 @@ from hearth.contracts import Contract
 from hearth.contracts.aliases import aliases
 from hearth.serving.answer_parts import require_kept, sets_of, unusual_dict, unusual_of
 from hearth.serving.include import Include
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 from hearth.serving.predictor import BYTES_IN_PLACE, Predictions, Predictor
 from hearth_api.documentation import request_body
 from hearth_api.requests.bodies import Limit, parse_records, receive_body

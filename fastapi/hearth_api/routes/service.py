@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from hearth.contracts.aliases import CHAMPION
-from hearth.serving.model_follower import AliasStatus
+from hearth.serving.alias_view import AliasStatus
 from hearth_api.errors import ServiceStarting
 from hearth_api.schemas.errors import ErrorBody
 from hearth_api.schemas.service import AliasState, Health, NotReady, Readiness, ServerState, ServiceInfo

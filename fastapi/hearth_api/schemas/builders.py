@@ -12,9 +12,10 @@ from hearth.modelling.bounds import BoundResult
 from hearth.predictions import Prediction, class_values
 from hearth.registry import RegisteredVersion
 from hearth.serving.alias_admin import VersionState
+from hearth.serving.alias_view import AliasStatus
 from hearth.serving.explaining import Explanation
+from hearth.serving.loaded_model import LoadedModel
 from hearth.serving.model_cards import card_path
-from hearth.serving.model_follower import AliasStatus, LoadedModel
 from hearth.serving.recording.agreement import ChallengeReport
 from hearth_api.schemas.explanations import ContributionAnswer, ExplainAnswer, ExplanationAnswer
 from hearth_api.schemas.models import (

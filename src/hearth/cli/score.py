@@ -188,7 +188,7 @@ def _load(registry: "Registry", contract: "Contract", name: str, *, explain: boo
     """Load a version in its compiled form, and what explains it."""
     from hearth.batch.model import BatchModel  # noqa: PLC0415
     from hearth.serving.explaining.tree_shap import TreeContributions  # noqa: PLC0415
-    from hearth.serving.model_follower import load_version  # noqa: PLC0415
+    from hearth.serving.loaded_model import load_version  # noqa: PLC0415
 
     loaded = load_version(registry, contract, name, registry.version(contract.name, name).version)
     model = BatchModel(

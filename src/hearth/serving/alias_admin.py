@@ -19,7 +19,7 @@ from hearth.contracts.aliases import aliases as possible_aliases
 from hearth.errors import AliasNotMoved, ModelUnavailable, UnknownAlias, UnknownVersion
 from hearth.logs import about
 from hearth.registry import RegisteredVersion, move_aliases, promotion, rollback
-from hearth.serving.model_follower import ModelSource, load_version
+from hearth.serving.loaded_model import ModelSource, load_version
 from hearth.serving.published_data import ReportSource
 
 _LOGGER = logging.getLogger(__name__)

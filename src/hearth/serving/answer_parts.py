@@ -8,7 +8,7 @@ from hearth.modelling.scorer import Scores
 from hearth.modelling.unusual import UnusualRecord
 from hearth.predictions import StoredParts
 from hearth.serving.include import Include
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 
 _DIGITS = 4  # of a stored score
 

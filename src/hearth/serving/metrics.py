@@ -25,7 +25,8 @@ from prometheus_client.registry import Collector
 from hearth.errors import InvalidSettings
 from hearth.monitoring.check import DriftCheck
 from hearth.predictions.rollout_store import Rollout
-from hearth.serving.model_follower import FollowerStatus, Split
+from hearth.serving.alias_view import FollowerStatus
+from hearth.serving.loaded_model import Split
 from hearth.serving.recording.recorder import RecorderCounts
 from hearth.serving.recording.store_queue import LOSSES
 from hearth.serving.rollouts.controller import RolloutStatus

@@ -26,11 +26,9 @@ from hearth.contracts.aliases import aliases as possible_aliases
 from hearth.errors import ModelUnavailable, RefusedModel, RegistryError, RegistryUnavailable, UnknownAlias, UnknownDataset
 from hearth.logs import about
 from hearth.registry import RegisteredModel, Traffic
-from hearth.serving.alias_view import AliasStatus, AliasView, FollowerStatus, refreshed, replaced_versions
-from hearth.serving.loaded_model import LoadedModel, ModelSource, Split, load_version
+from hearth.serving.alias_view import AliasView, FollowerStatus, refreshed, replaced_versions
+from hearth.serving.loaded_model import LoadedModel, ModelSource, Split
 from hearth.serving.version_loads import Load, Loaded, plan_loads, run_loads
-
-__all__ = ["AliasStatus", "FollowerStatus", "LoadedModel", "ModelFollower", "ModelSource", "Split", "load_version"]
 
 _LOGGER = logging.getLogger(__name__)
 # A starting process waits this long for the registry, and if that answers, this long for its first champion. Then it serves what is loaded.

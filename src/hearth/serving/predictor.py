@@ -15,7 +15,8 @@ import numpy as np
 from hearth.contracts.record_parser import Columns
 from hearth.modelling.scorer import Scores
 from hearth.serving.include import NOTHING, Include
-from hearth.serving.model_follower import LoadedModel, ModelFollower
+from hearth.serving.loaded_model import LoadedModel
+from hearth.serving.model_follower import ModelFollower
 from hearth.serving.recording.messages import Source
 from hearth.serving.recording.recorder import Recorder
 from hearth.serving.rollouts.router import Router

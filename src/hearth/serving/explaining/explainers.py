@@ -23,7 +23,8 @@ from hearth.serving.explaining.background import Background, draw_background
 from hearth.serving.explaining.model import Explanation, explained
 from hearth.serving.explaining.sampled_shap import DRAWN_ROWS, SampledContributions
 from hearth.serving.explaining.tree_shap import TreeContributions
-from hearth.serving.model_follower import LoadedModel, ModelFollower
+from hearth.serving.loaded_model import LoadedModel
+from hearth.serving.model_follower import ModelFollower
 
 if TYPE_CHECKING:
     from hearth.serving.compiled.scorer import CompiledScorer

@@ -13,7 +13,7 @@ from hearth.modelling.scorer import Scores
 from hearth.serving.answer_parts import sets_of, unusual_of, unusual_text
 from hearth.serving.files.row_batches import RowBatch
 from hearth.serving.include import NOTHING, Include
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 
 _Value = TypeVar("_Value")
 

@@ -6,7 +6,8 @@ from hearth.contracts import CategoryColumn, Contract, IntegerColumn
 from hearth.contracts.aliases import CHAMPION, aliases
 from hearth.contracts.column_types import Column
 from hearth.errors import ModelUnavailable, UnknownVersion
-from hearth.serving.model_follower import FollowerStatus, LoadedModel
+from hearth.serving.alias_view import FollowerStatus
+from hearth.serving.loaded_model import LoadedModel
 from hearth.serving.open_inference.tensors import BYTES, TensorSpec
 from hearth.serving.predictor import Predictor
 

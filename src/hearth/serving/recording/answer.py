@@ -12,7 +12,7 @@ from hearth.modelling.scorer import Scores
 from hearth.predictions.personal_hash import PersonalHash
 from hearth.predictions.recorded_columns import recorded_columns
 from hearth.serving.answer_parts import parts_to_store
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 from hearth.serving.recording.messages import AnswerBatch, Feature, Role, Source
 from hearth.tracing.traceparent import TraceContext
 

@@ -19,7 +19,7 @@ from hearth.contracts.record_parser import Columns
 from hearth.errors import ModelUnavailable, UnknownAlias
 from hearth.logs import about
 from hearth.modelling.scorer import Scores
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 from hearth.serving.recording.agreement import ChallengeReport, Tally
 from hearth.serving.recording.answer import Answer
 

@@ -14,7 +14,7 @@ from hearth.contracts.aliases import CHAMPION
 from hearth.contracts.record_parser import Columns
 from hearth.modelling.scorer import Scores
 from hearth.predictions.personal_hash import hashes_of
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 from hearth.serving.recording.agreement import ChallengeReport
 from hearth.serving.recording.answer import Answer, describe_features
 from hearth.serving.recording.challenger import Challenger, ServedModels

@@ -8,7 +8,7 @@ from typing import Self
 from hearth.contracts import Contract
 from hearth.rollouts.counts import Counts, bucket_of
 from hearth.rollouts.statistics import ErrorTest
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 
 _MOST_ROLLOUTS = 20  # that are remembered; the oldest go
 _TYPICAL_RECORDS = 100  # of an answer; the time of a larger one counts as if it had as many

@@ -19,7 +19,7 @@ from hearth.logs import about
 from hearth.modelling.scorer import Scores
 from hearth.serving.answer_parts import with_parts
 from hearth.serving.include import NOTHING, Include
-from hearth.serving.model_follower import LoadedModel, Split
+from hearth.serving.loaded_model import LoadedModel, Split
 from hearth.serving.rollouts.counter import RolloutCounter
 
 _LOGGER = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from hearth.predictions.personal_hash import PersonalHash
 from hearth.predictions.recorded_columns import recorded_columns
 from hearth.serving.answer_parts import parts_to_store, require_kept
 from hearth.serving.include import NOTHING, Include
-from hearth.serving.model_follower import LoadedModel
+from hearth.serving.loaded_model import LoadedModel
 from hearth.serving.rollouts.router import Router
 from hearth.streaming.client import Entry
 from hearth.streaming.consumer import DeadLetter
