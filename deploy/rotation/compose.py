@@ -10,7 +10,7 @@ from deploy.rotation.journal import Journal
 _UP = "make compose-up"
 # The new password goes from the file into the server without an argument that others would see.
 _SUPERUSER = (
-    'sed -n "s/^HEARTH_POSTGRES_PASSWORD=\\(.*\\)/ALTER ROLE :\\"user\\" PASSWORD \'\\1\';/p" .env.local.rotation.env |'
+    'sed -n "s/^HEARTH_POSTGRES_PASSWORD=\\(.*\\)/ALTER ROLE :\\"user\\" PASSWORD \'\\1\';/p" {file} |'
     ' docker compose exec -T postgres sh -c \'psql -U "$POSTGRES_USER" -d postgres -v user="$POSTGRES_USER"\''
 )
 
@@ -21,7 +21,7 @@ def commands(journal: Journal, local: Path) -> Iterator[str]:
     journal.remove()
     yield f"{local.name} has new values of {', '.join(journal.changed)}. Now run:"
     if "HEARTH_POSTGRES_PASSWORD" in journal.changed:
-        yield f"  {_SUPERUSER.replace('.env.local.rotation.env', local.name)}"
+        yield f"  {_SUPERUSER.format(file=local.name)}"
     if "HEARTH_AIRFLOW_FERNET_KEY" in journal.changed:
         yield "  # connections and variables that people made in Airflow's page have to be entered again; those of airflow/config stay"
     yield f"  {_UP}    # starts again what uses them: {', '.join(restarted(journal.names, journal.changed))}, and Airflow's worker"

@@ -157,9 +157,7 @@ class ObjectStore:
             ObjectNotFound: the bucket holds no such key.
         """
         with TemporaryFile(prefix="hearth-") as file:
-            with self._errors_of(bucket, key):
-                for chunk in self._client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK):
-                    file.write(chunk)
+            self._download(bucket, key, cast("BinaryIO", file))
             file.seek(0)
             yield cast("BinaryIO", file)
 
@@ -169,9 +167,12 @@ class ObjectStore:
         Raises:
             ObjectNotFound: the bucket holds no such key.
         """
-        with path.open("wb") as file, self._errors_of(bucket, key):
-            for chunk in self._client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK):
-                file.write(chunk)
+        with path.open("wb") as file:
+            self._download(bucket, key, file)
+
+    def _download(self, bucket: str, key: str, file: BinaryIO) -> None:
+        with self._errors_of(bucket, key):
+            file.writelines(self._client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK))
 
     def exists(self, bucket: str, key: str) -> bool:
         with self._errors_of(bucket, key):
