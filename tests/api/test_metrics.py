@@ -138,7 +138,9 @@ def test_the_challenger_is_compared_and_shown_with_its_alias(client: httpx.Clien
         "skipped": {},
     }
     assert aliases["champion"]["challenge"] is None
-    assert value(client, "hearth_challenger_agreed_total", champion_version="2", challenger_version="3") == 20
+    agreed = value(client, "hearth_challenger_agreed_total", champion_version="2", challenger_version="3")
+    assert agreed >= compared  # the thread may have compared more since /models was asked
+    assert agreed % 20 == 0
 
 
 def test_prometheus_newer_form_is_given_to_who_asks_for_it(client: httpx.Client) -> None:
