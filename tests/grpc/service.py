@@ -28,6 +28,7 @@ from hearth.serving.model_follower import ModelFollower
 from hearth.settings import GrpcSettings
 from tests.support.fake_registry import FakeRegistry
 from tests.support.samples import EMPLOYEES, ROOT, sample_rows
+from tests.support.waiting import LIMIT_SECONDS
 
 WHEN = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -65,7 +66,7 @@ class Gated(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         self.rows.append(len(X))
         self.asked.set()
-        assert self.gate.wait(20)
+        assert self.gate.wait(LIMIT_SECONDS)
         return np.tile([0.2, 0.7, 0.1], (len(X), 1))
 
 
@@ -157,7 +158,7 @@ def serving(shelf: Shelf, options: GrpcSettings | None = None, contract: Contrac
 
     with ModelFollower(shelf, contracts, options.alias_poll_seconds) as models:
         if waits:
-            models.wait_until_polled(30)
+            models.wait_until_polled(LIMIT_SECONDS)
 
         async def serve() -> None:
             nonlocal port, loop
@@ -169,14 +170,14 @@ def serving(shelf: Shelf, options: GrpcSettings | None = None, contract: Contrac
         # asyncio.run, as the process does: it ends the calls that the stop of the server has cancelled before it closes the loop
         thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
         thread.start()
-        assert started.wait(10)
+        assert started.wait(LIMIT_SECONDS)
         address = f"127.0.0.1:{port}"
         try:
             with grpc.insecure_channel(address) as channel:
                 yield Service(address, channel, PredictionStub(channel), shelf, models)
         finally:
             loop.call_soon_threadsafe(stop.set)
-            thread.join(20)
+            thread.join(LIMIT_SECONDS)
             assert not thread.is_alive(), "the server did not stop"
 
 

@@ -13,6 +13,7 @@ from grpc_service.v2 import open_inference_pb2 as v2
 from grpc_service.v2.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.grpc.service import Service, Shelf, error_in, fitted, serving, settings
 from tests.support.samples import EMPLOYEES, records, sample_rows
+from tests.support.waiting import LIMIT_SECONDS
 
 [RECORD] = records(sample_rows(EMPLOYEES, 1, seed=3)[0])
 REQUEST = pb.PredictRequest(records=[record_message(RECORD)])
@@ -27,7 +28,7 @@ def locked() -> Iterator[Service]:
 
 
 def predict(service: Service, metadata: Any) -> object:
-    return service.stub.Predict(REQUEST, metadata=metadata, timeout=10)
+    return service.stub.Predict(REQUEST, metadata=metadata, timeout=LIMIT_SECONDS)
 
 
 def infer(service: Service, metadata: Any) -> object:
@@ -35,7 +36,7 @@ def infer(service: Service, metadata: Any) -> object:
     rows = ["" if value is None else str(value) for value in RECORD.values()]
     tensor = message.inputs.add(name="input-0", datatype="BYTES", shape=[1, len(rows)])
     tensor.contents.bytes_contents.extend(text.encode() for text in rows)
-    return GRPCInferenceServiceStub(service.channel).ModelInfer(message, metadata=metadata, timeout=10)
+    return GRPCInferenceServiceStub(service.channel).ModelInfer(message, metadata=metadata, timeout=LIMIT_SECONDS)
 
 
 def refused(call: Call, service: Service, metadata: Any) -> tuple[grpc.StatusCode, str]:
@@ -64,10 +65,10 @@ class TestRequiredKey:
 
 
 def test_each_message_of_a_stream_needs_the_key(locked: Service) -> None:
-    [answer] = locked.stub.PredictStream(iter([REQUEST]), timeout=10)
+    [answer] = locked.stub.PredictStream(iter([REQUEST]), timeout=LIMIT_SECONDS)
     assert (answer.error.error, answer.error.status) == ("invalid_key", grpc.StatusCode.UNAUTHENTICATED.value[0])
 
-    [answer] = locked.stub.PredictStream(iter([REQUEST]), metadata=AS_PAGE, timeout=10)
+    [answer] = locked.stub.PredictStream(iter([REQUEST]), metadata=AS_PAGE, timeout=LIMIT_SECONDS)
     assert answer.response.labels
 
 

@@ -17,6 +17,7 @@ from grpc_service.v2 import open_inference_pb2 as v2
 from grpc_service.v2.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.grpc.service import Service, Shelf, error_in, fitted, health_stub, serving, settings
 from tests.support.samples import EMPLOYEES, records, sample_rows
+from tests.support.waiting import LIMIT_SECONDS
 
 RECORD = records(sample_rows(EMPLOYEES, 1, seed=5)[0])[0]
 SMALL = pb.PredictRequest(records=[record_message(RECORD)])
@@ -65,9 +66,9 @@ def test_idle_streams_shut_out_neither_calls_nor_health(service: Service) -> Non
             "too_many_calls",
             "2 streams are open, which is the limit (HEARTH_GRPC_MAX_STREAMS)",
         )
-        assert service.stub.Predict(SMALL, timeout=10).labels
+        assert service.stub.Predict(SMALL, timeout=LIMIT_SECONDS).labels
         health = health_stub(service.channel)
-        assert health.Check(HealthCheckRequest(), timeout=10).status == HealthCheckResponse.SERVING
+        assert health.Check(HealthCheckRequest(), timeout=LIMIT_SECONDS).status == HealthCheckResponse.SERVING
 
 
 def test_a_place_is_free_again_when_a_stream_ends(service: Service) -> None:
@@ -84,8 +85,8 @@ def test_watchers_of_health_do_not_shut_out_those_who_ask(service: Service) -> N
             stack.callback(watcher.cancel)
             assert next(watcher).status == HealthCheckResponse.SERVING
         assert refused(lambda: next(health.Watch(HealthCheckRequest()))).error == "too_many_calls"
-        assert health.Check(HealthCheckRequest(), timeout=10).status == HealthCheckResponse.SERVING
-        assert service.stub.Predict(SMALL, timeout=10).labels
+        assert health.Check(HealthCheckRequest(), timeout=LIMIT_SECONDS).status == HealthCheckResponse.SERVING
+        assert service.stub.Predict(SMALL, timeout=LIMIT_SECONDS).labels
 
 
 def test_a_stream_without_a_message_ends() -> None:
@@ -111,7 +112,7 @@ def test_one_record_of_many_columns_is_read_outside_the_event_loop(service: Serv
     monkeypatch.setattr(RecordReader, "read", read)
     wide = pb.PredictRequest(records=[record_message(RECORD | {f"c{number}": 1 for number in range(100_000)})])
     error = refused(lambda: service.stub.Predict(wide, timeout=60))
-    service.stub.Predict(SMALL, timeout=10)
+    service.stub.Predict(SMALL, timeout=LIMIT_SECONDS)
     assert error.error == "invalid_request"
     assert error.detail.startswith("Record 0 has 100013 values, more than the 1000 that are read; 'employees' has ")
     assert threads[0].startswith("compute")

@@ -19,6 +19,7 @@ from grpc_service.v2.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from hearth.predictions import PredictionStore
 from tests.grpc.service import Service, Shelf, error_in, fitted, health_stub, serving, settings
 from tests.support.samples import EMPLOYEES, records, sample_rows
+from tests.support.waiting import LIMIT_SECONDS
 
 RECORDS = records(sample_rows(EMPLOYEES, 300, seed=7)[0])
 TEXTS = tuple(EMPLOYEES.categorical_features)
@@ -58,7 +59,7 @@ def request(rows: Sequence[dict[str, Any]], *, raw: bool = False, **fields: Any)
 
 def refused(stub: GRPCInferenceServiceStub, wrong: pb.ModelInferRequest) -> tuple[grpc.StatusCode, str]:
     with pytest.raises(grpc.RpcError) as caught:
-        stub.ModelInfer(wrong, timeout=10)
+        stub.ModelInfer(wrong, timeout=LIMIT_SECONDS)
     return caught.value.code(), error_in(caught.value).detail
 
 

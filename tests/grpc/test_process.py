@@ -20,7 +20,7 @@ from hearth.contracts.records import check_records
 from tests.grpc.service import Service, Shelf, fitted, serving
 from tests.support.real_files import require_real_file
 from tests.support.samples import EMPLOYEES, ROOT
-from tests.support.waiting import wait_until
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_a_server_that_speaks_something_else_is_not_healthy() -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         assert not grpc_serves(other.getsockname()[1])
-        thread.join(10)
+        thread.join(LIMIT_SECONDS)
 
 
 def test_the_committed_code_is_what_the_interfaces_generate(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ class TestClient:
         start = time.monotonic()
         assert client.main(["--mode", "stream", "--address", service.address, "--records", "5", "--rate", "20"]) == 0
 
-        assert 0.2 <= time.monotonic() - start < 5
+        assert time.monotonic() - start >= 0.2
         lines = capsys.readouterr().out.splitlines()
         assert [line.split()[0] for line in lines[:5]] == ["0", "1", "2", "3", "4"]
         assert all("version 1" in line for line in lines[:5])

@@ -16,7 +16,7 @@ from hearth.errors import InvalidSettings
 from tests.grpc.service import Shelf, fitted, serving, settings
 from tests.support.authority import OPENSSL, Authority
 from tests.support.samples import EMPLOYEES, ROOT, records, sample_rows
-from tests.support.waiting import wait_until
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 pytestmark = pytest.mark.skipif(not OPENSSL, reason="openssl, which makes the certificates, is not installed")
 REQUEST = pb.PredictRequest(records=[record_message(records(sample_rows(EMPLOYEES, 1, seed=5)[0])[0])])
@@ -32,7 +32,7 @@ def labels(address: str, ca: Path) -> list[str]:
     target, credentials = channel_credentials(address, ca)
     assert credentials is not None
     with grpc.secure_channel(target, credentials) as channel:
-        return list(PredictionStub(channel).Predict(REQUEST, timeout=10).labels)
+        return list(PredictionStub(channel).Predict(REQUEST, timeout=LIMIT_SECONDS).labels)
 
 
 def test_a_client_that_trusts_the_authority_is_answered_and_one_without_tls_is_not(authority: Authority, tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_client_that_trusts_the_authority_is_answered_and_one_without_tls_is_n
         port = service.address.rpartition(":")[2]
         assert labels(f"grpcs://localhost:{port}", authority.ca)
         with pytest.raises(grpc.RpcError) as plain:
-            service.stub.Predict(REQUEST, timeout=5)
+            service.stub.Predict(REQUEST, timeout=LIMIT_SECONDS)
         assert plain.value.code() is grpc.StatusCode.UNAVAILABLE
         (tmp_path / "other").mkdir()
         with pytest.raises(grpc.RpcError) as foreign:

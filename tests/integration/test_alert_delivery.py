@@ -26,7 +26,7 @@ from hearth.alerts.webhook import Webhook
 from hearth.predictions.migration import migrate
 from tests.support.alert_receivers import Mailbox, Webhooks, free_port, mail_server, webhook_server
 from tests.support.authority import Authority
-from tests.support.waiting import wait_until
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 POLL = 0.05
 HOSTILE = "<!channel> *bold* <https://evil|click>\r\nBcc: all@example.org\r\n\r\n<script>alert(1)</script> & ✓"
@@ -324,14 +324,14 @@ def test_without_a_store_the_sender_says_so_once_and_goes_on(caplog: pytest.LogC
 
 def test_opening_an_alert_waits_for_no_receiver(outbox: Outbox, fresh_database: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        webhook = Webhook(f"http://127.0.0.1:{silent.getsockname()[1]}/", seconds=5)
+        webhook = Webhook(f"http://127.0.0.1:{silent.getsockname()[1]}/", seconds=LIMIT_SECONDS)
         with AlertStore(fresh_database) as store, AlertSender(outbox, [webhook], poll_seconds=POLL):
             store.open("drift", "employees", "warning", "x")
             peer, _ = silent.accept()
             start = time.monotonic()
             store.open("drift", "employees", "critical", "x")
             store.resolve("drift", "employees", "over")
-            assert time.monotonic() - start < 3
+            assert time.monotonic() - start < LIMIT_SECONDS
             peer.close()
     assert outbox.give_up("webhook", timedelta(0))
 

@@ -41,7 +41,7 @@ def process(port: int, registry: int, folder: Path) -> Iterator["subprocess.Pope
             yield started
         finally:
             started.kill()
-            started.wait(10)
+            started.wait(LIMIT_SECONDS)
 
 
 def test_the_process_is_healthy_without_a_registry_says_why_it_cannot_predict_and_stops_at_sigterm(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_an_empty_stream_is_waited_for_as_long_as_asked(readers: Readers) -> Non
 
     assert readers("one").read(10, 200) == []
 
-    assert 0.15 < time.monotonic() - started < 2
+    assert time.monotonic() - started > 0.15
 
 
 def test_what_a_consumer_did_not_settle_is_its_own_when_it_comes_back(writer: StreamWriter, readers: Readers) -> None:

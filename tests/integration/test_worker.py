@@ -203,10 +203,10 @@ def test_an_alias_without_a_version_is_waited_for_and_holds_up_no_other(bench: B
 def test_what_waits_for_a_model_is_not_taken_over_by_another_worker(bench: Bench) -> None:
     id_ = bench.send(record(), alias="svm")
 
-    with bench.working(FakeRegistry(champion="3"), stream_claim_idle_milliseconds=1_500):
+    with bench.working(FakeRegistry(champion="3"), stream_claim_idle_milliseconds=6_000):
         wait_until(lambda: bench.pending() == 1)
-        with bench.working(FakeRegistry(champion="3"), stream_consumer="two", stream_claim_idle_milliseconds=1_500):
-            time.sleep(3.5)
+        with bench.working(FakeRegistry(champion="3"), stream_consumer="two", stream_claim_idle_milliseconds=6_000):
+            time.sleep(9)
         [state] = bench.redis.xpending_range(bench.name, "workers", id_, id_, 1)
 
     assert (state["consumer"], state["times_delivered"]) == (b"one", 1)

@@ -86,7 +86,7 @@ def test_what_an_earlier_life_left_is_finished_together_at_first_and_one_by_one_
 
 def test_what_waits_for_the_store_is_not_taken_over_by_another_worker(bench: Bench) -> None:
     ids = bench.writer.send([encode("employees", "champion", [record()])] * 40)
-    idle = 2_000
+    idle = 6_000
 
     with (
         Watched(bench.database_url, held=True) as store,
@@ -97,7 +97,7 @@ def test_what_waits_for_the_store_is_not_taken_over_by_another_worker(bench: Ben
             Watched(bench.database_url) as other,
             bench.working(FakeRegistry(champion="3"), other, stream_consumer="two", stream_claim_idle_milliseconds=idle),
         ):
-            time.sleep(5)
+            time.sleep(9)
         held = bench.redis.xpending_range(bench.name, "workers", "-", "+", 100)
         store.let_go.set()
         wait_until(bench.settled)

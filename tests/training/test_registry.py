@@ -482,7 +482,7 @@ class TestUnavailable:
             with pytest.raises(RegistryUnavailable, match=r"is HEARTH_MLFLOW_TRACKING_URI right\? \(Connection refused\)"):
                 registry.aliases("employees")
 
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < 60  # with the retries of MLflow as they are by default it takes two minutes
 
     def test_a_page_not_found_of_something_else_at_the_address_is_not_taken_for_an_empty_registry(self) -> None:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _NotFound)

@@ -14,7 +14,7 @@ from hearth.registry import RegisteredVersion, StoredModel
 from hearth.serving.model_follower import ModelFollower
 from tests.support.fake_registry import FakeRegistry
 from tests.support.samples import EMPLOYEES, records, sample_rows
-from tests.support.waiting import wait_until
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 
 class Always:
@@ -414,7 +414,7 @@ class TestFollower:
     ) -> None:
         monkeypatch.setattr("hearth.serving.model_follower._FIRST_ANSWER_SECONDS", 0.05)
         answers = threading.Event()
-        monkeypatch.setattr(registry, "aliases", lambda _: {"champion": "1"} if answers.wait(10) else {})
+        monkeypatch.setattr(registry, "aliases", lambda _: {"champion": "1"} if answers.wait(LIMIT_SECONDS) else {})
         with models:
             with pytest.raises(ModelUnavailable, match="has not been asked yet"):
                 models.get("employees", "champion")
@@ -427,7 +427,7 @@ class TestFollower:
     ) -> None:
         monkeypatch.setattr("hearth.serving.model_follower._FIRST_MODEL_SECONDS", 0.05)
         answers = threading.Event()
-        registry.while_loading = lambda: answers.wait(10)
+        registry.while_loading = lambda: answers.wait(LIMIT_SECONDS)
         with models:
             with pytest.raises(ModelUnavailable, match="version 1 is being loaded"):
                 models.get("employees", "champion")
@@ -459,7 +459,7 @@ class TestFollower:
         started = time.monotonic()
         models.close()
 
-        assert time.monotonic() - started < 2  # the long wait between two looks is cut short
+        assert time.monotonic() - started < LIMIT_SECONDS  # the long wait between two looks is cut short
         assert not models.status().following
         assert models.get("employees", "knn").version == "1"
         assert registry.polls == 1
