@@ -31,7 +31,6 @@ from hearth.predictions.migration import migrate
 from hearth.predictions.rollout_store import Rollout, RolloutStore
 from hearth.registry import NewVersion, Registry
 from hearth.rollouts.start import start_rollout, stop_rollout
-from hearth.settings import get_settings
 from tests.support.samples import ROOT, renamed_contract
 from tests.support.waiting import wait_until
 
@@ -48,6 +47,7 @@ class Place:
     rollouts: RolloutStore
     alerts: AlertStore
     clients: list[httpx.Client]
+    fakes: FakeRecords
     records: list[dict[str, object]]
 
     def register(self, pipeline: Pipeline, family: str) -> str:
@@ -80,21 +80,22 @@ class Place:
         return ended
 
 
-def fitted(contract: Contract, family: str, *, shuffled: bool = False, **params: int) -> Pipeline:
+def fitted(fakes: FakeRecords, family: str, *, shuffled: bool = False, **params: int) -> Pipeline:
     """Fit a family on made-up rows; with `shuffled` their classes say nothing."""
-    frame = FakeRecords.load(contract).frame(ROWS, 1)
-    X = features_of(contract, FakeRecords.load(contract).records(ROWS, 1))
+    contract = fakes.contract
+    frame = fakes.frame(ROWS, 1)
+    X = features_of(contract, fakes.records(ROWS, 1))
     y = target_codes(contract, frame[contract.target.column].astype("float64").fillna(0.0)).to_numpy()
     y = np.random.default_rng(1).permutation(y) if shuffled else y
     estimator = FAMILIES[family].final({**FAMILIES[family].defaults, **params}, 1, len(X))
     return Pipeline([("features", build_features(contract)), ("model", estimator)]).fit(X, y)
 
 
-def overflowing(contract: Contract) -> Pipeline:
+def overflowing(fakes: FakeRecords) -> Pipeline:
     """Answers no probabilities where one number is near its largest."""
-    pipeline = fitted(contract, "logistic_regression")
+    contract, pipeline = fakes.contract, fitted(fakes, "logistic_regression")
     column = contract.feature_columns[EXTREME]
-    record = {**FakeRecords.load(contract).records(1, 1)[0], EXTREME: column.maximum}  # type: ignore[union-attr]  # a number
+    record = {**fakes.records(1, 1)[0], EXTREME: column.maximum}  # type: ignore[union-attr]  # a number
     place = next(i for i, name in enumerate(pipeline["features"].get_feature_names_out()) if EXTREME in name)
     largest = float(np.asarray(pipeline["features"].transform(features_of(contract, [record])))[0, place])
     pipeline["model"].coef_[:2, place] = LARGEST / largest * 1.001
@@ -133,12 +134,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str, postgres_ur
     with ExitStack() as stack:
         rollouts, alerts = stack.enter_context(RolloutStore(database)), stack.enter_context(AlertStore(database))
         clients = [stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)) for port in ports[:2]]
-        place = Place(contract, registry, rollouts, alerts, clients, fakes.records(500, 3))
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setenv("HEARTH_DATA_DIR", str(folder / "data"))
-            get_settings.cache_clear()  # an earlier test may have asked
-            champion = place.register(fitted(contract, "logistic_regression"), "logistic_regression")
-        get_settings.cache_clear()
+        place = Place(contract, registry, rollouts, alerts, clients, fakes, fakes.records(500, 3))
+        champion = place.register(fitted(fakes, "logistic_regression"), "logistic_regression")
         registry.set_alias(contract.name, CHAMPION, champion)
         started = []
         for number, command in enumerate(commands):
@@ -164,11 +161,11 @@ def place(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str, postgres_ur
 def test_it_is_rolled_back_by_itself_and_no_request_fails(place: Place, wrong: str) -> None:
     contract = place.contract
     if wrong == "fails now and then":
-        pipeline, family, reason = overflowing(contract), "logistic_regression", "answers failed"
+        pipeline, family, reason = overflowing(place.fakes), "logistic_regression", "answers failed"
     elif wrong == "slow":
-        pipeline, family, reason = fitted(contract, "random_forest", n_estimators=600), "random_forest", "answers took longer than"
+        pipeline, family, reason = fitted(place.fakes, "random_forest", n_estimators=600), "random_forest", "answers took longer than"
     else:
-        pipeline, family, reason = fitted(contract, "logistic_regression", shuffled=True), "logistic_regression", "below the champion's"
+        pipeline, family, reason = fitted(place.fakes, "logistic_regression", shuffled=True), "logistic_regression", "below the champion's"
     version = place.register(pipeline, family)
     champion = place.registry.aliases(contract.name)[CHAMPION]
     if wrong == "fails now and then":
