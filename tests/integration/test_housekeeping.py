@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from mlflow import MlflowClient
 
+from deploy.embedded import temporary_servers
 from hearth.audit import AuditStore
 from hearth.audit.store import AuditFilter
 from hearth.errors import HousekeepingRefused, ModelUnavailable, PredictionsUnavailable
@@ -16,6 +18,7 @@ from hearth.housekeeping import keep_house
 from hearth.housekeeping.garbage import collect_garbage
 from hearth.housekeeping.processed_data import TRASHED_MANIFEST
 from hearth.housekeeping.report import KEPT, REMOVED, RESTORED, TRASHED, Report
+from hearth.registry.tracking import DATASET
 from tests.support.backed_up_stack import running
 from tests.support.model_files import X, fitted
 from tests.support.stack_contents import AIRFLOW
@@ -208,11 +211,18 @@ def test_nothing_is_removed_when_nobody_can_say_what_is_named(untidy: UntidyStac
     assert untidy.kept() == now
 
 
-def test_a_bucket_of_another_mlflow_is_left_alone(untidy: UntidyStack, applied: Report, mlflow_uri: str) -> None:
+def test_where_the_bucket_is_of_another_mlflow_nothing_is_removed_in_either(untidy: UntidyStack, applied: Report) -> None:
     assert applied.applied
     now = untidy.kept()
-    with pytest.raises(HousekeepingRefused, match=r"MLflow knows none of the \d+ runs and models.*Nothing was removed"):
-        keep_house(untidy.settings(mlflow_tracking_uri=mlflow_uri), applies=True, rules=RULES, now=LATER)
+    with temporary_servers.mlflow() as other:  # that of the other tests has versions which they need
+        client = MlflowClient(other, other)
+        client.create_registered_model("employees", {DATASET: "employees"})
+        for _ in range(3):
+            run = client.create_run("0")
+            client.create_model_version("employees", f"runs:/{run.info.run_id}/model", run.info.run_id)
+        with pytest.raises(HousekeepingRefused, match=r"MLflow knows none of the \d+ runs and models.*Nothing was removed\."):
+            keep_house(untidy.settings(mlflow_tracking_uri=other), applies=True, rules=RULES, now=LATER)
+        assert {version.version for version in client.search_model_versions()} == {"1", "2", "3"}
     assert untidy.kept().objects["mlflow"] == now.objects["mlflow"]
 
 

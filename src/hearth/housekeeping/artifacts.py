@@ -64,23 +64,29 @@ class Artifacts:
         """Return the bytes of the files of runs and models."""
         return sum(self._sizes.get(id_, 0) for id_ in ids)
 
-    def orphans(self, inventory: Inventory, now: datetime) -> Iterator[tuple[Owner, bool]]:
-        """Yield whom MLflow has not, and whether its files can go by their age.
-
-        MLflow is asked after the bucket was listed: it knows a run before the run's first file is written.
+    def require_same_mlflow(self, inventory: Inventory) -> None:
+        """Check that the bucket is that of this MLflow, before anything is removed in either.
 
         Raises:
             HousekeepingRefused: MLflow knows none of the runs and models: the bucket is another MLflow's, or its database is another one.
         """
-        known = {"run": inventory.known_run_ids(), "model": inventory.known_model_ids()}
-        unknown = [owner for owner in self.owners if owner.id not in known[owner.kind]]
-        if unknown and len(unknown) == len(self.owners) and len(unknown) > 1:
+        if len(self.owners) > 1 and len(self._unknown(inventory)) == len(self.owners):
             raise HousekeepingRefused(
-                f"MLflow knows none of the {len(unknown)} runs and models whose files are in its bucket. Is it the bucket of this MLflow, "
-                "and is this its database? Nothing was removed there."
+                f"MLflow knows none of the {len(self.owners)} runs and models whose files are in its bucket. Is it the bucket of this "
+                "MLflow, and is this its database? Nothing was removed."
             )
-        for owner in unknown:
+
+    def orphans(self, inventory: Inventory, now: datetime) -> Iterator[tuple[Owner, bool]]:
+        """Yield whom MLflow has not, and whether its files can go by their age.
+
+        MLflow is asked after the bucket was listed: it knows a run before the run's first file is written.
+        """
+        for owner in self._unknown(inventory):
             yield owner, owner.newest <= now - YOUNG
+
+    def _unknown(self, inventory: Inventory) -> list[Owner]:
+        known = {"run": inventory.known_run_ids(), "model": inventory.known_model_ids()}
+        return [owner for owner in self.owners if owner.id not in known[owner.kind]]
 
 
 def remove_orphans(artifacts: Artifacts, store: ObjectStore, inventory: Inventory, now: datetime, *, applies: bool) -> Iterator[Item]:

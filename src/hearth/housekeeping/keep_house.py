@@ -60,6 +60,7 @@ class _Pass:
         files = self._mlflow_files()
         if files:
             self._artifacts = Artifacts(files.objects(self._settings.mlflow_bucket))
+            self._artifacts.require_same_mlflow(self._inventory)
         kept = References.of(self._keep_versions())
         self._keep_runs(kept)
         if self._artifacts is not None and files:
