@@ -40,7 +40,7 @@ def test_its_dags_are_there_beside_those_of_the_other_data_sets(env: dict[str, s
     assert {"etl_mlflow", "heart_etl_mlflow", "covertype_etl_mlflow"} <= dags.keys()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_its_rows_become_versions_that_score_under_the_aliases_of_its_contract(
     followed: guide.Guide, env: dict[str, str], mlflow_uri: str
 ) -> None:

@@ -20,7 +20,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> guide.Guide:
     return guide.boosted_trees(tmp_path_factory.mktemp("boosted-trees"))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_its_entry_passes_the_tests_of_the_catalogue(followed: guide.Guide) -> None:
     said = followed.run("test", {"PYTHONPATH": followed.python_path})
 
@@ -28,7 +28,7 @@ def test_its_entry_passes_the_tests_of_the_catalogue(followed: guide.Guide) -> N
     assert "skipped" not in said
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_its_dag_trains_a_version_that_passes_the_gate_and_has_the_alias(
     followed: guide.Guide, object_store: ObjectStoreServer, mlflow_uri: str, airflow_folder: Path
 ) -> None:

@@ -55,7 +55,7 @@ def states(env: dict[str, str], store: ObjectStore) -> States:
     return states
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_all_tasks_of_the_four_dags_succeed(states: States) -> None:
     assert {dag_id: state["run"] for dag_id, state in states.items()} == dict.fromkeys(DAGS, "success")
     for state in states.values():

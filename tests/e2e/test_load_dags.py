@@ -67,7 +67,7 @@ def alerts(fresh_database: str) -> Iterator[AlertStore]:
         yield alerts
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_batches_are_loaded_until_there_are_no_more_and_cleared_only_on_confirmation(
     env: dict[str, str], table: BatchTable, alerts: AlertStore, fresh_database: str
 ) -> None:

@@ -105,7 +105,7 @@ def variables(env: dict[str, str], path: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_from_nothing_to_an_answer_of_the_best_model_and_again_without_keeping_what_nobody_needs(
     env: dict[str, str], api_url: str, mlflow_uri: str, tmp_path: Path
 ) -> None:

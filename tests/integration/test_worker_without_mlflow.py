@@ -52,7 +52,6 @@ def mlflow() -> Iterator[temporary_servers.Server]:
         yield server
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_mlflow_stopped_while_a_worker_works_costs_nothing_and_a_moved_alias_is_followed_when_it_is_back(
     bench: Bench, mlflow: temporary_servers.Server, tmp_path: Path, how: signal.Signals

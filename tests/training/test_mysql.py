@@ -68,7 +68,7 @@ def mlflow_on_mysql(mysql_url: str, prepared: str) -> Iterator[str]:
         yield uri
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_mlflow_keeps_its_registry_there(mlflow_on_mysql: str) -> None:
     """All migrations run on an empty database; names differ by case, as they do in PostgreSQL."""
     split = sample_split(EMPLOYEES)
