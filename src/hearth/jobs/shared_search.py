@@ -44,7 +44,7 @@ def plan(  # noqa: PLR0913 - all but the first two are named
 ) -> list[int]:
     """Begin a search and return the numbers of its workers, none if the training is to search alone. `key` is that of the training.
 
-    What an earlier call with the same key began is removed, in MLflow too.
+    What an earlier call with the same key began is removed, in MLflow too. There is nothing to search if its version is registered.
 
     Raises:
         ObjectNotFound: the ETL has not written these data.
@@ -52,6 +52,9 @@ def plan(  # noqa: PLR0913 - all but the first two are named
     """
     contract, store, registry = load_contract(dataset), store or ObjectStore.from_settings(), registry or Registry.from_settings()
     training_key = name_training(dataset, family, key)
+    if registry.find(dataset, training_key):
+        _LOGGER.info("%s has registered its version before", training_key, extra=about(dataset))
+        return []
     rows = min(read_manifest(store, dataset, digest).train_rows, FAMILIES[family].tuning_rows)
     workers = count_workers(rows, trials, SearchWorkersSettings())
     _LOGGER.info("%s: %d trials of %d rows, %d at a time", training_key, trials, rows, workers, extra=about(dataset))
