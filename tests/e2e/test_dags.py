@@ -147,6 +147,7 @@ def test_an_etl_on_a_file_that_is_not_the_data_set_fails_at_once_and_keeps_what_
     assert sorted(store.keys("processed", "employees/")) == before
 
 
+@pytest.mark.timeout(900)
 def test_two_search_tasks_share_the_trials_of_a_training_and_leave_nothing_behind(
     states: States, env: dict[str, str], fresh_database: str
 ) -> None:
@@ -174,10 +175,11 @@ def test_two_search_tasks_share_the_trials_of_a_training_and_leave_nothing_behin
         assert connection.execute("SELECT count(*) FROM studies").fetchone() == (0,)
 
 
+@pytest.mark.timeout(900)
 def test_for_small_data_no_search_task_is_planned(states: States, env: dict[str, str], fresh_database: str) -> None:
     assert states
     env = {**env, "HEARTH_STUDIES_URL": fresh_database, "HEARTH_SEARCH_WORKERS": "2"}
-    conf = json.dumps({"train_knn": {"trials": 10, "seed": 6}})
+    conf = json.dumps({"train_knn": {"trials": 1, "seed": 6}})
 
     answer = json.loads(airflow_home.run("e2e/run_dags.py", conf, "train_knn", env=env).splitlines()[-1])["train_knn"]
 

@@ -278,6 +278,16 @@ def test_a_database_that_is_away_is_named_without_its_password() -> None:
         StudyStore("no url")
 
 
+def test_tables_of_a_newer_optuna_are_refused_with_what_to_do(fresh_database: str) -> None:
+    with StudyStore(fresh_database) as store:
+        store.create(a_search(1))
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'v99.0.0'")
+
+    with StudyStore(fresh_database) as store, pytest.raises(StudiesUnavailable, match=r"newer Optuna .*v99\.0\.0.* empty the database"):
+        store.find("key")
+
+
 def test_housekeeping_removes_searches_that_nobody_ended_and_knows_all_of_optunas_tables(store: StudyStore, url: str) -> None:
     names = {table.name for table in models.BaseModel.metadata.sorted_tables} - {"version_info"}
     assert {*(f"trial_{name}" for name in OF_TRIALS), *OF_STUDIES} == names

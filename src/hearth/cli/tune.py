@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hearth.modelling.trials import TrialResult, TuningResult
 
 _INTERRUPTED = 130  # as shells count it
-_MOST_TRIALS, _MOST_JOBS = 10_000, 256
+_MOST_TRIALS, _MOST_JOBS = 10_000, 64
 
 
 def register(app: typer.Typer) -> None:

@@ -23,7 +23,8 @@ _SEARCH = "search"
 _LOCK = 0x48535459  # one process at a time makes the tables
 _CONNECT_SECONDS = 10
 _BEATS_IN_GRACE = 6
-_ENGINE = {"pool_size": 3, "max_overflow": 2, "pool_pre_ping": True, "connect_args": {"connect_timeout": _CONNECT_SECONDS}}
+# A worker keeps one connection; the lock and the sign of life take more for moments
+_ENGINE = {"pool_size": 1, "max_overflow": 4, "pool_pre_ping": True, "connect_args": {"connect_timeout": _CONNECT_SECONDS}}
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,11 @@ class StudyStore:
         except (StorageInternalError, SQLAlchemyError) as error:
             cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
             reason = " ".join(str(cause.orig if isinstance(cause, DBAPIError) else cause).split())
-            raise StudiesUnavailable(self._url.render_as_string(hide_password=True), reason) from error
+            raise StudiesUnavailable(self._place, reason) from error
+
+    @property
+    def _place(self) -> str:
+        return self._url.render_as_string(hide_password=True)
 
     def _storage(self) -> optuna.storages.RDBStorage:
         if self._opened is None:
@@ -143,6 +148,9 @@ class StudyStore:
                 heartbeat_interval=max(1, self._grace // _BEATS_IN_GRACE),
                 grace_period=self._grace,
             )
-        if storage.get_current_version() != storage.get_head_version():
+        version = storage.get_current_version()
+        if version not in storage.get_all_versions():
+            raise StudiesUnavailable(self._place, f"a newer Optuna has made its tables ({version}): empty the database, docs/upgrade.md")
+        if version != storage.get_head_version():
             storage.upgrade()
         return storage
