@@ -187,7 +187,7 @@ drill-backup: setup ## lose a whole stack and get it back: on ports of its own, 
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-batch bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-labels bench-retrain bench-explain bench-groups bench-slices bench-latency-bound
+.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-search bench-batch bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-labels bench-retrain bench-explain bench-groups bench-slices bench-latency-bound
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -210,6 +210,9 @@ bench-scorers: setup-dev ## compare the compiled scorers with scikit-learn's pip
 .PHONY: bench-datasets
 bench-datasets: setup-dev ## start, lists and polls with 1 to 200 data sets: make bench-datasets [BENCH_FLAGS="--counts 3 --rounds 1"]
 	$(SERVE)/python -m benchmarks.data_sets $(BENCH_FLAGS)
+
+bench-search: setup-dev ## what more workers gain a search of trials that sleep: make bench-search [BENCH_FLAGS="--seconds 10 --rounds 4"]
+	$(AIRFLOW)/python -m benchmarks.search $(BENCH_FLAGS)
 
 bench-explain: setup-dev ## time of explanations, and their error against all coalitions of columns; takes a quarter of an hour
 	$(SERVE)/python -m benchmarks.explanations $(BENCH_FLAGS)

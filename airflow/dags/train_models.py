@@ -5,26 +5,28 @@ registers it as a version. **promote** gives it the family's alias if it passes 
 more than noise, or equal and better in log loss or size), and makes the best family champion. Where the contract requires the approval of
 a person, **judge** decides first without moving anything, **approve** waits for the person, and **promote** decides again with the answer.
 Runs when the ETL publishes data, and by hand. All tasks may run again: a training whose version is registered is not repeated.
+
+With `HEARTH_SEARCH_WORKERS` above 1, **plan_search** begins the search, that many **search** tasks run its trials, and **train** ends it
+before it fits. For small data the plan has no such task, and **train** searches alone, as it does without the setting.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.sdk import DAG, Param, task
 from pendulum import datetime
 
 from approval import TASK, approval_task, as_approval, judge_version, promote_answered, runs_at_once
-from assets import MOST_TRIALS, model_asset, processed_asset, requested_trials
+from assets import MOST_TRIALS, model_asset, processed_asset
 from hearth.contracts import Contract
 from hearth.contracts.airflow_names import TRAIN, dag_id
 from hearth.contracts.deploy_words import WAYS
 from hearth.modelling.families import trainable_contracts
+from hearth.settings import SearchWorkersSettings
 from task_defaults import dag_alerts, reporting, task_defaults
-
-if TYPE_CHECKING:
-    from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
+from training_tasks import trained_version
 
 
-def training_dag(contract: Contract, family: str) -> DAG:
+def training_dag(contract: Contract, family: str, search_workers: int) -> DAG:
     dataset = contract.name
     processed = processed_asset(dataset)
     with DAG(
@@ -60,20 +62,6 @@ def training_dag(contract: Contract, family: str) -> DAG:
         doc_md=__doc__,
     ) as dag:
 
-        @task
-        @reporting
-        def train(params: dict[str, Any], run_id: str, triggering_asset_events: "TriggeringAssetEventsAccessor") -> str:
-            from hearth.data.processed import latest_digest
-            from hearth.jobs.train import train as train_version
-            from hearth.storage import ObjectStore
-
-            store = ObjectStore.from_settings()
-            events = list(triggering_asset_events.get(processed, ()))  # several publications can become one run: the last counts
-            published = events[-1].extra.get("digest") if events else None
-            digest = params["digest"] or published or latest_digest(store, dataset)
-            trials = requested_trials(events) or params["trials"]
-            return train_version(dataset, family, digest=digest, trials=trials, seed=params["seed"], key=run_id, store=store)
-
         @task(outlets=[model_asset(dataset)])
         @reporting
         def promote(version: str, params: dict[str, Any]) -> None:
@@ -93,15 +81,16 @@ def training_dag(contract: Contract, family: str) -> DAG:
             promote_answered(dataset, family, version, approval, params["way"])
 
         if contract.gate.approval == "required":
-            trained = train()
+            trained = trained_version(contract, family, processed, search_workers)
             approve = approval_task(contract, "judge")
             judge(trained) >> approve
             promote_approved(trained, approve.output)
         else:
-            promote(train())
+            promote(trained_version(contract, family, processed, search_workers))
     return dag
 
 
+_settings = SearchWorkersSettings()
 for _contract in trainable_contracts():
     for _family in _contract.families if "each_family" in _contract.trainings else ():
-        globals()[f"{_contract.name}_{_family}"] = training_dag(_contract, _family)
+        globals()[f"{_contract.name}_{_family}"] = training_dag(_contract, _family, _settings.search_workers)

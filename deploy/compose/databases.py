@@ -1,4 +1,6 @@
-"""Create the databases of Airflow, MLflow, the predictions and the data, each with a user of its own: `python -m deploy.compose.databases`.
+"""Create the databases of Airflow, MLflow, the predictions, the data and searches, each with a user of its own.
+
+Run as `python -m deploy.compose.databases`.
 
 The monitor's user has no database: the migration of the predictions store grants what it may read and write there. That of backups reads
 all of them.
@@ -17,7 +19,7 @@ from psycopg import sql
 from hearth.logs import configure_logging
 
 _LOGGER = logging.getLogger(__name__)
-SERVICES = ("airflow", "mlflow", "predictions", "data")
+SERVICES = ("airflow", "mlflow", "predictions", "data", "optuna")
 READERS = ("monitor",)
 BACKUP_READER = "backup"
 

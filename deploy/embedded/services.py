@@ -117,7 +117,7 @@ PREPARATIONS = (
         "databases",
         ("postgres",),
         30,
-        (EMBEDDED_PYTHON, "-m", "deploy.embedded.postgres", "create-database", "airflow", "mlflow", "predictions", "data"),
+        (EMBEDDED_PYTHON, "-m", "deploy.embedded.postgres", "create-database", "airflow", "mlflow", "predictions", "data", "optuna"),
     ),
     Preparation("prometheus-program", (), 300, (EMBEDDED_PYTHON, "-m", "deploy.embedded.prometheus", "find")),
     Preparation("airflow-database", ("databases",), 180, (EMBEDDED_PYTHON, "-m", "deploy.embedded.airflow_database")),

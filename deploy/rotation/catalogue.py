@@ -39,6 +39,7 @@ SECRETS = (
             ("mlflow", ("mlflow", "airflow-scheduler")),  # tasks run in the scheduler: housekeeping calls `mlflow gc`
             ("predictions", _PREDICTING),
             ("data", ("airflow-scheduler",)),
+            ("optuna", ("airflow-scheduler",)),
             ("monitor", ("airflow-scheduler", "airflow-dag-processor", "exporter")),
             ("backup", ("airflow-scheduler",)),
         )

@@ -10,6 +10,8 @@
     ├── InvalidRecords         records break the contract; holds one problem for each
     ├── InvalidRawData         a raw file cannot be read, or too many of its rows break the contract
     ├── UntrainableData        a class of the data set has too few rows to train on
+    ├── SearchFailed           every trial of a search for parameters has failed
+    ├── StudiesUnavailable     the database of searches does not answer
     ├── ShiftedData            new data differ too much from the data that were published last
     ├── SuspiciousData         findings of a raw file that the contract does not let pass
     ├── IngestError            batches cannot be loaded from their source into the data database
@@ -218,6 +220,25 @@ class UntrainableData(HearthError):
     def __init__(self, dataset: str, counts: Mapping[str, int], at_least: int, *, rows: str = "train rows") -> None:
         per_class = ", ".join(f"{label}: {count}" for label, count in counts.items())
         super().__init__(f"{dataset!r} cannot be trained: each class needs {at_least} {rows}, there are {per_class}. Load more data.")
+
+
+class SearchFailed(HearthError):
+    """Every trial of a search for parameters has failed."""
+
+    code = "search_failed"
+
+    def __init__(self, search: str, trials: int, first: str) -> None:
+        super().__init__(f"All {trials} trials of the search {search} failed; the first: {first}")
+
+
+class StudiesUnavailable(HearthError):
+    """The database of searches that several processes work on does not answer, or failed."""
+
+    code = "studies_unavailable"
+    kind = ErrorKind.UNAVAILABLE
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"The database of searches {url} does not answer, or failed: {reason}. HEARTH_STUDIES_URL says where it is.")
 
 
 class ShiftedData(HearthError):

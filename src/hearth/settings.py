@@ -113,6 +113,20 @@ class ExecutorSettings(Settings):
     executor_processes: int = Field(0, ge=0, description="how many processes work on parts of large data; 0: one for each core")
 
 
+class SearchWorkersSettings(Settings):
+    """How many processes search the parameters of one training."""
+
+    search_workers: int = Field(1, ge=1, le=64, description="tasks that search the parameters of a training together; 1: it does alone")
+    search_min_rows: int = Field(10_000, ge=0, description="train rows that a trial uses below which the training searches alone")
+
+
+class SearchSettings(Settings):
+    """The database of searches that several processes work on."""
+
+    studies_url: SecretStr = Field(description="PostgreSQL URL of the database of searches")
+    search_grace_seconds: int = Field(60, ge=2, description="seconds without a sign of life after which a worker counts as dead")
+
+
 class IngestSettings(Settings):
     """The source of batches of data, and the database that stores them."""
 
@@ -366,6 +380,7 @@ class HousekeepingSettings(MonitorSettings, StorageSettings, ModelSettings):
     mlflow_s3_access_key: SecretStr = Field(SecretStr(""), description="id of the key of MLflow's bucket; empty: it is not looked into")
     mlflow_s3_secret_key: SecretStr = Field(SecretStr(""), description="its secret")
     mlflow_bucket: str = Field("", description="bucket of MLflow's files")
+    studies_url: SecretStr = Field(SecretStr(""), description="PostgreSQL URL of the database of searches; empty: it is not looked into")
     mlflow_python: str = Field("", description="a Python with the whole of MLflow, which runs `mlflow gc`; empty: nobody does")
 
 

@@ -7,6 +7,7 @@ Airflow's state is "deferred" then, and the trigger runs here.
 import json
 import os
 import sys
+from collections import Counter
 
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.definitions import dag as dag_module
@@ -33,6 +34,7 @@ for argument in sys.argv[2:]:
     deferrals.clear()
     run = bag.dags[dag_id].test(run_conf=conf.get(label, {}))
     tasks = {task.task_id: str(task.state) for task in run.get_task_instances()}
+    mapped = Counter(task.task_id for task in run.get_task_instances() if task.map_index >= 0)
     tries = {task.task_id: task.try_number for task in run.get_task_instances()}
-    states[label] = {"run": str(run.state), "tasks": tasks, "tries": tries, "deferrals": len(deferrals)}
+    states[label] = {"run": str(run.state), "tasks": tasks, "tries": tries, "mapped": mapped, "deferrals": len(deferrals)}
 print(json.dumps(states))  # noqa: T201 - the answer

@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from mlflow import MlflowClient
 
@@ -144,3 +145,43 @@ def test_an_etl_on_a_file_that_is_not_the_data_set_fails_at_once_and_keeps_what_
     assert answer["etl_mlflow"]["tasks"]["validate"] == "failed"
     assert answer["etl_mlflow"]["tries"]["validate"] == 1
     assert sorted(store.keys("processed", "employees/")) == before
+
+
+@pytest.mark.timeout(900)
+def test_two_search_tasks_share_the_trials_of_a_training_and_leave_nothing_behind(
+    states: States, env: dict[str, str], fresh_database: str
+) -> None:
+    assert states
+    env = {**env, "HEARTH_STUDIES_URL": fresh_database, "HEARTH_SEARCH_WORKERS": "2", "HEARTH_SEARCH_MIN_ROWS": "0"}
+    conf = json.dumps({"train_knn": {"trials": 10, "seed": 5}})
+
+    answer = json.loads(airflow_home.run("e2e/run_dags.py", conf, "train_knn", env=env).splitlines()[-1])["train_knn"]
+
+    assert answer["run"] == "success"
+    assert answer["mapped"] == {"search": 2}
+    assert set(answer["tasks"].values()) == {"success"}
+    client = MlflowClient(env["HEARTH_MLFLOW_TRACKING_URI"])
+    newest = max(client.search_model_versions("name = 'employees'"), key=lambda version: int(version.version))
+    experiment = client.get_experiment_by_name("knn_optuna")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], f"tags.`hearth.training_key` = '{newest.tags['hearth.training_key']}'")
+    [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert parent.info.status == "FINISHED"
+    assert (parent.data.params["workers"], parent.data.metrics["trials"]) == ("2", 10)
+    assert sorted(int(run.data.tags["hearth.trial"]) for run in runs if run is not parent) == list(range(10))
+    assert {point.step for point in client.get_metric_history(parent.info.run_id, "trial_macro_f1")} == set(range(10))  # as it grew
+    assert [file.path for file in client.list_artifacts(parent.info.run_id, "figures")] == ["figures/search.png"]
+    with psycopg.connect(fresh_database) as connection:
+        assert connection.execute("SELECT count(*) FROM studies").fetchone() == (0,)
+
+
+@pytest.mark.timeout(900)
+def test_for_small_data_no_search_task_is_planned(states: States, env: dict[str, str], fresh_database: str) -> None:
+    assert states
+    env = {**env, "HEARTH_STUDIES_URL": fresh_database, "HEARTH_SEARCH_WORKERS": "2"}
+    conf = json.dumps({"train_knn": {"trials": 1, "seed": 6}})
+
+    answer = json.loads(airflow_home.run("e2e/run_dags.py", conf, "train_knn", env=env).splitlines()[-1])["train_knn"]
+
+    assert answer["run"] == "success"
+    assert answer["tasks"] == {"plan_search": "success", "search": "skipped", "train": "success", "promote": "success"}

@@ -72,6 +72,7 @@ class BackedUpStack:
             "HEARTH_STREAM_NAME": STREAM,
             "HEARTH_STREAM_GROUP": "workers",
             "HEARTH_STREAM_MAX_LENGTH": "1000",
+            "HEARTH_STUDIES_URL": "",  # searches are in no backup; housekeeping does not look for them then
         }
 
     def backup_settings(self, **changes: Any) -> BackupSettings:

@@ -1,14 +1,18 @@
 """The program that searches parameters outside Airflow, on a real object store and a real MLflow."""
 
+import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
+import psycopg
 import pytest
 import yaml
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from deploy.embedded import temporary_servers
 from hearth.contracts import Contract
@@ -17,6 +21,7 @@ from hearth.data.cleaning import digest
 from hearth.storage import ObjectStore
 from tests.support import airflow_home
 from tests.support.samples import renamed_contract, sample_split
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -25,14 +30,21 @@ def contract(tmp_path: Path) -> Contract:
 
 
 @pytest.fixture
-def env(tmp_path: Path, object_store: temporary_servers.ObjectStore, mlflow_uri: str) -> dict[str, str]:
+def env(tmp_path: Path, object_store: temporary_servers.ObjectStore, mlflow_uri: str, studies_url: str) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")},
         "HEARTH_ROOT": str(airflow_home.ROOT),
         "HEARTH_ENVIRONMENT": "laptop",
         "HEARTH_DATA_DIR": str(tmp_path),
+        "HEARTH_STUDIES_URL": studies_url,
+        "HEARTH_SEARCH_GRACE_SECONDS": "5",
         **airflow_home.servers(object_store, mlflow_uri),
     }
+
+
+@pytest.fixture(scope="module")
+def studies_url(postgres_url: str) -> str:
+    return temporary_servers.create_database(postgres_url, f"studies_{uuid4().hex}")
 
 
 def publish(contract: Contract, store: ObjectStore) -> str:
@@ -42,6 +54,23 @@ def publish(contract: Contract, store: ObjectStore) -> str:
     processed.write_manifest(store, manifest)
     processed.write_latest(store, manifest)
     return manifest.digest
+
+
+def in_experiment(mlflow_uri: str, contract: Contract) -> list[Run]:
+    client = MlflowClient(mlflow_uri)
+    experiment = client.get_experiment_by_name(f"{contract.name}_knn_optuna")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id], f"tags.`hearth.dataset` = '{contract.name}'"))
+
+
+def workers(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    """Return the processes of a search: the children of the process that forks them."""
+    found = []
+    for child in psutil.Process(process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # one that has just ended
+            if child.ppid() != process.pid:
+                found.append(child)
+    return found
 
 
 def tune(env: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -60,15 +89,53 @@ def test_trials_are_runs_and_the_best_parameters_are_printed_as_the_pipeline_tak
     assert f"{contract.name} knn, data {data}: 4 trials" in done.stdout
     params = yaml.safe_load(done.stdout[done.stdout.index(f"\n{contract.name}:") :])[contract.name]["knn"]
     assert params.keys() == {"n_neighbors", "weights", "algorithm"}
-    client = MlflowClient(mlflow_uri)
-    experiment = client.get_experiment_by_name(f"{contract.name}_knn_optuna")
-    assert experiment is not None
-    runs = client.search_runs([experiment.experiment_id], f"tags.`hearth.dataset` = '{contract.name}'")
+    runs = in_experiment(mlflow_uri, contract)
     [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     assert len(runs) == 5
     assert parent.info.status == "FINISHED"
     assert parent.data.params["best_n_neighbors"] == str(params["n_neighbors"])
-    assert not client.search_model_versions(f"name = '{contract.name}'")
+    assert not MlflowClient(mlflow_uri).search_model_versions(f"name = '{contract.name}'")
+
+
+@pytest.mark.timeout(600)
+def test_a_process_that_is_killed_is_replaced_and_the_trials_are_as_many_as_asked_for(
+    contract: Contract, env: dict[str, str], store: ObjectStore, mlflow_uri: str, studies_url: str
+) -> None:
+    publish(contract, store)
+    command = [sys.executable, "-m", "hearth", "tune", contract.name, "--family", "knn", "--trials", "20", "--jobs", "2"]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: len(workers(process)) == 2)
+        workers(process)[0].kill()
+        said, log = process.communicate()
+
+    assert process.returncode == 0, log
+    assert "was killed by signal 9" in log
+    assert "20 trials" in said
+    assert sorted(
+        int(run.data.tags["hearth.trial"]) for run in in_experiment(mlflow_uri, contract) if "hearth.trial" in run.data.tags
+    ) == list(range(20))
+    with psycopg.connect(studies_url) as connection:  # the search is gone with its trials
+        assert connection.execute("SELECT count(*) FROM studies").fetchone() == (0,)
+
+
+def test_one_process_needs_no_database_of_searches(contract: Contract, env: dict[str, str], store: ObjectStore) -> None:
+    publish(contract, store)
+
+    done = tune({**env, "HEARTH_STUDIES_URL": "postgresql://nobody@127.0.0.1:1/none"}, contract.name, "--family", "knn", "--trials", "1")
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_the_database_of_searches_several_processes_say_what_is_missing(
+    contract: Contract, env: dict[str, str], store: ObjectStore
+) -> None:
+    publish(contract, store)
+
+    done = tune({**env, "HEARTH_STUDIES_URL": "postgresql://nobody@127.0.0.1:1/none"}, contract.name, "--family", "knn", "--jobs", "2")
+
+    assert done.returncode == 1
+    assert "HEARTH_STUDIES_URL" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_without_processed_data_it_says_which_dag_to_run(contract: Contract, env: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hearth.modelling.trials import TrialResult, TuningResult
 
 _INTERRUPTED = 130  # as shells count it
-_MOST_TRIALS, _MOST_JOBS = 10_000, 256
+_MOST_TRIALS, _MOST_JOBS = 10_000, 64
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +29,7 @@ def tune(  # noqa: PLR0913, PLR0917 - each is an option
     family: Annotated[str, typer.Option(metavar="FAMILY", help="A family that the contract of the data set names.")],
     trials: Annotated[int, values.whole("Sets of parameters to try.", maximum=_MOST_TRIALS)] = 50,
     jobs: Annotated[
-        int, values.whole("Trials at the same time, a core each; with 2 or more, a seed does not repeat them.", maximum=_MOST_JOBS)
+        int, values.whole("Processes, a core each, that run trials; with 2 or more, a seed does not repeat them.", maximum=_MOST_JOBS)
     ] = 1,
     seed: Annotated[int, values.seed("The same seed tries the same parameters.")] = 42,
     digest: Annotated[
@@ -43,7 +43,8 @@ def tune(  # noqa: PLR0913, PLR0917 - each is an option
     """
     enter(AIRFLOW)
     try:
-        from hearth.jobs.train import SearchPlan, require_family, tune_family  # noqa: PLC0415 - a help page does not wait for Optuna
+        from hearth.jobs.search import SearchPlan, tune_family  # noqa: PLC0415 - a help page does not wait for Optuna
+        from hearth.jobs.train import require_family  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise CommandError(f"`hearth tune` needs an environment with training code: run it in a checkout. {error}") from None
     import yaml  # noqa: PLC0415

@@ -13,6 +13,7 @@ from hearth.housekeeping.garbage import collect_garbage
 from hearth.housekeeping.processed_data import Name, latest_digests, remove_unnamed, stored_digests, with_references
 from hearth.housekeeping.report import KEPT, REMOVED, SKIPPED, TRASHED, Item, Report
 from hearth.housekeeping.rules import Rules
+from hearth.housekeeping.studies import remove_old_studies
 from hearth.predictions.references import ReferenceStore
 from hearth.registry import Inventory, RegisteredVersion
 from hearth.registry.inventory import names_of
@@ -28,8 +29,8 @@ def keep_house(
     """Look for what nothing refers to, and remove it if `applies`; otherwise nothing is changed, and nothing is in the audit trail.
 
     Raises:
-        PredictionsUnavailable, RegistryUnavailable, StorageUnavailable: a server does not answer. What names a version is then not known,
-            so nothing more is removed; the next pass goes on.
+        PredictionsUnavailable, RegistryUnavailable, StorageUnavailable, StudiesUnavailable: a server does not answer. What names a version
+            is then not known, so nothing more is removed; the next pass goes on.
         HousekeepingRefused: MLflow and its bucket do not belong together.
     """
     settings = settings or HousekeepingSettings()
@@ -68,6 +69,7 @@ class _Pass:
         else:
             self.report.add([Item("files of lost runs", "", SKIPPED, "HEARTH_MLFLOW_S3_ACCESS_KEY is not set")])
         self.report.add(remove_unnamed(self._store, self._named_digests, self._rules, self._now, applies=self._applies))
+        self.report.add(remove_old_studies(self._settings.studies_url.get_secret_value(), self._rules, self._now, applies=self._applies))
         if self._applies:
             self.report.add(collect_garbage(self._settings, self._rules.trash_days))
         return self.report

@@ -18,7 +18,8 @@ from hearth.contracts import load_contract
 from hearth.contracts.experiment_names import pipeline_experiment
 from hearth.data.processed import load_processed, processed_key, read_manifest, split_source
 from hearth.jobs.model_params import read_model_params
-from hearth.jobs.train import Selection, fit_and_register, input_data, require_family
+from hearth.jobs.search import input_data
+from hearth.jobs.train import Selection, fit_and_register, require_family
 from hearth.logs import about
 from hearth.modelling.evaluation import evaluate_probabilities
 from hearth.modelling.families import FAMILIES, Param

@@ -16,7 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from hearth.contracts import Contract
 from hearth.data.processed import load_processed, processed_key, read_manifest, split_source
-from hearth.jobs.train import SearchPlan, require_family, row_weights, tune_family
+from hearth.jobs.search import SearchPlan, row_weights, tune_family
+from hearth.jobs.train import require_family
 from hearth.modelling.families import FAMILIES, Param
 from hearth.registry import Registry
 from hearth.storage import ObjectStore

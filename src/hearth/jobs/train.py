@@ -1,30 +1,30 @@
 """Training: tune a family, fit it, evaluate it once on the test set and register it. May run again with the same result."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from hearth.contracts import Contract, load_contract
-from hearth.contracts.experiment_names import final_experiment, trials_experiment
+from hearth.contracts.experiment_names import final_experiment
 from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.data.cleaning import Split
 from hearth.data.processed import load_processed, read_manifest, split_source
 from hearth.errors import UnknownFamily
 from hearth.jobs.probabilities import describe_probabilities, set_metrics
 from hearth.jobs.report import write_report
+from hearth.jobs.search import SearchPlan, input_data, name_training, row_weights, tune_family
+from hearth.jobs.shared_search import finish
 from hearth.logs import about
 from hearth.modelling.evaluation import evaluate
 from hearth.modelling.families import FAMILIES, Params
-from hearth.modelling.trials import TrialResult, TuningResult
+from hearth.modelling.trials import TuningResult
 from hearth.modelling.unusual_fit import fit_storable
-from hearth.registry import InputData, NewVersion, RegisteredVersion, Registry
+from hearth.registry import NewVersion, RegisteredVersion, Registry
 from hearth.storage import ObjectStore
 from hearth.training.calibrating import fit_calibrated
-from hearth.training.tuning import tune
+from hearth.training.study_store import StudyStore
 
 _LOGGER = logging.getLogger(__name__)
 _EXAMPLE_ROWS = 5
@@ -46,17 +46,6 @@ class Selection:
     search: Mapping[str, str | float]
     source: str
     origin: Origin = UNKNOWN
-
-
-@dataclass(frozen=True)
-class SearchPlan:
-    """How parameters are searched: the digest and the address of the data, the number of trials, the seed, how many run at a time."""
-
-    digest: str
-    trials: int
-    seed: int
-    source: str
-    jobs: int = 1
 
 
 def train(  # noqa: PLR0913 - all but the first two are named
@@ -86,60 +75,56 @@ def train(  # noqa: PLR0913 - all but the first two are named
     contract = load_contract(dataset)
     require_family(contract, family)
     store, registry = store or ObjectStore.from_settings(), registry or Registry.from_settings()
-    training_key = f"{dataset}/{family}/{key}"
-    if version := registry.find(dataset, training_key):
-        _LOGGER.info("%s was registered as version %s before", training_key, version.version, extra=about(dataset, version=version.version))
-        return version.version
+    training_key = name_training(dataset, family, key)
+    if version := _registered_before(registry, dataset, training_key):
+        return version
     split = load_processed(store, dataset, digest)
-    source, origin = split_source(store, dataset, digest), read_manifest(store, dataset, digest).origin
-    tuned = tune_family(contract, family, split, SearchPlan(digest, trials, seed, source), training_key, registry)
-    selection = Selection(family, tuned.params, digest, seed, tuned.score, {"trials": trials, "seed": seed}, source, origin)
+    plan = SearchPlan(digest, trials, seed, split_source(store, dataset, digest))
+    tuned = tune_family(contract, family, split, plan, training_key, registry)
+    selection = _select(family, tuned, plan, read_manifest(store, dataset, digest).origin)
     return fit_and_register(contract, split, selection, training_key, registry).version
 
 
-def tune_family(  # noqa: PLR0913, PLR0917 - what is tuned, on what, how, and where it is logged
-    contract: Contract,
-    family: str,
-    split: Split,
-    plan: SearchPlan,
-    training_key: str,
-    registry: Registry,
-    on_trial: Callable[[TrialResult], None] = lambda _: None,
-) -> TuningResult:
-    """Tune a family on the train set; each trial is a run in the family's experiment, below the run that has the result.
+def finish_training(
+    dataset: str, family: str, *, key: str, store: ObjectStore | None = None, registry: Registry | None = None
+) -> str | None:
+    """End the search that other tasks have worked on, then do as `train` does, and remove the search.
 
-    Raises:
-        UntrainableData: a class has too few rows.
+    Returns:
+        The number of the version; None if no search of this key is there: `train` searches then.
+
+    Raises what `shared_search.finish` and `train` raise.
     """
-    params: dict[str, str | float] = {"trials": plan.trials, "seed": plan.seed, "digest": plan.digest}
-    with registry.study(
-        contract.name,
-        family,
-        digest=plan.digest,
-        training_key=training_key,
-        metric=contract.metric,
-        params=params,
-        experiment=trials_experiment(contract, family),
-        data=[input_data(contract, split, plan.digest, plan.source, "training")],
-    ) as study:
+    contract = load_contract(dataset)
+    store, registry = store or ObjectStore.from_settings(), registry or Registry.from_settings()
+    training_key = name_training(dataset, family, key)
+    if version := _registered_before(registry, dataset, training_key):
+        return version
+    with StudyStore.from_settings() as studies:
+        search = studies.find(training_key)
+        if search is None:
+            return None
+        tuned = finish(search, registry, studies)
+        split = load_processed(store, dataset, search.digest)
+        plan = SearchPlan(search.digest, search.trials, search.seed, search.source)
+        selection = _select(family, tuned, plan, read_manifest(store, dataset, search.digest).origin)
+        registered = fit_and_register(contract, split, selection, training_key, registry)
+        studies.remove(training_key)
+    return registered.version
 
-        def log(trial: TrialResult) -> None:
-            study.log_trial(trial)
-            on_trial(trial)
 
-        tuned = tune(
-            contract,
-            split.X_train,
-            split.y_train,
-            FAMILIES[family],
-            trials=plan.trials,
-            seed=plan.seed,
-            jobs=plan.jobs,
-            row_weights=row_weights(split),
-            on_trial=log,
-        )
-        study.log_best(tuned)
-    return tuned
+def _registered_before(registry: Registry, dataset: str, training_key: str) -> str:
+    """Return the version that this training has registered, an empty text if it has not."""
+    version = registry.find(dataset, training_key)
+    if version is None:
+        return ""
+    _LOGGER.info("%s was registered as version %s before", training_key, version.version, extra=about(dataset, version=version.version))
+    return version.version
+
+
+def _select(family: str, tuned: TuningResult, plan: SearchPlan, origin: Origin) -> Selection:
+    search: dict[str, str | float] = {"trials": plan.trials, "seed": plan.seed}
+    return Selection(family, tuned.params, plan.digest, plan.seed, tuned.score, search, plan.source, origin)
 
 
 def fit_and_register(contract: Contract, split: Split, selection: Selection, training_key: str, registry: Registry) -> RegisteredVersion:
@@ -200,18 +185,6 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
         extra=about(version.dataset, version=version.version),
     )
     return version
-
-
-def row_weights(split: Split) -> np.ndarray | None:
-    """Return how much each train row counts, shape (rows,); None if all count the same."""
-    return None if split.weights_train is None else split.weights_train.to_numpy()
-
-
-def input_data(contract: Contract, split: Split, digest: str, source: str, context: Literal["training", "testing"]) -> InputData:
-    """Describe the part of a split that a run reads."""
-    X, y = (split.X_train, split.y_train) if context == "training" else (split.X_test, split.y_test)
-    part = "train" if context == "training" else "test"
-    return InputData(f"{contract.name} {part}", digest, X.assign(**{str(y.name): y}), source, context)
 
 
 def require_family(contract: Contract, family: str) -> None:

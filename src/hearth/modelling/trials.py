@@ -7,6 +7,8 @@ import numpy as np
 
 from hearth.modelling.families import Param
 
+STUDY_PLANNED = "planned"  # the attribute of a search in the database of searches that says since when it is there
+
 
 @dataclass(frozen=True)
 class TrialResult:

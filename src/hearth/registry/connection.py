@@ -112,15 +112,21 @@ class Connection:
         return str(self.client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id)
 
     @contextmanager
-    def run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-        """Yield the id of a new run, which is FINISHED when the block ends and FAILED if it raises."""
-        run_id = self.start_run(experiment_id, name, tags)
+    def run(self, experiment_id: str, name: str, tags: Mapping[str, str], *, ends: bool = True) -> Iterator[str]:
+        """Yield the id of a new run, which is FINISHED when the block ends, unless somebody else `ends` it, and FAILED if it raises."""
+        with self.ending(self.start_run(experiment_id, name, tags), ends=ends) as run_id:
+            yield run_id
+
+    @contextmanager
+    def ending(self, run_id: str, *, ends: bool = True) -> Iterator[str]:
+        """Yield the id of a run that goes on, and end it as `run` does."""
         try:
             yield run_id
         except BaseException:
             self.client.set_terminated(run_id, "FAILED")
             raise
-        self.client.set_terminated(run_id)
+        if ends:
+            self.client.set_terminated(run_id)
 
     def log(self, run_id: str, params: Mapping[str, str | float], metrics: Mapping[str, float], *, model_id: str | None = None) -> None:
         """Write parameters and metrics to a run; with a model id the metrics are also the model's."""

@@ -226,20 +226,29 @@ class Tracking:
         params: Mapping[str, str | float],
         experiment: str | None = None,
         data: Sequence[InputData] = (),
+        ends: bool = True,
     ) -> Iterator[Study]:
         """Open the parent run of a search, in experiment `<family>_optuna` if none is named.
 
-        Runs that an interrupted training of the same key left there are deleted.
+        Runs that an interrupted training of the same key left there are deleted. Without `ends` the run goes on after the block, for others
+        to join.
         """
         tags = {DATASET: dataset, FAMILY: family, DIGEST: digest, KEY: training_key}
         note = f"A search for parameters of {family} on data {digest}: the trials are below it, the best parameters in `best_…`."
         with self._connection.errors():
             text = "Searches for parameters by cross-validation on the train set: one run a search, with its trials below it."
             experiment_id = self._experiment(experiment or f"{family}_optuna", dataset, text)
-            with self._new_run(experiment_id, f"{dataset} {family}", {**tags, MLFLOW_RUN_NOTE: note}) as run_id:
+            with self._new_run(experiment_id, f"{dataset} {family}", {**tags, MLFLOW_RUN_NOTE: note}, ends=ends) as run_id:
                 self._connection.log(run_id, params, {})
                 self._log_inputs(run_id, data)
                 yield Study(self._connection, experiment_id, run_id, metric, tags)
+
+    def joined_study(self, run_id: str, metric: str) -> Study:
+        """Return the search of a parent run that another process has opened."""
+        with self._connection.errors():
+            run = self._client.get_run(run_id)
+        tags = {name: run.data.tags[name] for name in (DATASET, FAMILY, DIGEST, KEY)}
+        return Study(self._connection, run.info.experiment_id, run_id, metric, tags)
 
     def log_candidate(self, experiment: str, candidate: CandidateRun) -> str:
         """Log the cross-validation of parameters that may become a version; it replaces that of an earlier try of the same training.
@@ -301,13 +310,13 @@ class Tracking:
             self._client.log_inputs(run_id, entries)
 
     @contextmanager
-    def _new_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+    def _new_run(self, experiment_id: str, name: str, tags: Mapping[str, str], *, ends: bool = True) -> Iterator[str]:
         """Yield the id of a new run; earlier runs and trials of the same training are deleted."""
         for run in self._connection.runs(experiment_id, KEY, tags[KEY]):
             self._client.delete_run(run.info.run_id)
         trace = current_trace_id()
         traced = {TRACE: trace} if trace else {}
-        with self._connection.run(experiment_id, name, {**tags, **self._provenance(), **traced}) as run_id:
+        with self._connection.run(experiment_id, name, {**tags, **self._provenance(), **traced}, ends=ends) as run_id:
             yield run_id
 
     def _provenance(self) -> dict[str, str]:

@@ -1,0 +1,223 @@
+"""One search that several processes work on, on one machine or several: its trials are rows of Optuna's tables in PostgreSQL.
+
+Each trial of the search has a number from 0 and is handed out under a lock, so that there are neither more nor fewer than was asked for. A
+worker tells every few seconds that it is alive. A trial whose worker has told nothing for the time of grace is handed out again with the
+same parameters, `MOST_TRIES` times in all. ADR 0035 says why this is not left to Optuna's own `optimize`.
+"""
+
+import logging
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy import text
+
+from hearth.errors import SearchFailed
+from hearth.modelling.trials import TrialResult
+from hearth.training.objective import make_pruner, make_sampler
+
+_LOGGER = logging.getLogger(__name__)
+MOST_TRIES = 3  # a trial that kills its worker each time is given up
+_LOCK_CLASS = 0x48535459  # of PostgreSQL's advisory locks: ours, beside the number of the study
+_NUMBER, _TRY, _WORKER, _PARAMS, _SCORES, _ERROR = "number", "try", "worker", "params", "fold_scores", "error"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial that a worker has taken; it is told how the trial ended."""
+
+    trial: optuna.Trial
+    number: int
+    storage_id: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a search is: trials asked for, ended with a score, ended without one (failed, or given up), at work now."""
+
+    trials: int
+    scored: int
+    failed: int
+    running: int
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every trial has ended."""
+        return self.scored + self.failed == self.trials
+
+
+@dataclass(frozen=True)
+class EndedTrial:
+    """A trial with a score, who ran it, for how long, and in which try."""
+
+    result: TrialResult
+    worker: int
+    seconds: float
+    tries: int
+
+
+class SharedStudy:
+    """A search in the database; made by `StudyStore`. Errors of the database are those of Optuna and SQLAlchemy."""
+
+    def __init__(self, storage: optuna.storages.RDBStorage, name: str, seed: int, trials: int, worker: int = 0) -> None:
+        self.name = name
+        self._storage, self._trials, self._worker = storage, trials, worker
+        self._id = storage.get_study_id_from_name(name)
+        self._study = optuna.Study(study_name=name, storage=storage, pruner=make_pruner())
+        self._study.sampler = make_sampler(sampler_seed(seed, worker, len(self._study.get_trials(deepcopy=False))))
+
+    def claim(self, defaults: Mapping[str, object]) -> Claim | None:
+        """Take the next trial, first one that was lost; None if there is none to take, though others may be at work.
+
+        The first trial of the search has the parameters `defaults`.
+        """
+        with self._turn(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            warnings.filterwarnings("ignore", "Heartbeat of storage", UserWarning)  # it is told here, by `alive`
+            optuna.storages.fail_stale_trials(self._study)
+            latest = self._latest()
+            for trial in latest.values():
+                if _is_lost(trial) and trial.user_attrs[_TRY] < MOST_TRIES:
+                    self._hand_out_again(trial)
+            if not self._waiting():
+                if len(latest) >= self._trials:
+                    return None
+                number = len(latest)
+                self._study.enqueue_trial({} if number else dict(defaults), user_attrs={_NUMBER: number, _TRY: 1})
+            first = self._waiting()[0]
+            found = self._storage.get_trial_id_from_study_id_trial_number(self._id, first.number)
+            self._storage.record_heartbeat(found)  # before it runs: whoever is killed right after leaves a trial that grows stale
+            self._storage.set_trial_user_attr(found, _WORKER, self._worker)
+            return Claim(self._study.ask(), first.user_attrs[_NUMBER], found)
+
+    @contextmanager
+    def alive(self, claim: Claim) -> Iterator[None]:
+        """Tell during the block, every few seconds, that the worker of this trial is alive."""
+        ended = threading.Event()
+
+        def tell() -> None:
+            while not ended.wait(self._storage.heartbeat_interval):
+                try:
+                    self._storage.record_heartbeat(claim.storage_id)
+                except (KeyError, StorageInternalError) as error:
+                    _LOGGER.warning("trial %d: its worker could not tell that it is alive: %s", claim.number, error)
+            self._storage.remove_session()
+
+        thread = threading.Thread(target=tell, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def end(self, claim: Claim, result: TrialResult) -> bool:
+        """Store the outcome of a trial; False if another worker has taken the trial over meanwhile, so that this one does not count."""
+        with self._taken_over(claim) as over:
+            claim.trial.set_user_attr(_PARAMS, dict(result.params))
+            claim.trial.set_user_attr(_SCORES, list(result.fold_scores))
+            if result.pruned:
+                self._study.tell(claim.trial, state=TrialState.PRUNED)
+            else:
+                self._study.tell(claim.trial, result.score)
+        return not over.is_set()
+
+    def fail(self, claim: Claim, error: BaseException) -> None:
+        """Store that a trial's parameters do not fit the data: it counts as one of the trials."""
+        with self._taken_over(claim):
+            claim.trial.set_user_attr(_ERROR, f"{type(error).__name__}: {error}")
+            self._study.tell(claim.trial, state=TrialState.FAIL)
+
+    def give_back(self, claim: Claim) -> None:
+        """Leave a trial that was not ended to others, at once."""
+        with self._taken_over(claim):
+            self._study.tell(claim.trial, state=TrialState.FAIL)
+
+    def progress(self) -> Progress:
+        """Return how far the search is."""
+        latest = list(self._latest().values())
+        scored = sum(trial.state in {TrialState.COMPLETE, TrialState.PRUNED} for trial in latest)
+        failed = sum(_ERROR in trial.user_attrs or (_is_lost(trial) and trial.user_attrs[_TRY] >= MOST_TRIES) for trial in latest)
+        return Progress(self._trials, scored, failed, sum(trial.state == TrialState.RUNNING for trial in latest))
+
+    def ended(self) -> list[EndedTrial]:
+        """Return the trials that have a score, in the order in which they ended."""
+        found = [trial for trial in self._latest().values() if trial.state in {TrialState.COMPLETE, TrialState.PRUNED}]
+        return [_ended(trial) for trial in sorted(found, key=lambda trial: (str(trial.datetime_complete), trial.number))]
+
+    def require_score(self) -> None:
+        """Raise SearchFailed if no trial has a score, with the first of their errors."""
+        latest = self._latest()
+        if any(trial.state in {TrialState.COMPLETE, TrialState.PRUNED} for trial in latest.values()):
+            return
+        errors = [latest[number].user_attrs.get(_ERROR, "its workers died") for number in sorted(latest)]
+        raise SearchFailed(self.name, self._trials, errors[0] if errors else "none was begun")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Hold the lock of this study: one process at a time hands out a trial. A process that dies lets go of it."""
+        with self._storage.engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:class, :study)"), {"class": _LOCK_CLASS, "study": self._id})
+            yield
+
+    @contextmanager
+    def _taken_over(self, claim: Claim) -> Iterator[threading.Event]:
+        over = threading.Event()
+        try:
+            yield over
+        except (UpdateFinishedTrialError, ValueError):  # the second is what `tell` raises
+            if not self._storage.get_trial(claim.storage_id).state.is_finished():
+                raise
+            over.set()
+            _LOGGER.warning(
+                "trial %d: another worker has taken it over, because this one seemed dead: its result is left out", claim.number
+            )
+
+    def _waiting(self) -> list[FrozenTrial]:
+        waiting: list[FrozenTrial] = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return waiting
+
+    def _latest(self) -> dict[int, FrozenTrial]:
+        """Return the last try of each trial of the search, by number."""
+        return {trial.user_attrs[_NUMBER]: trial for trial in self._study.get_trials(deepcopy=False)}
+
+    def _hand_out_again(self, trial: FrozenTrial) -> None:
+        number, tries = trial.user_attrs[_NUMBER], trial.user_attrs[_TRY] + 1
+        _LOGGER.warning("trial %d: its worker died or gave it back; it runs again (try %d of %d)", number, tries, MOST_TRIES)
+        self._study.add_trial(
+            create_trial(
+                state=TrialState.WAITING,
+                params=trial.params,
+                distributions=trial.distributions,
+                system_attrs={name: value for name, value in trial.system_attrs.items() if name == "fixed_params"},
+                user_attrs={_NUMBER: number, _TRY: tries},
+            )
+        )
+
+
+def sampler_seed(seed: int, worker: int, begun: int) -> int:
+    """Return the seed of a worker's sampler: that of the search for the first worker of a new one, else one that no other worker has.
+
+    `begun` is how many trials there were when the worker started: one that starts again does not suggest what it has suggested before.
+    """
+    if worker == begun == 0:
+        return seed
+    return int(np.random.SeedSequence([seed, worker, begun]).generate_state(1)[0])
+
+
+def _is_lost(trial: FrozenTrial) -> bool:
+    """Whether a trial has ended without an outcome."""
+    return trial.state == TrialState.FAIL and _ERROR not in trial.user_attrs
+
+
+def _ended(trial: FrozenTrial) -> EndedTrial:
+    attributes = trial.user_attrs
+    scores: Sequence[float] = attributes[_SCORES]
+    result = TrialResult(attributes[_NUMBER], attributes[_PARAMS], tuple(scores), pruned=trial.state == TrialState.PRUNED)
+    return EndedTrial(result, attributes[_WORKER], trial.duration.total_seconds() if trial.duration else 0.0, attributes[_TRY])

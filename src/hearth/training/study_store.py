@@ -1,0 +1,156 @@
+"""The database of searches that several processes work on: Optuna's tables in PostgreSQL, with rows while a search runs."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+import optuna
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from pydantic import TypeAdapter
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from hearth.errors import InvalidSettings, StudiesUnavailable
+from hearth.modelling.trials import STUDY_PLANNED
+from hearth.settings import SearchSettings
+from hearth.training.shared_study import SharedStudy
+
+_SEARCH = "search"
+_LOCK = 0x48535459  # one process at a time makes the tables
+_CONNECT_SECONDS = 10
+_BEATS_IN_GRACE = 6
+# A worker keeps one connection; the lock and the sign of life take more for moments
+_ENGINE = {"pool_size": 1, "max_overflow": 4, "pool_pre_ping": True, "connect_args": {"connect_timeout": _CONNECT_SECONDS}}
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched, as every worker of it reads it: `key` names it, `run_id` is its run in MLflow, empty if workers log nothing."""
+
+    key: str
+    dataset: str
+    family: str
+    digest: str
+    trials: int
+    seed: int
+    source: str
+    run_id: str = ""
+
+
+_SEARCH_TYPE = TypeAdapter(Search)
+
+
+class StudyStore:
+    """The studies of one PostgreSQL database. Making one opens no connection; the first use makes Optuna's tables.
+
+    A worker that has not told for `grace_seconds` that it is alive is taken for dead.
+    """
+
+    def __init__(self, url: str, *, grace_seconds: int = 60) -> None:
+        try:
+            self._url = make_url(url).set(drivername="postgresql+psycopg")
+        except ArgumentError as error:
+            expected = "expected postgresql://user:password@host/database"
+            raise InvalidSettings(f"HEARTH_STUDIES_URL is no URL of a database: {expected}.") from error
+        self._grace = grace_seconds
+        self._opened: optuna.storages.RDBStorage | None = None
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        """Make the one of the environment."""
+        settings = SearchSettings()
+        return cls(settings.studies_url.get_secret_value(), grace_seconds=settings.search_grace_seconds)
+
+    def create(self, search: Search) -> SharedStudy:
+        """Begin a search; one of the same key that was begun before is removed."""
+        with self.errors():
+            self.remove(search.key)
+            optuna.logging.set_verbosity(optuna.logging.WARNING)  # trials are logged by the objective
+            study = optuna.create_study(direction="maximize", study_name=search.key, storage=self._storage())
+            study.set_user_attr(_SEARCH, asdict(search))
+            study.set_user_attr(STUDY_PLANNED, datetime.now(UTC).isoformat())
+            return SharedStudy(self._storage(), search.key, search.seed, search.trials)
+
+    def find(self, key: str) -> Search | None:
+        """Return a search; None if it is over, or was never begun."""
+        with self.errors():
+            storage = self._storage()
+            try:
+                attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(key))
+            except KeyError:
+                return None
+            return _SEARCH_TYPE.validate_python(attributes[_SEARCH]) if _SEARCH in attributes else None
+
+    def join(self, search: Search, worker: int) -> SharedStudy:
+        """Open a search as one of its workers, which are numbered from 0."""
+        with self.errors():
+            optuna.logging.set_verbosity(optuna.logging.WARNING)
+            return SharedStudy(self._storage(), search.key, search.seed, search.trials, worker)
+
+    def remove(self, key: str) -> None:
+        """Remove a search with its trials, if it is there."""
+        with self.errors():
+            storage = self._storage()
+            try:
+                storage.delete_study(storage.get_study_id_from_name(key))
+            except KeyError:
+                return
+
+    def close(self) -> None:
+        """Close all connections."""
+        if self._opened:
+            self._opened.remove_session()
+            self._opened.engine.dispose()
+            self._opened = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn errors of the database into StudiesUnavailable."""
+        try:
+            yield
+        except (StorageInternalError, SQLAlchemyError) as error:
+            cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+            reason = " ".join(str(cause.orig if isinstance(cause, DBAPIError) else cause).split())
+            raise StudiesUnavailable(self._place, reason) from error
+
+    @property
+    def _place(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
+    def _storage(self) -> optuna.storages.RDBStorage:
+        if self._opened is None:
+            guard = create_engine(self._url, connect_args=_ENGINE["connect_args"])
+            try:
+                with guard.begin() as connection:
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+                    self._opened = self._make_storage()
+            finally:
+                guard.dispose()
+        return self._opened
+
+    def _make_storage(self) -> optuna.storages.RDBStorage:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # of the heartbeat
+            storage = optuna.storages.RDBStorage(
+                self._url.render_as_string(hide_password=False),
+                engine_kwargs=dict(_ENGINE),
+                skip_compatibility_check=True,
+                heartbeat_interval=max(1, self._grace // _BEATS_IN_GRACE),
+                grace_period=self._grace,
+            )
+        version = storage.get_current_version()
+        if version not in storage.get_all_versions():
+            raise StudiesUnavailable(self._place, f"a newer Optuna has made its tables ({version}): empty the database, docs/upgrade.md")
+        if version != storage.get_head_version():
+            storage.upgrade()
+        return storage
