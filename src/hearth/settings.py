@@ -113,6 +113,14 @@ class ExecutorSettings(Settings):
     executor_processes: int = Field(0, ge=0, description="how many processes work on parts of large data; 0: one for each core")
 
 
+class MemorySettings(Settings):
+    """What trainings and the checks of raw files hold in memory."""
+
+    rows_in_memory: int = Field(
+        500_000, ge=1_000, description="rows of a data set that memory holds; of larger ones a sample of so many, while all lie on disk"
+    )
+
+
 class IngestSettings(Settings):
     """The source of batches of data, and the database that stores them."""
 
