@@ -187,7 +187,7 @@ drill-backup: setup ## lose a whole stack and get it back: on ports of its own, 
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
 BENCH_PEERS := mlflow mlserver bentoml litserve
-.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-search bench-batch bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-labels bench-retrain bench-explain bench-groups bench-slices bench-latency-bound
+.PHONY: bench-gate bench-bounds bench-serving bench-grpc bench-scorers bench-soak bench-stream bench-bombs bench-etl bench-search bench-training bench-batch bench-calibration bench-unusual bench-data-check bench-sensitive bench-drift bench-labels bench-retrain bench-explain bench-groups bench-slices bench-latency-bound
 
 $(ENVS)/bench-%/.installed: benchmarks/peers/requirements/%.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(ENVS)/bench-$*
@@ -225,6 +225,9 @@ bench-bounds: setup-dev ## what the bounds of the gate say: make bench-bounds [B
 
 bench-etl: setup-dev $(ENVS)/bench-etl/.installed ## compare the ETL with plain pandas, polars and DuckDB: make bench-etl [BENCH_FLAGS="--rows 1000000"]
 	$(SERVE)/python -m benchmarks.etl $(BENCH_FLAGS)
+
+bench-training: setup-dev ## LightGBM on many rows from disk: time and memory: make bench-training [BENCH_FLAGS="--rows 10000000" or "--curve"]
+	$(SERVE)/python -m benchmarks.training $(BENCH_FLAGS)
 
 bench-batch: setup-dev ## score a batch, beside pandas and the pipeline: make bench-batch [BENCH_FLAGS="--rows 10000000 --ways compiled"]
 	$(SERVE)/python -m benchmarks.batch $(BENCH_FLAGS)

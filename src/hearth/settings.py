@@ -127,6 +127,14 @@ class SearchSettings(Settings):
     search_grace_seconds: int = Field(60, ge=2, description="seconds without a sign of life after which a worker counts as dead")
 
 
+class MemorySettings(Settings):
+    """What trainings and the checks of raw files hold in memory."""
+
+    rows_in_memory: int = Field(
+        500_000, ge=1_000, description="rows of a data set that memory holds; of larger ones a sample of so many, while all lie on disk"
+    )
+
+
 class IngestSettings(Settings):
     """The source of batches of data, and the database that stores them."""
 

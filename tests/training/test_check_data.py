@@ -1,5 +1,6 @@
 """The data check on files: as a step of the ETL, and on the real files where they are there."""
 
+import pandas as pd
 import pytest
 
 from deploy.embedded import temporary_servers
@@ -49,6 +50,25 @@ def test_the_report_lies_beside_the_processed_data(validated: tuple[ObjectStore,
     assert "Sleep Hours" in page
     assert page.count("data:image/png;base64,") == 1
     assert report.seconds < 60
+
+
+def test_of_more_rows_than_memory_holds_a_sample_is_checked_that_splits_no_copies(
+    validated: tuple[ObjectStore, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, key = validated
+    rows = FakeRecords.load(EMPLOYEES).frame(1_000, 6)
+    rows["Employee ID"] = "the same"
+    store.put(store.data_bucket, RAW_KEY, pd.concat([rows, rows, rows]).to_csv(index=False).encode())
+    key = etl.validate("employees", RAW_KEY, store=store)
+    monkeypatch.setenv("HEARTH_ROWS_IN_MEMORY", "1500")
+
+    check_data.check("employees", key, store=store)
+
+    report = CheckReport.from_json(store.get(store.data_bucket, f"{key}.check.json"))
+    [copies] = [finding for finding in report.findings if finding.check == "duplicates"]
+    assert report.source == f"{key}, a sample of 1,500 of its 3,000 rows"
+    assert copies.figures["share"] == pytest.approx(2 / 3, abs=0.005)
+    assert list(copies.lines) == sorted(copies.lines)
 
 
 def test_findings_fail_the_etl_where_the_contract_says_so(validated: tuple[ObjectStore, str], monkeypatch: pytest.MonkeyPatch) -> None:

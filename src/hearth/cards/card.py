@@ -85,12 +85,16 @@ class ImportancePart:
 
 @dataclass(frozen=True)
 class TrainingPart:
-    """How it was tuned: the parameters that were chosen, the settings of the search, its score and the space of its numbers."""
+    """How it was tuned: the parameters that were chosen, the settings of the search, its score and the space of its numbers.
+
+    `fitted_rows` says how many of the train rows it was fitted on; None for versions of releases that fitted all models on all.
+    """
 
     params: Mapping[str, str]
     search: Mapping[str, str]
     cv_score: float
     space: Mapping[str, tuple[float, float]]
+    fitted_rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,12 @@ class Card:
             raise ValueError(f"confusion must have {classes} rows of {classes} counts")
         if any(set(counts) != set(self.classes) for counts in (self.data.train_classes, self.data.test_classes)):
             raise ValueError("the rows of each class must be of the card's classes")
-        counts = [*(count for row in self.confusion for count in row), self.data.train_rows, self.data.test_rows]
+        counts = [
+            *(count for row in self.confusion for count in row),
+            self.data.train_rows,
+            self.data.test_rows,
+            self.training.fitted_rows or 0,
+        ]
         counts += [*self.data.train_classes.values(), *self.data.test_classes.values(), self.slices.rows, self.slices.errors]
         if not all(0 <= count <= _MOST_ROWS for count in counts):
             raise ValueError("a number of rows is not possible")

@@ -191,6 +191,9 @@ def _slices(card: Card) -> Iterator[Block]:
 def _training(card: Card) -> Iterator[Block]:
     training = card.training
     yield Paragraph(f"Parameters were chosen on train rows alone: {card.metric} {training.cv_score:.4f} in cross-validation.")
+    if training.fitted_rows is not None:
+        sample = ", a sample by a hash of their values" if training.fitted_rows < card.data.train_rows else ""
+        yield Paragraph(f"Fitted on {training.fitted_rows:,} of {card.data.train_rows:,} train rows{sample}.")
     settings = {
         **training.search,
         **{f"space of {name}": f"{number(low)} to {number(high)}" for name, (low, high) in training.space.items()},

@@ -45,6 +45,7 @@ def tune(  # noqa: PLR0913, PLR0917 - each is an option
     try:
         from hearth.jobs.search import SearchPlan, tune_family  # noqa: PLC0415 - a help page does not wait for Optuna
         from hearth.jobs.train import require_family  # noqa: PLC0415
+        from hearth.jobs.training_data import open_split  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise CommandError(f"`hearth tune` needs an environment with training code: run it in a checkout. {error}") from None
     import yaml  # noqa: PLC0415
@@ -52,7 +53,7 @@ def tune(  # noqa: PLR0913, PLR0917 - each is an option
 
     from hearth.contracts import load_contract  # noqa: PLC0415
     from hearth.contracts.experiment_names import trials_experiment  # noqa: PLC0415
-    from hearth.data.processed import latest_digest, load_processed, split_source  # noqa: PLC0415
+    from hearth.data.processed import latest_digest, split_source  # noqa: PLC0415
     from hearth.logs import configure_logging  # noqa: PLC0415
     from hearth.registry import Registry  # noqa: PLC0415
     from hearth.settings import RegistrySettings  # noqa: PLC0415
@@ -66,9 +67,8 @@ def tune(  # noqa: PLR0913, PLR0917 - each is an option
     digest = digest or latest_digest(store, contract.name)
     plan = SearchPlan(digest, trials, seed, split_source(store, contract.name, digest), jobs)
     experiment = trials_experiment(contract, family)
-    split = load_processed(store, contract.name, plan.digest)
     try:
-        with _progress(f"{contract.name} {family}", trials, contract.metric) as show:
+        with open_split(store, contract, plan.digest) as split, _progress(f"{contract.name} {family}", trials, contract.metric) as show:
             result = tune_family(contract, family, split, plan, f"{contract.name}/{family}/tune {uuid4()}", registry, show)
     except KeyboardInterrupt:
         console.print(f"Stopped. The finished trials are in MLflow's experiment {experiment}.")

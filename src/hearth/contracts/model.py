@@ -33,6 +33,7 @@ from hearth.contracts.label_words import Quality
 from hearth.contracts.probability_words import CalibrationWord, Sets
 from hearth.contracts.retrain_words import Retrain
 from hearth.contracts.texts import abridge
+from hearth.contracts.training_words import Training
 
 _FILE_NAME = r"^[A-Za-z0-9._-]+\.csv$"
 _RAW_FILE_NAME = r"^[A-Za-z0-9._-]+\.(csv|tsv|txt|gz|zip|parquet|pq|xlsx)$"
@@ -166,6 +167,7 @@ class Contract(Part):
     cleaning: Cleaning = Cleaning()
     split: Split = Split()
     features: Features = Features()
+    training: Training = Training()
     gate: Gate = Gate()
     calibration: CalibrationWord = Field("auto", description="how probabilities are calibrated; auto: as held-out rows say it helps")
     sets: Sets = Sets()
@@ -316,6 +318,13 @@ class Contract(Part):
             for label in limits:
                 if label not in self.target.classes:
                     raise _mistake(f"gate.bounds.{word}", f"names {label!r}, which is no class: {', '.join(self.target.classes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _training_agrees(self) -> Self:
+        for name in self.training.most_rows:
+            if name not in self.families:
+                raise _mistake("training.most_rows", f"names {name!r}, which is not in families: {', '.join(self.families)}")
         return self
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 
 from hearth.contracts import CategoryColumn, Contract, IdentifierColumn
 from hearth.data.row_hash import row_positions
+from hearth.data.stored_train import StoredTrain
 from hearth.errors import InvalidRawData
 
 NO_TARGET = "no_target"
@@ -43,6 +44,7 @@ class Split:
 
     `groups_test` holds the columns of the test rows that no model sees and whose groups are reported; mostly there are none.
     `weights_train` says how much each train row counts, float64 with a mean of 1; None if all count the same.
+    `stored_train` has all train rows where memory holds a sample of them: X_train, y_train and weights_train are that sample then.
     """
 
     X_train: pd.DataFrame
@@ -51,6 +53,13 @@ class Split:
     y_test: pd.Series
     groups_test: pd.DataFrame = field(default_factory=pd.DataFrame)
     weights_train: pd.Series | None = None
+    stored_train: StoredTrain | None = None
+
+    @property
+    def train_codes(self) -> np.ndarray:
+        """The classes of all train rows, shape (rows,)."""
+        codes: np.ndarray = self.y_train.to_numpy() if self.stored_train is None else self.stored_train.y
+        return codes
 
     @property
     def described_test(self) -> pd.DataFrame:

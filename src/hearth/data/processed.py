@@ -13,6 +13,8 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
+from typing import cast
 
 import pandas as pd
 from pydantic import TypeAdapter
@@ -20,7 +22,7 @@ from pydantic import TypeAdapter
 from hearth.contracts import load_contract
 from hearth.contracts.airflow_names import ETL, dag_id
 from hearth.contracts.origins import REAL, UNKNOWN, Origin
-from hearth.data.chunked_cleaning import PreparedSplit
+from hearth.data.chunked_cleaning import PreparedSplit, StoredColumns
 from hearth.data.cleaning import Split, digest
 from hearth.data.profile import Profile
 from hearth.errors import ObjectNotFound, StorageError
@@ -170,21 +172,39 @@ def load_processed(store: ObjectStore, dataset: str, digest_: str) -> Split:
         StorageError: the objects are not what the digest names.
     """
     read_manifest(store, dataset, digest_)
+    X_train, X_test = (
+        store.get_frame(store.processed_bucket, processed_key(dataset, digest_, f"{name}.parquet")) for name in ("X_train", "X_test")
+    )
+    return _verified(store, dataset, digest_, X_train, X_test)
+
+
+def copy_processed(store: ObjectStore, dataset: str, digest_: str, folder: Path) -> Split:
+    """Copy a processed data set into a folder; features are read from there a column at a time (`StoredColumns`).
+
+    Raises:
+        ObjectNotFound: the ETL has not written this digest; the message says what to run.
+        StorageError: the objects are not what the digest names.
+    """
+    manifest, features = read_manifest(store, dataset, digest_), load_contract(dataset).feature_names
+    columns = []
+    for name, rows in (("X_train", manifest.train_rows), ("X_test", manifest.test_rows)):
+        path = folder / f"{name}.parquet"
+        store.copy_to(store.processed_bucket, processed_key(dataset, digest_, path.name), path)
+        columns.append(cast("pd.DataFrame", StoredColumns(path, features, rows)))
+    return _verified(store, dataset, digest_, *columns)
+
+
+def _verified(store: ObjectStore, dataset: str, digest_: str, X_train: pd.DataFrame, X_test: pd.DataFrame) -> Split:
+    """Read the rest of a split, and compare it with its name."""
     contract = load_contract(dataset)
-    target = contract.target.column
-    frames = {
-        name: store.get_frame(store.processed_bucket, processed_key(dataset, digest_, f"{name}.parquet"))
-        for name in ("X_train", "X_test", "y_train", "y_test")
-    }
+    y_train, y_test = (
+        store.get_frame(store.processed_bucket, processed_key(dataset, digest_, f"{name}.parquet"))[contract.target.column]
+        for name in ("y_train", "y_test")
+    )
     groups = _optional_frame(store, dataset, digest_, "groups_test")
     weights = _optional_frame(store, dataset, digest_, "weights_train")
     split = Split(
-        frames["X_train"],
-        frames["X_test"],
-        frames["y_train"][target],
-        frames["y_test"][target],
-        pd.DataFrame() if groups is None else groups,
-        None if weights is None else weights[_WEIGHTS],
+        X_train, X_test, y_train, y_test, pd.DataFrame() if groups is None else groups, None if weights is None else weights[_WEIGHTS]
     )
     if digest(split) != digest_:
         where = f"s3://{store.processed_bucket}/{dataset}/{digest_}/"

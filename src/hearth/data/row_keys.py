@@ -1,6 +1,6 @@
 """Keys of 128 bits: rows with equal values have equal keys, and others do not, but by a chance of one in 10^20 for 10^9 rows. Pure.
 
-They serve to find copies within one run, and are stored nowhere.
+They serve to find copies within one run, and to draw the same sample of the same rows in each (`row_sample`). They are stored nowhere.
 """
 
 from collections.abc import Sequence

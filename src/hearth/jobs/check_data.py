@@ -9,9 +9,12 @@ from hearth.data import processed
 from hearth.data.checks import CheckedRows, CheckReport, Finding, check_rows
 from hearth.data.csv_validation import LARGEST_UNPACKED, read_raw, validate
 from hearth.data.profile import Profile
+from hearth.data.stored_train import StoredTrain
 from hearth.errors import SuspiciousData
 from hearth.jobs.shift_check import find_reference
+from hearth.jobs.work_folder import work_folder
 from hearth.logs import about
+from hearth.settings import MemorySettings
 from hearth.storage import ObjectStore
 from hearth.training.check_page import render_page
 from hearth.training.check_pictures import draw_findings
@@ -41,6 +44,8 @@ def check_file(contract: Contract, content: bytes, source: str, max_bytes: int =
 def check(dataset: str, validated_key: str, *, store: ObjectStore | None = None) -> str:
     """Check validated rows before they are processed, and write the report beside them; with `checks: {run: false}` nothing is done.
 
+    Of more rows than memory holds (`HEARTH_ROWS_IN_MEMORY`) a sample is checked, which has all copies of a row or none.
+
     Returns:
         The key of the validated rows.
 
@@ -50,9 +55,8 @@ def check(dataset: str, validated_key: str, *, store: ObjectStore | None = None)
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     if not contract.checks.run:
         return validated_key
-    lines = store.get_frame(store.data_bucket, f"{validated_key}{processed.LINES}")["line"].to_numpy(dtype=np.int64)
-    rows = CheckedRows.of(contract, store.get_frame(store.data_bucket, validated_key), lines)
-    report, page = _check(rows, validated_key, find_reference(contract, store)[1])
+    rows, source = _read(contract, store, validated_key)
+    report, page = _check(rows, source, find_reference(contract, store)[1])
     store.put(store.data_bucket, f"{validated_key}.{processed.CHECK}", report.to_json())
     store.put(store.data_bucket, f"{validated_key}.{processed.CHECK_PAGE}", page)
     for finding in report.findings:
@@ -63,6 +67,21 @@ def check(dataset: str, validated_key: str, *, store: ObjectStore | None = None)
             f"{'; '.join(map(str, refused))} The report is s3://{store.data_bucket}/{validated_key}.{processed.CHECK_PAGE}."
         )
     return validated_key
+
+
+def _read(contract: Contract, store: ObjectStore, validated_key: str) -> tuple[CheckedRows, str]:
+    """Return validated rows, or a sample of them in their order, and what the report calls them."""
+    lines = store.get_frame(store.data_bucket, f"{validated_key}{processed.LINES}")["line"].to_numpy(dtype=np.int64)
+    most = MemorySettings().rows_in_memory
+    if len(lines) <= most:
+        return CheckedRows.of(contract, store.get_frame(store.data_bucket, validated_key), lines), validated_key
+    with work_folder() as folder:
+        path = folder / "validated.parquet"
+        store.copy_to(store.data_bucket, validated_key, path)
+        stored = StoredTrain.of(contract, path, np.zeros(len(lines), np.int64))  # the order of rows is that of their features alone
+        sample = stored.sampled(most)
+        rows = CheckedRows.of(contract, sample.frame(), lines[sample.places])
+    return rows, f"{validated_key}, a sample of {most:,} of its {len(lines):,} rows"
 
 
 def _check(rows: CheckedRows, source: str, reference: Profile | None) -> tuple[CheckReport, bytes]:

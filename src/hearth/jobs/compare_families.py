@@ -16,10 +16,11 @@ from pydantic import TypeAdapter
 
 from hearth.contracts import load_contract
 from hearth.contracts.experiment_names import pipeline_experiment
-from hearth.data.processed import load_processed, processed_key, read_manifest, split_source
+from hearth.data.processed import processed_key, read_manifest, split_source
 from hearth.jobs.model_params import read_model_params
 from hearth.jobs.search import input_data
 from hearth.jobs.train import Selection, fit_and_register, require_family
+from hearth.jobs.training_data import open_split
 from hearth.logs import about
 from hearth.modelling.evaluation import evaluate_probabilities
 from hearth.modelling.families import FAMILIES, Param
@@ -81,8 +82,8 @@ def cross_validate_family(  # noqa: PLR0913 - all but the first two are named
     contract, store = load_contract(dataset), store or ObjectStore.from_settings()
     require_family(contract, family)
     params = read_model_params(params_file, contract, family)
-    split = load_processed(store, dataset, digest)
-    predictions = cross_validate(contract, split.X_train, split.y_train, FAMILIES[family], params=params, seed=seed)
+    with open_split(store, contract, digest) as split:
+        predictions = cross_validate(contract, split.X_train, split.y_train, FAMILIES[family], params=params, seed=seed)
     candidate = Candidate(dataset, family, digest, seed, key, params, predictions.scores(contract))
     probabilities = choose(contract, Held.of_probabilities(predictions.fold, predictions.truth, predictions.probabilities)).probabilities
     columns = {f"p{code}": probabilities[:, code] for code in range(probabilities.shape[1])}
@@ -160,22 +161,25 @@ def search_locally(  # noqa: PLR0913 - all but the first two are named
     """
     contract, store, registry = load_contract(dataset), store or ObjectStore.from_settings(), registry or Registry.from_settings()
     candidate = read_candidate(evaluated_key, store=store)
-    split = load_processed(store, dataset, candidate.digest)
     settings: dict[str, str | float] = {
         "seed": candidate.seed,
         "steps": steps,
         "factors": ", ".join(f"{factor:g}" for factor in factors),
     }
-    with registry.study(
-        dataset,
-        candidate.family,
-        digest=candidate.digest,
-        training_key=f"{_training_key(candidate)}/variants",
-        metric=contract.metric,
-        params=settings,
-        experiment=pipeline_experiment(contract),
-        data=[input_data(contract, split, candidate.digest, split_source(store, dataset, candidate.digest), "training")],
-    ) as study:
+    source = split_source(store, dataset, candidate.digest)
+    with (
+        open_split(store, contract, candidate.digest) as split,
+        registry.study(
+            dataset,
+            candidate.family,
+            digest=candidate.digest,
+            training_key=f"{_training_key(candidate)}/variants",
+            metric=contract.metric,
+            params=settings,
+            experiment=pipeline_experiment(contract),
+            data=[input_data(contract, split, candidate.digest, source, "training")],
+        ) as study,
+    ):
         result = local_search(
             contract,
             split.X_train,
@@ -205,11 +209,11 @@ def register_candidate(dataset: str, tuned_key: str, *, store: ObjectStore | Non
     if version := registry.find(dataset, training_key):
         _LOGGER.info("%s was registered as version %s before", training_key, version.version, extra=about(dataset, version=version.version))
         return version.version
-    split = load_processed(store, dataset, candidate.digest)
     search: dict[str, str | float] = {"seed": candidate.seed, "tuning": candidate.label}
     source, origin = split_source(store, dataset, candidate.digest), read_manifest(store, dataset, candidate.digest).origin
     selection = Selection(candidate.family, candidate.params, candidate.digest, candidate.seed, candidate.score, search, source, origin)
-    return fit_and_register(contract, split, selection, training_key, registry).version
+    with open_split(store, contract, candidate.digest) as split:
+        return fit_and_register(contract, split, selection, training_key, registry).version
 
 
 def read_candidate(key: str, *, store: ObjectStore | None = None) -> Candidate:

@@ -7,9 +7,8 @@ connect to those of the environment.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-import pandas as pd
 from pydantic import TypeAdapter
 
 from hearth.contracts import Contract, load_contract
@@ -20,6 +19,7 @@ from hearth.contracts.model import BatchSource
 from hearth.contracts.names import metric_name
 from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.data import processed
+from hearth.data.all_rows import AllRows
 from hearth.data.checks import CheckReport
 from hearth.data.checks.report import LEVELS
 from hearth.data.chunked_cleaning import PreparedSplit, clean_and_split
@@ -40,6 +40,8 @@ from hearth.training.folds import FOLDS, require_different_groups
 
 if TYPE_CHECKING:
     import hashlib
+
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -254,21 +256,22 @@ def log(dataset: str, digest_: str, *, store: ObjectStore | None = None, registr
         The id of the run.
     """
     store, registry = store or ObjectStore.from_settings(), registry or Registry.from_settings()
-    parts = processed.load_processed(store, dataset, digest_)
     files = {
         name: store.get(store.processed_bucket, processed.processed_key(dataset, digest_, name))
         for name in (processed.PROFILE, processed.REPORT, processed.CONTRACT, *_CHECK_FILES)
         if name not in _CHECK_FILES or store.exists(store.processed_bucket, processed.processed_key(dataset, digest_, name))
     }
     report = _REPORT.validate_json(files[processed.REPORT])
-    X, y = pd.concat([parts.X_train, parts.X_test], ignore_index=True), pd.concat([parts.y_train, parts.y_test], ignore_index=True)
-    frame = X.assign(**{str(y.name): y})
+    with work_folder() as folder:
+        both = AllRows(processed.copy_processed(store, dataset, digest_, folder))
+        description = description_table(cast("pd.DataFrame", both))
+        data = InputData(dataset, digest_, both.sketch(), processed.split_source(store, dataset, digest_), "etl", len(both))
     return registry.log_etl(
         etl_experiment(load_contract(dataset)),
         params={**report.parameters, "origin": processed.read_manifest(store, dataset, digest_).origin},
         metrics={**report.metrics(), **_check_metrics(files)},
-        artifacts={**files, "description.csv": description_table(frame).to_csv(index=False).encode()},
-        data=InputData(dataset, digest_, frame, processed.split_source(store, dataset, digest_), "etl"),
+        artifacts={**files, "description.csv": description.to_csv(index=False).encode()},
+        data=data,
     )
 
 

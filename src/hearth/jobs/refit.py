@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hearth.contracts import load_contract
-from hearth.data.processed import load_processed, read_manifest, split_source
+from hearth.data.processed import read_manifest, split_source
 from hearth.errors import CannotRefit
 from hearth.jobs.promote import judge
 from hearth.jobs.train import Selection, fit_and_register, require_family
+from hearth.jobs.training_data import open_split
 from hearth.modelling.families import FAMILIES, Param
 from hearth.modelling.gate import Decision
 from hearth.registry import RegisteredVersion, Registry, library_versions
@@ -55,13 +56,13 @@ def refit(dataset: str, version: str, *, store: ObjectStore | None = None, regis
     training_key = f"{dataset}/{old.family}/refit of {old.version} with {', '.join(f'{name} {installed[name]}' for name in MUST_MATCH)}"
     new = registry.find(dataset, training_key)
     if new is None:
-        split = load_processed(store, dataset, old.digest)
         source, origin = split_source(store, dataset, old.digest), read_manifest(store, dataset, old.digest).origin
         params, search = _read_params(old, f"cv_{contract.metric}")
         selection = Selection(
             old.family, params, old.digest, int(str(search["seed"])), old.metrics[f"cv_{contract.metric}"], search, source, origin
         )
-        new = fit_and_register(contract, split, selection, training_key, registry)
+        with open_split(store, contract, old.digest) as split:
+            new = fit_and_register(contract, split, selection, training_key, registry)
     decision = judge(dataset, old.family, new.version, "", store=store, registry=registry)
     return Refitted(old, registry.version(dataset, new.version), decision)
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,7 @@ from hearth.cards.html import MOST_PICTURE_BYTES
 from hearth.cards.law import duties
 from hearth.contracts import Contract
 from hearth.contracts.origins import GENERATED
+from hearth.data.chunked_cleaning import StoredColumns
 from hearth.data.cleaning import Split
 from hearth.data.profile import Profile, profile
 from hearth.modelling.evaluation import Evaluation, reliability
@@ -70,10 +71,12 @@ def write_report(  # noqa: PLR0913, PLR0917 - a version, and what it was made of
     selection: "Selection",
     revision: str,
     more: tuple[Section, ...] = (),
+    *,
+    fitted_rows: int,
 ) -> Report:
     """Describe a fitted pipeline by what the test set says of it; the test rows are looked at again, and nothing is chosen by them.
 
-    `more` are further sections of the card.
+    `more` are further sections of the card; `fitted_rows` says how many of the train rows the pipeline was fitted on.
     """
     title = f"{contract.name}, {selection.family}, test set of data {selection.digest}"
     X, seed = split.X_test, selection.seed
@@ -89,7 +92,8 @@ def write_report(  # noqa: PLR0913, PLR0917 - a version, and what it was made of
         **draw_explanations(contract, explained, dependences, slices, title),
         **draw_groups(groups, title),
     }
-    card = replace(_card(contract, split, evaluation, selection, importances, groups, slices, tuple(pictures), revision), more=more)
+    card = _card(contract, split, evaluation, selection, importances, groups, slices, tuple(pictures), revision)
+    card = replace(card, more=more, training=replace(card.training, fitted_rows=fitted_rows))
     table = groups.table()
     has_groups = bool(groups.groups)
     return Report(
@@ -167,7 +171,7 @@ def _card(  # noqa: PLR0913, PLR0917 - the parts of a card
         made=datetime.now(UTC),
         use=Use(words.intended_use or "", words.not_for, words.oversight or "", words.contact or "", words.licence or ""),
         data=_data(contract, split, selection),
-        features=tuple(_features(contract, profile(contract, split.X_train, split.y_train, selection.digest))),
+        features=tuple(_features(contract, _profile(contract, split, selection.digest))),
         metrics=metrics,
         confusion=tuple(tuple(row) for row in evaluation.confusion.tolist()),
         calibration=Calibration(metrics["calibration_error"], reliability(evaluation.truth, evaluation.probabilities)),
@@ -193,18 +197,27 @@ def _card(  # noqa: PLR0913, PLR0917 - the parts of a card
 
 def _data(contract: Contract, split: Split, selection: "Selection") -> DataPart:
     labels = contract.target.classes
-    counts = [np.bincount(part.to_numpy(), minlength=len(labels)).tolist() for part in (split.y_train, split.y_test)]
+    counts = [np.bincount(codes, minlength=len(labels)).tolist() for codes in (split.train_codes, split.y_test.to_numpy())]
     return DataPart(
         digest=selection.digest,
         address=selection.source,
         origin=selection.origin,
         collected=contract.card.source or "",
         period=contract.card.period or "",
-        train_rows=len(split.X_train),
+        train_rows=len(split.train_codes),
         test_rows=len(split.X_test),
         train_classes=dict(zip(labels, counts[0], strict=True)),
         test_classes=dict(zip(labels, counts[1], strict=True)),
     )
+
+
+def _profile(contract: Contract, split: Split, digest: str) -> Profile:
+    """Describe all train rows, those on disk a column at a time."""
+    stored = split.stored_train
+    if stored is None:
+        return profile(contract, split.X_train, split.y_train, digest)
+    columns = StoredColumns(stored.path, contract.feature_names, len(stored))
+    return profile(contract, cast("pd.DataFrame", columns), pd.Series(stored.y), digest)
 
 
 def _features(contract: Contract, learnt: Profile) -> Iterator[FeaturePart]:

@@ -16,7 +16,7 @@ from hearth.contracts import load_contract
 from hearth.contracts.aliases import CHAMPION, PREVIOUS
 from hearth.contracts.deploy_words import Way as DeployWay
 from hearth.contracts.origins import Origin
-from hearth.data.processed import latest_digest, load_processed, read_manifest, split_source
+from hearth.data.processed import latest_digest, read_manifest, split_source
 from hearth.errors import ModelUnavailable, ObjectNotFound
 from hearth.jobs import audit_rows, etl, retrain_candidates
 from hearth.jobs.promote import promote
@@ -24,6 +24,7 @@ from hearth.jobs.report import update_card
 from hearth.jobs.retrain_candidates import RetrainCandidate
 from hearth.jobs.retrain_data import Way, write_retrain_data
 from hearth.jobs.train import Selection, fit_and_register
+from hearth.jobs.training_data import open_split, open_test_set
 from hearth.jobs.version_bench import VersionBench
 from hearth.logs import about
 from hearth.modelling.approval import Approval
@@ -126,11 +127,11 @@ class Retraining:
         if version is None:
             best, why = self._best([retrain_candidates.read(self._store, key) for key in keys])
             _LOGGER.info("%s: %s", self._contract.name, why, extra=about(self._contract.name))
-            split = load_processed(self._store, self._contract.name, best.digest)
             search: dict[str, str | float] = {"trials": best.trials, "seed": best.seed, "retrain": run, "candidates": len(keys)}
             source, origin = split_source(self._store, self._contract.name, best.digest), self._origin(best.digest)
             selection = Selection(best.family, best.params, best.digest, best.seed, best.score, search, source, origin)
-            version = fit_and_register(self._contract, split, selection, training_key, self._registry)
+            with open_split(self._store, self._contract, best.digest) as split:
+                version = fit_and_register(self._contract, split, selection, training_key, self._registry)
         self._retrains.note(run, {"candidates": len(keys), "family": version.family}, digest=version.digest, version=version.version)
         return version.version
 
@@ -214,8 +215,8 @@ class Retraining:
 
     def _best(self, candidates: Sequence[RetrainCandidate]) -> tuple[RetrainCandidate, str]:
         """Choose by the records held out, which all candidates share."""
-        split = load_processed(self._store, self._contract.name, candidates[0].digest)
-        rows = ComparedRows(split.X_test, split.y_test.to_numpy())
+        with open_test_set(self._store, self._contract, candidates[0].digest) as split:
+            rows = ComparedRows(split.X_test, split.y_test.to_numpy())
         by_name = {candidate.name: candidate for candidate in candidates}
         entrants = {name: Entrant(name, retrain_candidates.probabilities(self._store, each)) for name, each in by_name.items()}
         name, why = choose_leader(self._contract, rows, entrants)

@@ -15,13 +15,14 @@ from pydantic import TypeAdapter
 from threadpoolctl import threadpool_limits
 
 from hearth.contracts import Contract
-from hearth.data.processed import load_processed, processed_key, read_manifest, split_source
-from hearth.jobs.search import SearchPlan, row_weights, tune_family
-from hearth.jobs.train import require_family
-from hearth.modelling.families import FAMILIES, Param
+from hearth.data.processed import processed_key, read_manifest, split_source
+from hearth.jobs.search import SearchPlan, tune_family
+from hearth.jobs.train import fit_within_budget, require_family
+from hearth.jobs.training_data import open_split, within_budget
+from hearth.modelling.families import Param
+from hearth.modelling.scorer import predict_in_parts
 from hearth.registry import Registry
 from hearth.storage import ObjectStore
-from hearth.training.calibrating import fit_calibrated
 
 _LOGGER = logging.getLogger(__name__)
 _KEY_DIGITS = 16
@@ -79,14 +80,13 @@ def train(  # noqa: PLR0913, PLR0917 - what is trained, on what, for which run
     if store.exists(store.processed_bucket, key):
         _LOGGER.info("s3://%s/%s is there already", store.processed_bucket, key)
         return key
-    split, manifest = load_processed(store, contract.name, digest), read_manifest(store, contract.name, digest)
+    manifest = read_manifest(store, contract.name, digest)
     plan = SearchPlan(digest, trials, seed, split_source(store, contract.name, digest))
-    tuned = tune_family(contract, family, split, plan, f"{contract.name}/{family}/retrain/{run}/{digest}", registry)
-    fitted = fit_calibrated(
-        contract, split.X_train, split.y_train, FAMILIES[family], params=tuned.params, seed=seed, row_weights=row_weights(split)
-    )
+    with open_split(store, contract, digest) as split:
+        tuned = tune_family(contract, family, split, plan, f"{contract.name}/{family}/retrain/{run}/{digest}", registry)
+        fitted = fit_within_budget(contract, family, within_budget(contract, family, split), tuned.params, seed)
     with threadpool_limits(limits=1):
-        predicted = np.asarray(fitted.pipeline.predict_proba(split.X_test), dtype=np.float64)
+        predicted = predict_in_parts(fitted.pipeline, split.X_test)
     frame = pd.DataFrame({f"p{code}": predicted[:, code] for code in range(predicted.shape[1])})
     store.put_frame(store.processed_bucket, f"{key}.parquet", frame)
     has_reference = bool(manifest.served and manifest.served.reference)

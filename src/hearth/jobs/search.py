@@ -10,6 +10,7 @@ from hearth.contracts import Contract
 from hearth.contracts.experiment_names import trials_experiment
 from hearth.data.cleaning import Split
 from hearth.jobs.search_processes import search_in_processes
+from hearth.jobs.training_data import within_budget
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.trials import TrialResult, TuningResult
 from hearth.registry import InputData, Registry
@@ -54,13 +55,15 @@ def tune_family(  # noqa: PLR0913, PLR0917 - what is tuned, on what, how, and wh
 ) -> TuningResult:
     """Tune a family on the train set; each trial is a run in the family's experiment, below the run that has the result.
 
-    With more than one job the trials run in processes of this machine, which read the data from the object store.
+    The family's row budget holds for the tuning, too. With more than one job the trials run in processes of this machine, which read the
+    data from the object store.
 
     Raises:
         UntrainableData: a class has too few rows.
         SearchFailed: every trial failed, or the processes did; with one job it is the error of the first trial.
         StudiesUnavailable: there are several jobs, and the database of searches does not answer.
     """
+    used = within_budget(contract, family, split)
     with registry.study(
         contract.name,
         family,
@@ -77,17 +80,17 @@ def tune_family(  # noqa: PLR0913, PLR0917 - what is tuned, on what, how, and wh
             on_trial(trial)
 
         if plan.jobs > 1:
-            require_different_rows(contract, split.X_train, split.y_train, FOLDS)
+            require_different_rows(contract, used.X_train, used.y_train, FOLDS)
             tuned = search_in_processes(plan.named(training_key, contract.name, family), plan.jobs, on_trial=log)
         else:
             tuned = tune(
                 contract,
-                split.X_train,
-                split.y_train,
+                used.X_train,
+                used.y_train,
                 FAMILIES[family],
                 trials=plan.trials,
                 seed=plan.seed,
-                row_weights=row_weights(split),
+                row_weights=row_weights(used),
                 on_trial=log,
             )
         study.log_best(tuned)
@@ -102,5 +105,5 @@ def row_weights(split: Split) -> np.ndarray | None:
 def input_data(contract: Contract, split: Split, digest: str, source: str, context: Literal["training", "testing"]) -> InputData:
     """Describe the part of a split that a run reads."""
     X, y = (split.X_train, split.y_train) if context == "training" else (split.X_test, split.y_test)
-    part = "train" if context == "training" else "test"
-    return InputData(f"{contract.name} {part}", digest, X.assign(**{str(y.name): y}), source, context)
+    part, rows = ("train", len(split.train_codes)) if context == "training" else ("test", len(y))
+    return InputData(f"{contract.name} {part}", digest, X.assign(**{str(y.name): y}), source, context, rows)

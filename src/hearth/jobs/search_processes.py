@@ -10,8 +10,8 @@ from multiprocessing.context import ForkServerProcess
 from typing import Self
 
 from hearth.contracts import load_contract
-from hearth.data.processed import load_processed
 from hearth.errors import HearthError, SearchFailed
+from hearth.jobs.training_data import open_split, within_budget
 from hearth.logs import configure_logging
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.trials import TrialResult, TuningResult
@@ -136,7 +136,8 @@ def prepare(search: Search) -> CrossValidation:
         ObjectNotFound: the data are gone.
         UntrainableData: a class has too few rows.
     """
-    split = load_processed(ObjectStore.from_settings(), search.dataset, search.digest)
     contract, family = load_contract(search.dataset), FAMILIES[search.family]
-    weights = None if split.weights_train is None else split.weights_train.to_numpy()
-    return CrossValidation.prepare(contract, split.X_train, split.y_train, family, seed=search.seed, row_weights=weights)
+    with open_split(ObjectStore.from_settings(), contract, search.digest) as split:
+        used = within_budget(contract, search.family, split)
+        weights = None if used.weights_train is None else used.weights_train.to_numpy()
+        return CrossValidation.prepare(contract, used.X_train, used.y_train, family, seed=search.seed, row_weights=weights)

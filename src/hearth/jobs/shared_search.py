@@ -4,9 +4,10 @@ import logging
 
 from hearth.contracts import load_contract
 from hearth.contracts.experiment_names import trials_experiment
-from hearth.data.processed import load_processed, read_manifest, split_source
+from hearth.data.processed import read_manifest, split_source
 from hearth.jobs.search import SearchPlan, input_data, name_training
 from hearth.jobs.search_processes import prepare
+from hearth.jobs.training_data import open_split
 from hearth.logs import about
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.trials import TrialResult, TuningResult
@@ -61,9 +62,9 @@ def plan(  # noqa: PLR0913 - all but the first two are named
     if workers == 1:
         return []
     search = SearchPlan(digest, trials, seed, split_source(store, dataset, digest))
-    split = load_processed(store, dataset, digest)
     with (
         StudyStore.from_settings() as studies,
+        open_split(store, contract, digest) as split,
         registry.study(
             dataset,
             family,

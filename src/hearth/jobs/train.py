@@ -4,18 +4,20 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from hearth.contracts import Contract, load_contract
 from hearth.contracts.experiment_names import final_experiment
 from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.data.cleaning import Split
-from hearth.data.processed import load_processed, read_manifest, split_source
+from hearth.data.processed import read_manifest, split_source
 from hearth.errors import UnknownFamily
 from hearth.jobs.probabilities import describe_probabilities, set_metrics
 from hearth.jobs.report import write_report
 from hearth.jobs.search import SearchPlan, input_data, name_training, row_weights, tune_family
 from hearth.jobs.shared_search import finish
+from hearth.jobs.training_data import open_split, rows_text, within_budget
 from hearth.logs import about
 from hearth.modelling.evaluation import evaluate
 from hearth.modelling.families import FAMILIES, Params
@@ -23,7 +25,9 @@ from hearth.modelling.trials import TuningResult
 from hearth.modelling.unusual_fit import fit_storable
 from hearth.registry import NewVersion, RegisteredVersion, Registry
 from hearth.storage import ObjectStore
-from hearth.training.calibrating import fit_calibrated
+from hearth.training.calibrating import Fitted, fit_calibrated
+from hearth.training.learning_curve import TABLE, measure_curve
+from hearth.training.learning_curve_figure import PICTURE, curve_picture
 from hearth.training.study_store import StudyStore
 
 _LOGGER = logging.getLogger(__name__)
@@ -78,11 +82,11 @@ def train(  # noqa: PLR0913 - all but the first two are named
     training_key = name_training(dataset, family, key)
     if version := _registered_before(registry, dataset, training_key):
         return version
-    split = load_processed(store, dataset, digest)
     plan = SearchPlan(digest, trials, seed, split_source(store, dataset, digest))
-    tuned = tune_family(contract, family, split, plan, training_key, registry)
-    selection = _select(family, tuned, plan, read_manifest(store, dataset, digest).origin)
-    return fit_and_register(contract, split, selection, training_key, registry).version
+    with open_split(store, contract, digest) as split:
+        tuned = tune_family(contract, family, split, plan, training_key, registry)
+        selection = _select(family, tuned, plan, read_manifest(store, dataset, digest).origin)
+        return fit_and_register(contract, split, selection, training_key, registry).version
 
 
 def finish_training(
@@ -105,10 +109,10 @@ def finish_training(
         if search is None:
             return None
         tuned = finish(search, registry, studies)
-        split = load_processed(store, dataset, search.digest)
         plan = SearchPlan(search.digest, search.trials, search.seed, search.source)
         selection = _select(family, tuned, plan, read_manifest(store, dataset, search.digest).origin)
-        registered = fit_and_register(contract, split, selection, training_key, registry)
+        with open_split(store, contract, search.digest) as split:
+            registered = fit_and_register(contract, split, selection, training_key, registry)
         studies.remove(training_key)
     return registered.version
 
@@ -128,22 +132,25 @@ def _select(family: str, tuned: TuningResult, plan: SearchPlan, origin: Origin) 
 
 
 def fit_and_register(contract: Contract, split: Split, selection: Selection, training_key: str, registry: Registry) -> RegisteredVersion:
-    """Fit on the train set, evaluate once on the test set, and register the result as a version.
+    """Fit on the train set, or on the family's row budget of it, evaluate once on the test set, and register the result as a version.
 
     Raises:
         UntrainableData: a class has too few rows.
     """
-    family = FAMILIES[selection.family]
-    fitted = fit_calibrated(
-        contract, split.X_train, split.y_train, family, params=selection.params, seed=selection.seed, row_weights=row_weights(split)
-    )
+    used = within_budget(contract, selection.family, split)
+    fitted = fit_within_budget(contract, selection.family, used, selection.params, selection.seed)
+    fitted_on = rows_text(len(used.train_codes), len(split.train_codes))
+    _LOGGER.info("%s: %s is fitted on %s", contract.name, selection.family, fitted_on, extra=about(contract.name))
     pipeline, calibration = fitted.pipeline, fitted.calibration
     evaluation = evaluate(contract, pipeline, split.X_test, split.y_test)
     metrics, digest, source = evaluation.metrics, selection.digest, selection.source
-    trust = replace(fitted.trust, unusual=fit_storable(contract, split.X_train, selection.seed))
+    trust = replace(fitted.trust, unusual=fit_storable(contract, split.X_train, selection.seed, split.stored_train))
     about_probabilities = describe_probabilities(contract, calibration, trust, evaluation)
     with threadpool_limits(limits=1):  # trainings run side by side: one core each
-        report = write_report(contract, split, pipeline, evaluation, selection, registry.revision, (about_probabilities,))
+        report = write_report(
+            contract, split, pipeline, evaluation, selection, registry.revision, (about_probabilities,), fitted_rows=len(used.train_codes)
+        )
+    pictures, tables = _learning_curve(contract, used, selection)
     version = registry.register(
         NewVersion(
             dataset=contract.name,
@@ -159,17 +166,18 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
                 "cv_log_loss": calibration.log_loss,
                 "cv_calibration_error": calibration.calibration_error,
                 **set_metrics(contract, trust, evaluation),
-                "train_rows": len(split.X_train),
+                "train_rows": len(split.train_codes),
+                "fitted_rows": len(used.train_codes),
                 "test_rows": len(split.X_test),
             },
-            pictures=report.pictures,
+            pictures={**report.pictures, **pictures},
             files=report.files,
-            tables=report.tables,
+            tables={**report.tables, **tables},
             experiment=final_experiment(contract),
             data=[input_data(contract, split, digest, source, context) for context in ("training", "testing")],
             description=(
                 f"{selection.family} for {contract.name}: {contract.metric} {metrics[contract.metric]:.4f} "
-                f"on {len(split.X_test):,} test rows of data {digest}, trained on {len(split.X_train):,}."
+                f"on {len(split.X_test):,} test rows of data {digest}, fitted on {fitted_on}."
             ),
             about=f"{contract.title} {contract.description} Classes: {', '.join(contract.target.classes)}. Versions take raw records.",
             origin=selection.origin,
@@ -185,6 +193,32 @@ def fit_and_register(contract: Contract, split: Split, selection: Selection, tra
         extra=about(version.dataset, version=version.version),
     )
     return version
+
+
+def fit_within_budget(contract: Contract, family: str, used: Split, params: Params, seed: int) -> Fitted:
+    """Fit a family on what `within_budget` says; raises UntrainableData if a class has too few rows."""
+    return fit_calibrated(
+        contract,
+        used.X_train,
+        used.y_train,
+        FAMILIES[family],
+        params=params,
+        seed=seed,
+        row_weights=row_weights(used),
+        stored=used.stored_train,
+    )
+
+
+def _learning_curve(contract: Contract, used: Split, selection: Selection) -> tuple[dict[str, bytes], dict[str, pd.DataFrame]]:
+    """Return the picture and the table of a learning curve, by name; nothing if the contract wants none, or there are too few rows."""
+    if not contract.training.learning_curve:
+        return {}, {}
+    family, weights = FAMILIES[selection.family], row_weights(used)
+    curve = measure_curve(contract, used.X_train, used.y_train, family, seed=selection.seed, row_weights=weights)
+    if curve is None:
+        return {}, {}
+    title = f"{contract.name}, {selection.family}, data {selection.digest}"
+    return {PICTURE: curve_picture(curve, contract.metric, title)}, {TABLE: curve.table(contract.metric)}
 
 
 def require_family(contract: Contract, family: str) -> None:

@@ -11,6 +11,7 @@ from hearth.contracts import Contract
 from hearth.contracts.origins import UNKNOWN, Origin
 from hearth.data.processed import last_real_digest, load_processed, read_manifest
 from hearth.errors import ObjectNotFound, RefusedModel
+from hearth.jobs.training_data import open_test_set
 from hearth.modelling.gate import TRAINED_ON_ROWS, ComparedRows, Entrant, unseen_rows
 from hearth.modelling.scorer import Scorer
 from hearth.registry import RegisteredVersion, Registry, stored_size
@@ -24,9 +25,9 @@ class VersionBench:
 
     def __init__(self, contract: Contract, store: ObjectStore, registry: Registry, digest: str) -> None:
         self._contract, self._store, self._registry, self._digest = contract, store, registry, digest
-        split = load_processed(store, contract.name, digest)
-        self._X, self._y = split.described_test, split.y_test.to_numpy()
-        self._features = list(split.X_test.columns)
+        with open_test_set(store, contract, digest) as split:
+            self._X, self._y = split.described_test, split.y_test.to_numpy()
+            self._features = list(split.X_test.columns)
         self._real = last_real_digest(store, contract.name)
         self._versions: dict[str, RegisteredVersion] = {}
         self._entrants: dict[str, Entrant] = {}

@@ -3,8 +3,8 @@
 import logging
 
 from hearth.contracts import Contract
-from hearth.data.processed import load_processed
 from hearth.errors import ObjectNotFound, RefusedModel
+from hearth.jobs.training_data import open_test_set
 from hearth.logs import about
 from hearth.modelling.evaluation import metric
 from hearth.modelling.scorer import Scorer
@@ -28,8 +28,8 @@ def version_outputs(
     if known and known.loss is not None:
         return known
     try:
-        parts = load_processed(store, contract.name, version.digest)
-        scores = Scorer(registry.load(version), contract).score_frame(parts.X_test)
+        with open_test_set(store, contract, version.digest) as parts:
+            scores = Scorer(registry.load(version), contract).score_frame(parts.X_test)
     except (RefusedModel, ObjectNotFound) as error:
         _LOGGER.warning(
             "%s: its answers are not watched, only the records: %s", version, error, extra=about(version.dataset, version=version.version)

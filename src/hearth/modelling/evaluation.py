@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from hearth.contracts import Contract
 from hearth.contracts.names import class_metric_names
+from hearth.modelling.scorer import predict_in_parts
 
 CALIBRATION_BINS = 10
 
@@ -74,7 +75,7 @@ def score(contract: Contract, pipeline: Pipeline, X: pd.DataFrame, y: pd.Series)
 
 def evaluate(contract: Contract, pipeline: Pipeline, X_test: pd.DataFrame, y_test: pd.Series) -> Evaluation:
     """Evaluate a pipeline on rows that it was not fitted on."""
-    return evaluate_probabilities(contract, y_test.to_numpy(), np.asarray(pipeline.predict_proba(X_test), dtype=np.float64))
+    return evaluate_probabilities(contract, y_test.to_numpy(), predict_in_parts(pipeline, X_test))
 
 
 def evaluate_probabilities(contract: Contract, truth: np.ndarray, probabilities: np.ndarray) -> Evaluation:

@@ -16,12 +16,17 @@ from hearth.errors import InvalidContract
 from hearth.logs import about
 
 if TYPE_CHECKING:
+    import numpy as np
     from sklearn.base import ClassifierMixin
+
+    from hearth.modelling.stored_matrix import StoredMatrix
 
 _LOGGER = logging.getLogger(__name__)
 
 Param = bool | int | float | str
 Params = Mapping[str, Param]
+FitStored = Callable[["ClassifierMixin", "StoredMatrix", "np.ndarray", "np.ndarray | None"], "ClassifierMixin"]
+"""Takes an estimator, features, the codes of the classes and weights, both of shape (rows,); returns the estimator, fitted."""
 
 
 class Trial(Protocol):
@@ -41,10 +46,14 @@ class Family:
     Parameters are keywords of the estimator, also such as are not in the search space; they override those that `build` sets. `build`
     makes the estimator that is registered: it has `predict_proba`. `build_for_tuning` makes the one that trials score, which only needs
     `predict` and may be cheaper. `trusted_types` are the types of a fitted estimator that skops does not trust by itself. Trials use at
-    most `tuning_rows` rows; the final model is fitted on all. `weighs_rows` is true if `fit` takes `sample_weight`, which a contract's
+    most `tuning_rows` rows. `weighs_rows` is true if `fit` takes `sample_weight`, which a contract's
     `imbalance: class_weights` needs; other families ignore it. `build_for_few`, if there is one, makes the estimator for fewer than
     `few_rows` rows. `build_uncalibrated` makes what trainings calibrate, if `build` brings a calibration. `at_most_rows` names the
     parameter that cannot exceed the number of rows that a model is fitted on, if there is one.
+
+    A final model is fitted on at most `most_rows` rows, a sample of more; None if more are always worth their time. docs/scaling.md has the
+    measurements. `fit_stored` fits an estimator of `build` on a matrix that lies on disk, which memory may not hold; families without it
+    are fitted on a sample of such data.
     """
 
     suggest: Callable[[Trial], dict[str, Param]]
@@ -58,6 +67,8 @@ class Family:
     build_uncalibrated: Callable[[Params, int], "ClassifierMixin"] | None = None
     few_rows: int = 1_000
     at_most_rows: str = ""
+    most_rows: int | None = None
+    fit_stored: FitStored | None = None
 
     def bounds(self) -> dict[str, tuple[float, float]]:
         """Return the lowest and the highest value of each number in the search space."""
@@ -182,6 +193,14 @@ def _lightgbm(params: Params, seed: int) -> "ClassifierMixin":
     return usual.set_params(**{"subsample_freq": 1, **params})  # without a frequency `subsample` has no effect
 
 
+def _lightgbm_stored(
+    model: "ClassifierMixin", matrix: "StoredMatrix", codes: "np.ndarray", weights: "np.ndarray | None"
+) -> "ClassifierMixin":
+    from hearth.modelling.stored_matrix import fit_lightgbm  # noqa: PLC0415
+
+    return fit_lightgbm(model, matrix, codes, weights)
+
+
 def _suggest_random_forest(trial: Trial) -> dict[str, Param]:
     return {
         "n_estimators": trial.suggest_int("n_estimators", 50, 200, log=True),
@@ -220,6 +239,7 @@ FAMILIES: Mapping[str, Family] = {
         ),
         weighs_rows=False,
         at_most_rows="n_neighbors",
+        most_rows=100_000,  # the model holds them, and each answer looks through them
     ),
     "svm": Family(
         suggest=_suggest_svm,
@@ -230,6 +250,7 @@ FAMILIES: Mapping[str, Family] = {
         build_uncalibrated=_svm,
         trusted_types=("sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration"),
         tuning_rows=6_000,  # the cost of a fit grows with the square of the rows
+        most_rows=20_000,
     ),
     "lightgbm": Family(
         suggest=_suggest_lightgbm,
@@ -246,6 +267,7 @@ FAMILIES: Mapping[str, Family] = {
         build=_lightgbm,
         build_for_tuning=_lightgbm,
         trusted_types=("collections.OrderedDict", "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier"),
+        fit_stored=_lightgbm_stored,
     ),
     "random_forest": Family(
         suggest=_suggest_random_forest,

@@ -12,6 +12,8 @@ from hearth.contracts.examples import extreme_records
 from hearth.contracts.record_parser import Columns, RecordParser
 from hearth.errors import RefusedModel
 
+_ROWS = 200_000  # features take ten times the memory of the probabilities that come of them
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -35,6 +37,14 @@ class Scores:
     def predictions(self) -> list[str | int]:
         """The predicted classes as the data set's own column holds them."""
         return [self.class_codes[code] for code in self.codes]
+
+
+def predict_in_parts(pipeline: Pipeline, frame: pd.DataFrame) -> np.ndarray:
+    """Return the probabilities of the rows of a frame, float64 of shape (rows, classes); features are made of at most 200,000 at a time."""
+    if len(frame) <= _ROWS:
+        return np.asarray(pipeline.predict_proba(frame), dtype=np.float64)
+    parts = (frame.iloc[start : start + _ROWS] for start in range(0, len(frame), _ROWS))
+    return np.concatenate([np.asarray(pipeline.predict_proba(part), dtype=np.float64) for part in parts])
 
 
 class Scorer:
@@ -64,10 +74,8 @@ class Scorer:
 
     def score_frame(self, frame: pd.DataFrame) -> Scores:
         """Score the rows of a frame of raw features, in any column order."""
-        if len(frame):
-            probabilities = np.asarray(self._pipeline.predict_proba(frame), dtype=np.float64)
-        else:  # scikit-learn refuses a frame without rows
-            probabilities = np.empty((0, len(self._classes)))
+        # scikit-learn refuses a frame without rows
+        probabilities = predict_in_parts(self._pipeline, frame) if len(frame) else np.empty((0, len(self._classes)))
         return Scores(probabilities.argmax(axis=1), probabilities, self._classes, self._class_codes)
 
     def require_contract(self, where: str) -> None:

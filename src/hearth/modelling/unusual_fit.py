@@ -12,6 +12,7 @@ from sklearn.covariance import ledoit_wolf
 from hearth.contracts import Contract
 from hearth.contracts.record_parser import Columns, RecordParser
 from hearth.data.cleaning import equal_rows
+from hearth.data.stored_train import StoredTrain
 from hearth.logs import about
 from hearth.modelling.unusual import (
     ALARM_SHARE,
@@ -38,8 +39,10 @@ _MOST_BYTES = 3_000_000  # as JSON; the file has room for more beside it
 _ADAPTER = TypeAdapter(Unusual)
 
 
-def fit_unusual(contract: Contract, frame: pd.DataFrame, seed: int = 0) -> Unusual:
+def fit_unusual(contract: Contract, frame: pd.DataFrame, seed: int = 0, stored: StoredTrain | None = None) -> Unusual:
     """Learn what records look like from the features of a train set, any number of rows from 2 on; ranges are those of all rows.
+
+    With `stored` the frame is a sample of those rows, whose ranges these are.
 
     Raises:
         ValueError: there are fewer than two rows.
@@ -57,23 +60,25 @@ def fit_unusual(contract: Contract, frame: pd.DataFrame, seed: int = 0) -> Unusu
     raw = np.empty(len(sample))
     for number in np.unique(fold):
         held_out = fold == number
-        raw[held_out] = _describe(contract, _take(sample, ~held_out), _take(sample, ~held_out)).raw_scores(_take(sample, held_out))
+        raw[held_out] = _describe(contract, fitted := _take(sample, ~held_out), _extremes(fitted.numbers)).raw_scores(
+            _take(sample, held_out)
+        )
     raw.sort()
-    described = _describe(contract, sample, columns)
+    described = _describe(contract, sample, _extremes(columns.numbers) if stored is None else stored.extremes(contract))
     return Unusual(
         described.columns,
         described.dependences,
         described.precision,
         quantiles=tuple(np.quantile(raw, SHARES).tolist()),
         threshold=float(raw[-max(1, int((len(raw) + 1) * ALARM_SHARE))]),
-        rows=len(columns),
+        rows=len(columns) if stored is None else len(stored),
     )
 
 
-def fit_storable(contract: Contract, frame: pd.DataFrame, seed: int = 0) -> Unusual | None:
+def fit_storable(contract: Contract, frame: pd.DataFrame, seed: int = 0, stored: StoredTrain | None = None) -> Unusual | None:
     """Fit as `fit_unusual` does; None, with a warning in the log, for data that are too few, or too wide for the file of a version."""
     try:
-        unusual = fit_unusual(contract, frame, seed)
+        unusual = fit_unusual(contract, frame, seed, stored)
         content = _ADAPTER.dump_json(unusual)
         _ADAPTER.validate_json(content, strict=True)
     except ValidationError as error:
@@ -94,11 +99,9 @@ def fit_storable(contract: Contract, frame: pd.DataFrame, seed: int = 0) -> Unus
     return unusual
 
 
-def _describe(contract: Contract, sample: Columns, everything: Columns) -> Unusual:
-    """Return the tables of a sample, with the ranges of everything, without threshold and quantiles."""
-    numbers = [
-        _number(name, sample.numbers[:, place], everything.numbers[:, place]) for place, name in enumerate(contract.numeric_features)
-    ]
+def _describe(contract: Contract, sample: Columns, extremes: np.ndarray) -> Unusual:
+    """Return the tables of a sample, with ranges of shape (2, numbers), without threshold and quantiles."""
+    numbers = [_number(name, sample.numbers[:, place], *extremes[:, place]) for place, name in enumerate(contract.numeric_features)]
     categories = [
         _category(name, sample.codes[:, place], len(texts)) for place, (name, texts) in enumerate(contract.categorical_features.items())
     ]
@@ -112,19 +115,24 @@ def _describe(contract: Contract, sample: Columns, everything: Columns) -> Unusu
         _precision(sample.numbers, numbers) if is_paired else (),
         quantiles=(0.0,) * len(SHARES),
         threshold=0.0,
-        rows=len(everything),
+        rows=len(sample),
     )
 
 
-def _number(name: str, values: np.ndarray, everything: np.ndarray) -> SeenNumber:
-    present, seen = values[~np.isnan(values)], everything[~np.isnan(everything)]
+def _extremes(numbers: np.ndarray) -> np.ndarray:
+    """Return the lowest and the highest value of each column, shape (2, columns); NaN for one without any."""
+    return np.stack([np.fmin.reduce(numbers, axis=0), np.fmax.reduce(numbers, axis=0)])
+
+
+def _number(name: str, values: np.ndarray, lowest: float, highest: float) -> SeenNumber:
+    present = values[~np.isnan(values)]
     if not len(present):
         return SeenNumber("number", name, 0.0, 0.0, (), 0.0, 1.0, (0.0, 0.0, 0.0))
     distinct = np.unique(present)
     inner = distinct
     if len(distinct) > _INNER_BINS:
         inner = np.unique(np.quantile(present, np.linspace(0, 1, _INNER_BINS + 1)[1:-1], method="inverted_cdf"))
-    low, high = float(seen.min()), float(seen.max())
+    low, high = float(lowest), float(highest)
     cuts = tuple(inner[inner < distinct[-1]].tolist())
     number = SeenNumber("number", name, low, high, cuts, float(present.mean()), float(present.std()) or 1.0, (0.0,) * (len(cuts) + 3))
     counts = np.bincount(number_bins(present, number), minlength=number.bins)

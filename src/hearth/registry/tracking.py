@@ -1,5 +1,6 @@
 """Tracking: jobs and their results, as MLflow runs."""
 
+import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Literal, Self
 import numpy as np
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import DatasetInput, InputTag, Run
+from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 from pydantic import ValidationError
 
@@ -54,13 +55,22 @@ class CandidateRun:
 
 @dataclass(frozen=True)
 class InputData:
-    """What a run reads: its frame, of which schema and profile are logged and no rows, where it lies, and what it is for."""
+    """What a run reads: its frame, of which schema and profile are logged and no rows, where it lies, and what it is for.
+
+    `rows` is how many there are where the frame is a sample of them; None if it has them all.
+    """
 
     name: str
     digest: str
     frame: pd.DataFrame
     source: str
     context: Literal["etl", "training", "testing"]
+    rows: int | None = None
+
+    @property
+    def all_rows(self) -> int:
+        """How many there are, in the frame or not."""
+        return len(self.frame) if self.rows is None else self.rows
 
 
 @dataclass(frozen=True)
@@ -161,7 +171,7 @@ class Tracking:
                 return run_id
             for run in runs:  # left by an interrupted task
                 self._client.delete_run(run.info.run_id)
-            note = f"Cleaned and split {data.name}: {len(data.frame):,} rows, in {data.source}"
+            note = f"Cleaned and split {data.name}: {data.all_rows:,} rows, in {data.source}"
             tags = {DATASET: data.name, DIGEST: data.digest, MLFLOW_RUN_NOTE: note, **self._provenance()}
             with self._connection.run(experiment_id, data.digest, tags) as run_id:
                 self._log_inputs(run_id, [data])
@@ -305,6 +315,9 @@ class Tracking:
             numbers = data.frame.select_dtypes("number").columns  # as float64: MLflow warns that whole numbers cannot be missing
             frame = data.frame.astype(dict.fromkeys(numbers, np.float64))
             entity = from_pandas(frame, source=data.source, name=data.name, digest=data.digest)._to_mlflow_entity()  # noqa: SLF001
+            if data.all_rows != len(frame):
+                profile = json.dumps({"num_rows": data.all_rows, "num_elements": data.all_rows * len(frame.columns)})
+                entity = Dataset(entity.name, entity.digest, entity.source_type, entity.source, entity.schema, profile)
             entries.append(DatasetInput(entity, [InputTag(MLFLOW_DATASET_CONTEXT, data.context)]))
         if entries:
             self._client.log_inputs(run_id, entries)

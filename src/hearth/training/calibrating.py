@@ -15,6 +15,8 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from hearth.contracts import Contract
+from hearth.data.row_sample import sample_frame
+from hearth.data.stored_train import StoredTrain
 from hearth.logs import about
 from hearth.modelling import calibration as methods
 from hearth.modelling.calibration import METHODS, Method
@@ -24,6 +26,7 @@ from hearth.modelling.prediction_sets import fit_sets
 from hearth.modelling.trust import Trust
 from hearth.training.fitting import fit
 from hearth.training.folds import FOLDS, make_folds, weighable
+from hearth.training.stored_fitting import SAMPLE_ROWS, fit_stored
 
 _LOGGER = logging.getLogger(__name__)
 _NOISE = 2.0  # standard errors that a gain of log loss must have
@@ -96,17 +99,27 @@ def fit_calibrated(  # noqa: PLR0913 - all but the data are named
     params: Mapping[str, Param],
     seed: int,
     row_weights: np.ndarray | None = None,
+    stored: StoredTrain | None = None,
 ) -> Fitted:
     """Fit on all rows, with the calibration that the contract names or that helps most, and compute the thresholds of the sets.
+
+    With `stored` these rows are a sample of those, which the model is fitted on; the sample serves for imputing, scaling and calibrating.
 
     Raises:
         UntrainableData: a class has fewer rows than there are folds.
     """
     uncalibrated = contract.calibration != "none"
     X, y, row_weights = weighable(family, X, y, row_weights)
+    if stored is not None:
+        places = sample_frame(contract, X, y.to_numpy(), SAMPLE_ROWS)
+        X, y = X.iloc[places].reset_index(drop=True), y.iloc[places].reset_index(drop=True)
+        row_weights = None if row_weights is None else row_weights[places]
     held = hold_out(contract, X, y, family, params=params, seed=seed, uncalibrated=uncalibrated, row_weights=row_weights)
     chosen = choose(contract, held)
-    pipeline = fit(contract, X, y, family, params=params, seed=seed, uncalibrated=uncalibrated, row_weights=row_weights)
+    if stored is None:
+        pipeline = fit(contract, X, y, family, params=params, seed=seed, uncalibrated=uncalibrated, row_weights=row_weights)
+    else:
+        pipeline = fit_stored(contract, X, y, stored, family, params=params, seed=seed, uncalibrated=uncalibrated)
     if chosen.method is not None:
         calibrators = methods.fit_calibrators(
             chosen.method, held.outputs, held.truth, are_probabilities=held.are_probabilities, weights=held.weights
