@@ -18,6 +18,7 @@ from hearth.audit.refused_keys import RefusedKeys
 from hearth.audit.store import AuditStore, audit_store
 from hearth.errors import PredictionsUnavailable
 from hearth.logs import about
+from hearth.periodic import PeriodicThread
 
 _LOGGER = logging.getLogger(__name__)
 _MOST_WAITING = 10_000
@@ -96,17 +97,22 @@ class AuditTrail:
         self._keys = dict(keys) if keys is not None else None
         self._waiting: deque[Entry] = deque()
         self._lock = threading.Lock()
-        self._stop = threading.Event()
         self._is_away = False
-        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+        self._thread = PeriodicThread(
+            self._work,
+            "audit",
+            lambda: _AWAY_SECONDS if self._is_away else _POLL_SECONDS,
+            trouble="the audit trail waits",
+            waits_first=True,
+            join_seconds=_JOIN_SECONDS,
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(_JOIN_SECONDS)
+        self._thread.close()
         self._write_counted(everything=True)
         if self._waiting:
             self._write_waiting()
@@ -141,12 +147,11 @@ class AuditTrail:
         except psycopg.DataError as error:
             raise PredictionsUnavailable(f"The audit trail does not take the row of this read ({type(error).__name__}).") from error
 
-    def _run(self) -> None:
-        while not self._stop.wait(_AWAY_SECONDS if self._is_away else _POLL_SECONDS):
-            self._write_counted()
-            self._write_waiting()
-            if self._keys is not None and not self._is_away:
-                self._note_keys(self._keys)
+    def _work(self) -> None:
+        self._write_counted()
+        self._write_waiting()
+        if self._keys is not None and not self._is_away:
+            self._note_keys(self._keys)
 
     def _write_counted(self, *, everything: bool = False) -> None:
         self.reads.flush(everything=everything)
@@ -171,7 +176,7 @@ class AuditTrail:
             self._add(entries)
         except PredictionsUnavailable as error:
             self._note_outage(error)
-            if self._stop.is_set():
+            if self._thread.stopping.is_set():
                 for entry in entries:
                     _log(entry, "is in this log alone: the process ends")
             return
