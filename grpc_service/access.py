@@ -18,7 +18,7 @@ async def admit(access: Access, context: Context, scope: str = PREDICT) -> Calle
     """
     if access.is_open:
         return None
-    return await access.admit_call(_secret(context), caller_address(context.peer()), scope)
+    return await access.admit_call(_secret(context), caller_address(context.peer()), (scope,), "grpc")
 
 
 def _secret(context: Context) -> str | None:

@@ -26,6 +26,8 @@ from grpc_service.tls import server_credentials
 from grpc_service.traces import TracedServer
 from grpc_service.v1.prediction_pb2_grpc import add_PredictionServicer_to_server
 from grpc_service.v2.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+from hearth.audit import AuditTrail
+from hearth.audit.store import audit_store
 from hearth.contracts import Contract, usable_contracts
 from hearth.errors import HearthError, InvalidSettings
 from hearth.logs import configure_logging
@@ -78,24 +80,27 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
     Raises:
         InvalidSettings: the port, or that of the metrics, is taken; or a key or a limit cannot be read.
     """
-    counter = RolloutCounter.of(contracts)
+    counter, access = RolloutCounter.of(contracts), Access.from_settings(settings)
     metrics = new_registry()
+    url = settings.predictions_url.get_secret_value()
     register_model_metrics(metrics, models.status)
     register_rollout_metrics(metrics, models.splits, counter.by_version)
     with (
         serve_metrics(metrics, settings.grpc_host, settings.grpc_metrics_port),
         Recorder(settings, contracts, models) as recorder,
-        LabelStore(settings.predictions_url.get_secret_value(), max_connections=_FEEDBACK_THREADS) as labels,
+        LabelStore(url, max_connections=_FEEDBACK_THREADS) as labels,
+        audit_store(url) as audit,
+        AuditTrail(audit, refused_keys=access.refused_keys) as trail,
         ThreadPoolExecutor(_FEEDBACK_THREADS, thread_name_prefix="feedback") as feedback_threads,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
-        RolloutStore(settings.predictions_url.get_secret_value(), max_connections=1) as rollouts,
+        RolloutStore(url, max_connections=1) as rollouts,
         RolloutReporter(rollouts, counter, models, contracts),
     ):
         register_recorder_metrics(metrics, recorder.counts)
-        feedback = Feedback(labels, contracts)
+        feedback = Feedback(labels, contracts, trail)
         register_label_metrics(metrics, feedback.counts)
         predictor = Predictor(models, recorder, compute, Router(models, counter))
-        calls, access = Calls(metrics), Access.from_settings(settings)
+        calls = Calls(metrics)
         server, port = _make_server(settings)
         idle, most = settings.grpc_stream_idle_seconds, settings.grpc_max_values
         names = "HEARTH_GRPC_MAX_CONCURRENT_CALLS", "HEARTH_GRPC_MAX_STREAMS"

@@ -7,7 +7,7 @@ from contextvars import copy_context
 from functools import partial
 from time import perf_counter
 
-from grpc_service.access import admit
+from grpc_service.access import admit, caller_address
 from grpc_service.calls import respond
 from grpc_service.errors import Context, InvalidRequest, error_message
 from grpc_service.feedback import feedback_response, read_reports
@@ -17,6 +17,8 @@ from grpc_service.responses import alias_message, info_message, prediction_messa
 from grpc_service.routing import routing_key
 from grpc_service.v1 import prediction_pb2 as pb
 from grpc_service.v1 import prediction_pb2_grpc
+from hearth.audit import Actor
+from hearth.audit.actor import ACTOR
 from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.errors import ModelUnavailable, UnknownDataset
@@ -112,7 +114,9 @@ class PredictionServicer(prediction_pb2_grpc.PredictionServicer):
         caller = await admit(self._access, context, FEEDBACK)
         if not 1 <= len(request.reports) <= self._max_records:
             raise InvalidRequest(f"The request has {len(request.reports)} reports, expected 1 to {self._max_records}: send several.")
-        door = Door("grpc", caller.key.name if caller and caller.key else "grpc", request.dataset or None)
+        name = caller.key.name if caller and caller.key else ""
+        ACTOR.set(Actor("key" if name else "nobody", name, "grpc", caller_address(context.peer())))
+        door = Door("grpc", name or "grpc", request.dataset or None)
 
         def work() -> pb.SendFeedbackResponse:
             return feedback_response(self._feedback.receive(read_reports(request), door))

@@ -4,12 +4,12 @@ Values that `.env.local` has stay, so it may run again after an update with a ne
 """
 
 import base64
-import os
 import secrets
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from deploy.files import replace_file
 from deploy.secrets_check import OPTIONAL_SECRETS, laptop_values, weak_values
 
 _HEADER = """\
@@ -57,17 +57,6 @@ def write_values(path: Path, values: Mapping[str, str]) -> None:
     existing = path.read_text(encoding="utf-8") if path.exists() else _HEADER
     lines = [line for line in existing.splitlines() if line.partition("=")[0].strip() not in values]
     replace_file(path, "\n".join([*lines, *(f"{name}={_quoted(value)}" for name, value in values.items()), ""]))
-
-
-def replace_file(path: Path, content: str) -> None:
-    """Write a whole file that only its owner reads, in one step."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _quoted(value: str) -> str:

@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from deploy.files import FOR_ALL, replace_file
 from deploy.monitoring.scrape_config import compose_config
 from hearth.logs import configure_logging
 
@@ -20,9 +21,8 @@ FOLDER = Path("/monitoring")
 def main() -> int:
     """Write the file, whole or not at all."""
     path = FOLDER / "prometheus.yml"
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(compose_config(os.environ.get("HEARTH_PROMETHEUS_API_KEY", "")), indent=1), encoding="utf-8")
-    partial.replace(path)
+    content = json.dumps(compose_config(os.environ.get("HEARTH_PROMETHEUS_API_KEY", "")), indent=1)
+    replace_file(path, content, FOR_ALL)  # Prometheus runs as another user
     _LOGGER.info("%s is written.", path)
     return 0
 

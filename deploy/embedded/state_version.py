@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from deploy.embedded.launcher import SettingError
+from deploy.files import FOR_ALL, replace_file
 
 LAYOUT = 1
 """Grows when folders of the state are arranged in another way, which an earlier release would not find."""
@@ -47,10 +48,7 @@ def check_state(state: Path) -> None:
 def write_state(state: Path, release: str) -> None:
     """Note that the installed servers write the state from now on."""
     content = {"layout": LAYOUT, "hearth": release} | {server: version(package) for server, (package, *_) in _SERVERS.items()}
-    path = state / FILE
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(content, indent=2), encoding="utf-8")
-    unfinished.replace(path)
+    replace_file(state / FILE, json.dumps(content, indent=2), FOR_ALL)
 
 
 def release(root: Path) -> str:

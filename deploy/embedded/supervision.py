@@ -18,6 +18,7 @@ from deploy.embedded.environment import load_environment
 from deploy.embedded.launcher import SettingError, make_socket_dir, remove_sockets, socket_dir
 from deploy.embedded.processes import MARK, Identity, end, find_leftovers
 from deploy.embedded.rotated import include_pattern, sections
+from deploy.files import replace_file
 
 _START_SECONDS = 20.0
 _SERVER_SECONDS = 15.0
@@ -212,10 +213,7 @@ class Supervisor:
         return find_leftovers(self._root, self._state, self._identity())
 
     def _store(self, stored: Mapping[str, Any]) -> None:
-        partial = self._identity_file.with_suffix(".partial")
-        partial.touch(mode=0o600)  # there are passwords among the settings
-        partial.write_text(json.dumps(stored), encoding="utf-8")
-        partial.replace(self._identity_file)
+        replace_file(self._identity_file, json.dumps(stored))  # there are passwords among the settings
 
     def _stored(self) -> dict[str, Any]:
         try:

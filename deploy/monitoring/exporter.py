@@ -22,6 +22,7 @@ from deploy.monitoring.gauges import Reading, families
 from deploy.monitoring.probes import FAILURES, Probe, probes_of
 from hearth.errors import HearthError
 from hearth.logs import configure_logging
+from hearth.periodic import PeriodicThread
 from hearth.settings import ExporterSettings
 
 logger = logging.getLogger("exporter")
@@ -31,7 +32,7 @@ class Watch:
     """One probe that is repeated, and what it returned last; while it fails there is only `hearth_server_up 0`."""
 
     def __init__(self, server: str, probe: Probe) -> None:
-        self._server, self._probe = server, probe
+        self.server, self._probe = server, probe
         self._readings: Sequence[Reading] = ()
         self._problem = ""
 
@@ -42,17 +43,11 @@ class Watch:
             found, problem = list(self._probe()), ""
         except FAILURES as error:
             found, problem = [], f"{type(error).__name__}: {error}"
-        found.append(Reading("hearth_server_up", float(not problem), (self._server,)))
-        found.append(Reading("hearth_server_check_seconds", time.perf_counter() - start, (self._server,)))
+        found.append(Reading("hearth_server_up", float(not problem), (self.server,)))
+        found.append(Reading("hearth_server_check_seconds", time.perf_counter() - start, (self.server,)))
         if bool(problem) != bool(self._problem):
-            logger.log(logging.WARNING if problem else logging.INFO, "%s: %s", self._server, problem or "answers again")
+            logger.log(logging.WARNING if problem else logging.INFO, "%s: %s", self.server, problem or "answers again")
         self._readings, self._problem = found, problem
-
-    def run(self, stop: threading.Event, seconds: float) -> None:
-        """Ask the server every so many seconds until it is stopped."""
-        while not stop.is_set():
-            self.look()
-            stop.wait(seconds)
 
     def readings(self) -> Sequence[Reading]:
         """Return what the last look found; nothing before the first."""
@@ -93,9 +88,9 @@ def main() -> int:
     except OSError as error:
         logger.critical("Metrics cannot be served on %s:%s: %s", settings.exporter_host, settings.exporter_port, error)
         return 1
-    for watch in watches:
-        # A daemon: a probe that hangs in a server must not keep the process
-        threading.Thread(target=watch.run, args=(stop, settings.exporter_seconds), daemon=True).start()
+    for watch in watches:  # none is waited for at the end: a probe that hangs in a server must not keep the process
+        name = f"watch of {watch.server}"
+        PeriodicThread(watch.look, name, settings.exporter_seconds, trouble=f"the {name} failed", stopping=stop).start()
     stop.wait()
     server.shutdown()
     thread.join()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from deploy.compose.make_secrets import replace_file
+from deploy.files import replace_file
 
 
 @dataclass

@@ -85,7 +85,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with exported_spans("rest"), open_service(settings, contracts, source, checks) as app.state.service:
+        with exported_spans("rest"), open_service(settings, contracts, source, access, checks) as app.state.service:
             when_ready()
             threading.Thread(target=_finish_start, args=[app.state.service, when_ready], name="finish-start", daemon=True).start()
             yield

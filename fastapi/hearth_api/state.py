@@ -16,7 +16,8 @@ from hearth.alerts.channels import channels_of
 from hearth.alerts.housekeeping import AlertHousekeeping
 from hearth.alerts.outbox import Outbox
 from hearth.alerts.sender import AlertSender
-from hearth.audit import AuditStore, AuditTrail
+from hearth.audit import AuditTrail
+from hearth.audit.store import audit_store
 from hearth.contracts import Contract
 from hearth.errors import UnknownDataset
 from hearth.predictions import PredictionStore
@@ -27,7 +28,7 @@ from hearth.predictions.quality_tests import QualityTests
 from hearth.predictions.retrain_store import RetrainStore
 from hearth.predictions.rollout_store import RolloutStore
 from hearth.rollouts.moves import RolloutRegistry
-from hearth.serving.access import Keys
+from hearth.serving.access import Access, Keys
 from hearth.serving.alias_admin import AliasAdmin, AliasRegistry
 from hearth.serving.drift_follower import DriftFollower
 from hearth.serving.explaining import Explainers
@@ -61,7 +62,6 @@ from hearth_api.requests.uploads import FileSlots
 _STREAM_THREADS, _STORE_THREADS, _REGISTRY_THREADS, _ADMIN_THREADS, _DATA_THREADS = 8, 4, 4, 2, 4
 _STORE_CONNECT_SECONDS = 2  # a person waits for the answer, and SIGTERM waits for that
 _STORE_REFUSE_SECONDS = 1.0
-_AUDIT_SECONDS = 3.0  # a change that is done waits so long for its row; then the row waits in memory
 
 
 class ServiceRegistry(AliasRegistry, CardRegistry, RolloutRegistry, Protocol):
@@ -127,7 +127,11 @@ class ServiceState:
 
 @contextmanager
 def open_service(
-    settings: ApiSettings, contracts: Mapping[str, Contract], registry: ServiceRegistry, checks: Mapping[str, Check] | None
+    settings: ApiSettings,
+    contracts: Mapping[str, Contract],
+    registry: ServiceRegistry,
+    access: Access,
+    checks: Mapping[str, Check] | None,
 ) -> Iterator[ServiceState]:
     """Give the state of a service, and close it at the end; without `checks` it checks the servers that the settings name."""
     counter = RolloutCounter.of(contracts)
@@ -158,17 +162,8 @@ def open_service(
                 refuse_seconds=_STORE_REFUSE_SECONDS,
             )
         )
-        audit_store = enter(
-            AuditStore(
-                url,
-                max_connections=2,
-                statement_seconds=_AUDIT_SECONDS,
-                connect_seconds=_STORE_CONNECT_SECONDS,
-                refuse_seconds=_STORE_REFUSE_SECONDS,
-            )
-        )
         keys = Keys.parse(settings.api_admin_key.get_secret_value(), settings.api_keys.get_secret_value())
-        audit = enter(AuditTrail(audit_store, keys.described()))
+        audit = enter(AuditTrail(enter(audit_store(url, max_connections=2)), keys.described(), access.refused_keys))
         outbox = enter(Outbox(url, max_connections=3, connect_seconds=_STORE_CONNECT_SECONDS))
         alert_housekeeping = enter(AlertHousekeeping(outbox))
         alert_sender = enter(AlertSender(outbox, channels_of(settings), lowest=Severity(settings.alert_severity), link=settings.alert_link))
@@ -224,7 +219,7 @@ def open_service(
             audit=audit,
             alert_housekeeping=alert_housekeeping,
             alert_sender=alert_sender,
-            feedback=Feedback(labels, contracts),
+            feedback=Feedback(labels, contracts, audit),
             live=LivePredictions(store),
             stream=stream,
             workers_stream=workers_stream,

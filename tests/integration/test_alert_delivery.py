@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from hearth import periodic
 from hearth.alerts import AlertStore, Severity, sender
 from hearth.alerts.mail import Mail
 from hearth.alerts.outbox import Outbox
@@ -274,8 +275,8 @@ def test_after_a_day_an_event_is_given_up_with_a_line_in_the_log_and_the_next_is
     assert outbox.deliveries(alert.id)[0].gave_up_at
 
 
-def send_for_ever(url: str, webhook: str) -> None:
-    with Outbox(url) as outbox, AlertSender(outbox, [Webhook(webhook)], poll_seconds=POLL, lease_seconds=1.0):
+def send_for_ever(url: str, webhook: str, lease_seconds: float) -> None:
+    with Outbox(url) as outbox, AlertSender(outbox, [Webhook(webhook)], poll_seconds=POLL, lease_seconds=lease_seconds):
         time.sleep(300)
 
 
@@ -284,7 +285,7 @@ def test_a_sender_that_is_killed_before_it_has_noted_the_answer_loses_nothing_an
 ) -> None:
     hooks.answers.clear()
     alert = outbox.open("drift", "employees", "warning", "x")
-    killed = multiprocessing.get_context("spawn").Process(target=send_for_ever, args=(fresh_database, hooks.url))
+    killed = multiprocessing.get_context("spawn").Process(target=send_for_ever, args=(fresh_database, hooks.url, 1.0))
     killed.start()
     try:
         wait_until(lambda: hooks.posts)
@@ -301,7 +302,7 @@ def test_a_sender_that_is_killed_before_it_has_noted_the_answer_loses_nothing_an
 
 def test_senders_of_two_replicas_send_each_message_once(outbox: Outbox, fresh_database: str, hooks: Webhooks) -> None:
     context = multiprocessing.get_context("spawn")
-    other = context.Process(target=send_for_ever, args=(fresh_database, hooks.url), daemon=True)
+    other = context.Process(target=send_for_ever, args=(fresh_database, hooks.url, 600.0), daemon=True)
     other.start()
     with AlertSender(outbox, [Webhook(hooks.url)], poll_seconds=POLL):
         for number in range(60):
@@ -316,10 +317,10 @@ def test_senders_of_two_replicas_send_each_message_once(outbox: Outbox, fresh_da
 def test_without_a_store_the_sender_says_so_once_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     url = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
     with Outbox(url, connect_seconds=2) as away, AlertSender(away, [Webhook("http://127.0.0.1:1/")], poll_seconds=POLL):
-        wait_until(lambda: [record for record in caplog.records if record.name == sender.__name__])
+        wait_until(lambda: [record for record in caplog.records if record.name == periodic.__name__])
         time.sleep(0.2)
-    ours = [record.getMessage() for record in caplog.records if record.name == sender.__name__]
-    assert [line.partition(":")[0] for line in ours] == ["alerts cannot be sent by webhook until the store answers"]
+    ours = [record.getMessage() for record in caplog.records if record.name == periodic.__name__]
+    assert [line.partition(":")[0] for line in ours] == ["alerts cannot be sent by webhook"]
 
 
 def test_opening_an_alert_waits_for_no_receiver(outbox: Outbox, fresh_database: str) -> None:

@@ -88,9 +88,9 @@ def test_a_store_that_is_away_ends_nobody() -> None:
             asked.set()
             raise PredictionsUnavailable("It is away.")
 
-    with Away("postgresql://nowhere.invalid/none") as away, Retention(away, 1) as running:
+    with Away("postgresql://nowhere.invalid/none") as away, Retention(away, 1):
         assert asked.wait(30)
-        assert running._thread.is_alive()
+        assert any(thread.name == "retention" for thread in threading.enumerate())
 
 
 def test_a_table_that_grows_is_warned_of_at_each_doubling(store: PredictionStore, caplog: pytest.LogCaptureFixture) -> None:

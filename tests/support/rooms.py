@@ -19,6 +19,7 @@ EVERYWHERE = (
     "logs",
     "modelling",
     "monitoring",
+    "periodic",
     "predictions",
     "registry",
     "rollouts",

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hearth.alerts import AlertStore
+from hearth.audit import Entry
 from hearth.contracts import Contract
 from hearth.jobs import load_labels as job
 from hearth.jobs.load_labels import LabelLoader, LoadedLabels
@@ -35,10 +36,21 @@ def contract(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Contrac
     get_settings.cache_clear()
 
 
+class Entries:
+    """A trail in memory."""
+
+    def __init__(self) -> None:
+        self.rows: list[Entry] = []
+
+    def record(self, entry: Entry) -> None:
+        self.rows.append(entry)
+
+
 class Site:
     def __init__(self, contract: Contract, store: ObjectStore, url: str, labels: LabelStore, alerts: AlertStore) -> None:
         self.name, self.store, self.url, self.labels, self.alerts = contract.name, store, url, labels, alerts
-        self.loader = LabelLoader(labels, alerts, store)
+        self.trail = Entries()
+        self.loader = LabelLoader(labels, alerts, store, self.trail)
 
     def drop(self, name: str, content: bytes) -> None:
         self.store.put(self.store.data_bucket, f"{self.name}/labels/{name}", content)
@@ -74,6 +86,18 @@ def site(contract: Contract, store: ObjectStore, fresh_database: str) -> Iterato
     migrate(fresh_database)
     with LabelStore(fresh_database) as labels, AlertStore(fresh_database) as alerts:
         yield Site(contract, store, fresh_database, labels, alerts)
+
+
+def test_a_file_is_one_row_of_the_audit_trail(site: Site) -> None:
+    known = site.predict(2)
+    site.drop("a.csv", f"id,row,truth\n{known},0,High\n{known},1,Low\n{known},2,hihg\n".encode())
+
+    site.load()
+    site.load()
+
+    [row] = site.trail.rows
+    assert (row.action, row.result, row.dataset, row.subject) == ("labels_reported", "done", site.name, f"{site.name}/labels/a.csv")
+    assert row.detail == {"reports": 3, "outcomes": {"joined": 2, "refused": 1}}
 
 
 def test_each_object_is_read_once_and_again_when_it_is_replaced(site: Site) -> None:

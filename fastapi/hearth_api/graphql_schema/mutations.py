@@ -10,6 +10,7 @@ from strawberry.tools import create_type
 
 from hearth.predictions.feedback import Door
 from hearth.serving.access import FEEDBACK
+from hearth_api.audit import act_for
 from hearth_api.graphql_schema import types
 from hearth_api.graphql_schema.alert_mutations import alert_mutations
 from hearth_api.graphql_schema.errors import InvalidQuery
@@ -42,7 +43,9 @@ async def send_feedback(info: Info, reports: Reports, dataset: DatasetOfAll = No
     if not 1 <= len(reports) <= limit:
         raise InvalidQuery(f"'reports' must have 1 to {limit} items, got {len(reports)}.")
     info.context.count_rows(len(reports))
-    door = Door("graphql", caller_name(info.context.connection) or "graphql", dataset)
+    name = caller_name(info.context.connection)
+    act_for(info.context.connection, "graphql", name)
+    door = Door("graphql", name or "graphql", dataset)
     raw = [vars(report) for report in reports]
     receipts = await to_thread.run_sync(service.feedback.receive, raw, door, limiter=service.graphql.threads)
     answer = feedback_answer(receipts)

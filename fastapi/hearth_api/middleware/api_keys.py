@@ -58,8 +58,8 @@ class Guard:
         if scope["type"] == "lifespan" or is_open(path := get_route_path(scope).removesuffix("\n")):
             return await self._app(scope, receive, send)
         try:
-            caller = await self._access.identify(_secret(scope), _address(scope))
-            await self._access.admit(caller, *_scopes(path, scope.get("method", "")))
+            door = "graphql" if _GRAPHQL_PATTERN.fullmatch(path) else "rest"
+            caller = await self._access.admit_call(_secret(scope), _address(scope), _scopes(path, scope.get("method", "")), door)
         except HearthError as error:
             if scope["type"] == "websocket":
                 return await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": error.code})
@@ -76,7 +76,7 @@ async def _admit_admin(
     """Admit a request for administration. The two schemes are for the documentation, which has a button for each."""
     access = request.app.state.access
     assert isinstance(access, Access)  # noqa: S101 - `protect` puts it there
-    key = await access.admit_admin(_secret(request.scope), _address(request.scope))
+    key = await access.admit_admin(_secret(request.scope), _address(request.scope), "rest")
     ACTOR.set(Actor("key", key.name, "rest", _address(request.scope)))
     return key
 
@@ -138,7 +138,7 @@ class FieldGuard:
             MissingScope: if the key lacks the scope.
             TooManyRequests: if the key is unknown, and too many unknown keys came from this address.
         """
-        admitted = self._access.admit_admin(_secret(self._scope), _address(self._scope))
+        admitted = self._access.admit_admin(_secret(self._scope), _address(self._scope), "graphql")
         key: Key = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(admitted, self._loop))
         ACTOR.set(Actor("key", key.name, "graphql", _address(self._scope)))
         return key

@@ -5,7 +5,7 @@ from time import perf_counter
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hearth.serving.metrics import (
     Errors,
@@ -20,14 +20,17 @@ from hearth.serving.metrics import (
 )
 from hearth.serving.quality_metrics import register_quality_metrics
 from hearth_api.errors import ERROR_CODE
+from hearth_api.middleware.traces import CLIENT_CLOSED, FAILED, STATUS
 
 _METHODS = frozenset(HTTPMethod)
 _NO_ROUTE = "none"
-_CLIENT_CLOSED, _FAILED = 499, 500
 
 
 def measure(app: FastAPI) -> None:
-    """Give an application its metrics; call it after other middleware is added, so that the responses of that count too."""
+    """Give an application its metrics; call it after other middleware is added, so that the responses of that count too.
+
+    `Traces`, which notes the status of each response, is added after it.
+    """
     registry = app.state.metrics = new_registry()
     app.add_middleware(RequestMetrics, registry=registry)
     register_model_metrics(registry, lambda: app.state.service.models.status())  # noqa: PLW0108 - the service is made when the application starts
@@ -63,21 +66,15 @@ class RequestMetrics:
             return
         start = perf_counter()
         method = scope["method"]
-        status = _CLIENT_CLOSED  # without a response
-
-        async def send_observed(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        has_failed = False
         try:
-            await self._app(scope, receive, send_observed)
+            await self._app(scope, receive, send)
         except Exception:
-            status = _FAILED
+            has_failed = True
             scope[ERROR_CODE] = "internal_error"
             raise
         finally:
+            status = FAILED if has_failed else scope.get(STATUS, CLIENT_CLOSED)
             route = getattr(scope.get("route"), "path_format", _NO_ROUTE)  # as OpenAPI has it, without converters
             self._requests.observe((method if method in _METHODS else "OTHER", route, str(status)), perf_counter() - start)
             if ERROR_CODE in scope:

@@ -11,14 +11,16 @@ from hearth_api.errors import ERROR_CODE
 _NAME = HEADER.encode()
 _METHODS = frozenset(("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"))
 _NOT_TRACED = frozenset(("/health", "/ready", "/metrics"))  # asked every few seconds, by whoever watches the service
-_CLIENT_CLOSED, _FAILED = 499, 500
+CLIENT_CLOSED, FAILED = 499, 500  # the status of a request without a response, and of one that ended by an error
 STATE = "trace"
+STATUS = "hearth.status"  # the key in a request's scope: the status of its response, once that has begun
 
 
 class Traces:
     """Runs each request in its trace, and where spans are exported makes one of it.
 
-    A span has the template of the path and never the path itself, nor the query: both hold what callers send.
+    A span has the template of the path and never the path itself, nor the query: both hold what callers send. The status of each response
+    is noted here, for metrics too: one function is between the application and the server instead of one for each who wants to know.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -38,6 +40,7 @@ class Traces:
 
         async def send_with_trace(message: Message) -> None:
             if message["type"] in {"http.response.start", "websocket.accept"}:
+                scope[STATUS] = message.get("status")
                 message["headers"] = [*message.get("headers", ()), (_NAME, value)]
             await send(message)
 
@@ -53,26 +56,20 @@ class Traces:
         if not work.is_recorded:
             await self._run(scope, receive, send, work.context)
             return
-        status = _CLIENT_CLOSED  # without a response
-
-        async def send_observed(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        has_failed = False
         try:
-            await self._run(scope, receive, send_observed, work.context)
+            await self._run(scope, receive, send, work.context)
         except BaseException as error:
-            status = _FAILED if isinstance(error, Exception) else status
+            has_failed = isinstance(error, Exception)
             work.fail(error)
             raise
         finally:
+            status = FAILED if has_failed else scope.get(STATUS, CLIENT_CLOSED)
             work.set({"http.response.status_code": status, "hearth.request_id": scope["state"].get("request_id", "")})
             if route := getattr(scope.get("route"), "path_format", None):
                 work.rename(f"{method} {route}")
                 work.set({"http.route": route})
-            if status >= _FAILED:
+            if status >= FAILED:
                 work.fail(scope.get(ERROR_CODE, "internal_error"))
             work.end()
 

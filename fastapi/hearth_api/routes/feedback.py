@@ -6,6 +6,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Request
 
 from hearth.predictions.feedback import Door, Receipt
+from hearth_api.audit import act_for
 from hearth_api.middleware.api_keys import caller_name
 from hearth_api.requests.bodies import Limit, receive_body
 from hearth_api.requests.feedback import parse_feedback
@@ -63,7 +64,9 @@ async def send_feedback(request: Request, service: Service) -> FeedbackAnswer:
     """
     settings = service.settings
     content = await receive_body(request.scope, request.receive, Limit(settings.api_max_body_bytes), settings.api_body_seconds)
-    door = Door("rest", caller_name(request) or "rest")
+    name = caller_name(request)
+    act_for(request, "rest", name)
+    door = Door("rest", name or "rest")
 
     def work() -> list[Receipt]:
         return service.feedback.receive(parse_feedback(content, settings.api_max_records), door)

@@ -5,13 +5,14 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Protocol, Self
 
 from hearth.alerts.alert import Severity
 from hearth.alerts.message import Message
 from hearth.alerts.outbox import GIVE_UP, Outbox
-from hearth.errors import PredictionsUnavailable
 from hearth.logs import about
+from hearth.periodic import PeriodicThread
 
 _LOGGER = logging.getLogger(__name__)
 _POLL_SECONDS = 2.0
@@ -53,10 +54,18 @@ class AlertSender:
         give_up: timedelta = GIVE_UP,
     ) -> None:
         self._outbox, self._lowest, self._link = outbox, lowest, link
-        self._poll_seconds, self._lease, self._give_up = poll_seconds, timedelta(seconds=lease_seconds), give_up
+        self._lease, self._give_up = timedelta(seconds=lease_seconds), give_up
         self._stop = threading.Event()
         self._threads = [
-            threading.Thread(target=self._run, args=[channel], name=f"alerts to {channel.name}", daemon=True) for channel in channels
+            PeriodicThread(
+                partial(self._work, channel),
+                f"alerts to {channel.name}",
+                poll_seconds,
+                trouble=f"alerts cannot be sent by {channel.name}",
+                join_seconds=_JOIN_SECONDS,
+                stopping=self._stop,
+            )
+            for channel in channels
         ]
         # All from the start: Prometheus sees no increase in a series that begins with its first event
         self.outcomes: Counter[tuple[str, str]] = Counter({(channel.name, outcome): 0 for channel in channels for outcome in _OUTCOMES})
@@ -71,19 +80,7 @@ class AlertSender:
         """Stop. A message that is on its way is claimed: if its answer is not awaited here, it is sent again by the next process."""
         self._stop.set()
         for thread in self._threads:
-            thread.join(_JOIN_SECONDS)
-
-    def _run(self, channel: Channel) -> None:
-        has_answered = True
-        while not self._stop.is_set():
-            try:
-                self._work(channel)
-                has_answered = True
-            except PredictionsUnavailable as error:
-                if has_answered:  # once for each outage
-                    _LOGGER.warning("alerts cannot be sent by %s until the store answers: %s", channel.name, error)
-                has_answered = False
-            self._stop.wait(self._poll_seconds)
+            thread.close()
 
     def _work(self, channel: Channel) -> None:
         """Send what is due, until nothing is or the receiver takes nothing."""

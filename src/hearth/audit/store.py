@@ -28,6 +28,8 @@ _PAGE = """
     ORDER BY id DESC LIMIT %(limit)s
 """
 _LAST_KEYS = "SELECT detail -> 'keys' FROM audit WHERE action = 'keys_changed' ORDER BY id DESC LIMIT 1"
+_CONNECT_SECONDS, _STATEMENT_SECONDS = 2, 3.0
+_REFUSE_SECONDS = 1.0  # without another try, after the server did not answer
 _KEYS_LOCK = 0x6B657973  # any number that differs from other locks of the store
 
 
@@ -88,6 +90,17 @@ class AuditStore(PredictionStore):
             }
             cursor.execute(_ADD, _values(new_entry(Action.KEYS_CHANGED, detail=detail, actor=actor)))
         return True
+
+
+def audit_store(url: str, max_connections: int = 1, refuse_seconds: float = _REFUSE_SECONDS) -> AuditStore:
+    """Make a store for a trail. What is done waits three seconds at most for its row; then the row waits in memory."""
+    return AuditStore(
+        url,
+        max_connections=max_connections,
+        statement_seconds=_STATEMENT_SECONDS,
+        connect_seconds=_CONNECT_SECONDS,
+        refuse_seconds=refuse_seconds,
+    )
 
 
 def _values(entry: Entry) -> dict[str, object]:

@@ -14,16 +14,17 @@ import psycopg
 from hearth.audit.actor import Actor
 from hearth.audit.entry import Action, Entry, Result, new_entry, result_of
 from hearth.audit.reads import ReadTrail
-from hearth.audit.store import AuditStore
+from hearth.audit.refused_keys import RefusedKeys
+from hearth.audit.store import AuditStore, audit_store
 from hearth.errors import PredictionsUnavailable
 from hearth.logs import about
+from hearth.periodic import PeriodicThread
 
 _LOGGER = logging.getLogger(__name__)
 _MOST_WAITING = 10_000
 _POLL_SECONDS, _AWAY_SECONDS = 1.0, 5.0
 _JOIN_SECONDS = 2.0
-_CONNECT_SECONDS, _STATEMENT_SECONDS = 2, 3.0
-_REFUSE_SECONDS = 30.0  # a command that has waited once for a store that is away does not wait again at its end
+_COMMAND_REFUSE_SECONDS = 30.0  # a command that has waited once for a store that is away does not wait again at its end
 
 
 class Trail(Protocol):
@@ -86,27 +87,33 @@ def recorded(trail: Trail, action: Action, draft: Draft, actor: Actor | None = N
 class AuditTrail:
     """The trail of a process: rows that could not be written wait in memory, are in the log, and are written by a thread.
 
-    Threads may share one.
+    Threads may share one. `keys` are those of a service, by name; `refused_keys` are what its doors count.
     """
 
-    def __init__(self, store: AuditStore, keys: Mapping[str, str] | None = None) -> None:
+    def __init__(self, store: AuditStore, keys: Mapping[str, str] | None = None, refused_keys: RefusedKeys | None = None) -> None:
         self.store = store
         self.reads = ReadTrail(self.require, self.record)
+        self._refused_keys = refused_keys
         self._keys = dict(keys) if keys is not None else None
         self._waiting: deque[Entry] = deque()
         self._lock = threading.Lock()
-        self._stop = threading.Event()
         self._is_away = False
-        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+        self._thread = PeriodicThread(
+            self._work,
+            "audit",
+            lambda: _AWAY_SECONDS if self._is_away else _POLL_SECONDS,
+            trouble="the audit trail waits",
+            waits_first=True,
+            join_seconds=_JOIN_SECONDS,
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(_JOIN_SECONDS)
-        self.reads.flush(everything=True)
+        self._thread.close()
+        self._write_counted(everything=True)
         if self._waiting:
             self._write_waiting()
 
@@ -140,12 +147,16 @@ class AuditTrail:
         except psycopg.DataError as error:
             raise PredictionsUnavailable(f"The audit trail does not take the row of this read ({type(error).__name__}).") from error
 
-    def _run(self) -> None:
-        while not self._stop.wait(_AWAY_SECONDS if self._is_away else _POLL_SECONDS):
-            self.reads.flush()
-            self._write_waiting()
-            if self._keys is not None and not self._is_away:
-                self._note_keys(self._keys)
+    def _work(self) -> None:
+        self._write_counted()
+        self._write_waiting()
+        if self._keys is not None and not self._is_away:
+            self._note_keys(self._keys)
+
+    def _write_counted(self, *, everything: bool = False) -> None:
+        self.reads.flush(everything=everything)
+        for entry in self._refused_keys.take(everything=everything) if self._refused_keys else ():
+            self.record(entry)
 
     def _note_keys(self, keys: dict[str, str]) -> None:
         try:
@@ -165,7 +176,7 @@ class AuditTrail:
             self._add(entries)
         except PredictionsUnavailable as error:
             self._note_outage(error)
-            if self._stop.is_set():
+            if self._thread.stopping.is_set():
                 for entry in entries:
                     _log(entry, "is in this log alone: the process ends")
             return
@@ -201,14 +212,7 @@ class AuditTrail:
 @contextmanager
 def open_trail(url: str) -> Iterator[AuditTrail]:
     """Give a trail for a command or a task, which ends soon: rows that cannot be written at its end are in the log alone."""
-    store = AuditStore(
-        url,
-        max_connections=1,
-        connect_seconds=_CONNECT_SECONDS,
-        statement_seconds=_STATEMENT_SECONDS,
-        refuse_seconds=_REFUSE_SECONDS,
-    )
-    with store, AuditTrail(store) as trail:
+    with audit_store(url, refuse_seconds=_COMMAND_REFUSE_SECONDS) as store, AuditTrail(store) as trail:
         yield trail
 
 

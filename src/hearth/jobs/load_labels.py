@@ -18,6 +18,8 @@ from pathlib import Path
 from pydantic_core import to_json
 
 from hearth.alerts import AlertStore, Severity
+from hearth.audit import Trail, open_trail
+from hearth.audit.reports import reported
 from hearth.contracts import Contract, load_contract
 from hearth.errors import InvalidFile
 from hearth.logs import about
@@ -45,8 +47,8 @@ class LoadedLabels:
 class LabelLoader:
     """Loads the files of data sets into a store."""
 
-    def __init__(self, labels: LabelStore, alerts: AlertStore, store: ObjectStore) -> None:
-        self._labels, self._alerts, self._store = labels, alerts, store
+    def __init__(self, labels: LabelStore, alerts: AlertStore, store: ObjectStore, trail: Trail) -> None:
+        self._labels, self._alerts, self._store, self._trail = labels, alerts, store, trail
 
     def load(self, dataset: str) -> LoadedLabels:
         """Read the objects that were not read yet. One that cannot be read costs none of the others: an alert names it.
@@ -83,6 +85,8 @@ class LabelLoader:
                 loaded.unreadable.append(problem)
             if rejected.count:
                 self._store.put_file(bucket, f"{dataset}/rejected/labels/{_short_name(name)}.{_tag(entry)}.csv", rejected.close())
+        if outcomes:
+            self._trail.record(reported({dataset}, outcomes, entry.key))
         summary = {"key": entry.key, "tag": _tag(entry), "outcomes": dict(outcomes), "problem": problem}
         self._store.put(bucket, _marker(dataset, entry), to_json(summary))
         _LOGGER.info(
@@ -108,8 +112,8 @@ class LabelLoader:
 def load_labels(dataset: str) -> LoadedLabels:
     """Load the files of one data set on the servers of the environment; raises what `LabelLoader.load` raises."""
     url = MonitorSettings().monitor_url.get_secret_value()
-    with LabelStore(url, max_connections=1) as labels, AlertStore(url) as alerts:
-        return LabelLoader(labels, alerts, ObjectStore.from_settings()).load(dataset)
+    with LabelStore(url, max_connections=1) as labels, AlertStore(url) as alerts, open_trail(url) as trail:
+        return LabelLoader(labels, alerts, ObjectStore.from_settings(), trail).load(dataset)
 
 
 class _Rejected:

@@ -4,12 +4,11 @@ It warns when the predictions grow large.
 """
 
 import logging
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from hearth.errors import PredictionsUnavailable
+from hearth.periodic import PeriodicThread
 from hearth.predictions.label_store import LabelStore
 from hearth.predictions.store import PredictionStore
 
@@ -18,7 +17,6 @@ logger = logging.getLogger(__name__)
 _STEP_ROWS = 5_000
 _POLL_SECONDS = 60.0
 _PAUSE_SECONDS = 0.1
-_JOIN_SECONDS = 5.0
 _GIGABYTE = 1e9
 
 
@@ -35,7 +33,7 @@ def prune(store: PredictionStore, older_than: datetime) -> int:
 
 
 class Retention:
-    """A thread that deletes predictions older than `keep_days`, once a minute; 0 keeps them for ever. Several processes may run one.
+    """Deletes predictions older than `keep_days`, once a minute; 0 keeps them for ever. Several processes may run one.
 
     Labels go with their predictions. With a store of `labels`, those that have waited for a prediction for `wait_days` are deleted, too.
     It warns when the table has grown over `warn_gigabytes`, and at each doubling; 0: never.
@@ -47,8 +45,7 @@ class Retention:
         self._store, self._keep = store, timedelta(days=keep_days)
         self._labels, self._wait = labels, timedelta(days=wait_days)
         self._warn_bytes = warn_gigabytes * _GIGABYTE
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
+        self._thread = PeriodicThread(self._work, "retention", _POLL_SECONDS, trouble="old predictions are not deleted")
 
     def __enter__(self) -> Self:
         if self._keep or self._warn_bytes or self._wait:
@@ -56,25 +53,18 @@ class Retention:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join(_JOIN_SECONDS)
+        self._thread.close()
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._prune("predictions", self._store.delete_before, self._keep)
-            if self._labels is not None:
-                self._prune("labels without a prediction", self._labels.delete_lonely, self._wait)
-            self._watch_size()
-            self._stop.wait(_POLL_SECONDS)
+    def _work(self) -> None:
+        self._prune("predictions", self._store.delete_before, self._keep)
+        if self._labels is not None:
+            self._prune("labels without a prediction", self._labels.delete_lonely, self._wait)
+        self._watch_size()
 
     def _watch_size(self) -> None:
         if not self._warn_bytes:
             return
-        try:
-            size = self._store.size()
-        except PredictionsUnavailable:
-            return  # logged by the code that stores predictions
+        size = self._store.size()
         if size >= self._warn_bytes:
             kept = f"{self._keep / timedelta(days=1):g} days" if self._keep else "ever"
             logger.warning(
@@ -90,10 +80,9 @@ class Retention:
         """Delete what is older than an age, step by step, and log how many; nothing with an age of 0."""
         deleted = 0
         try:
-            while age and not self._stop.is_set() and (rows := delete(datetime.now(UTC) - age, _STEP_ROWS)):
+            while age and not self._thread.stopping.is_set() and (rows := delete(datetime.now(UTC) - age, _STEP_ROWS)):
                 deleted += rows
-                self._stop.wait(_PAUSE_SECONDS)
-        except PredictionsUnavailable:
-            pass  # logged by the code that stores predictions; retried in a minute
-        if deleted:
-            logger.info("%d %s of more than %g days ago are deleted", deleted, what, age / timedelta(days=1))
+                self._thread.stopping.wait(_PAUSE_SECONDS)
+        finally:
+            if deleted:
+                logger.info("%d %s of more than %g days ago are deleted", deleted, what, age / timedelta(days=1))

@@ -4,8 +4,10 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from hearth.audit import NoTrail, Trail
+from hearth.audit.reports import reported
 from hearth.contracts import Contract
-from hearth.predictions.feedback import Door, Receipt, receive
+from hearth.predictions.feedback import Door, Receipt, count_outcomes, receive
 from hearth.predictions.label_store import LabelStore
 from hearth.tracing.spans import span
 
@@ -13,10 +15,10 @@ _MOST_JUDGED = 20  # traces that a span names
 
 
 class Feedback:
-    """Receives reports in one process. Thread-safe."""
+    """Receives reports in one process. Thread-safe. With a `trail`, a request of several is a row there, for the current actor."""
 
-    def __init__(self, store: LabelStore, contracts: Mapping[str, Contract]) -> None:
-        self._store, self._contracts = store, contracts
+    def __init__(self, store: LabelStore, contracts: Mapping[str, Contract], trail: Trail | None = None) -> None:
+        self._store, self._contracts, self._trail = store, contracts, trail or NoTrail()
         self._counts: Counter[tuple[str, str, str]] = Counter()
         self._lock = threading.Lock()
 
@@ -32,6 +34,8 @@ class Feedback:
             work.set({"hearth.judged_trace_ids": tuple(judged)[:_MOST_JUDGED]})
         with self._lock:
             self._counts.update((door.source, receipt.dataset or "", receipt.outcome) for receipt in receipts)
+        if len(reports) > 1:
+            self._trail.record(reported({receipt.dataset for receipt in receipts if receipt.dataset}, count_outcomes(receipts)))
         return receipts
 
     def counts(self) -> dict[tuple[str, str, str], int]:

@@ -2,12 +2,14 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Self
 
-from hearth.errors import InvalidKey, TooManyRequests
+from hearth.audit import Actor, RefusedKeys
+from hearth.errors import HearthError, InvalidKey, MissingScope, TooManyRequests
 from hearth.serving.access.keys import ADMIN, PREDICT, Key, Keys, require
 from hearth.serving.access.rates import RateLimit
 from hearth.settings import AccessSettings
@@ -18,10 +20,11 @@ _MAX_BLOCKED = 10_000
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sends a request: the key, if there is one, and the address."""
+    """Who sends a request: the key, if there is one, the address, and the door: rest, graphql or grpc."""
 
     key: Key | None
     address: str
+    door: str = ""
 
     @property
     def name(self) -> str:
@@ -30,10 +33,15 @@ class Caller:
 
 
 class Access:
-    """The keys and limits of a service. For one event loop."""
+    """The keys and limits of a service. For one event loop.
+
+    Attributes:
+        refused_keys: counts of those who were refused for their key, for the audit trail.
+    """
 
     def __init__(self, keys: Keys, failures: RateLimit, *, requests: RateLimit | None = None, require_key: bool = False) -> None:
         self._keys, self._failures, self._requests, self._require_key = keys, failures, requests, require_key
+        self.refused_keys = RefusedKeys()
         self._blocked: dict[str, float] = {}  # by network: until when wrong keys are answered without a count
 
     @classmethod
@@ -58,53 +66,44 @@ class Access:
         """Whether predictions need no key and have no limit: then no request has to be checked."""
         return not self._require_key and self._requests is None
 
-    async def identify(self, secret: str | None, address: str) -> Caller:
-        """Find the caller of a request; `secret` is its key, if it has one, `address` where it comes from.
+    async def admit_call(self, secret: str | None, address: str, scopes: Sequence[str] = (PREDICT,), door: str = "") -> Caller:
+        """Admit a request that needs one of the scopes, count it, and return its caller.
 
-        A right key is always accepted: whoever shares an address with a guesser must not be locked out by the guesses.
+        `secret` is its key, if it has one, `address` where it comes from. A right key is always accepted: whoever shares an address with a
+        guesser must not be locked out by the guesses.
 
         Raises:
-            InvalidKey: if the key is unknown.
-            TooManyRequests: if the key is unknown, and too many unknown keys came from this address.
+            InvalidKey: if the key is unknown, or one is required and there is none.
+            MissingScope: if a key is required and this one has none of the scopes.
+            TooManyRequests: if the caller has reached its limit, or the key is unknown and too many unknown keys came from this address.
         """
-        if secret is None:
-            return Caller(None, address)
-        try:
-            return Caller(self._keys.find(secret), address)
-        except InvalidKey:
-            await self._count_failure(_network(address))
-            raise
+        caller = await self._identify(secret, address, scopes, door)
+        await self.admit(caller, *scopes)
+        return caller
 
     async def admit(self, caller: Caller, *scopes: str) -> None:
-        """Admit a request that needs one of the scopes, and count it.
+        """Admit a request of a known caller that needs one of the scopes, and count it.
 
         Raises:
             InvalidKey: if a key is required and there is none.
             MissingScope: if a key is required and this one has none of the scopes.
             TooManyRequests: if the caller has reached its limit.
         """
-        if self._require_key:
-            require(caller.key, *scopes)
+        self.require_scope(caller, *scopes)
         if self._requests is not None:
             await self._requests.hit(caller.name)
 
-    async def admit_call(self, secret: str | None, address: str, scope: str = PREDICT) -> Caller:
-        """Admit a request that needs a scope, count it, and return its caller. Raises what `identify` and `admit` raise."""
-        caller = await self.identify(secret, address)
-        await self.admit(caller, scope)
-        return caller
-
-    def require_scope(self, caller: Caller, scope: str) -> None:
-        """Check a scope of a request that is counted already.
+    def require_scope(self, caller: Caller, *scopes: str) -> None:
+        """Check a request that is counted already for one of the scopes.
 
         Raises:
             InvalidKey: if a key is required and there is none.
-            MissingScope: if a key is required and this one lacks the scope.
+            MissingScope: if a key is required and this one has none of the scopes.
         """
         if self._require_key:
-            require(caller.key, scope)
+            self._require(caller, scopes)
 
-    async def admit_admin(self, secret: str | None, address: str) -> Key:
+    async def admit_admin(self, secret: str | None, address: str, door: str = "") -> Key:
         """Admit a request for administration and return its key.
 
         Raises:
@@ -112,13 +111,35 @@ class Access:
             MissingScope: if its key lacks the scope.
             TooManyRequests: if its key is unknown, and too many unknown keys came from this address.
         """
-        return require((await self.identify(secret, address)).key, ADMIN)
+        return self._require(await self._identify(secret, address, (ADMIN,), door), (ADMIN,))
 
     async def close(self) -> None:
         """Close the connections to servers."""
         await self._failures.close()
         if self._requests is not None:
             await self._requests.close()
+
+    async def _identify(self, secret: str | None, address: str, scopes: Sequence[str], door: str) -> Caller:
+        if secret is None:
+            return Caller(None, address, door)
+        try:
+            return Caller(self._keys.find(secret), address, door)
+        except InvalidKey as error:
+            self._count_refusal(Caller(None, address, door), error, scopes)
+            await self._count_failure(_network(address))
+            raise
+
+    def _require(self, caller: Caller, scopes: Sequence[str]) -> Key:
+        try:
+            return require(caller.key, *scopes)
+        except (InvalidKey, MissingScope) as error:
+            self._count_refusal(caller, error, scopes)
+            raise
+
+    def _count_refusal(self, caller: Caller, error: HearthError, scopes: Sequence[str]) -> None:
+        key = caller.key
+        actor = Actor("key" if key else "nobody", key.name if key else "", caller.door, _network(caller.address))
+        self.refused_keys.count(actor, error.code, scopes)
 
     async def _count_failure(self, network: str) -> None:
         if (left := self._blocked.get(network, 0.0) - time.monotonic()) > 0:

@@ -6,7 +6,6 @@ anywhere leaves nothing half done. While the store does not answer nothing steps
 
 import logging
 import platform
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from hearth.contracts import Contract
 from hearth.contracts.aliases import CHAMPION
 from hearth.errors import HearthError, ModelUnavailable, PredictionsUnavailable
 from hearth.logs import about
+from hearth.periodic import PeriodicThread
 from hearth.predictions.rollout_store import (
     CANCELLED,
     FINISHED,
@@ -56,7 +56,7 @@ class RolloutStatus:
 
 
 class RolloutController:
-    """A thread that looks at the running rollouts while its context is open. `look` does so once.
+    """Looks at the running rollouts while its context is open. `look` does so once.
 
     Args:
         store: Where rollouts are; needs two connections.
@@ -81,22 +81,20 @@ class RolloutController:
         poll_seconds: float = _POLL_SECONDS,
     ) -> None:
         self._store, self._registry, self._contracts = store, registry, contracts
-        self._estimate, self._alarm, self._on_end, self._poll_seconds = estimate, alarm, on_end, poll_seconds
+        self._estimate, self._alarm, self._on_end = estimate, alarm, on_end
         self._trail = trail or NoTrail()
         self._statuses: tuple[RolloutStatus, ...] = ()
         self._ended: tuple[Rollout, ...] = ()
         self._verdicts: dict[str, Verdict] = {}
         self._problem = ""
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rollouts", daemon=True)
+        self._thread = PeriodicThread(self.look, "rollouts", poll_seconds, trouble="rollouts wait", join_seconds=_JOIN_SECONDS)
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(_JOIN_SECONDS)
+        self._thread.close()
 
     def statuses(self) -> tuple[RolloutStatus, ...]:
         """Return the running rollouts as of the last look, for metrics: a scrape waits for no database."""
@@ -121,16 +119,6 @@ class RolloutController:
                     self._follow(rollout, [each for each in counts if each.rollout_id == rollout.id], now or datetime.now(UTC))
         self._statuses = tuple(RolloutStatus(rollout, *both_counts(rollout, counts), self._verdicts.get(rollout.id)) for rollout in running)
         self._ended = tuple(self._store.ended_within(_ENDED_PERIOD))
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self.look()
-            except PredictionsUnavailable as error:
-                self._log("the store", error)
-            except Exception:  # one rollout must not end the thread that can roll back others
-                _LOGGER.exception("the look at the rollouts failed; it is repeated")
-            self._stop.wait(self._poll_seconds)
 
     def _follow(self, rollout: Rollout, counts: list[VersionCounts], now: datetime) -> None:
         contract = self._contracts.get(rollout.dataset)

@@ -1,23 +1,19 @@
 """Writes what a process has counted for rollouts into the store, once a second while one runs; no answer waits for it."""
 
-import logging
 import os
 import socket
-import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Protocol, Self
 
 from hearth.contracts import Contract
-from hearth.errors import PredictionsUnavailable
+from hearth.periodic import PeriodicThread
 from hearth.predictions.rollout_store import RolloutStore, VersionCounts
 from hearth.registry import Traffic
 from hearth.serving.rollouts.counter import RolloutCounter
 
-_LOGGER = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
-_JOIN_SECONDS = 5.0
 
 
 class TrafficModels(Protocol):
@@ -29,7 +25,7 @@ class TrafficModels(Protocol):
 
 
 class RolloutReporter:
-    """A thread that reports while its context is open; at the end it reports once more. It connects when there is something to report."""
+    """Reports while its context is open, and once more at its end. It connects when there is something to report."""
 
     def __init__(
         self,
@@ -41,34 +37,28 @@ class RolloutReporter:
     ) -> None:
         self._store, self._counter, self._models, self._datasets = store, counter, models, tuple(contracts)
         self._process = f"{socket.gethostname()[:100]}:{os.getpid()}:{token_hex(4)}"  # one that starts anew counts from 0 again
-        self._poll_seconds = poll_seconds
         self._written: dict[tuple[str, str], tuple[int, int, str]] = {}
-        self._answers = True
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rollout-reporter", daemon=True)
+        trouble = "what the versions of a rollout did is not reported"
+        self._thread = PeriodicThread(self.report, "rollout-reporter", poll_seconds, trouble=trouble)
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(_JOIN_SECONDS)
-        self.report()
+        self._thread.close()
+        self._thread.run_once()
 
     def report(self) -> None:
-        """Write what has changed since the last report; while the store does not answer, nothing is lost: counts only grow."""
+        """Write what has changed since the last report.
+
+        Raises:
+            PredictionsUnavailable: the store does not answer; nothing is lost, because counts only grow.
+        """
         counts = self._changed()
         if not counts:
             return
-        try:
-            self._store.write_counts(counts)
-        except PredictionsUnavailable as error:
-            if self._answers:  # once for each outage
-                _LOGGER.warning("what the versions of a rollout did is not reported: %s", error)
-            self._answers = False
-            return
-        self._answers = True
+        self._store.write_counts(counts)
         self._written |= {(each.rollout_id, each.version): _state(each) for each in counts}
 
     def _changed(self) -> list[VersionCounts]:
@@ -89,10 +79,6 @@ class RolloutReporter:
                     VersionCounts(traffic.rollout, self._process, traffic.version, answers, errors, latencies, problem[:2_000], now)
                 )
         return [each for each in found if self._written.get((each.rollout_id, each.version)) != _state(each)]
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._poll_seconds):
-            self.report()
 
 
 def _state(counts: VersionCounts) -> tuple[int, int, str]:

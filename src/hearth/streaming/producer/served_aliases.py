@@ -1,11 +1,10 @@
 """The aliases that have a version in the registry, for senders of records."""
 
 import logging
-import threading
 from collections.abc import Iterable
 from typing import Protocol, Self
 
-from hearth.errors import RegistryError
+from hearth.periodic import PeriodicThread
 
 logger = logging.getLogger(__name__)
 
@@ -23,11 +22,11 @@ class ServedAliases:
     """
 
     def __init__(self, registry: AliasSource, datasets: Iterable[str], poll_seconds: float) -> None:
-        self._registry, self._datasets, self._poll_seconds = registry, sorted(datasets), poll_seconds
+        self._registry, self._datasets = registry, sorted(datasets)
         self._served: frozenset[tuple[str, str]] = frozenset()
-        self._problem = ""
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="served-aliases", daemon=True)
+        self._thread = PeriodicThread(
+            self._read, "served-aliases", poll_seconds, trouble="the registry cannot tell which models exist", join_seconds=0.0
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -35,25 +34,17 @@ class ServedAliases:
 
     def __exit__(self, *_: object) -> None:
         """Stop polling; do not wait for a request in progress."""
-        self._stop.set()
+        self._thread.close()
 
     def __contains__(self, address: object) -> bool:
         return address in self._served
 
     def poll(self) -> None:
-        """Query the registry once."""
-        try:
-            served = frozenset((dataset, alias) for dataset in self._datasets for alias in self._registry.aliases(dataset))
-        except RegistryError as error:
-            if str(error) != self._problem:
-                logger.warning("the registry cannot tell which models exist: %s", error)
-            self._problem = str(error)
-            return
+        """Query the registry once; if it is unavailable, the log says so."""
+        self._thread.run_once()
+
+    def _read(self) -> None:
+        served = frozenset((dataset, alias) for dataset in self._datasets for alias in self._registry.aliases(dataset))
         if served != self._served:
             logger.info("trained models: %s", ", ".join(f"{dataset}@{alias}" for dataset, alias in sorted(served)) or "none")
-        self._served, self._problem = served, ""
-
-    def _follow(self) -> None:
-        while not self._stop.is_set():
-            self.poll()
-            self._stop.wait(self._poll_seconds)
+        self._served = served
