@@ -182,7 +182,7 @@ restore: setup ## fill an empty stack with a backup, and start it: make restore 
 housekeeping: setup ## say what nothing refers to in MLflow and the object store; remove it: make housekeeping APPLY=1
 	@$(HEARTH) housekeeping $(if $(APPLY),--apply)
 
-drill-backup: setup ## lose a whole stack and get it back: on ports of its own, with three data sets; takes ten minutes
+drill-backup: setup-dev ## lose a whole stack and get it back: on ports of its own, with three data sets; takes ten minutes
 	@$(RUN) -m benchmarks.backup_drill $(DRILL_FLAGS)
 
 # Benchmarks: each prints its table; docs/performance.md keeps them. The peers have environments of their own.
