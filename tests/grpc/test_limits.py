@@ -94,9 +94,7 @@ def test_a_stream_without_a_message_ends() -> None:
         serving(Shelf({"champion": "1"}, {"1": fitted()}), settings(grpc_stream_idle_seconds=0.2)) as service,
         contextlib.ExitStack() as stack,
     ):
-        stream = open_stream(service, stack)
-        assert next(stream).response.labels
-        error = refused(lambda: next(stream))
+        error = refused(lambda: list(open_stream(service, stack)))
         assert error.error == "idle_stream"
         assert "HEARTH_GRPC_STREAM_IDLE_SECONDS" in error.detail
 
