@@ -77,6 +77,7 @@ def tune(env: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[s
     return subprocess.run([sys.executable, "-m", "hearth", "tune", *arguments], env=env, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.timeout(600)
 def test_trials_are_runs_and_the_best_parameters_are_printed_as_the_pipeline_takes_them(
     contract: Contract, env: dict[str, str], store: ObjectStore, mlflow_uri: str
 ) -> None:

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import optuna
@@ -25,7 +26,8 @@ from hearth.training.objective import make_pruner, make_sampler
 _LOGGER = logging.getLogger(__name__)
 MOST_TRIES = 3  # a trial that kills its worker each time is given up
 _LOCK_CLASS = 0x48535459  # of PostgreSQL's advisory locks: ours, beside the number of the study
-_NUMBER, _TRY, _WORKER, _PARAMS, _SCORES, _ERROR = "number", "try", "worker", "params", "fold_scores", "error"
+_NUMBER, _TRY, _OUTCOME, _ERROR = "number", "try", "outcome", "error"  # attributes of a trial
+_WORKER, _PARAMS, _SCORES = "worker", "params", "fold_scores"  # of an outcome
 
 
 @dataclass(frozen=True)
@@ -82,19 +84,16 @@ class SharedStudy:
             warnings.filterwarnings("ignore", "Heartbeat of storage", UserWarning)  # it is told here, by `alive`
             optuna.storages.fail_stale_trials(self._study)
             latest = self._latest()
-            for trial in latest.values():
-                if _is_lost(trial) and trial.user_attrs[_TRY] < MOST_TRIES:
-                    self._hand_out_again(trial)
-            if not self._waiting():
-                if len(latest) >= self._trials:
-                    return None
+            waiting = [(self._id_of(trial), trial.user_attrs[_NUMBER]) for trial in latest.values() if trial.state == TrialState.WAITING]
+            waiting += [self._queue_again(trial) for trial in latest.values() if _is_lost(trial) and trial.user_attrs[_TRY] < MOST_TRIES]
+            if not waiting and len(latest) < self._trials:
                 number = len(latest)
-                self._study.enqueue_trial({} if number else dict(defaults), user_attrs={_NUMBER: number, _TRY: 1})
-            first = self._waiting()[0]
-            found = self._storage.get_trial_id_from_study_id_trial_number(self._id, first.number)
+                waiting.append((self._queue(number, 1, fixed_params={} if number else dict(defaults)), number))
+            if not waiting:
+                return None
+            found, number = min(waiting)  # the first in the queue is the one that `ask` takes
             self._storage.record_heartbeat(found)  # before it runs: whoever is killed right after leaves a trial that grows stale
-            self._storage.set_trial_user_attr(found, _WORKER, self._worker)
-            return Claim(self._study.ask(), first.user_attrs[_NUMBER], found)
+            return Claim(self._study.ask(), number, found)
 
     @contextmanager
     def alive(self, claim: Claim) -> Iterator[None]:
@@ -120,8 +119,8 @@ class SharedStudy:
     def end(self, claim: Claim, result: TrialResult) -> bool:
         """Store the outcome of a trial; False if another worker has taken the trial over meanwhile, so that this one does not count."""
         with self._taken_over(claim) as over:
-            claim.trial.set_user_attr(_PARAMS, dict(result.params))
-            claim.trial.set_user_attr(_SCORES, list(result.fold_scores))
+            outcome = {_WORKER: self._worker, _PARAMS: dict(result.params), _SCORES: list(result.fold_scores)}
+            claim.trial.set_user_attr(_OUTCOME, outcome)
             if result.pruned:
                 self._study.tell(claim.trial, state=TrialState.PRUNED)
             else:
@@ -179,26 +178,29 @@ class SharedStudy:
                 "trial %d: another worker has taken it over, because this one seemed dead: its result is left out", claim.number
             )
 
-    def _waiting(self) -> list[FrozenTrial]:
-        waiting: list[FrozenTrial] = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        return waiting
-
     def _latest(self) -> dict[int, FrozenTrial]:
         """Return the last try of each trial of the search, by number."""
         return {trial.user_attrs[_NUMBER]: trial for trial in self._study.get_trials(deepcopy=False)}
 
-    def _hand_out_again(self, trial: FrozenTrial) -> None:
+    def _queue_again(self, trial: FrozenTrial) -> tuple[int, int]:
+        """Queue a trial that was lost, with the parameters that it has, and return its new id and its number."""
         number, tries = trial.user_attrs[_NUMBER], trial.user_attrs[_TRY] + 1
         _LOGGER.warning("trial %d: its worker died or gave it back; it runs again (try %d of %d)", number, tries, MOST_TRIES)
-        self._study.add_trial(
-            create_trial(
-                state=TrialState.WAITING,
-                params=trial.params,
-                distributions=trial.distributions,
-                system_attrs={name: value for name, value in trial.system_attrs.items() if name == "fixed_params"},
-                user_attrs={_NUMBER: number, _TRY: tries},
-            )
+        fixed = trial.system_attrs.get("fixed_params", {})
+        return self._queue(number, tries, fixed_params=fixed, params=trial.params, distributions=trial.distributions), number
+
+    def _queue(self, number: int, tries: int, *, fixed_params: Mapping[str, object], **suggested: Any) -> int:  # noqa: ANN401 - as Optuna has it
+        """Queue a trial, as Optuna's `enqueue_trial` and `add_trial` do, and return its id."""
+        template = create_trial(
+            state=TrialState.WAITING,
+            system_attrs={"fixed_params": dict(fixed_params)},
+            user_attrs={_NUMBER: number, _TRY: tries},
+            **suggested,
         )
+        return int(self._storage.create_new_trial(self._id, template_trial=template))
+
+    def _id_of(self, trial: FrozenTrial) -> int:
+        return int(self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number))
 
 
 def sampler_seed(seed: int, worker: int, begun: int) -> int:
@@ -217,7 +219,7 @@ def _is_lost(trial: FrozenTrial) -> bool:
 
 
 def _ended(trial: FrozenTrial) -> EndedTrial:
-    attributes = trial.user_attrs
-    scores: Sequence[float] = attributes[_SCORES]
-    result = TrialResult(attributes[_NUMBER], attributes[_PARAMS], tuple(scores), pruned=trial.state == TrialState.PRUNED)
-    return EndedTrial(result, attributes[_WORKER], trial.duration.total_seconds() if trial.duration else 0.0, attributes[_TRY])
+    attributes, outcome = trial.user_attrs, trial.user_attrs[_OUTCOME]
+    scores: Sequence[float] = outcome[_SCORES]
+    result = TrialResult(attributes[_NUMBER], outcome[_PARAMS], tuple(scores), pruned=trial.state == TrialState.PRUNED)
+    return EndedTrial(result, outcome[_WORKER], trial.duration.total_seconds() if trial.duration else 0.0, attributes[_TRY])

@@ -23,8 +23,8 @@ _SEARCH = "search"
 _LOCK = 0x48535459  # one process at a time makes the tables
 _CONNECT_SECONDS = 10
 _BEATS_IN_GRACE = 6
-# A worker keeps one connection; the lock and the sign of life take more for moments
-_ENGINE = {"pool_size": 1, "max_overflow": 4, "pool_pre_ping": True, "connect_args": {"connect_timeout": _CONNECT_SECONDS}}
+# A worker keeps two connections, one of them for the lock; its sign of life may take a third for a moment
+_ENGINE = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True, "connect_args": {"connect_timeout": _CONNECT_SECONDS}}
 
 
 @dataclass(frozen=True)
