@@ -107,7 +107,9 @@ def test_the_figures_of_a_card_are_the_metrics_of_the_run(contract: Contract, st
     markdown, page = written["card.md"].decode(), written["card.html"].decode()
     assert (card.dataset, card.family, card.data.digest) == (contract.name, family, version.digest)
     of_sets = {name: value for name, value in version.metrics.items() if name.startswith("set_")}
-    own = {name for name in version.metrics if name not in {"train_rows", "test_rows", *of_sets} and not name.startswith("cv_")}
+    own = {
+        name for name in version.metrics if name not in {"train_rows", "fitted_rows", "test_rows", *of_sets} and not name.startswith("cv_")
+    }
     assert set(card.metrics) == own
     for name in own:
         assert card.metrics[name].figure == version.metrics[name], name
