@@ -34,6 +34,12 @@ def test_records_score_as_the_rows_that_they_are() -> None:
     np.testing.assert_array_equal(SCORER.score_frame(X).probabilities, EXPECTED)
 
 
+def test_many_rows_are_scored_in_parts_with_the_same_probabilities(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hearth.modelling.scorer._ROWS", 7)
+
+    np.testing.assert_allclose(SCORER.score_frame(X).probabilities, EXPECTED, rtol=1e-12)
+
+
 def test_the_class_is_the_one_with_the_highest_probability() -> None:
     scores = SCORER.score(records(X))
 
