@@ -128,6 +128,9 @@ def test_a_restore_that_is_killed_goes_on_where_it_was(stack: BackedUpStack, pla
 
     assert "bucket mlflow: was done before" in printed
     assert contents(stack) == before
+    with psycopg.connect(stack.url("predictions")) as connection:  # whose tables the restore has made: the services go on with them
+        owners = connection.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    assert owners == [("predictions",)]
 
 
 def test_nothing_is_restored_while_the_scheduler_runs_or_into_another_schema(stack: BackedUpStack, place: FolderPlace) -> None:

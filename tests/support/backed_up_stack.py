@@ -86,7 +86,7 @@ class BackedUpStack:
         return {name: value for name, value in values.items() if name in kind.model_fields}
 
     def empty(self) -> None:
-        """Leave the servers as a new stack has them: tables without rows, MLflow's as it makes them, and nothing else."""
+        """Leave the servers as a new stack has them before a restore: with the tables that MLflow and Airflow make, and nothing else."""
         with psycopg.connect(self.postgres, autocommit=True) as superuser:
             for name in NAMES:
                 superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -109,8 +109,6 @@ class BackedUpStack:
         }
         command = [str(temporary_servers.EMBEDDED_PYTHON), "-m", "deploy.embedded.postgres", "create-database", *NAMES]
         subprocess.run(command, cwd=temporary_servers.ROOT, env={**os.environ, **settings}, check=True, capture_output=True)
-        owner = urlsplit(self.url("predictions"))._replace(netloc=f"predictions:predictions@127.0.0.1:{parts.port}").geturl()
-        migrate(owner)
 
     def command(self, *words: str, **changes: str) -> subprocess.Popen[str]:
         """Start a command of `hearth` as a process."""
@@ -136,6 +134,7 @@ def running(airflow: str) -> Iterator[BackedUpStack]:
     ):
         stack = BackedUpStack(postgres, valkey, store, "")
         stack.prepare_databases()
+        migrate(urlsplit(stack.url("predictions"))._replace(netloc=f"predictions:predictions@127.0.0.1:{urlsplit(postgres).port}").geturl())
         owner = urlsplit(stack.url("mlflow"))._replace(
             scheme="postgresql+psycopg2", netloc=f"mlflow:mlflow@127.0.0.1:{urlsplit(postgres).port}"
         )

@@ -16,6 +16,7 @@ from hearth.backup.audit_row import PREDICTIONS, record
 from hearth.backup.create import REGISTRY, STREAMS, require_secret, stream_names
 from hearth.backup.manifest import Manifest, Part
 from hearth.backup.places import Place
+from hearth.backup.predictions_schema import make_tables
 from hearth.backup.verify import find_problems, is_compressed, open_backup
 from hearth.errors import InvalidBackup, InvalidSettings, ObjectNotFound, StackNotEmpty
 from hearth.settings import RestoreSettings
@@ -178,6 +179,8 @@ class _Target:
         return f"{len(keys):,} objects" + (f", {len(foreign):,} others deleted" if foreign else "")
 
     def fill_database(self, name: str, part: Part, vault: Vault) -> str:
+        if name == PREDICTIONS:  # MLflow and Airflow make their tables when they start; these a worker makes, which must not run yet
+            make_tables(self.postgres_url)
         with (
             vault.read(part, compressed=is_compressed(part)) as members,
             databases.connected(self.postgres_url, name) as connection,
