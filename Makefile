@@ -270,6 +270,10 @@ bench-stream: setup-dev ## speed of the stream worker, on real servers
 bench-store: setup-dev ## what stored predictions take on the disk
 	$(SERVE)/python -m benchmarks.store_size $(BENCH_FLAGS)
 
+.PHONY: bench-trace-index
+bench-trace-index: setup-dev ## what the index on the trace of a prediction gives and costs
+	$(SERVE)/python -m benchmarks.trace_index $(BENCH_FLAGS)
+
 .PHONY: bench-tracing
 bench-tracing: setup-dev ## processor time that traces cost a request
 	$(SERVE)/python -m benchmarks.tracing $(BENCH_FLAGS)

@@ -46,6 +46,7 @@ def blocks(dataset: str, rows: int, seed: int = 1) -> list[PredictionBlock]:
                 classes=names,
                 scored_at=datetime.now(UTC),
                 message_ids=[str(uuid4()) for _ in range(size)],
+                trace_ids=[uuid4().hex for _ in range(size)],
                 rows=[0] * size,
                 enqueued_at=[datetime.now(UTC)] * size,
                 records=records[part],

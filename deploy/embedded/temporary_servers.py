@@ -110,6 +110,11 @@ class Server:
         raise ServerStartError(self.obituary)
 
     @property
+    def log(self) -> str:
+        """What it has written to standard output and error."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    @property
     def obituary(self) -> str:
         return f"{self._name} ended with code {self._process.returncode}. The end of its log:\n{_tail(self._log)}"
 
@@ -258,11 +263,15 @@ def mlflow(backend_uri: str | None = None, seconds: float = 120) -> Iterator[str
 
 @contextlib.contextmanager
 def mlflow_server(
-    backend_uri: str | None = None, seconds: float = 120, password: str = "", store: ObjectStore | None = None
+    backend_uri: str | None = None,
+    seconds: float = 120,
+    password: str = "",
+    store: ObjectStore | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Yield an MLflow with this backend, or with a fresh SQLite one, and artifacts in a local folder, or in the bucket `mlflow` of a store.
 
-    With a password it has a login, whose user is `hearth`.
+    With a password it has a login, whose user is `hearth`. `settings` are further variables of its environment.
     """
 
     def plan(state: Path) -> _Plan:
@@ -279,6 +288,7 @@ def mlflow_server(
             "HEARTH_MLFLOW_USER": "hearth",
             "HEARTH_MLFLOW_PASSWORD": password,
             "HEARTH_STATE_DIR": str(state),
+            **(settings or {}),
         }
         if store:
             environment |= {

@@ -126,6 +126,7 @@ MORE: dict[str, dict[str, dict[str, Any]]] = {
             "detail": Jsonb({"from": "7"}),
         }
     },
+    "0013": {},
 }
 NEW_COLUMNS = {"source": "stream", "role": "answer", "label_set": None, "unusual_score": None, "is_unusual": None}
 

@@ -177,9 +177,22 @@ def test_processes_that_start_together_migrate_once(fresh_database: str) -> None
 def test_migrating_again_keeps_what_is_stored(store: PredictionStore, fresh_database: str) -> None:
     store.put([prediction()])
 
-    assert migrate(fresh_database) == "0012"
+    assert migrate(fresh_database) == "0013"
 
     assert store.recent() == [prediction()]
+
+
+def test_the_predictions_of_a_trace_are_found_by_an_index(store: PredictionStore, fresh_database: str) -> None:
+    store.put([prediction(f"{number}-0", trace_id=f"{number % 1_000:032x}") for number in range(3_000)])
+    find = "SELECT message_id FROM predictions WHERE trace_id = '00000000000000000000000000000007'"
+
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        connection.execute("ANALYZE predictions")
+        found = [name for (name,) in connection.execute(find)]
+        plan = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {find}"))
+
+    assert sorted(found) == ["1007-0", "2007-0", "7-0"]
+    assert "predictions_trace_id" in plan
 
 
 def test_writers_of_the_same_keys_wait_for_each_other(store: PredictionStore) -> None:

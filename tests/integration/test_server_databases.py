@@ -1,8 +1,5 @@
 """Databases of MLflow and Airflow: of an older release they are upgraded when the server starts, of a newer one they are refused."""
 
-import os
-import subprocess
-from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -11,39 +8,14 @@ import pytest
 from deploy.embedded import temporary_servers
 from deploy.embedded.temporary_servers import MLFLOW_PYTHON, ROOT
 from hearth.registry import Registry
+from tests.support.older_mlflow import make_older, run
 
 AIRFLOW_PYTHON = ROOT / ".venvs/airflow/bin/python"
-# As an MLflow had it that was one migration older.
-_OLDER = """
-import os
-from alembic import command
-from deploy.schema import head, known_revisions
-from mlflow.store.db.utils import _get_alembic_config
-from mlflow.store.db.base_sql_model import Base
-from mlflow.store.tracking.dbmodels.initial_models import Base as Initial
-from sqlalchemy import create_engine
-url = os.environ["MLFLOW_BACKEND_STORE_URI"]
-revisions = known_revisions("mlflow", "store/db_migrations/versions")
-engine = create_engine(url)
-Initial.metadata.create_all(engine)
-config = _get_alembic_config(url)
-with engine.begin() as connection:
-    config.attributes["connection"] = connection
-    command.upgrade(config, revisions[head(revisions)][0])
-print(head(revisions))
-"""
 
 
 @pytest.fixture
 def database(postgres_url: str) -> str:
     return temporary_servers.create_database(postgres_url, f"test_{uuid4().hex}")
-
-
-def run(python: Path, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "AIRFLOW", "HEARTH", "PYTHON"))}
-    return subprocess.run(
-        [python, *words], cwd=ROOT, env={**inherited, **variables}, capture_output=True, text=True, timeout=300, check=False
-    )
 
 
 def revision(url: str) -> str:
@@ -54,22 +26,20 @@ def revision(url: str) -> str:
 
 def test_mlflow_upgrades_its_database_and_refuses_that_of_a_newer_one(database: str) -> None:
     uri = database.replace("postgresql://", "postgresql+psycopg2://")
-    made = run(MLFLOW_PYTHON, "-c", _OLDER, MLFLOW_BACKEND_STORE_URI=uri)
-    assert made.returncode == 0, made.stderr
-    latest, older = made.stdout.split()[-1], revision(database)
+    latest, older = make_older(uri), revision(database)
     assert older != latest
     program = ["deploy/mlflow_database.py"]
 
     upgraded = run(MLFLOW_PYTHON, *program, MLFLOW_BACKEND_STORE_URI=uri)
 
     assert upgraded.returncode == 0, upgraded.stderr
-    assert f"has the schema {older} of an older MLflow and is upgraded to {latest}" in upgraded.stdout
+    assert f"INFO    mlflow the database has the schema {older} of an older MLflow and is upgraded to {latest}" in upgraded.stderr
     assert revision(database) == latest
     with temporary_servers.mlflow_server(uri) as server:
         registry = Registry(server.url)
         assert registry.aliases("employees") == {}
     again = run(MLFLOW_PYTHON, *program, MLFLOW_BACKEND_STORE_URI=uri)
-    assert (again.returncode, again.stdout) == (0, "")
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
 
     with psycopg.connect(database) as connection:
         connection.execute("UPDATE alembic_version SET version_num = 'ffff00000000'")
@@ -87,7 +57,7 @@ def test_a_database_that_is_empty_or_away_is_left_to_mlflow_itself(database: str
     assert run(MLFLOW_PYTHON, "deploy/mlflow_database.py", MLFLOW_BACKEND_STORE_URI=uri).returncode == 0
     away = run(MLFLOW_PYTHON, "deploy/mlflow_database.py", MLFLOW_BACKEND_STORE_URI="postgresql+psycopg2://a:secret@127.0.0.1:9/x")
     assert away.returncode == 0
-    assert "its database does not answer yet" in away.stderr
+    assert "the database does not answer yet" in away.stderr
     assert "secret" not in away.stderr
 
 
