@@ -146,4 +146,12 @@ def test_without_a_search_the_training_is_told_to_search_itself(training: Traini
     ("rows", "trials", "workers"), [(9_999, 100, 1), (10_000, 100, 4), (10_000, 9, 1), (10_000, 10, 2), (20_000, 19, 3), (20_000, 1, 1)]
 )
 def test_small_data_and_few_trials_are_searched_by_one_process(rows: int, trials: int, workers: int) -> None:
-    assert count_workers(rows, trials, SearchWorkersSettings(search_workers=4, search_min_rows=10_000)) == workers
+    settings = SearchWorkersSettings(search_workers=4, search_min_rows=10_000)
+
+    assert count_workers(rows, 20_000, trials, settings) == workers
+
+
+def test_a_family_whose_trials_use_few_rows_is_searched_by_several_when_it_has_these() -> None:
+    settings = SearchWorkersSettings(search_workers=4, search_min_rows=10_000)
+
+    assert [count_workers(rows, 6_000, 100, settings) for rows in (5_999, 6_000)] == [1, 4]
