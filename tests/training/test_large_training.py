@@ -18,7 +18,7 @@ from hearth.contracts.loading import contract_path
 from hearth.data import processed
 from hearth.data.cleaning import Split, digest
 from hearth.errors import InvalidContract, StorageError
-from hearth.jobs.train import fit_within_budget, train
+from hearth.jobs.train import Selection, _learning_curve, fit_within_budget, train
 from hearth.jobs.training_data import open_split, open_test_set, within_budget
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.features import build_features
@@ -28,6 +28,7 @@ from hearth.registry import Registry
 from hearth.storage import ObjectStore
 from hearth.training import stored_fitting
 from hearth.training.fitting import fit
+from hearth.training.folds import FOLDS, require_different_rows, weighable
 from tests.support.samples import EMPLOYEES, ROOT, sample_rows, sample_split
 from tests.training.test_row_sample import stored
 
@@ -120,6 +121,46 @@ class TestBudget:
         rows = split.X_train.iloc[used.weights_train.astype(int)].reset_index(drop=True)
         pd.testing.assert_frame_equal(used.X_train, rows)
 
+    @pytest.mark.parametrize("rows", [2_000, 900])
+    def test_for_a_family_without_weights_copies_count_and_keep_their_shares(self, rows: int) -> None:
+        heavy = np.arange(rows) < rows // 20
+        weights = np.where(heavy, 19.0, 1.0)  # half of all weight
+        split = replace(sample_split(EMPLOYEES, train_rows=rows), weights_train=pd.Series(weights / weights.mean(), name="weight"))
+
+        used = within_budget(self.contract(knn=1_000), "knn", split)
+
+        assert used.weights_train is not None
+        assert used.weights_train.mean() == pytest.approx(1)
+        assert len(used.train_codes) < min(rows, 1_000)
+        assert not used.X_train.duplicated().any()
+        fitted, _, _ = weighable(FAMILIES["knn"], used.X_train, used.y_train, used.weights_train.to_numpy())
+        assert len(fitted) == 1_000
+        is_heavy = pd.MultiIndex.from_frame(fitted).isin(pd.MultiIndex.from_frame(split.X_train[heavy]))
+        assert 0.4 < is_heavy.mean() < 0.6
+
+    def test_copies_within_the_budget_change_nothing(self) -> None:
+        split = replace(sample_split(EMPLOYEES, train_rows=400), weights_train=pd.Series(np.repeat([0.5, 1.5], 200), name="weight"))
+
+        used = within_budget(self.contract(knn=1_000), "knn", split)
+
+        assert used.X_train is split.X_train
+        assert used.weights_train is split.weights_train
+
+    def test_a_class_of_few_different_rows_can_be_trained_within_a_budget(self) -> None:
+        """5,000 rows that are copies of 200, as of patients that came many times."""
+        split = sample_split(HEART, train_rows=200)
+        y = pd.Series((np.arange(200) < 12).astype(np.int64), name=HEART.target.column)
+        places = np.repeat(np.arange(200), 25)
+        split = replace(split, X_train=split.X_train.iloc[places].reset_index(drop=True), y_train=y.iloc[places].reset_index(drop=True))
+        contract = HEART.model_copy(update={"training": HEART.training.model_copy(update={"most_rows": {"svm": 1_000}})})
+
+        used = within_budget(contract, "svm", split)
+
+        assert len(used.X_train) == 1_000
+        require_different_rows(contract, used.X_train, used.y_train, at_least=FOLDS)
+        assert len(used.X_train[used.y_train == 1].drop_duplicates()) >= 10
+        assert len(used.X_train.drop_duplicates()) > 180
+
     def test_each_family_of_the_catalogue_is_fitted_on_all_rows_of_the_demo(self) -> None:
         assert all(family.most_rows is None or family.most_rows >= 20_000 for family in FAMILIES.values())
 
@@ -130,6 +171,15 @@ class TestBudget:
 
         with pytest.raises(InvalidContract, match=r"training\.most_rows.*'forest'.*not in families"):
             load_contract(employees_renamed.name)
+
+
+def test_rows_that_cannot_be_fitted_with_default_parameters_cost_the_curve_and_not_the_version(caplog: pytest.LogCaptureFixture) -> None:
+    split = sample_split(EMPLOYEES, train_rows=5_000)
+    split.X_train.loc[7, EMPLOYEES.numeric_features[0]] = np.inf
+
+    assert _learning_curve(EMPLOYEES, split, Selection("svm", {}, "0", 1, 0.5, {}, "file")) == ({}, {})
+
+    assert "employees: svm has no learning curve: Input X contains infinity" in caplog.text
 
 
 @pytest.fixture

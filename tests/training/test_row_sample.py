@@ -69,6 +69,56 @@ def test_a_rare_class_keeps_ten_rows_and_the_sample_its_size() -> None:
     assert counts == {0: 987, 1: 10, 2: 3}
 
 
+class TestCopies:
+    """40,000 rows that are copies of 200: each is there 200 times."""
+
+    X = sample_rows(EMPLOYEES, 200)[0].iloc[np.random.default_rng(6).permutation(40_000) % 200].reset_index(drop=True)
+    codes = np.random.default_rng(7).choice(3, size=40_000, p=[0.9, 0.09, 0.01])
+
+    def drawn(self, size: int) -> np.ndarray:
+        return sample_frame(EMPLOYEES, self.X, self.codes, size)
+
+    def test_a_sample_has_as_many_different_rows_as_one_by_chance(self) -> None:
+        places = self.drawn(2_000)
+
+        copies = self.X.iloc[places].groupby(list(EMPLOYEES.feature_names), dropna=False).size()
+        assert len(places) == 2_000
+        assert len(copies) == 200
+        assert copies.max() < 30  # 10 on average
+
+    def test_ten_rows_of_a_rare_class_differ_though_nearly_all_are_copies_of_one(self) -> None:
+        X = sample_rows(EMPLOYEES, 1_012)[0]
+        X = X.iloc[np.concatenate([np.arange(1_000).repeat(30), np.full(900, 1_000), np.arange(1_001, 1_012)])].reset_index(drop=True)
+        codes = np.repeat([0, 1], [30_000, 911])
+
+        places = sample_frame(EMPLOYEES, X, codes, 1_000)
+
+        assert len(X.iloc[places][codes[places] == 1].drop_duplicates()) >= 10
+
+    def test_the_order_of_the_rows_does_not_matter(self) -> None:
+        mixed = np.random.default_rng(8).permutation(40_000)
+        first, again = (
+            X.iloc[places].assign(code=codes[places]).groupby([*EMPLOYEES.feature_names, "code"], dropna=False).size()
+            for X, codes in ((self.X, self.codes), (self.X.iloc[mixed], self.codes[mixed]))
+            for places in [sample_frame(EMPLOYEES, X, codes, 2_000)]
+        )
+
+        pd.testing.assert_series_equal(first, again)
+
+    def test_a_smaller_sample_is_part_of_a_larger_one(self) -> None:
+        assert set(self.drawn(500).tolist()) < set(self.drawn(2_000).tolist())
+
+    def test_they_stay_together_where_that_is_wanted(self, tmp_path: Path) -> None:
+        X = self.X.iloc[:10_000]
+
+        rows = stored(EMPLOYEES, X, pd.Series(np.zeros(10_000, np.int64)), tmp_path).sampled(2_000, copies_together=True).frame()
+
+        names = list(EMPLOYEES.feature_names)
+        sizes = rows.groupby(names, dropna=False).size()
+        is_whole = sizes == X.groupby(names, dropna=False).size().loc[sizes.index]
+        assert (~is_whole).sum() <= 1  # the last one is cut at the size of the sample
+
+
 def test_rows_that_are_no_more_than_the_sample_stay_as_they_are() -> None:
     X, y = sample_rows(EMPLOYEES, 400)
 

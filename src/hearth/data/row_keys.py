@@ -26,7 +26,7 @@ def row_keys(columns: Sequence[pa.Array], rows: int, start: np.ndarray | None = 
     with np.errstate(over="ignore"):
         for column in columns:
             for lane, values in enumerate(_column_keys(column)):
-                keys[lane] = _mixed(keys[lane] * np.uint64(3) + values)
+                keys[lane] = mixed(keys[lane] * np.uint64(3) + values)
     return keys
 
 
@@ -39,7 +39,7 @@ def _column_keys(column: pa.Array) -> np.ndarray:
         bits = column.to_numpy(zero_copy_only=False).astype("datetime64[us]").view(np.uint64)
     else:
         return _dictionary_keys(column) if pa.types.is_dictionary(column.type) else _text_keys(column)
-    return np.stack([_mixed(bits + seed) for seed in _SEEDS])
+    return np.stack([mixed(bits + seed) for seed in _SEEDS])
 
 
 def _dictionary_keys(column: pa.DictionaryArray) -> np.ndarray:
@@ -58,7 +58,8 @@ def _text_keys(texts: pa.Array) -> np.ndarray:
     return keys
 
 
-def _mixed(values: np.ndarray) -> np.ndarray:
+def mixed(values: np.ndarray) -> np.ndarray:
+    """Return numbers that look like chance for uint64 of any shape: different ones for different values."""
     for multiplier, shift in zip(_MULTIPLIERS, (30, 27), strict=True):
         values = (values ^ (values >> np.uint64(shift))) * np.uint64(multiplier)
     result: np.ndarray = values ^ (values >> np.uint64(31))

@@ -53,12 +53,12 @@ class StoredTrain:
     def __len__(self) -> int:
         return len(self.y)
 
-    def sampled(self, size: int) -> Self:
-        """Return a sample of all rows of the file; these if there are no more."""
+    def sampled(self, size: int, *, copies_together: bool = False) -> Self:
+        """Return a sample of these rows; all of them if there are no more. With `copies_together` it has all copies of a row or none."""
         if len(self) <= size:
             return self
         order = self.order if self.places is None else self.order[self.places]
-        chosen = sample_places(order, self.y, size)
+        chosen = sample_places(order, self.y, size, copies_together=copies_together)
         weights = None if self.weights is None else self.weights[chosen]
         places = chosen if self.places is None else self.places[chosen]
         return replace(self, y=self.y[chosen], weights=weights, places=places)

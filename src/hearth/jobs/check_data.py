@@ -79,7 +79,7 @@ def _read(contract: Contract, store: ObjectStore, validated_key: str) -> tuple[C
         path = folder / "validated.parquet"
         store.copy_to(store.data_bucket, validated_key, path)
         stored = StoredTrain.of(contract, path, np.zeros(len(lines), np.int64))  # the order of rows is that of their features alone
-        sample = stored.sampled(most)
+        sample = stored.sampled(most, copies_together=True)
         rows = CheckedRows.of(contract, sample.frame(), lines[sample.places])
     return rows, f"{validated_key}, a sample of {most:,} of its {len(lines):,} rows"
 

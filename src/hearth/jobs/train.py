@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
+from lightgbm.basic import LightGBMError
 from threadpoolctl import threadpool_limits
 
 from hearth.contracts import Contract, load_contract
@@ -210,11 +211,18 @@ def fit_within_budget(contract: Contract, family: str, used: Split, params: Para
 
 
 def _learning_curve(contract: Contract, used: Split, selection: Selection) -> tuple[dict[str, bytes], dict[str, pd.DataFrame]]:
-    """Return the picture and the table of a learning curve, by name; nothing if the contract wants none, or there are too few rows."""
+    """Return the picture and the table of a learning curve, by name; nothing if the contract wants none, or there are too few rows.
+
+    Rows that the family cannot be fitted on with its default parameters cost the version no more than the curve.
+    """
     if not contract.training.learning_curve:
         return {}, {}
     family, weights = FAMILIES[selection.family], row_weights(used)
-    curve = measure_curve(contract, used.X_train, used.y_train, family, seed=selection.seed, row_weights=weights)
+    try:
+        curve = measure_curve(contract, used.X_train, used.y_train, family, seed=selection.seed, row_weights=weights)
+    except (ValueError, LightGBMError) as error:  # what scikit-learn and LightGBM say of such rows
+        _LOGGER.warning("%s: %s has no learning curve: %s", contract.name, selection.family, error, extra=about(contract.name))
+        return {}, {}
     if curve is None:
         return {}, {}
     title = f"{contract.name}, {selection.family}, data {selection.digest}"

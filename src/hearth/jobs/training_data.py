@@ -11,13 +11,14 @@ import pandas as pd
 from hearth.contracts import Contract
 from hearth.data.cleaning import Split
 from hearth.data.processed import copy_processed, load_processed, processed_key, read_manifest
-from hearth.data.row_sample import sample_frame
+from hearth.data.row_sample import frame_order, sample_frame, sample_places
 from hearth.data.stored_train import StoredTrain
 from hearth.jobs.work_folder import work_folder
 from hearth.logs import about
 from hearth.modelling.families import FAMILIES
 from hearth.settings import MemorySettings
 from hearth.storage import ObjectStore
+from hearth.training.folds import copies
 
 _WEIGHTS = "weight"
 _LOGGER = logging.getLogger(__name__)
@@ -79,6 +80,9 @@ def open_test_set(store: ObjectStore, contract: Contract, digest: str) -> Iterat
 def within_budget(contract: Contract, family: str, split: Split) -> Split:
     """Return the split with the train rows that a family is fitted on: its row budget in the contract, else in the catalogue.
 
+    For a family that has no weights, and gets each row as often as its weight says, the budget is of these copies. They are drawn one by
+    one, and those that were drawn are the rows' new weights.
+
     A family that reads from disk keeps `stored_train`, which is what it is fitted on then, unless its budget is a sample that memory holds.
     """
     catalogued = FAMILIES[family]
@@ -86,16 +90,34 @@ def within_budget(contract: Contract, family: str, split: Split) -> Split:
     stored = split.stored_train if catalogued.fit_stored is not None else None
     if stored is not None and budget is not None:
         stored = None if budget <= len(split.X_train) else stored.sampled(budget)
-    places = np.arange(len(split.X_train)) if budget is None else sample_frame(contract, split.X_train, split.y_train.to_numpy(), budget)
-    if len(places) == len(split.X_train):
+    drawn = None if budget is None else _drawn(contract, split, budget, weighs_rows=catalogued.weighs_rows)
+    if drawn is None:
         return replace(split, stored_train=stored)
+    places, weights = drawn
     return replace(
         split,
         X_train=split.X_train.iloc[places].reset_index(drop=True),
         y_train=split.y_train.iloc[places].reset_index(drop=True),
-        weights_train=None if split.weights_train is None else split.weights_train.iloc[places].reset_index(drop=True),
+        weights_train=None if weights is None else pd.Series(weights, name=_WEIGHTS),
         stored_train=stored,
     )
+
+
+def _drawn(contract: Contract, split: Split, budget: int, *, weighs_rows: bool) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """Return the places and the weights of a sample of the train rows that memory holds; None if they are within the budget."""
+    X, codes = split.X_train, split.y_train.to_numpy()
+    weights = None if split.weights_train is None else split.weights_train.to_numpy()
+    if weights is None or weighs_rows:
+        if len(X) <= budget:
+            return None
+        places = sample_frame(contract, X, codes, budget)
+        return places, None if weights is None else weights[places]
+    rows = copies(weights)
+    if len(rows) <= budget:
+        return None
+    drawn = sample_places(frame_order(contract, X)[rows], codes[rows], budget)
+    places, counts = np.unique(rows[drawn], return_counts=True)
+    return places, counts / counts.mean()
 
 
 def rows_text(fitted: int, rows: int) -> str:

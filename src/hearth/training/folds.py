@@ -141,9 +141,13 @@ def weighable(
     """
     if row_weights is None or family.weighs_rows:
         return X, y, row_weights
-    copies = np.maximum(np.rint(row_weights / row_weights.min()), 1).astype(np.int64)
-    places = np.repeat(np.arange(len(X)), copies)
+    places = copies(row_weights)
     return X.iloc[places].reset_index(drop=True), y.iloc[places].reset_index(drop=True), None
+
+
+def copies(row_weights: np.ndarray) -> np.ndarray:
+    """Return the place of each row as often as its weight says, rounded, rising; the lightest row is there once."""
+    return np.repeat(np.arange(len(row_weights)), np.maximum(np.rint(row_weights / row_weights.min()), 1).astype(np.int64))
 
 
 def require_rows(contract: Contract, y: pd.Series, at_least: int) -> None:

@@ -61,10 +61,10 @@ def measure_curve(  # noqa: PLR0913 - all but the data are named
     seed: int,
     row_weights: np.ndarray | None = None,
 ) -> LearningCurve | None:
-    """Fit a family with its default parameters on nested samples of train rows; None with fewer than 5,000 of them.
+    """Fit a family with its default parameters on nested samples of train rows.
 
-    The samples and the rows held out are drawn by a hash of the rows, so the same rows give the same curve. Features are made once, by what
-    is not held out: the curve says what more rows are worth for the model.
+    The samples and the rows held out are drawn by a hash of the rows, so the same rows give the same curve. Copies of a row are held out
+    together, as folds do. Features are made once, by what is not held out: the curve says what more rows are worth for the model.
 
     Args:
         contract: Whose rows they are.
@@ -73,12 +73,18 @@ def measure_curve(  # noqa: PLR0913 - all but the data are named
         family: Of the models.
         seed: Of their estimators.
         row_weights: How much each row counts, shape (rows,), if not all count the same.
+
+    Returns:
+        None with fewer than 5,000 train rows, and where a class has too few to be among those held out and those left.
     """
     if len(X) < FEWEST_ROWS:
         return None
     order, codes = frame_order(contract, X), y.to_numpy()
-    held = sample_places(~order, codes, min(int(len(X) * _HELD_SHARE), _MOST_HELD))
+    most_held = min(int(len(X) * _HELD_SHARE), _MOST_HELD)
+    held = sample_places(~order, codes, most_held, copies_together=True, most_of_rare=_HELD_SHARE)
     rest = np.setdiff1d(np.arange(len(X)), held, assume_unique=True)
+    if any(len(np.unique(codes[rows])) < len(contract.target.classes) for rows in (held, rest)):
+        return None
     own = None if row_weights is None else row_weights[held]
     points = []
     with threadpool_limits(limits=1):  # trainings run side by side: one core each
