@@ -27,6 +27,7 @@ from grpc_service.traces import TracedServer
 from grpc_service.v1.prediction_pb2_grpc import add_PredictionServicer_to_server
 from grpc_service.v2.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from hearth.audit import AuditTrail
+from hearth.audit.reports import LabelReports
 from hearth.audit.store import audit_store
 from hearth.contracts import Contract, usable_contracts
 from hearth.errors import HearthError, InvalidSettings
@@ -81,6 +82,7 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
         InvalidSettings: the port, or that of the metrics, is taken; or a key or a limit cannot be read.
     """
     counter, access = RolloutCounter.of(contracts), Access.from_settings(settings)
+    reports = LabelReports()
     metrics = new_registry()
     url = settings.predictions_url.get_secret_value()
     register_model_metrics(metrics, models.status)
@@ -90,14 +92,14 @@ async def running_server(settings: GrpcSettings, contracts: Mapping[str, Contrac
         Recorder(settings, contracts, models) as recorder,
         LabelStore(url, max_connections=_FEEDBACK_THREADS) as labels,
         audit_store(url) as audit,
-        AuditTrail(audit, refused_keys=access.refused_keys) as trail,
+        AuditTrail(audit, counted=[access.refused_keys, reports]),
         ThreadPoolExecutor(_FEEDBACK_THREADS, thread_name_prefix="feedback") as feedback_threads,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute") as compute,
         RolloutStore(url, max_connections=1) as rollouts,
         RolloutReporter(rollouts, counter, models, contracts),
     ):
         register_recorder_metrics(metrics, recorder.counts)
-        feedback = Feedback(labels, contracts, trail)
+        feedback = Feedback(labels, contracts, reports)
         register_label_metrics(metrics, feedback.counts)
         predictor = Predictor(models, recorder, compute, Router(models, counter))
         calls = Calls(metrics)

@@ -37,17 +37,23 @@ class Watch:
         self._problem = ""
 
     def look(self) -> None:
-        """Ask the server once; an outage is logged when it begins and when it ends."""
+        """Ask the server once; an outage is logged when it begins and when it ends.
+
+        An error that is none of `FAILURES` is raised: the server counts as away then, too, for what it said before may hold no more.
+        """
         start = time.perf_counter()
+        found: list[Reading] = []
+        problem = "an error that nobody expected"
         try:
             found, problem = list(self._probe()), ""
         except FAILURES as error:
-            found, problem = [], f"{type(error).__name__}: {error}"
-        found.append(Reading("hearth_server_up", float(not problem), (self.server,)))
-        found.append(Reading("hearth_server_check_seconds", time.perf_counter() - start, (self.server,)))
-        if bool(problem) != bool(self._problem):
-            logger.log(logging.WARNING if problem else logging.INFO, "%s: %s", self.server, problem or "answers again")
-        self._readings, self._problem = found, problem
+            problem = f"{type(error).__name__}: {error}"
+        finally:
+            found.append(Reading("hearth_server_up", float(not problem), (self.server,)))
+            found.append(Reading("hearth_server_check_seconds", time.perf_counter() - start, (self.server,)))
+            if bool(problem) != bool(self._problem):
+                logger.log(logging.WARNING if problem else logging.INFO, "%s: %s", self.server, problem or "answers again")
+            self._readings, self._problem = found, problem
 
     def readings(self) -> Sequence[Reading]:
         """Return what the last look found; nothing before the first."""

@@ -17,6 +17,7 @@ from hearth.alerts.housekeeping import AlertHousekeeping
 from hearth.alerts.outbox import Outbox
 from hearth.alerts.sender import AlertSender
 from hearth.audit import AuditTrail
+from hearth.audit.reports import LabelReports
 from hearth.audit.store import audit_store
 from hearth.contracts import Contract
 from hearth.errors import UnknownDataset
@@ -163,7 +164,8 @@ def open_service(
             )
         )
         keys = Keys.parse(settings.api_admin_key.get_secret_value(), settings.api_keys.get_secret_value())
-        audit = enter(AuditTrail(enter(audit_store(url, max_connections=2)), keys.described(), access.refused_keys))
+        reports = LabelReports()
+        audit = enter(AuditTrail(enter(audit_store(url, max_connections=2)), keys.described(), [access.refused_keys, reports]))
         outbox = enter(Outbox(url, max_connections=3, connect_seconds=_STORE_CONNECT_SECONDS))
         alert_housekeeping = enter(AlertHousekeeping(outbox))
         alert_sender = enter(AlertSender(outbox, channels_of(settings), lowest=Severity(settings.alert_severity), link=settings.alert_link))
@@ -219,7 +221,7 @@ def open_service(
             audit=audit,
             alert_housekeeping=alert_housekeeping,
             alert_sender=alert_sender,
-            feedback=Feedback(labels, contracts, audit),
+            feedback=Feedback(labels, contracts, reports),
             live=LivePredictions(store),
             stream=stream,
             workers_stream=workers_stream,

@@ -1,4 +1,4 @@
-"""A thread that does a piece of work again and again, and which no error ends."""
+"""A thread that does a piece of work again and again, and which no error ends; and steps of such work that do not hold up each other."""
 
 import logging
 import threading
@@ -8,6 +8,22 @@ from typing import Self
 from hearth.errors import HearthError
 
 _LOGGER = logging.getLogger(__name__)
+
+
+def in_turn(*steps: Callable[[], object]) -> None:
+    """Do each step, whatever becomes of those before it: one that fails at every pass must not keep the others from ever being done.
+
+    Raises:
+        Exception: the first error that is not ours, else the first one, when all steps have been tried.
+    """
+    errors: list[Exception] = []
+    for step in steps:
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+    if errors:
+        raise next((error for error in errors if not isinstance(error, HearthError)), errors[0])
 
 
 class PeriodicThread:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from hearth.alerts import AlertStore, EventKind, Severity, State
+from hearth.alerts import Alert, AlertStore, EventKind, Severity, State
 from hearth.alerts.housekeeping import AlertHousekeeping
 from hearth.errors import AlertResolved, PredictionsUnavailable, UnknownAlert
 from hearth.predictions.migration import migrate
@@ -220,3 +220,21 @@ def test_two_processes_at_once_open_one_alert_and_each_event_once(store: AlertSt
 def test_a_store_that_is_away_is_an_error_that_says_so() -> None:
     with AlertStore(f"postgresql://nobody@127.0.0.1:1/{uuid4().hex}", connect_seconds=2) as away, pytest.raises(PredictionsUnavailable):
         away.open("drift", "employees", "info", "x")
+
+
+def test_alerts_that_cannot_be_resolved_keep_neither_old_ones_nor_the_counts_from_their_turn(fresh_database: str) -> None:
+    migrate(fresh_database)
+
+    class Slow(AlertStore):
+        def resolve_expired(self) -> list[Alert]:
+            raise PredictionsUnavailable("The statement took too long.")
+
+    with Slow(fresh_database) as slow:
+        slow.open("drift", "employees", "warning", "moved")
+        slow.open("drift", "heart", "warning", "moved")
+        slow.resolve("drift", "heart", "over")
+        with AlertHousekeeping(slow, keep=timedelta(minutes=-1)) as keeping:
+            wait_until(lambda: bool(keeping.open_counts()))
+
+        assert keeping.open_counts() == {("drift", "employees", "warning"): 1}
+        assert [alert.dataset for alert in slow.alerts()] == ["employees"]

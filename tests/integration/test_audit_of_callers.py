@@ -1,13 +1,17 @@
 """Refused keys and reports of many labels in the audit trail, through REST, GraphQL and gRPC on a real PostgreSQL."""
 
+import time
+from collections import Counter
 from collections.abc import Iterator
+from typing import cast
 
 import grpc
 import httpx
 import pytest
 
 from grpc_service.v1 import prediction_pb2 as pb
-from hearth.audit import AuditStore, Entry
+from hearth.audit import AuditStore
+from hearth.audit.minutes import WINDOW_SECONDS
 from hearth.audit.store import AuditFilter
 from hearth.predictions.migration import migrate
 from hearth_api.app import create_app
@@ -84,31 +88,52 @@ def send_by_grpc(service: Service, count: int) -> None:
     service.stub.SendFeedback(pb.SendFeedbackRequest(reports=items), metadata=[("x-api-key", HR_KEY)], timeout=10)
 
 
-def labels_rows(store: AuditStore) -> list[Entry]:
-    return list(reversed(store.entries(1_000, AuditFilter(action="labels_reported"))))
+def labels_rows(store: AuditStore) -> dict[tuple[str, str, str], Counter[str]]:
+    """Requests and outcomes by door, data set and result: the end of a minute may divide them into two rows."""
+    found: dict[tuple[str, str, str], Counter[str]] = {}
+    for row in store.entries(1_000, AuditFilter(action="labels_reported")):
+        outcomes = cast("dict[str, int]", row.detail["outcomes"])
+        assert row.detail["reports"] == sum(outcomes.values())
+        assert (row.actor.kind, row.actor.name, row.actor.address) == ("key", "hr", "127.0.0.1")
+        counts = found.setdefault((row.actor.door, row.dataset, row.result), Counter())
+        counts.update({"requests": cast("int", row.detail["requests"]), **outcomes})
+    return found
 
 
-def test_a_request_of_many_reports_is_one_row_and_one_of_a_single_report_none(store: AuditStore, fresh_database: str) -> None:
+def test_requests_of_many_reports_are_a_row_for_each_data_set_and_those_of_one_report_none(store: AuditStore, fresh_database: str) -> None:
     def post(client: httpx.Client, body: object) -> None:
         assert client.post("/feedback", json=body, headers=AS_HR).status_code == 200
 
-    options = settings(predictions_url=fresh_database, api_require_key=True, api_keys=KEYS)
-    with running(rest_of(fresh_database)) as client, serving(Shelf(), options) as service:
-        post(client, {"feedback": reports(3)})
-        post(client, reports(1)[0])
-        post(client, {"feedback": [{"id": "m1"}, {"truth": "High"}]})
+    def mutate(client: httpx.Client) -> None:
         answer = client.post("/graphql", json={"query": MUTATION, "variables": {"reports": reports(4)}}, headers=AS_HR)
         assert "errors" not in answer.json()
-        send_by_grpc(service, 5)
-        send_by_grpc(service, 1)
 
-    found = labels_rows(store)
-    assert [(row.actor.door, row.result, row.dataset, row.detail["reports"]) for row in found] == [
-        ("rest", "done", "employees", 3),
-        ("rest", "refused", "", 2),
-        ("graphql", "done", "employees", 4),
-        ("grpc", "done", "employees", 5),
-    ]
-    assert {(row.actor.kind, row.actor.name, row.actor.address) for row in found} == {("key", "hr", "127.0.0.1")}
-    assert found[0].detail == {"reports": 3, "outcomes": {"waiting": 3}}
-    assert all(row.trace_id for row in found)
+    options = settings(predictions_url=fresh_database, api_require_key=True, api_keys=KEYS)
+    with running(rest_of(fresh_database)) as client, serving(Shelf(), options) as service:
+        post(client, reports(1)[0])
+        post(client, {"feedback": [*reports(3), {"id": "m1"}]})
+        send_by_grpc(service, 1)
+        for _ in range(10):
+            post(client, {"feedback": [{"id": "m1"}, {"truth": "High"}]})
+            mutate(client)
+            send_by_grpc(service, 5)
+
+    assert labels_rows(store) == {
+        ("rest", "employees", "done"): {"requests": 1, "waiting": 2, "same": 1},
+        ("rest", "", "refused"): {"requests": 11, "refused": 21},
+        ("graphql", "employees", "done"): {"requests": 10, "waiting": 1, "same": 39},
+        ("grpc", "employees", "done"): {"requests": 10, "waiting": 1, "same": 49},
+    }
+
+
+def test_whoever_reports_again_and_again_decides_not_how_many_rows_there_are(store: AuditStore, fresh_database: str) -> None:
+    bad, minutes_before = {"feedback": [{"id": "m1"}, {"truth": "High"}]}, time.monotonic()
+    with running(create_app(service_settings(predictions_url=fresh_database), FakeRegistry(champion="2"))) as client:
+        for _ in range(100):
+            assert client.post("/feedback", json=bad).status_code == 200
+    most = 2 + (time.monotonic() - minutes_before) // WINDOW_SECONDS
+
+    rows = store.entries(1_000, AuditFilter(action="labels_reported"))
+    assert 1 <= len(rows) <= most
+    assert sum(cast("int", row.detail["requests"]) for row in rows) == 100
+    assert {(row.actor.kind, row.actor.door, row.dataset, row.result) for row in rows} == {("nobody", "rest", "", "refused")}

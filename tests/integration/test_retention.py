@@ -10,6 +10,7 @@ import pytest
 
 from hearth.errors import PredictionsUnavailable
 from hearth.predictions import Prediction, PredictionStore, retention
+from hearth.predictions.label_store import LabelStore
 from hearth.predictions.migration import migrate
 from hearth.predictions.retention import Retention, prune
 
@@ -91,6 +92,29 @@ def test_a_store_that_is_away_ends_nobody() -> None:
     with Away("postgresql://nowhere.invalid/none") as away, Retention(away, 1):
         assert asked.wait(30)
         assert any(thread.name == "retention" for thread in threading.enumerate())
+
+
+def test_predictions_that_cannot_be_deleted_keep_neither_labels_nor_the_warning_from_their_turn(caplog: pytest.LogCaptureFixture) -> None:
+    asked, measured = threading.Event(), threading.Event()
+
+    class Slow(PredictionStore):
+        def delete_before(self, moment: datetime, rows: int) -> int:  # noqa: ARG002 - as the store has it
+            raise PredictionsUnavailable("The statement took too long.")
+
+        def size(self) -> int:
+            measured.set()
+            return 0
+
+    class Labels(LabelStore):
+        def delete_lonely(self, moment: datetime, rows: int) -> int:  # noqa: ARG002 - as the store has it
+            asked.set()
+            raise PredictionsUnavailable("So did this one.")
+
+    nowhere = "postgresql://nowhere.invalid/none"
+    with Slow(nowhere) as slow, Labels(nowhere) as labels, Retention(slow, 1, 1, labels=labels, wait_days=1):
+        assert asked.wait(30)
+        assert measured.wait(30)
+    assert caplog.messages == ["old predictions are not deleted: The statement took too long."]
 
 
 def test_a_table_that_grows_is_warned_of_at_each_doubling(store: PredictionStore, caplog: pytest.LogCaptureFixture) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from hearth.alerts import AlertStore
 from hearth.audit import Entry
+from hearth.audit.reports import MOST_FILES
 from hearth.contracts import Contract
 from hearth.jobs import load_labels as job
 from hearth.jobs.load_labels import LabelLoader, LoadedLabels
@@ -98,6 +99,18 @@ def test_a_file_is_one_row_of_the_audit_trail(site: Site) -> None:
     [row] = site.trail.rows
     assert (row.action, row.result, row.dataset, row.subject) == ("labels_reported", "done", site.name, f"{site.name}/labels/a.csv")
     assert row.detail == {"reports": 3, "outcomes": {"joined": 2, "refused": 1}}
+
+
+def test_files_beyond_a_number_are_one_row_together(site: Site) -> None:
+    known = site.predict(1)
+    for number in range(MOST_FILES + 3):
+        site.drop(f"{number:02}.csv", f"id,row,truth\n{known},0,High\n{known},{number + 1},hihg\n".encode())
+
+    site.load()
+
+    assert len(site.trail.rows) == MOST_FILES + 1
+    assert [row.subject for row in site.trail.rows[-2:]] == [f"{site.name}/labels/{MOST_FILES - 1}.csv", ""]
+    assert site.trail.rows[-1].detail == {"files": 3, "reports": 6, "outcomes": {"refused": 3, "same": 3}}
 
 
 def test_each_object_is_read_once_and_again_when_it_is_replaced(site: Site) -> None:

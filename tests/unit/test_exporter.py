@@ -153,6 +153,25 @@ def test_a_server_that_is_away_leaves_only_the_word_that_it_is_away() -> None:
     assert "hearth_valkey_clients 4.0" in texts[2]
 
 
+def test_an_error_that_nobody_expected_is_an_outage_too_and_not_the_figures_of_before() -> None:
+    answers: Iterator[list[Reading] | Exception] = iter([[Reading("hearth_valkey_clients", 3)], AttributeError("no such field")])
+
+    def probe() -> Sequence[Reading]:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    watch = Watch("valkey", probe)
+    watch.look()
+    with pytest.raises(AttributeError):
+        watch.look()
+
+    found = {reading.name: reading.value for reading in watch.readings()}
+    assert found.keys() == {"hearth_server_up", "hearth_server_check_seconds"}
+    assert found["hearth_server_up"] == 0
+
+
 def test_a_name_that_is_in_no_table_is_an_error() -> None:
     with pytest.raises(KeyError):
         list(families([Reading("hearth_invented", 1)]))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from hearth.errors import PredictionsUnavailable, RegistryUnavailable
-from hearth.periodic import PeriodicThread
+from hearth.periodic import PeriodicThread, in_turn
 from tests.support.waiting import wait_until
 
 NEVER = 3_600.0
@@ -102,3 +102,18 @@ def test_the_pause_may_depend_on_what_was_found() -> None:
         wait_until(lambda: work.calls >= 3)
 
     assert work.calls == 3
+
+
+def test_a_step_that_fails_keeps_none_of_the_others_from_its_turn() -> None:
+    steps = [Work([PredictionsUnavailable("first")]), Work(), Work([RegistryUnavailable("third")]), Work()]
+
+    with pytest.raises(PredictionsUnavailable, match="first"):
+        in_turn(*steps)
+
+    assert [step.calls for step in steps] == [1, 1, 1, 1]
+    in_turn(*steps)
+
+
+def test_an_error_of_a_step_that_nobody_expected_is_not_hidden_by_an_outage() -> None:
+    with pytest.raises(ValueError, match="a mistake"):
+        in_turn(Work([PredictionsUnavailable("away")]), Work([ValueError("a mistake")]))

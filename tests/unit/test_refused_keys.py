@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from hearth.audit import Actor, RefusedKeys, Result
-from hearth.audit.refused_keys import MOST_CALLERS, WINDOW_SECONDS
+from hearth.audit.minutes import WINDOW_SECONDS
+from hearth.audit.refused_keys import MOST_CALLERS
 from hearth.errors import InvalidKey, MissingScope, TooManyRequests
 from hearth.serving.access import PREDICT, READ
 from hearth.serving.access.keys import Keys

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from hearth.alerts.alert_store import KEEP_DAYS, AlertStore
-from hearth.periodic import PeriodicThread
+from hearth.periodic import PeriodicThread, in_turn
 
 _LOGGER = logging.getLogger(__name__)
 _POLL_SECONDS = 30.0
@@ -31,10 +31,17 @@ class AlertHousekeeping:
         return self._counts
 
     def _look(self) -> None:
+        in_turn(self._resolve_expired, self._delete_old, self._count)
+
+    def _resolve_expired(self) -> None:
         for alert in self._store.resolve_expired():
             _LOGGER.info(
                 "alert %d (%s of %s) is resolved: it was not reported any more", alert.id, alert.kind, alert.dataset or "the stack"
             )
+
+    def _delete_old(self) -> None:
         if deleted := self._store.delete_resolved(datetime.now(UTC) - self._keep):
             _LOGGER.info("%d alerts that were resolved more than %g days ago are deleted", deleted, self._keep / timedelta(days=1))
+
+    def _count(self) -> None:
         self._counts = self._store.open_counts()

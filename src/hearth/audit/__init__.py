@@ -5,7 +5,9 @@ actor         who acts: the holder of a key, a task of Airflow, a user of this m
 store         the table, to which rows can only be added
 trail         `record`, for whatever acts; nothing is lost while the store is away
 reads         reads of stored predictions, of which those of a minute are one row
-refused_keys  API keys that were refused, likewise
+minutes       counts by caller and minute
+refused_keys  API keys that were refused, counted so
+reports       labels that were reported, counted so, and files of them
 """
 
 from hearth.audit.actor import Actor, acting, current_actor

@@ -3,29 +3,24 @@
 Whoever guesses keys decides neither how many rows are written nor what is in them: no key, path or other text of a caller is kept.
 """
 
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from hearth.audit.actor import Actor
 from hearth.audit.entry import Action, Entry, Result, new_entry
+from hearth.audit.minutes import OTHER_ADDRESSES, Clock, Minutes
 
-WINDOW_SECONDS = 60.0
 MOST_CALLERS = 20  # a minute and process; with the row that the others share, about 13 MB a day at most
 
-_OTHERS = Actor("nobody", "", "", "other addresses")
-
-Clock = Callable[[], float]
+_OTHERS = Actor("nobody", "", "", OTHER_ADDRESSES)
 
 
 @dataclass
-class _Window:
+class _Refusals:
     """What was refused to a caller since its first attempt of this minute. `scopes` has those that would have let it in."""
 
-    ends: float
-    since: datetime
     attempts: int = 0
     scopes: set[str] = field(default_factory=set)
 
@@ -34,33 +29,24 @@ class RefusedKeys:
     """Counts refusals. Threads may share one; `take` is called every few seconds, and at the end with `everything`."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
-        self._clock = clock
-        self._windows: dict[tuple[Actor, str], _Window] = {}
-        self._lock = threading.Lock()
+        self._minutes: Minutes[tuple[Actor, str], _Refusals] = Minutes(_Refusals, lambda _: (_OTHERS, ""), MOST_CALLERS, clock)
 
     def count(self, actor: Actor, error: str, scopes: Iterable[str]) -> None:
         """Count that a caller was refused: `error` is the code of why, and one of `scopes` was needed."""
-        caller = actor, error
-        with self._lock:
-            if caller not in self._windows and len(self._windows) >= MOST_CALLERS:
-                caller = _OTHERS, ""
-            window = self._windows.get(caller)
-            if window is None:
-                window = self._windows[caller] = _Window(self._clock() + WINDOW_SECONDS, datetime.now(UTC))
-            window.attempts += 1
-            window.scopes.update(scopes)
+
+        def add(refusals: _Refusals) -> None:
+            refusals.attempts += 1
+            refusals.scopes.update(scopes)
+
+        self._minutes.count((actor, error), add)
 
     def take(self, *, everything: bool = False) -> list[Entry]:
         """Return a row for each minute that is over, and forget it."""
-        now = self._clock()
-        with self._lock:
-            over = [caller for caller, window in self._windows.items() if everything or window.ends <= now]
-            windows = [(caller, self._windows.pop(caller)) for caller in over]
-        return [_entry(actor, error, window) for (actor, error), window in windows]
+        return [_entry(actor, error, since, refusals) for (actor, error), since, refusals in self._minutes.take(everything=everything)]
 
 
-def _entry(actor: Actor, error: str, window: _Window) -> Entry:
-    detail: dict[str, object] = {"attempts": window.attempts, "since": window.since.isoformat(), "scopes": sorted(window.scopes)}
+def _entry(actor: Actor, error: str, since: datetime, refusals: _Refusals) -> Entry:
+    detail: dict[str, object] = {"attempts": refusals.attempts, "since": since.isoformat(), "scopes": sorted(refusals.scopes)}
     if error:
         detail["error"] = error
     return new_entry(Action.KEY_REFUSED, result=Result.REFUSED, detail=detail, actor=actor)

@@ -13,8 +13,8 @@ import psycopg
 
 from hearth.audit.actor import Actor
 from hearth.audit.entry import Action, Entry, Result, new_entry, result_of
+from hearth.audit.minutes import Counted
 from hearth.audit.reads import ReadTrail
-from hearth.audit.refused_keys import RefusedKeys
 from hearth.audit.store import AuditStore, audit_store
 from hearth.errors import PredictionsUnavailable
 from hearth.logs import about
@@ -87,13 +87,13 @@ def recorded(trail: Trail, action: Action, draft: Draft, actor: Actor | None = N
 class AuditTrail:
     """The trail of a process: rows that could not be written wait in memory, are in the log, and are written by a thread.
 
-    Threads may share one. `keys` are those of a service, by name; `refused_keys` are what its doors count.
+    Threads may share one. `keys` are those of a service, by name; `counted` are what its doors count.
     """
 
-    def __init__(self, store: AuditStore, keys: Mapping[str, str] | None = None, refused_keys: RefusedKeys | None = None) -> None:
+    def __init__(self, store: AuditStore, keys: Mapping[str, str] | None = None, counted: Sequence[Counted] = ()) -> None:
         self.store = store
         self.reads = ReadTrail(self.require, self.record)
-        self._refused_keys = refused_keys
+        self._counted = counted
         self._keys = dict(keys) if keys is not None else None
         self._waiting: deque[Entry] = deque()
         self._lock = threading.Lock()
@@ -155,8 +155,9 @@ class AuditTrail:
 
     def _write_counted(self, *, everything: bool = False) -> None:
         self.reads.flush(everything=everything)
-        for entry in self._refused_keys.take(everything=everything) if self._refused_keys else ():
-            self.record(entry)
+        for counted in self._counted:
+            for entry in counted.take(everything=everything):
+                self.record(entry)
 
     def _note_keys(self, keys: dict[str, str]) -> None:
         try:

@@ -11,7 +11,7 @@ import logging
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from pydantic_core import to_json
 
 from hearth.alerts import AlertStore, Severity
 from hearth.audit import Trail, open_trail
-from hearth.audit.reports import reported
+from hearth.audit.reports import FileReports
 from hearth.contracts import Contract, load_contract
 from hearth.errors import InvalidFile
 from hearth.logs import about
@@ -58,14 +58,15 @@ class LabelLoader:
         """
         contract, loaded = load_contract(dataset), LoadedLabels()
         known = set(self._store.keys(self._store.data_bucket, f"{dataset}/labels_loaded/"))
-        for entry in self._store.objects(self._store.data_bucket, f"{dataset}/labels/"):
-            if entry.key.endswith(SUFFIXES) and _marker(dataset, entry) not in known:
-                self._load_object(contract, entry, loaded)
+        with closing(FileReports(self._trail, dataset)) as reports:
+            for entry in self._store.objects(self._store.data_bucket, f"{dataset}/labels/"):
+                if entry.key.endswith(SUFFIXES) and _marker(dataset, entry) not in known:
+                    self._load_object(contract, entry, loaded, reports)
         if loaded.objects:
             self._report(dataset, loaded)
         return loaded
 
-    def _load_object(self, contract: Contract, entry: StoredObject, loaded: LoadedLabels) -> None:
+    def _load_object(self, contract: Contract, entry: StoredObject, loaded: LoadedLabels, reports: FileReports) -> None:
         dataset, bucket = contract.name, self._store.data_bucket
         name = _name(dataset, entry)
         door = Door("file", name[-_LONGEST_NAME:], dataset)
@@ -86,7 +87,7 @@ class LabelLoader:
             if rejected.count:
                 self._store.put_file(bucket, f"{dataset}/rejected/labels/{_short_name(name)}.{_tag(entry)}.csv", rejected.close())
         if outcomes:
-            self._trail.record(reported({dataset}, outcomes, entry.key))
+            reports.add(entry.key, outcomes)
         summary = {"key": entry.key, "tag": _tag(entry), "outcomes": dict(outcomes), "problem": problem}
         self._store.put(bucket, _marker(dataset, entry), to_json(summary))
         _LOGGER.info(

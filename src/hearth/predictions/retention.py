@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from hearth.periodic import PeriodicThread
+from hearth.periodic import PeriodicThread, in_turn
 from hearth.predictions.label_store import LabelStore
 from hearth.predictions.store import PredictionStore
 
@@ -56,10 +56,14 @@ class Retention:
         self._thread.close()
 
     def _work(self) -> None:
+        in_turn(self._prune_predictions, self._prune_labels, self._watch_size)
+
+    def _prune_predictions(self) -> None:
         self._prune("predictions", self._store.delete_before, self._keep)
+
+    def _prune_labels(self) -> None:
         if self._labels is not None:
             self._prune("labels without a prediction", self._labels.delete_lonely, self._wait)
-        self._watch_size()
 
     def _watch_size(self) -> None:
         if not self._warn_bytes:

@@ -3,22 +3,24 @@
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from hearth.audit import NoTrail, Trail
-from hearth.audit.reports import reported
+from hearth.audit import current_actor
+from hearth.audit.reports import LabelReports
 from hearth.contracts import Contract
-from hearth.predictions.feedback import Door, Receipt, count_outcomes, receive
+from hearth.predictions.feedback import Door, Receipt, receive
 from hearth.predictions.label_store import LabelStore
+from hearth.serving.access.policy import network
 from hearth.tracing.spans import span
 
 _MOST_JUDGED = 20  # traces that a span names
 
 
 class Feedback:
-    """Receives reports in one process. Thread-safe. With a `trail`, a request of several is a row there, for the current actor."""
+    """Receives reports in one process. Thread-safe. Requests of several are counted in `reports`, for the audit trail, by current actor."""
 
-    def __init__(self, store: LabelStore, contracts: Mapping[str, Contract], trail: Trail | None = None) -> None:
-        self._store, self._contracts, self._trail = store, contracts, trail or NoTrail()
+    def __init__(self, store: LabelStore, contracts: Mapping[str, Contract], reports: LabelReports | None = None) -> None:
+        self._store, self._contracts, self._reports = store, contracts, reports
         self._counts: Counter[tuple[str, str, str]] = Counter()
         self._lock = threading.Lock()
 
@@ -34,8 +36,10 @@ class Feedback:
             work.set({"hearth.judged_trace_ids": tuple(judged)[:_MOST_JUDGED]})
         with self._lock:
             self._counts.update((door.source, receipt.dataset or "", receipt.outcome) for receipt in receipts)
-        if len(reports) > 1:
-            self._trail.record(reported({receipt.dataset for receipt in receipts if receipt.dataset}, count_outcomes(receipts)))
+        if self._reports is not None and len(reports) > 1:
+            actor = current_actor()
+            caller = replace(actor, address=network(actor.address))
+            self._reports.count(caller, [(receipt.dataset or "", receipt.outcome) for receipt in receipts])
         return receipts
 
     def counts(self) -> dict[tuple[str, str, str], int]:

@@ -29,7 +29,7 @@ class Caller:
     @property
     def name(self) -> str:
         """The name under which requests are counted."""
-        return f"key {self.key.name}" if self.key else f"address {_network(self.address)}"
+        return f"key {self.key.name}" if self.key else f"address {network(self.address)}"
 
 
 class Access:
@@ -126,7 +126,7 @@ class Access:
             return Caller(self._keys.find(secret), address, door)
         except InvalidKey as error:
             self._count_refusal(Caller(None, address, door), error, scopes)
-            await self._count_failure(_network(address))
+            await self._count_failure(network(address))
             raise
 
     def _require(self, caller: Caller, scopes: Sequence[str]) -> Key:
@@ -138,7 +138,7 @@ class Access:
 
     def _count_refusal(self, caller: Caller, error: HearthError, scopes: Sequence[str]) -> None:
         key = caller.key
-        actor = Actor("key" if key else "nobody", key.name if key else "", caller.door, _network(caller.address))
+        actor = Actor("key" if key else "nobody", key.name if key else "", caller.door, network(caller.address))
         self.refused_keys.count(actor, error.code, scopes)
 
     async def _count_failure(self, network: str) -> None:
@@ -158,7 +158,7 @@ class Access:
 
 
 @lru_cache(maxsize=4_096)
-def _network(address: str) -> str:
+def network(address: str) -> str:
     """Return the name of a caller without a key: its IPv4 address or IPv6 network; any other text is its own name."""
     try:
         parsed = ip_address(address.partition("%")[0])
