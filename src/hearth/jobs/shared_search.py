@@ -5,6 +5,7 @@ import logging
 from hearth.contracts import load_contract
 from hearth.contracts.experiment_names import trials_experiment
 from hearth.data.processed import read_manifest, split_source
+from hearth.errors import SearchRemoved
 from hearth.jobs.search import SearchPlan, input_data, name_training
 from hearth.jobs.search_processes import prepare
 from hearth.jobs.training_data import open_split
@@ -25,9 +26,12 @@ _LOGGER = logging.getLogger(__name__)
 TRIALS_OF_A_WORKER = 5  # for fewer a task does not pay
 
 
-def count_workers(rows: int, trials: int, settings: SearchWorkersSettings) -> int:
-    """Return how many tasks search the parameters of a training whose trials use this number of rows; 1: it does so alone."""
-    if rows < settings.search_min_rows:
+def count_workers(rows: int, trials: int, tuning_rows: int, settings: SearchWorkersSettings) -> int:
+    """Return how many tasks search the parameters of a training whose trials use this number of rows; 1: it does so alone.
+
+    `tuning_rows` are what a trial of the family uses at most: a family that uses few of them is one whose fits are slow.
+    """
+    if rows < min(settings.search_min_rows, tuning_rows):
         return 1
     return max(1, min(settings.search_workers, trials // TRIALS_OF_A_WORKER))
 
@@ -56,8 +60,10 @@ def plan(  # noqa: PLR0913 - all but the first two are named
     if registry.find(dataset, training_key):
         _LOGGER.info("%s has registered its version before", training_key, extra=about(dataset))
         return []
-    rows = min(read_manifest(store, dataset, digest).train_rows, FAMILIES[family].tuning_rows)
-    workers = count_workers(rows, trials, SearchWorkersSettings())
+    catalogued, train_rows = FAMILIES[family], read_manifest(store, dataset, digest).train_rows
+    budget = contract.training.most_rows.get(family, catalogued.most_rows)
+    rows = min(train_rows, catalogued.tuning_rows, train_rows if budget is None else budget)
+    workers = count_workers(rows, trials, catalogued.tuning_rows, SearchWorkersSettings())
     _LOGGER.info("%s: %d trials of %d rows, %d at a time", training_key, trials, rows, workers, extra=about(dataset))
     if workers == 1:
         return []
@@ -94,7 +100,11 @@ def work(dataset: str, family: str, worker: int, *, key: str, registry: Registry
         if search is None:
             _LOGGER.info("The search %s is over.", training_key)
             return 0
-        return _run(studies, search, worker, _logged(search, registry or Registry.from_settings()), until_done=False)
+        try:
+            return _run(studies, search, worker, _logged(search, registry or Registry.from_settings()), until_done=False)
+        except SearchRemoved as error:  # between the two looks
+            _LOGGER.info("%s", error)
+            return 0
 
 
 def finish(search: Search, registry: Registry, studies: StudyStore) -> TuningResult:
@@ -102,6 +112,7 @@ def finish(search: Search, registry: Registry, studies: StudyStore) -> TuningRes
 
     Raises:
         SearchFailed: every trial failed.
+        SearchRemoved: another process has ended the search meanwhile.
         UntrainableData, StudiesUnavailable, RegistryUnavailable, StorageUnavailable: as `work`.
     """
     logged = _logged(search, registry)
