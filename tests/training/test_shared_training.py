@@ -147,12 +147,12 @@ def test_without_a_search_the_training_is_told_to_search_itself(training: Traini
     ("rows", "trials", "workers"), [(9_999, 100, 1), (10_000, 100, 4), (10_000, 9, 1), (10_000, 10, 2), (20_000, 19, 3), (20_000, 1, 1)]
 )
 def test_small_data_and_few_trials_are_searched_by_one_process(rows: int, trials: int, workers: int) -> None:
-    assert count_workers(rows, trials, 20_000, SearchWorkersSettings(search_workers=4, search_min_rows=10_000)) == workers
+    assert count_workers(rows, 20_000, trials, SearchWorkersSettings(search_workers=4, search_min_rows=10_000)) == workers
 
 
 @pytest.mark.parametrize(("rows", "workers"), [(5_999, 1), (6_000, 4)])
 def test_a_family_whose_trials_never_use_more_rows_is_shared_when_they_use_all_of_these(rows: int, workers: int) -> None:
-    assert count_workers(rows, 100, FAMILIES["svm"].tuning_rows, SearchWorkersSettings(search_workers=4)) == workers
+    assert count_workers(rows, FAMILIES["svm"].tuning_rows, 100, SearchWorkersSettings(search_workers=4)) == workers
 
 
 def test_the_rows_of_a_trial_are_those_of_the_row_budget(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,12 +26,12 @@ _LOGGER = logging.getLogger(__name__)
 TRIALS_OF_A_WORKER = 5  # for fewer a task does not pay
 
 
-def count_workers(rows: int, trials: int, tuning_rows: int, settings: SearchWorkersSettings) -> int:
-    """Return how many tasks search the parameters of a training whose trials use this number of rows; 1: it does so alone.
+def count_workers(rows: int, most_rows: int, trials: int, settings: SearchWorkersSettings) -> int:
+    """Return how many tasks search the parameters of a training on so many train rows; 1: it does so alone.
 
-    `tuning_rows` are what a trial of the family uses at most: a family that uses few of them is one whose fits are slow.
+    `most_rows` is what a trial of the family uses at most: more rows do not make it slower.
     """
-    if rows < min(settings.search_min_rows, tuning_rows):
+    if rows < min(settings.search_min_rows, most_rows):
         return 1
     return max(1, min(settings.search_workers, trials // TRIALS_OF_A_WORKER))
 
@@ -60,11 +60,11 @@ def plan(  # noqa: PLR0913 - all but the first two are named
     if registry.find(dataset, training_key):
         _LOGGER.info("%s has registered its version before", training_key, extra=about(dataset))
         return []
-    catalogued, train_rows = FAMILIES[family], read_manifest(store, dataset, digest).train_rows
+    rows, catalogued = read_manifest(store, dataset, digest).train_rows, FAMILIES[family]
     budget = contract.training.most_rows.get(family, catalogued.most_rows)
-    rows = min(train_rows, catalogued.tuning_rows, train_rows if budget is None else budget)
-    workers = count_workers(rows, trials, catalogued.tuning_rows, SearchWorkersSettings())
-    _LOGGER.info("%s: %d trials of %d rows, %d at a time", training_key, trials, rows, workers, extra=about(dataset))
+    rows = rows if budget is None else min(rows, budget)
+    workers = count_workers(rows, catalogued.tuning_rows, trials, SearchWorkersSettings())
+    _LOGGER.info("%s: %d trials on %d train rows, %d at a time", training_key, trials, rows, workers, extra=about(dataset))
     if workers == 1:
         return []
     search = SearchPlan(digest, trials, seed, split_source(store, dataset, digest))

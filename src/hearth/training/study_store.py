@@ -174,6 +174,7 @@ class StudyStore:
             )
         version = storage.get_current_version()
         if version not in storage.get_all_versions():
+            storage.engine.dispose()
             raise StudiesUnavailable(self._place, f"a newer Optuna has made its tables ({version}): empty the database, docs/upgrade.md")
         if version != storage.get_head_version():
             storage.upgrade()
