@@ -231,6 +231,24 @@ class SearchFailed(HearthError):
         super().__init__(f"All {trials} trials of the search {search} failed; the first: {first}")
 
 
+class SearchInterrupted(HearthError):
+    """A search ended before its trials had: those that have ended are not lost in MLflow."""
+
+    code = "search_interrupted"
+
+    def __init__(self, search: str, ended: int, trials: int, reason: str) -> None:
+        super().__init__(f"The search {search} was broken off when {ended} of {trials} trials had ended: {reason}")
+
+
+class SearchRemoved(HearthError):
+    """A search was removed from the database while processes were at work on it."""
+
+    code = "search_removed"
+
+    def __init__(self, search: str) -> None:
+        super().__init__(f"The search {search} is no longer there: another process has ended it, begun it anew, or removed it as too old.")
+
+
 class StudiesUnavailable(HearthError):
     """The database of searches that several processes work on does not answer, or failed."""
 

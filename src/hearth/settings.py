@@ -116,7 +116,7 @@ class ExecutorSettings(Settings):
 class SearchWorkersSettings(Settings):
     """How many processes search the parameters of one training."""
 
-    search_workers: int = Field(1, ge=1, le=64, description="tasks that search the parameters of a training together; 1: it does alone")
+    search_workers: int = Field(1, ge=1, le=16, description="tasks that search the parameters of a training together; 1: it does alone")
     search_min_rows: int = Field(10_000, ge=0, description="train rows below which the training searches alone")
 
 

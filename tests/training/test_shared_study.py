@@ -4,7 +4,8 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,10 +14,11 @@ from uuid import uuid4
 import optuna
 import psycopg
 import pytest
+from optuna.exceptions import StorageInternalError
 from optuna.storages._rdb import models
 
 from deploy.embedded import temporary_servers
-from hearth.errors import InvalidSettings, SearchFailed, StudiesUnavailable
+from hearth.errors import InvalidSettings, SearchFailed, SearchRemoved, StorageUnavailable, StudiesUnavailable
 from hearth.housekeeping.report import KEPT, REMOVED
 from hearth.housekeeping.rules import Rules
 from hearth.housekeeping.studies import OF_STUDIES, OF_TRIALS, remove_old_studies
@@ -24,7 +26,7 @@ from hearth.modelling.families import FAMILIES
 from hearth.modelling.trials import TrialResult
 from hearth.training.objective import CrossValidation, Objective, TrialFailed, best_of
 from hearth.training.search_worker import run_trials
-from hearth.training.shared_study import MOST_TRIES, SharedStudy, sampler_seed
+from hearth.training.shared_study import _LOCK_CLASS, MOST_TRIES, SharedStudy, sampler_seed
 from hearth.training.study_store import Search, StudyStore
 from hearth.training.tuning import tune
 from tests.support.samples import EMPLOYEES, sample_split
@@ -157,7 +159,7 @@ def test_a_crash_between_the_end_of_a_stale_trial_and_its_return_loses_nothing(s
 def test_a_trial_that_kills_each_worker_is_given_up_and_counts(store: StudyStore) -> None:
     search = a_search(2)
 
-    class Killed(BaseException):
+    class Killed(Exception):
         pass
 
     def deadly(trial: optuna.Trial, number: int) -> TrialResult:
@@ -190,19 +192,20 @@ def test_what_a_worker_ends_after_it_was_taken_for_dead_is_left_out(store: Study
     assert "seemed dead" in caplog.text
 
 
-def test_a_worker_tells_again_and_again_that_it_is_alive(store: StudyStore, url: str) -> None:
-    study = store.create(a_search(1))
-    claim = study.claim(DEFAULTS)
-    assert claim
-    with study.alive(claim), psycopg.connect(url, autocommit=True) as connection:
+def test_a_worker_tells_again_and_again_that_it_is_alive(url: str) -> None:
+    with StudyStore(url, grace_seconds=12) as patient, psycopg.connect(url, autocommit=True) as connection:
+        study = patient.create(a_search(1))
+        claim = study.claim(DEFAULTS)
+        assert claim
         told: set[object] = set()
 
         def tells_again() -> bool:
             told.add(connection.execute("SELECT heartbeat FROM trial_heartbeats WHERE trial_id = %s", (claim.storage_id,)).fetchone())
             return len(told) > 2
 
-        wait_until(tells_again)
-    assert study.claim(DEFAULTS) is None
+        with study.alive(claim):
+            wait_until(tells_again)
+            assert study.claim(DEFAULTS) is None
 
 
 def test_a_trial_is_pruned_by_what_another_worker_has_scored(store: StudyStore) -> None:
@@ -249,7 +252,107 @@ def test_an_error_of_the_data_leaves_the_trial_to_others(store: StudyStore) -> N
     assert run(store.join(search, 1)) == 2
 
 
-def test_a_search_that_is_begun_again_starts_anew_and_a_removed_one_is_not_found(store: StudyStore) -> None:
+def test_outages_use_up_no_try_of_a_trial(store: StudyStore) -> None:
+    search = a_search(1)
+    study = store.create(search)
+
+    def away() -> Objective:
+        raise StorageUnavailable("the store is away")
+
+    def database_away(_trial: optuna.Trial, _number: int) -> TrialResult:
+        raise StorageInternalError("the database is away")
+
+    for _ in range(MOST_TRIES + 1):
+        with pytest.raises(StorageUnavailable):
+            run_trials(study, away, defaults=DEFAULTS)
+        with pytest.raises(StorageInternalError):
+            run(study, database_away)
+        with pytest.raises(KeyboardInterrupt):
+            run(study, stopped)
+    run(study)
+
+    [ended] = study.ended()
+    assert (ended.result.params, ended.tries) == (DEFAULTS, 1)
+
+
+def stopped(_trial: optuna.Trial, _number: int) -> TrialResult:
+    raise KeyboardInterrupt
+
+
+def test_a_worker_whose_search_is_removed_ends_with_what_it_has_done(store: StudyStore) -> None:
+    search = a_search(5)
+    study = store.create(search)
+
+    def removed_before(last: int) -> Objective:
+        def objective(trial: optuna.Trial, number: int) -> TrialResult:
+            if number == last:
+                store.remove(search.key)
+            return scored(trial, number)
+
+        return objective
+
+    assert run(study, removed_before(2), until_done=True) == 2
+
+
+@pytest.mark.parametrize("begun_anew", [False, True])
+def test_a_removed_search_is_told_by_all_that_is_asked_of_it(store: StudyStore, *, begun_anew: bool) -> None:
+    search = a_search(3)
+    study = store.create(search)
+    claim = study.claim(DEFAULTS)
+    assert claim
+    store.remove(search.key)
+    if begun_anew:
+        store.create(search)
+
+    result = TrialResult(0, {"x": 0.5}, (0.5,), pruned=False)
+    asked: list[Callable[[], object]] = [
+        lambda: study.claim(DEFAULTS),
+        lambda: study.end(claim, result),
+        lambda: study.fail(claim, ValueError()),
+        lambda: study.give_back(claim, counts=True),
+        study.progress,
+        study.ended,
+        study.require_score,
+    ]
+    for ask in asked:
+        with pytest.raises(SearchRemoved, match=search.key):
+            ask()
+    assert run(study, until_done=True) == 0
+    with study.alive(claim):
+        pass
+
+
+def test_a_search_that_is_over_cannot_be_joined(store: StudyStore) -> None:
+    with pytest.raises(SearchRemoved):
+        store.join(a_search(1), 1)
+
+
+def test_a_lock_that_nobody_lets_go_of_is_told_after_the_time_of_grace(store: StudyStore, url: str) -> None:
+    study = store.create(a_search(1))
+    with psycopg.connect(url) as holder:
+        holder.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_LOCK_CLASS, study._id))
+        with pytest.raises(StudiesUnavailable, match="lock timeout"), store.errors():
+            study.claim(DEFAULTS)
+    assert study.claim(DEFAULTS)
+
+
+def test_a_worker_that_stands_still_with_the_lock_loses_it(store: StudyStore) -> None:
+    search = a_search(2)
+    still, other = store.create(search), store.join(search, 1)
+    claim = None
+    with pytest.raises(StudiesUnavailable), store.errors(), still._turn():
+        claim = other.claim(DEFAULTS)  # it waits for the lock
+    assert claim
+
+
+def test_a_search_that_has_done_its_work_is_left_if_the_database_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    with StudyStore(f"postgresql://optuna:secret@127.0.0.1:{temporary_servers.free_port()}/optuna") as store:
+        store.discard("key")
+
+    assert "until housekeeping removes it" in caplog.text
+
+
+def test_a_search_that__is_begun_again_starts_anew_and_a_removed_one_is_not_found(store: StudyStore) -> None:
     search = a_search(2)
     run(store.create(search))
     assert store.find(search.key) == search
@@ -274,8 +377,56 @@ def test_a_database_that_is_away_is_named_without_its_password() -> None:
 
     assert f"127.0.0.1:{port}/optuna" in str(caught.value)
     assert "secret" not in str(caught.value)
-    with pytest.raises(InvalidSettings, match="HEARTH_STUDIES_URL"):
-        StudyStore("no url")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["no url TOPSECRET", "postgresql://optuna:TOPSECRET@host:port/optuna", "mysql://optuna:TOPSECRET@host/optuna"]
+)
+def test_a_url_that_is_none_of_postgresql_is_refused_without_its_password(wrong: str) -> None:
+    with pytest.raises(InvalidSettings, match="HEARTH_STUDIES_URL") as caught:
+        StudyStore(wrong)
+    with pytest.raises(InvalidSettings, match="HEARTH_STUDIES_URL") as kept:
+        list(remove_old_studies(wrong, Rules(90, 10, 7), datetime.now(UTC), applies=True))
+
+    shown = [*traceback.format_exception(caught.value), *traceback.format_exception(kept.value)]
+    assert not any("TOPSECRET" in line for line in shown if "wrong" not in line)
+
+
+@pytest.mark.parametrize("password", ["TOPSECRET", "TOP%SECRET", "TOPSECRET?x=TOPSECRET"])
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg"])
+def test_housekeeping_tells_no_password_of_a_url_that_searches_take(scheme: str, password: str) -> None:
+    url = f"{scheme}://optuna:{password}@127.0.0.1:{temporary_servers.free_port()}/optuna"
+    with pytest.raises((StudiesUnavailable, InvalidSettings)) as caught:
+        list(remove_old_studies(url, Rules(90, 10, 7), datetime.now(UTC), applies=True))
+
+    assert "SECRET" not in str(caught.value)
+
+
+def test_housekeeping_takes_a_url_with_the_driver_as_searches_do(store: StudyStore, url: str) -> None:
+    search = a_search(1)
+    store.create(search)
+
+    with_driver = url.replace("postgresql:", "postgresql+psycopg:")
+    assert search.key in {item.name for item in remove_old_studies(with_driver, Rules(90, 10, 7), datetime.now(UTC), applies=False)}
+
+
+def test_a_search_that_does_not_say_since_when_it_is_there_is_counted_from_when_it_is_seen(store: StudyStore, url: str) -> None:
+    searches, rules, now = [a_search(1), a_search(1)], Rules(90, 10, 7), datetime.now(UTC)
+    for search in searches:
+        store.create(search)
+    with psycopg.connect(url, autocommit=True) as connection:
+        ids = [connection.execute("SELECT study_id FROM studies WHERE study_name = %s", (search.key,)).fetchone() for search in searches]
+        connection.execute("DELETE FROM study_user_attributes WHERE study_id = %s", ids[0])  # no attribute at all
+        connection.execute("DELETE FROM study_user_attributes WHERE study_id = %s AND key = 'planned'", ids[1])
+
+    def fates(days: float, *, applies: bool) -> list[str]:
+        items = {item.name: item.action for item in remove_old_studies(url, rules, now + timedelta(days=days), applies=applies)}
+        return [items[search.key] for search in searches]
+
+    assert fates(0, applies=False) == [KEPT, KEPT]
+    assert fates(0, applies=True) == [KEPT, KEPT]
+    assert fates(6, applies=True) == [KEPT, KEPT]
+    assert fates(8, applies=True) == [REMOVED, REMOVED]
 
 
 def test_tables_of_a_newer_optuna_are_refused_with_what_to_do(fresh_database: str) -> None:

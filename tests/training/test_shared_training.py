@@ -1,6 +1,7 @@
 """A training whose search several tasks share, without Airflow: on a real PostgreSQL, object store and MLflow."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from mlflow import MlflowClient
@@ -146,12 +147,40 @@ def test_without_a_search_the_training_is_told_to_search_itself(training: Traini
     ("rows", "trials", "workers"), [(9_999, 100, 1), (10_000, 100, 4), (10_000, 9, 1), (10_000, 10, 2), (20_000, 19, 3), (20_000, 1, 1)]
 )
 def test_small_data_and_few_trials_are_searched_by_one_process(rows: int, trials: int, workers: int) -> None:
-    settings = SearchWorkersSettings(search_workers=4, search_min_rows=10_000)
-
-    assert count_workers(rows, 20_000, trials, settings) == workers
+    assert count_workers(rows, 20_000, trials, SearchWorkersSettings(search_workers=4, search_min_rows=10_000)) == workers
 
 
-def test_a_family_whose_trials_use_few_rows_is_searched_by_several_when_it_has_these() -> None:
-    settings = SearchWorkersSettings(search_workers=4, search_min_rows=10_000)
+@pytest.mark.parametrize(("rows", "workers"), [(5_999, 1), (6_000, 4)])
+def test_a_family_whose_trials_never_use_more_rows_is_shared_when_they_use_all_of_these(rows: int, workers: int) -> None:
+    assert count_workers(rows, FAMILIES["svm"].tuning_rows, 100, SearchWorkersSettings(search_workers=4)) == workers
 
-    assert [count_workers(rows, 6_000, 100, settings) for rows in (5_999, 6_000)] == [1, 4]
+
+def test_the_rows_of_a_trial_are_those_of_the_row_budget(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = len(sample_split(training.contract).X_train)
+    monkeypatch.setenv("HEARTH_SEARCH_MIN_ROWS", str(rows))
+    assert training.plan() == [0, 1]
+    budgeted = replace(FAMILIES["knn"], most_rows=rows - 1)
+    monkeypatch.setitem(FAMILIES, "knn", budgeted)
+
+    assert training.plan() == []
+
+
+def test_a_training_that_was_killed_right_after_it_had_registered_removes_its_search(training: Training, studies: StudyStore) -> None:
+    training.plan()
+    search = studies.find(training.key)
+    assert search
+    assert training.finish() == "1"
+    studies.create(search)
+
+    assert training.finish() == "1"
+    assert studies.find(training.key) is None
+
+
+def test_a_database_of_searches_that_is_away_does_not_fail_a_training_that_is_done(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training.plan()
+    training.finish()
+    monkeypatch.setenv("HEARTH_STUDIES_URL", f"postgresql://nobody@127.0.0.1:{temporary_servers.free_port()}/none")
+
+    assert training.finish() == "1"

@@ -119,6 +119,32 @@ def test_a_process_that_is_killed_is_replaced_and_the_trials_are_as_many_as_aske
         assert connection.execute("SELECT count(*) FROM studies").fetchone() == (0,)
 
 
+@pytest.mark.timeout(600)
+def test_a_search_outlives_a_database_that_is_away_for_a_moment(
+    contract: Contract, env: dict[str, str], store: ObjectStore, postgres_url: str, tmp_path: Path
+) -> None:
+    publish(contract, store)
+    database, log = env["HEARTH_STUDIES_URL"].rpartition("/")[2], tmp_path / "log"
+    command = [sys.executable, "-m", "hearth", "tune", contract.name, "--family", "knn", "--trials", "20", "--jobs", "2"]
+    patient = {**env, "HEARTH_SEARCH_GRACE_SECONDS": "30"}
+    with (
+        psycopg.connect(postgres_url, autocommit=True) as connection,
+        log.open("w") as errors,
+        subprocess.Popen(command, env=patient, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
+        wait_until(lambda: len(workers(process)) == 2)
+        connection.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS false')
+        try:
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (database,))
+            wait_until(lambda: "It is asked again" in log.read_text() or process.poll() is not None)
+        finally:
+            connection.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS true')
+        said, _ = process.communicate()
+
+    assert process.returncode == 0, log.read_text()
+    assert "20 trials" in said
+
+
 def test_one_process_needs_no_database_of_searches(contract: Contract, env: dict[str, str], store: ObjectStore) -> None:
     publish(contract, store)
 

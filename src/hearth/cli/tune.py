@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hearth.modelling.trials import TrialResult, TuningResult
 
 _INTERRUPTED = 130  # as shells count it
-_MOST_TRIALS, _MOST_JOBS = 10_000, 64
+_MOST_TRIALS, _MOST_JOBS = 10_000, 16  # a process keeps two connections to PostgreSQL, which has 100 by default
 
 
 def register(app: typer.Typer) -> None:

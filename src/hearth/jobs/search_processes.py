@@ -4,13 +4,14 @@ import logging
 import multiprocessing
 import signal
 import sys
+import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from typing import Self
 
 from hearth.contracts import load_contract
-from hearth.errors import HearthError, SearchFailed
+from hearth.errors import ErrorKind, HearthError, SearchInterrupted, SearchRemoved, StudiesUnavailable
 from hearth.jobs.training_data import open_split, within_budget
 from hearth.logs import configure_logging
 from hearth.modelling.families import FAMILIES
@@ -23,6 +24,7 @@ from hearth.training.study_store import Search, StudyStore
 
 _LOGGER = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
+_UNAVAILABLE = 75  # the exit status of a process that an outage has ended: EX_TEMPFAIL
 _SERVICE = "search-worker"
 
 
@@ -30,32 +32,43 @@ def search_in_processes(search: Search, jobs: int, *, on_trial: Callable[[TrialR
     """Run the trials in `jobs` processes; `on_trial` is called here with each outcome, in the order of their end.
 
     Raises:
-        SearchFailed: every trial failed, a process ended with an error, which it has logged, or too many were killed.
-        StudiesUnavailable: the database of searches does not answer.
+        SearchFailed: every trial failed.
+        SearchInterrupted: a process ended with an error, which it has logged, or too many were killed, before all trials had ended.
+        StudiesUnavailable: the database of searches did not answer for the time of grace.
     """
     with StudyStore.from_settings() as store, store.errors():
         study = store.create(search)
         try:
             with _Crew(search, min(jobs, search.trials)) as crew:
-                _watch(study, crew, on_trial)
+                _watch(store, study, crew, on_trial)
             study.require_score()
             return best_of([trial.result for trial in study.ended()])
         finally:
-            store.remove(search.key)
+            store.discard(search.key)
 
 
-def _watch(study: SharedStudy, crew: "_Crew", on_trial: Callable[[TrialResult], None]) -> None:
+def _watch(store: StudyStore, study: SharedStudy, crew: "_Crew", on_trial: Callable[[TrialResult], None]) -> None:
     """Return when all trials have ended."""
     seen: set[int] = set()
+    answered = time.monotonic()
     while True:
-        is_done = study.progress().is_done  # before the trials are read: the last ones are then among them
-        for trial in study.ended():
+        try:
+            with store.errors():
+                progress, trials = study.progress(), study.ended()  # in this order: at the end the last trials are then among them
+        except StudiesUnavailable as error:
+            if time.monotonic() - answered > store.grace_seconds:
+                raise
+            _LOGGER.warning("%s It is asked again.", error)
+            time.sleep(_POLL_SECONDS)
+            continue
+        answered = time.monotonic()
+        for trial in trials:
             if trial.result.number not in seen:
                 seen.add(trial.result.number)
                 on_trial(trial.result)
-        if is_done:
+        if progress.is_done:
             return
-        crew.replace_dead()
+        crew.replace_dead(progress.scored + progress.failed, store.grace_seconds)
 
 
 class _Crew:
@@ -67,6 +80,8 @@ class _Crew:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([__name__])
         self._started = 0
+        self._unavailable = 0  # processes that a server's outage has ended
+        self._outage: tuple[int, float] | None = None  # how many trials had ended when one did so, and when
         self._processes: list[ForkServerProcess] = []
 
     def __enter__(self) -> Self:
@@ -79,20 +94,38 @@ class _Crew:
         for process in self._processes:
             process.join()
 
-    def replace_dead(self) -> None:
-        """Wait a moment, and start a process for each that was killed.
+    def replace_dead(self, ended: int, grace_seconds: float) -> None:
+        """Wait a moment, and start a process for each that was killed, or that a server did not answer. `ended` trials have ended so far.
 
         Raises:
-            SearchFailed: one ended with an error, or too many were killed.
+            SearchInterrupted: one ended with an error, too many were killed, or a server does not answer and no trial ends.
         """
         wait([process.sentinel for process in self._processes if process.is_alive()], timeout=_POLL_SECONDS)
         for place, process in enumerate(self._processes):
             if not process.exitcode:  # at work, or done
                 continue
-            if process.exitcode > 0 or self._started >= self._most:
-                raise SearchFailed(self._search.key, self._search.trials, "a process ended with an error, which the lines above tell")
-            _LOGGER.warning("a process of the search was killed by signal %d; another one takes its place", -process.exitcode)
+            if process.exitcode == _UNAVAILABLE:
+                if self._stood_still(ended) > grace_seconds:
+                    raise self._interrupted(ended, "a server does not answer, which the lines above tell")
+                self._unavailable += 1
+                _LOGGER.warning("a process of the search has ended because a server did not answer; another one takes its place")
+            elif process.exitcode > 0:
+                raise self._interrupted(ended, "a process ended with an error, which the lines above tell")
+            elif self._started - self._unavailable >= self._most:
+                raise self._interrupted(ended, f"{self._most} processes were killed or have ended")
+            else:
+                _LOGGER.warning("a process of the search was killed by signal %d; another one takes its place", -process.exitcode)
             self._processes[place] = self._start()
+
+    def _stood_still(self, ended: int) -> float:
+        """Return the seconds since a process was ended by an outage for the first time after the last trial that has ended."""
+        now = time.monotonic()
+        if self._outage is None or self._outage[0] != ended:
+            self._outage = (ended, now)
+        return now - self._outage[1]
+
+    def _interrupted(self, ended: int, reason: str) -> SearchInterrupted:
+        return SearchInterrupted(self._search.key, ended, self._search.trials, reason)
 
     def _start(self) -> ForkServerProcess:
         level = logging.getLevelName(logging.getLogger().level)
@@ -110,7 +143,7 @@ def _work(key: str, worker: int, log_level: str) -> None:
         work_here(key, worker)
     except HearthError as error:
         _LOGGER.critical("%s: %s", error.code, error)
-        sys.exit(1)
+        sys.exit(_UNAVAILABLE if error.kind is ErrorKind.UNAVAILABLE else 1)
 
 
 def work_here(key: str, worker: int) -> int:
@@ -120,8 +153,12 @@ def work_here(key: str, worker: int) -> int:
         search = store.find(key)
         if search is None:
             return 0
+        try:
+            study = store.join(search, worker)
+        except SearchRemoved:  # between the two looks
+            return 0
         return run_trials(
-            store.join(search, worker),
+            study,
             lambda: prepare(search),
             defaults=FAMILIES[search.family].defaults,
             until_done=True,

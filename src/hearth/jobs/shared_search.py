@@ -5,6 +5,7 @@ import logging
 from hearth.contracts import load_contract
 from hearth.contracts.experiment_names import trials_experiment
 from hearth.data.processed import read_manifest, split_source
+from hearth.errors import SearchRemoved
 from hearth.jobs.search import SearchPlan, input_data, name_training
 from hearth.jobs.search_processes import prepare
 from hearth.jobs.training_data import open_split
@@ -59,8 +60,10 @@ def plan(  # noqa: PLR0913 - all but the first two are named
     if registry.find(dataset, training_key):
         _LOGGER.info("%s has registered its version before", training_key, extra=about(dataset))
         return []
-    rows = read_manifest(store, dataset, digest).train_rows
-    workers = count_workers(rows, FAMILIES[family].tuning_rows, trials, SearchWorkersSettings())
+    rows, catalogued = read_manifest(store, dataset, digest).train_rows, FAMILIES[family]
+    budget = contract.training.most_rows.get(family, catalogued.most_rows)
+    rows = rows if budget is None else min(rows, budget)
+    workers = count_workers(rows, catalogued.tuning_rows, trials, SearchWorkersSettings())
     _LOGGER.info("%s: %d trials on %d train rows, %d at a time", training_key, trials, rows, workers, extra=about(dataset))
     if workers == 1:
         return []
@@ -97,7 +100,11 @@ def work(dataset: str, family: str, worker: int, *, key: str, registry: Registry
         if search is None:
             _LOGGER.info("The search %s is over.", training_key)
             return 0
-        return _run(studies, search, worker, _logged(search, registry or Registry.from_settings()), until_done=False)
+        try:
+            return _run(studies, search, worker, _logged(search, registry or Registry.from_settings()), until_done=False)
+        except SearchRemoved as error:  # between the two looks
+            _LOGGER.info("%s", error)
+            return 0
 
 
 def finish(search: Search, registry: Registry, studies: StudyStore) -> TuningResult:
@@ -105,6 +112,7 @@ def finish(search: Search, registry: Registry, studies: StudyStore) -> TuningRes
 
     Raises:
         SearchFailed: every trial failed.
+        SearchRemoved: another process has ended the search meanwhile.
         UntrainableData, StudiesUnavailable, RegistryUnavailable, StorageUnavailable: as `work`.
     """
     logged = _logged(search, registry)

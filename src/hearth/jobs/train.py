@@ -103,9 +103,10 @@ def finish_training(
     contract = load_contract(dataset)
     store, registry = store or ObjectStore.from_settings(), registry or Registry.from_settings()
     training_key = name_training(dataset, family, key)
-    if version := _registered_before(registry, dataset, training_key):
-        return version
     with StudyStore.from_settings() as studies:
+        if version := _registered_before(registry, dataset, training_key):
+            studies.discard(training_key)  # a call that was killed right after it had registered has left it
+            return version
         search = studies.find(training_key)
         if search is None:
             return None
@@ -114,7 +115,7 @@ def finish_training(
         selection = _select(family, tuned, plan, read_manifest(store, dataset, search.digest).origin)
         with open_split(store, contract, search.digest) as split:
             registered = fit_and_register(contract, split, selection, training_key, registry)
-        studies.remove(training_key)
+        studies.discard(training_key)
     return registered.version
 
 

@@ -2,31 +2,36 @@
 
 Each trial of the search has a number from 0 and is handed out under a lock, so that there are neither more nor fewer than was asked for. A
 worker tells every few seconds that it is alive. A trial whose worker has told nothing for the time of grace is handed out again with the
-same parameters, `MOST_TRIES` times in all. ADR 0035 says why this is not left to Optuna's own `optimize`.
+same parameters, `MOST_TRIES` times in all, not counting those that an outage has ended.
+ADR 0035 says why this is not left to Optuna's own `optimize`.
 """
 
 import logging
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from hearth.errors import SearchFailed
+from hearth.errors import SearchFailed, SearchRemoved
 from hearth.modelling.trials import TrialResult
 from hearth.training.objective import make_pruner, make_sampler
 
 _LOGGER = logging.getLogger(__name__)
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 MOST_TRIES = 3  # a trial that kills its worker each time is given up
 _LOCK_CLASS = 0x48535459  # of PostgreSQL's advisory locks: ours, beside the number of the study
-_NUMBER, _TRY, _OUTCOME, _ERROR = "number", "try", "outcome", "error"  # attributes of a trial
+_NUMBER, _TRY, _OUTCOME, _ERROR, _FREE = "number", "try", "outcome", "error", "free"  # attributes of a trial
 _WORKER, _PARAMS, _SCORES = "worker", "params", "fold_scores"  # of an outcome
 
 
@@ -64,16 +69,37 @@ class EndedTrial:
     tries: int
 
 
-class SharedStudy:
-    """A search in the database; made by `StudyStore`. Errors of the database are those of Optuna and SQLAlchemy."""
+def _tells_if_removed(method: "Callable[Concatenate[SharedStudy, _P], _R]") -> "Callable[Concatenate[SharedStudy, _P], _R]":
+    """Raise SearchRemoved for what Optuna raises when rows of a search are gone."""
 
-    def __init__(self, storage: optuna.storages.RDBStorage, name: str, seed: int, trials: int, worker: int = 0) -> None:
+    @wraps(method)
+    def call(self: "SharedStudy", /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return method(self, *args, **kwargs)
+        except (KeyError, IntegrityError) as error:
+            if not self.is_removed():
+                raise
+            raise SearchRemoved(self.name) from error
+
+    return call
+
+
+class SharedStudy:
+    """A search in the database; made by `StudyStore`. Errors of the database are those of Optuna and SQLAlchemy.
+
+    All methods but `alive` raise SearchRemoved if the search is no longer there.
+    """
+
+    def __init__(  # noqa: PLR0913 - those of the search, and the worker's
+        self, storage: optuna.storages.RDBStorage, name: str, seed: int, trials: int, worker: int = 0, *, grace_seconds: int = 60
+    ) -> None:
         self.name = name
-        self._storage, self._trials, self._worker = storage, trials, worker
+        self._storage, self._trials, self._worker, self._grace = storage, trials, worker, grace_seconds
         self._id = storage.get_study_id_from_name(name)
         self._study = optuna.Study(study_name=name, storage=storage, pruner=make_pruner())
         self._study.sampler = make_sampler(sampler_seed(seed, worker, len(self._study.get_trials(deepcopy=False))))
 
+    @_tells_if_removed
     def claim(self, defaults: Mapping[str, object]) -> Claim | None:
         """Take the next trial, first one that was lost; None if there is none to take, though others may be at work.
 
@@ -85,7 +111,7 @@ class SharedStudy:
             optuna.storages.fail_stale_trials(self._study)
             latest = self._latest()
             waiting = [(self._id_of(trial), trial.user_attrs[_NUMBER]) for trial in latest.values() if trial.state == TrialState.WAITING]
-            waiting += [self._queue_again(trial) for trial in latest.values() if _is_lost(trial) and trial.user_attrs[_TRY] < MOST_TRIES]
+            waiting += [self._queue_again(trial) for trial in latest.values() if _is_lost(trial) and not _is_given_up(trial)]
             if not waiting and len(latest) < self._trials:
                 number = len(latest)
                 waiting.append((self._queue(number, 1, fixed_params={} if number else dict(defaults)), number))
@@ -104,7 +130,7 @@ class SharedStudy:
             while not ended.wait(self._storage.heartbeat_interval):
                 try:
                     self._storage.record_heartbeat(claim.storage_id)
-                except (KeyError, StorageInternalError) as error:
+                except (KeyError, StorageInternalError, SQLAlchemyError) as error:
                     _LOGGER.warning("trial %d: its worker could not tell that it is alive: %s", claim.number, error)
             self._storage.remove_session()
 
@@ -116,6 +142,7 @@ class SharedStudy:
             ended.set()
             thread.join()
 
+    @_tells_if_removed
     def end(self, claim: Claim, result: TrialResult) -> bool:
         """Store the outcome of a trial; False if another worker has taken the trial over meanwhile, so that this one does not count."""
         with self._taken_over(claim) as over:
@@ -127,29 +154,42 @@ class SharedStudy:
                 self._study.tell(claim.trial, result.score)
         return not over.is_set()
 
+    @_tells_if_removed
     def fail(self, claim: Claim, error: BaseException) -> None:
         """Store that a trial's parameters do not fit the data: it counts as one of the trials."""
         with self._taken_over(claim):
             claim.trial.set_user_attr(_ERROR, f"{type(error).__name__}: {error}")
             self._study.tell(claim.trial, state=TrialState.FAIL)
 
-    def give_back(self, claim: Claim) -> None:
-        """Leave a trial that was not ended to others, at once."""
+    @_tells_if_removed
+    def give_back(self, claim: Claim, *, counts: bool) -> None:
+        """Leave a trial that was not ended to others, at once. It `counts` as one of the tries if the trial itself may be to blame."""
         with self._taken_over(claim):
+            claim.trial.set_user_attr(_FREE, not counts)
             self._study.tell(claim.trial, state=TrialState.FAIL)
 
+    @_tells_if_removed
     def progress(self) -> Progress:
         """Return how far the search is."""
         latest = list(self._latest().values())
         scored = sum(trial.state in {TrialState.COMPLETE, TrialState.PRUNED} for trial in latest)
-        failed = sum(_ERROR in trial.user_attrs or (_is_lost(trial) and trial.user_attrs[_TRY] >= MOST_TRIES) for trial in latest)
+        failed = sum(_ERROR in trial.user_attrs or _is_given_up(trial) for trial in latest)
         return Progress(self._trials, scored, failed, sum(trial.state == TrialState.RUNNING for trial in latest))
 
+    @_tells_if_removed
     def ended(self) -> list[EndedTrial]:
         """Return the trials that have a score, in the order in which they ended."""
         found = [trial for trial in self._latest().values() if trial.state in {TrialState.COMPLETE, TrialState.PRUNED}]
         return [_ended(trial) for trial in sorted(found, key=lambda trial: (str(trial.datetime_complete), trial.number))]
 
+    def is_removed(self) -> bool:
+        """Whether the search is no longer there, or was begun anew."""
+        try:
+            return self._storage.get_study_id_from_name(self.name) != self._id
+        except KeyError:
+            return True
+
+    @_tells_if_removed
     def require_score(self) -> None:
         """Raise SearchFailed if no trial has a score, with the first of their errors."""
         latest = self._latest()
@@ -160,8 +200,13 @@ class SharedStudy:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Hold the lock of this study: one process at a time hands out a trial. A process that dies lets go of it."""
+        """Hold the lock of this study: one process at a time hands out a trial. A process that dies lets go of it.
+
+        A machine that vanishes with the lock is one whose connection stands still: the server ends that after the time of grace.
+        """
         with self._storage.engine.begin() as connection:
+            for name, seconds in (("idle_in_transaction_session_timeout", self._grace), ("lock_timeout", 2 * self._grace)):
+                connection.execute(text("SELECT set_config(:name, :value, true)"), {"name": name, "value": f"{seconds}s"})
             connection.execute(text("SELECT pg_advisory_xact_lock(:class, :study)"), {"class": _LOCK_CLASS, "study": self._id})
             yield
 
@@ -184,7 +229,7 @@ class SharedStudy:
 
     def _queue_again(self, trial: FrozenTrial) -> tuple[int, int]:
         """Queue a trial that was lost, with the parameters that it has, and return its new id and its number."""
-        number, tries = trial.user_attrs[_NUMBER], trial.user_attrs[_TRY] + 1
+        number, tries = trial.user_attrs[_NUMBER], trial.user_attrs[_TRY] + (not trial.user_attrs.get(_FREE, False))
         _LOGGER.warning("trial %d: its worker died or gave it back; it runs again (try %d of %d)", number, tries, MOST_TRIES)
         fixed = trial.system_attrs.get("fixed_params", {})
         return self._queue(number, tries, fixed_params=fixed, params=trial.params, distributions=trial.distributions), number
@@ -216,6 +261,11 @@ def sampler_seed(seed: int, worker: int, begun: int) -> int:
 def _is_lost(trial: FrozenTrial) -> bool:
     """Whether a trial has ended without an outcome."""
     return trial.state == TrialState.FAIL and _ERROR not in trial.user_attrs
+
+
+def _is_given_up(trial: FrozenTrial) -> bool:
+    """Whether a trial was lost for the last time; one that was given back because of something else was not."""
+    return _is_lost(trial) and trial.user_attrs[_TRY] >= MOST_TRIES and not trial.user_attrs.get(_FREE, False)
 
 
 def _ended(trial: FrozenTrial) -> EndedTrial:

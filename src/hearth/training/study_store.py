@@ -1,5 +1,6 @@
 """The database of searches that several processes work on: Optuna's tables in PostgreSQL, with rows while a search runs."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,20 +12,22 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from pydantic import TypeAdapter
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from hearth.errors import InvalidSettings, StudiesUnavailable
+from hearth.errors import SearchRemoved, StudiesUnavailable
+from hearth.modelling.studies_url import read_studies_url
 from hearth.modelling.trials import STUDY_PLANNED
 from hearth.settings import SearchSettings
 from hearth.training.shared_study import SharedStudy
 
+_LOGGER = logging.getLogger(__name__)
 _SEARCH = "search"
 _LOCK = 0x48535459  # one process at a time makes the tables
 _CONNECT_SECONDS = 10
 _BEATS_IN_GRACE = 6
 # A worker keeps two connections, one of them for the lock; its sign of life may take a third for a moment
-_ENGINE = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True, "connect_args": {"connect_timeout": _CONNECT_SECONDS}}
+_ENGINE = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
+_KEEPALIVES = 3
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,8 @@ class StudyStore:
     """
 
     def __init__(self, url: str, *, grace_seconds: int = 60) -> None:
-        try:
-            self._url = make_url(url).set(drivername="postgresql+psycopg")
-        except ArgumentError as error:
-            expected = "expected postgresql://user:password@host/database"
-            raise InvalidSettings(f"HEARTH_STUDIES_URL is no URL of a database: {expected}.") from error
-        self._grace = grace_seconds
+        self._url = read_studies_url(url)
+        self.grace_seconds = grace_seconds
         self._opened: optuna.storages.RDBStorage | None = None
 
     @classmethod
@@ -71,9 +70,9 @@ class StudyStore:
             self.remove(search.key)
             optuna.logging.set_verbosity(optuna.logging.WARNING)  # trials are logged by the objective
             study = optuna.create_study(direction="maximize", study_name=search.key, storage=self._storage())
+            study.set_user_attr(STUDY_PLANNED, datetime.now(UTC).isoformat())  # first: housekeeping goes by it
             study.set_user_attr(_SEARCH, asdict(search))
-            study.set_user_attr(STUDY_PLANNED, datetime.now(UTC).isoformat())
-            return SharedStudy(self._storage(), search.key, search.seed, search.trials)
+            return self._open(search, worker=0)
 
     def find(self, key: str) -> Search | None:
         """Return a search; None if it is over, or was never begun."""
@@ -86,10 +85,10 @@ class StudyStore:
             return _SEARCH_TYPE.validate_python(attributes[_SEARCH]) if _SEARCH in attributes else None
 
     def join(self, search: Search, worker: int) -> SharedStudy:
-        """Open a search as one of its workers, which are numbered from 0."""
+        """Open a search as one of its workers, which are numbered from 0; raises SearchRemoved if it is over."""
         with self.errors():
             optuna.logging.set_verbosity(optuna.logging.WARNING)
-            return SharedStudy(self._storage(), search.key, search.seed, search.trials, worker)
+            return self._open(search, worker)
 
     def remove(self, key: str) -> None:
         """Remove a search with its trials, if it is there."""
@@ -99,6 +98,13 @@ class StudyStore:
                 storage.delete_study(storage.get_study_id_from_name(key))
             except KeyError:
                 return
+
+    def discard(self, key: str) -> None:
+        """Remove a search that has done its work. If the database is away it stays, with a warning, until housekeeping removes it."""
+        try:
+            self.remove(key)
+        except StudiesUnavailable as error:
+            _LOGGER.warning("the search %s is done but stays in the database until housekeeping removes it: %s", key, error)
 
     def close(self) -> None:
         """Close all connections."""
@@ -124,12 +130,30 @@ class StudyStore:
             raise StudiesUnavailable(self._place, reason) from error
 
     @property
+    def _connect_args(self) -> dict[str, int]:
+        """Return the arguments of libpq by which a server that has vanished is noticed within the grace."""
+        seconds = max(1, self.grace_seconds // (_KEEPALIVES + 1))
+        return {
+            "connect_timeout": _CONNECT_SECONDS,
+            "keepalives_idle": seconds,
+            "keepalives_interval": seconds,
+            "keepalives_count": _KEEPALIVES,
+            "tcp_user_timeout": 1_000 * self.grace_seconds,
+        }
+
+    @property
     def _place(self) -> str:
         return self._url.render_as_string(hide_password=True)
 
+    def _open(self, search: Search, worker: int) -> SharedStudy:
+        try:
+            return SharedStudy(self._storage(), search.key, search.seed, search.trials, worker, grace_seconds=self.grace_seconds)
+        except KeyError as error:
+            raise SearchRemoved(search.key) from error
+
     def _storage(self) -> optuna.storages.RDBStorage:
         if self._opened is None:
-            guard = create_engine(self._url, connect_args=_ENGINE["connect_args"])
+            guard = create_engine(self._url, connect_args=self._connect_args)
             try:
                 with guard.begin() as connection:
                     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -143,10 +167,10 @@ class StudyStore:
             warnings.simplefilter("ignore", ExperimentalWarning)  # of the heartbeat
             storage = optuna.storages.RDBStorage(
                 self._url.render_as_string(hide_password=False),
-                engine_kwargs=dict(_ENGINE),
+                engine_kwargs={**_ENGINE, "connect_args": self._connect_args},
                 skip_compatibility_check=True,
-                heartbeat_interval=max(1, self._grace // _BEATS_IN_GRACE),
-                grace_period=self._grace,
+                heartbeat_interval=max(1, self.grace_seconds // _BEATS_IN_GRACE),
+                grace_period=self.grace_seconds,
             )
         version = storage.get_current_version()
         if version not in storage.get_all_versions():
