@@ -185,7 +185,7 @@ class SharedStudy:
     def is_removed(self) -> bool:
         """Whether the search is no longer there, or was begun anew."""
         try:
-            return self._storage.get_study_id_from_name(self.name) != self._id
+            return bool(self._storage.get_study_id_from_name(self.name) != self._id)
         except KeyError:
             return True
 
