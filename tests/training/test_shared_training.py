@@ -152,7 +152,7 @@ def test_small_data_and_few_trials_are_searched_by_one_process(rows: int, trials
 
 @pytest.mark.parametrize(("rows", "workers"), [(5_999, 1), (6_000, 4)])
 def test_a_family_whose_trials_never_use_more_rows_is_shared_when_they_use_all_of_these(rows: int, workers: int) -> None:
-    assert count_workers(rows, FAMILIES["svm"].tuning_rows, 100, SearchWorkersSettings(search_workers=4)) == workers
+    assert count_workers(rows, FAMILIES["svm"].tuning_rows, 100, SearchWorkersSettings(search_workers=4, search_min_rows=10_000)) == workers
 
 
 def test_the_rows_of_a_trial_are_those_of_the_row_budget(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
