@@ -10,14 +10,18 @@ from hearth.errors import HearthError
 _LOGGER = logging.getLogger(__name__)
 
 
-def in_turn(*steps: Callable[[], object]) -> None:
+def in_turn(stopping: threading.Event, *steps: Callable[[], object]) -> None:
     """Do each step, whatever becomes of those before it: one that fails at every pass must not keep the others from ever being done.
+
+    Once `stopping` is set no further one begins: with a server that is away each of them takes a time-out.
 
     Raises:
         Exception: the first error that is not ours, else the first one, when all steps have been tried.
     """
     errors: list[Exception] = []
     for step in steps:
+        if stopping.is_set():
+            break
         try:
             step()
         except Exception as error:  # noqa: BLE001 - raised below

@@ -108,12 +108,20 @@ def test_a_step_that_fails_keeps_none_of_the_others_from_its_turn() -> None:
     steps = [Work([PredictionsUnavailable("first")]), Work(), Work([RegistryUnavailable("third")]), Work()]
 
     with pytest.raises(PredictionsUnavailable, match="first"):
-        in_turn(*steps)
+        in_turn(threading.Event(), *steps)
 
     assert [step.calls for step in steps] == [1, 1, 1, 1]
-    in_turn(*steps)
+    in_turn(threading.Event(), *steps)
 
 
 def test_an_error_of_a_step_that_nobody_expected_is_not_hidden_by_an_outage() -> None:
     with pytest.raises(ValueError, match="a mistake"):
-        in_turn(Work([PredictionsUnavailable("away")]), Work([ValueError("a mistake")]))
+        in_turn(threading.Event(), Work([PredictionsUnavailable("away")]), Work([ValueError("a mistake")]))
+
+
+def test_when_it_has_to_stop_no_further_step_begins() -> None:
+    stopping, last = threading.Event(), Work()
+
+    in_turn(stopping, stopping.set, last)
+
+    assert last.calls == 0

@@ -31,7 +31,7 @@ class AlertHousekeeping:
         return self._counts
 
     def _look(self) -> None:
-        in_turn(self._resolve_expired, self._delete_old, self._count)
+        in_turn(self._thread.stopping, self._resolve_expired, self._delete_old, self._count)
 
     def _resolve_expired(self) -> None:
         for alert in self._store.resolve_expired():

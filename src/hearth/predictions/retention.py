@@ -56,7 +56,7 @@ class Retention:
         self._thread.close()
 
     def _work(self) -> None:
-        in_turn(self._prune_predictions, self._prune_labels, self._watch_size)
+        in_turn(self._thread.stopping, self._prune_predictions, self._prune_labels, self._watch_size)
 
     def _prune_predictions(self) -> None:
         self._prune("predictions", self._store.delete_before, self._keep)
