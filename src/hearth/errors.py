@@ -11,6 +11,8 @@
     ├── InvalidRawData         a raw file cannot be read, or too many of its rows break the contract
     ├── UntrainableData        a class of the data set has too few rows to train on
     ├── SearchFailed           every trial of a search for parameters has failed
+    ├── SearchInterrupted      a search by several processes has ended before its trials
+    ├── SearchRemoved          a search was removed, or begun anew, while somebody worked on it
     ├── StudiesUnavailable     the database of searches does not answer
     ├── ShiftedData            new data differ too much from the data that were published last
     ├── SuspiciousData         findings of a raw file that the contract does not let pass
