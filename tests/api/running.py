@@ -14,7 +14,7 @@ from deploy.embedded.temporary_servers import free_port
 from hearth.settings import ApiSettings
 from hearth_api.http_protocol import BoundedHttp
 from hearth_api.state import ServiceState
-from tests.support.waiting import wait_until
+from tests.support.waiting import LIMIT_SECONDS, wait_until
 
 ADMIN_KEY = "operators-long-secret"
 PAGE_KEY = "readers-long-secret"
@@ -54,7 +54,7 @@ def running(app: object, port: int | None = None, *, waits: bool = True) -> Iter
     wait_until(lambda: server.started or not thread.is_alive())
     assert server.started, "the service ended instead of starting"
     if waits and isinstance(app, FastAPI) and isinstance(service := getattr(app.state, "service", None), ServiceState):
-        service.models.wait_until_polled(30)
+        service.models.wait_until_polled(LIMIT_SECONDS)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             yield client

@@ -4,13 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from hearth.contracts import Contract
 from hearth.contracts.experiment_names import trials_experiment
 from hearth.data.cleaning import Split
 from hearth.jobs.search_processes import search_in_processes
-from hearth.jobs.training_data import within_budget
+from hearth.jobs.training_data import row_weights, within_budget
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.trials import TrialResult, TuningResult
 from hearth.registry import InputData, Registry
@@ -95,11 +93,6 @@ def tune_family(  # noqa: PLR0913, PLR0917 - what is tuned, on what, how, and wh
             )
         study.log_best(tuned)
     return tuned
-
-
-def row_weights(split: Split) -> np.ndarray | None:
-    """Return how much each train row counts, shape (rows,); None if all count the same."""
-    return None if split.weights_train is None else split.weights_train.to_numpy()
 
 
 def input_data(contract: Contract, split: Split, digest: str, source: str, context: Literal["training", "testing"]) -> InputData:

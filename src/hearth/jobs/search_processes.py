@@ -12,7 +12,7 @@ from typing import Self
 
 from hearth.contracts import load_contract
 from hearth.errors import ErrorKind, HearthError, SearchInterrupted, SearchRemoved, StudiesUnavailable
-from hearth.jobs.training_data import open_split, within_budget
+from hearth.jobs.training_data import open_split, row_weights, within_budget
 from hearth.logs import configure_logging
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.trials import TrialResult, TuningResult
@@ -176,5 +176,4 @@ def prepare(search: Search) -> CrossValidation:
     contract, family = load_contract(search.dataset), FAMILIES[search.family]
     with open_split(ObjectStore.from_settings(), contract, search.digest) as split:
         used = within_budget(contract, search.family, split)
-        weights = None if used.weights_train is None else used.weights_train.to_numpy()
-        return CrossValidation.prepare(contract, used.X_train, used.y_train, family, seed=search.seed, row_weights=weights)
+        return CrossValidation.prepare(contract, used.X_train, used.y_train, family, seed=search.seed, row_weights=row_weights(used))

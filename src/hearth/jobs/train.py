@@ -16,9 +16,9 @@ from hearth.data.processed import read_manifest, split_source
 from hearth.errors import UnknownFamily
 from hearth.jobs.probabilities import describe_probabilities, set_metrics
 from hearth.jobs.report import write_report
-from hearth.jobs.search import SearchPlan, input_data, name_training, row_weights, tune_family
+from hearth.jobs.search import SearchPlan, input_data, name_training, tune_family
 from hearth.jobs.shared_search import finish
-from hearth.jobs.training_data import open_split, rows_text, within_budget
+from hearth.jobs.training_data import open_split, row_weights, rows_text, within_budget
 from hearth.logs import about
 from hearth.modelling.evaluation import evaluate
 from hearth.modelling.families import FAMILIES, Params

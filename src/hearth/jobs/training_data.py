@@ -42,8 +42,7 @@ def open_split(store: ObjectStore, contract: Contract, digest: str) -> Iterator[
         return
     with work_folder() as folder:
         whole = copy_processed(store, contract.name, digest, folder)
-        weights = None if whole.weights_train is None else whole.weights_train.to_numpy()
-        stored = StoredTrain.of(contract, folder / "X_train.parquet", whole.y_train.to_numpy(), weights)
+        stored = StoredTrain.of(contract, folder / "X_train.parquet", whole.y_train.to_numpy(), row_weights(whole))
         sample = stored.sampled(MemorySettings().rows_in_memory)
         _LOGGER.info(
             "%s: memory holds %d of %d train rows, the others stay on disk",
@@ -106,7 +105,7 @@ def within_budget(contract: Contract, family: str, split: Split) -> Split:
 def _drawn(contract: Contract, split: Split, budget: int, *, weighs_rows: bool) -> tuple[np.ndarray, np.ndarray | None] | None:
     """Return the places and the weights of a sample of the train rows that memory holds; None if they are within the budget."""
     X, codes = split.X_train, split.y_train.to_numpy()
-    weights = None if split.weights_train is None else split.weights_train.to_numpy()
+    weights = row_weights(split)
     if weights is None or weighs_rows:
         if len(X) <= budget:
             return None
@@ -118,6 +117,11 @@ def _drawn(contract: Contract, split: Split, budget: int, *, weighs_rows: bool) 
     drawn = sample_places(frame_order(contract, X)[rows], codes[rows], budget)
     places, counts = np.unique(rows[drawn], return_counts=True)
     return places, counts / counts.mean()
+
+
+def row_weights(split: Split) -> np.ndarray | None:
+    """Return how much each train row counts, shape (rows,); None if all count the same."""
+    return None if split.weights_train is None else split.weights_train.to_numpy()
 
 
 def rows_text(fitted: int, rows: int) -> str:
