@@ -70,6 +70,10 @@ def _checkout(root: Path, user: tuple[str, ...]) -> Iterator[Checkout]:
     shutil.copytree(ROOT / "deploy/embedded", root / "deploy/embedded")
     for path in (ROOT / ".env", ROOT / "supervisord.conf", *(ROOT / "deploy").glob("*.py")):
         shutil.copy(path, root / path.relative_to(ROOT))
+    for name in ("logs", "tracing"):  # what MLflow's environment has of the package, as its image
+        shutil.copytree(ROOT / "src/hearth" / name, root / "src/hearth" / name)
+    for name in ("__init__.py", "errors.py"):
+        shutil.copy(ROOT / "src/hearth" / name, root / "src/hearth" / name)
     (root / ".venvs").symlink_to(ROOT / ".venvs")
     (root / "airflow/dags").mkdir(parents=True)
     numbers = dict(zip(PORT_SETTINGS, free_ports(len(PORT_SETTINGS), with_grpc=True), strict=True))
