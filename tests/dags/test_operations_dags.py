@@ -54,9 +54,14 @@ def test_the_backup_task_makes_a_whole_backup_and_leaves_as_many_as_it_should(se
     assert manifest.streams["records"]["entries"] == 2_199
 
 
-@pytest.mark.usefixtures("settings")
-def test_the_housekeeping_task_returns_its_report_and_writes_it_to_its_log(caplog: pytest.LogCaptureFixture) -> None:
-    keep_house = task_of("hearth_housekeeping", "keep_house")
+@pytest.fixture
+def keep_house(settings: pytest.MonkeyPatch) -> Any:
+    """The task, made before the test is called: the first import of Airflow sets up logging anew, without what captures a test's log."""
+    assert settings
+    return task_of("hearth_housekeeping", "keep_house")
+
+
+def test_the_housekeeping_task_returns_its_report_and_writes_it_to_its_log(keep_house: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="hearth"):
         report = keep_house(params={"apply": False})
 
