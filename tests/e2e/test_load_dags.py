@@ -78,15 +78,10 @@ def test_batches_are_loaded_until_there_are_no_more_and_cleared_only_on_confirma
     states = run(env, {"two": {"batches": 2}, **refusals}, *steps)
 
     both = {"fetch": "success", "export": "success"}
-    once = {"fetch": 1, "export": 1}
-    assert states["two"] == {"run": "success", "tasks": both, "tries": once, "deferrals": 1}  # one wait between two batches
-    assert states["rest"] == {"run": "success", "tasks": both, "tries": once, "deferrals": 1}  # the third; then the source has no more
-    assert states["none"] == {
-        "run": "success",
-        "tasks": {**both, "export": "skipped"},
-        "tries": once,
-        "deferrals": 0,
-    }  # no asset is updated
+    ended = {"run": "success", "tasks": both, "tries": {"fetch": 1, "export": 1}, "mapped": {}}
+    assert states["two"] == {**ended, "deferrals": 1}  # one wait between two batches
+    assert states["rest"] == {**ended, "deferrals": 1}  # the third; then the source has no more
+    assert states["none"] == {**ended, "tasks": {**both, "export": "skipped"}, "deferrals": 0}  # no asset is updated
     assert {states[label]["tasks"]["confirm"] for label in refusals} == {"failed"}
     assert (table.count(), table.export().rows) == (3, 150)
     [alert] = alerts.alerts()
