@@ -8,7 +8,7 @@ from hearth.data.processed import read_manifest, split_source
 from hearth.errors import SearchRemoved
 from hearth.jobs.search import SearchPlan, input_data, name_training
 from hearth.jobs.search_processes import prepare
-from hearth.jobs.training_data import open_split
+from hearth.jobs.training_data import open_split, row_budget
 from hearth.logs import about
 from hearth.modelling.families import FAMILIES
 from hearth.modelling.trials import TrialResult, TuningResult
@@ -60,10 +60,9 @@ def plan(  # noqa: PLR0913 - all but the first two are named
     if registry.find(dataset, training_key):
         _LOGGER.info("%s has registered its version before", training_key, extra=about(dataset))
         return []
-    rows, catalogued = read_manifest(store, dataset, digest).train_rows, FAMILIES[family]
-    budget = contract.training.most_rows.get(family, catalogued.most_rows)
+    rows, budget = read_manifest(store, dataset, digest).train_rows, row_budget(contract, family)
     rows = rows if budget is None else min(rows, budget)
-    workers = count_workers(rows, catalogued.tuning_rows, trials, SearchWorkersSettings())
+    workers = count_workers(rows, FAMILIES[family].tuning_rows, trials, SearchWorkersSettings())
     _LOGGER.info("%s: %d trials on %d train rows, %d at a time", training_key, trials, rows, workers, extra=about(dataset))
     if workers == 1:
         return []
@@ -101,7 +100,9 @@ def work(dataset: str, family: str, worker: int, *, key: str, registry: Registry
             _LOGGER.info("The search %s is over.", training_key)
             return 0
         try:
-            return _run(studies, search, worker, _logged(search, registry or Registry.from_settings()), until_done=False)
+            study, logged = studies.join(search, worker), _logged(search, registry or Registry.from_settings())
+            with studies.errors():
+                return _run(study, search, logged, until_done=False)
         except SearchRemoved as error:  # between the two looks
             _LOGGER.info("%s", error)
             return 0
@@ -117,8 +118,8 @@ def finish(search: Search, registry: Registry, studies: StudyStore) -> TuningRes
     """
     logged = _logged(search, registry)
     with logged.ending(), studies.errors():
-        _run(studies, search, _FINISHING, logged, until_done=True)
         study = studies.join(search, _FINISHING)
+        _run(study, search, logged, until_done=True)
         study.require_score()
         ended = study.ended()
         known = logged.logged_trials()
@@ -134,15 +135,12 @@ def finish(search: Search, registry: Registry, studies: StudyStore) -> TuningRes
 _FINISHING = 1_000  # the number of the training as a worker: no task has it
 
 
-def _run(studies: StudyStore, search: Search, worker: int, logged: Study, *, until_done: bool) -> int:
-    with studies.errors():
-        study = studies.join(search, worker)
+def _run(study: SharedStudy, search: Search, logged: Study, *, until_done: bool) -> int:
+    def log(trial: TrialResult) -> None:
+        logged.log_shared(trial)
+        _log_progress(study, search)
 
-        def log(trial: TrialResult) -> None:
-            logged.log_shared(trial)
-            _log_progress(study, search)
-
-        ran = run_trials(study, lambda: prepare(search), defaults=FAMILIES[search.family].defaults, until_done=until_done, on_trial=log)
+    ran = run_trials(study, lambda: prepare(search), defaults=FAMILIES[search.family].defaults, until_done=until_done, on_trial=log)
     _LOGGER.info("%s: %d trials ran in this task", search.key, ran, extra=about(search.dataset))
     return ran
 

@@ -76,16 +76,20 @@ def open_test_set(store: ObjectStore, contract: Contract, digest: str) -> Iterat
         yield replace(copy_processed(store, contract.name, digest, folder), X_test=_frame(store, contract, digest, "X_test"))
 
 
+def row_budget(contract: Contract, family: str) -> int | None:
+    """Return on how many train rows a family is fitted at most: as the contract has it, else the catalogue; None: on all."""
+    return contract.training.most_rows.get(family, FAMILIES[family].most_rows)
+
+
 def within_budget(contract: Contract, family: str, split: Split) -> Split:
-    """Return the split with the train rows that a family is fitted on: its row budget in the contract, else in the catalogue.
+    """Return the split with the train rows that a family is fitted on: no more than its row budget.
 
     For a family that has no weights, and gets each row as often as its weight says, the budget is of these copies. They are drawn one by
     one, and those that were drawn are the rows' new weights.
 
     A family that reads from disk keeps `stored_train`, which is what it is fitted on then, unless its budget is a sample that memory holds.
     """
-    catalogued = FAMILIES[family]
-    budget = contract.training.most_rows.get(family, catalogued.most_rows)
+    catalogued, budget = FAMILIES[family], row_budget(contract, family)
     stored = split.stored_train if catalogued.fit_stored is not None else None
     if stored is not None and budget is not None:
         stored = None if budget <= len(split.X_train) else stored.sampled(budget)

@@ -69,7 +69,7 @@ class EndedTrial:
     tries: int
 
 
-def _tells_if_removed(method: "Callable[Concatenate[SharedStudy, _P], _R]") -> "Callable[Concatenate[SharedStudy, _P], _R]":
+def _raises_if_removed(method: "Callable[Concatenate[SharedStudy, _P], _R]") -> "Callable[Concatenate[SharedStudy, _P], _R]":
     """Raise SearchRemoved for what Optuna raises when rows of a search are gone."""
 
     @wraps(method)
@@ -99,7 +99,7 @@ class SharedStudy:
         self._study = optuna.Study(study_name=name, storage=storage, pruner=make_pruner())
         self._study.sampler = make_sampler(sampler_seed(seed, worker, len(self._study.get_trials(deepcopy=False))))
 
-    @_tells_if_removed
+    @_raises_if_removed
     def claim(self, defaults: Mapping[str, object]) -> Claim | None:
         """Take the next trial, first one that was lost; None if there is none to take, though others may be at work.
 
@@ -126,7 +126,7 @@ class SharedStudy:
         """Tell during the block, every few seconds, that the worker of this trial is alive."""
         ended = threading.Event()
 
-        def tell() -> None:
+        def beat() -> None:
             while not ended.wait(self._storage.heartbeat_interval):
                 try:
                     self._storage.record_heartbeat(claim.storage_id)
@@ -134,7 +134,7 @@ class SharedStudy:
                     _LOGGER.warning("trial %d: its worker could not tell that it is alive: %s", claim.number, error)
             self._storage.remove_session()
 
-        thread = threading.Thread(target=tell, daemon=True)
+        thread = threading.Thread(target=beat, daemon=True)
         thread.start()
         try:
             yield
@@ -142,7 +142,7 @@ class SharedStudy:
             ended.set()
             thread.join()
 
-    @_tells_if_removed
+    @_raises_if_removed
     def end(self, claim: Claim, result: TrialResult) -> bool:
         """Store the outcome of a trial; False if another worker has taken the trial over meanwhile, so that this one does not count."""
         with self._taken_over(claim) as over:
@@ -154,32 +154,32 @@ class SharedStudy:
                 self._study.tell(claim.trial, result.score)
         return not over.is_set()
 
-    @_tells_if_removed
+    @_raises_if_removed
     def fail(self, claim: Claim, error: BaseException) -> None:
         """Store that a trial's parameters do not fit the data: it counts as one of the trials."""
         with self._taken_over(claim):
             claim.trial.set_user_attr(_ERROR, f"{type(error).__name__}: {error}")
             self._study.tell(claim.trial, state=TrialState.FAIL)
 
-    @_tells_if_removed
+    @_raises_if_removed
     def give_back(self, claim: Claim, *, counts: bool) -> None:
         """Leave a trial that was not ended to others, at once. It `counts` as one of the tries if the trial itself may be to blame."""
         with self._taken_over(claim):
             claim.trial.set_user_attr(_FREE, not counts)
             self._study.tell(claim.trial, state=TrialState.FAIL)
 
-    @_tells_if_removed
+    @_raises_if_removed
     def progress(self) -> Progress:
         """Return how far the search is."""
         latest = list(self._latest().values())
-        scored = sum(trial.state in {TrialState.COMPLETE, TrialState.PRUNED} for trial in latest)
+        scored = sum(map(_has_score, latest))
         failed = sum(_ERROR in trial.user_attrs or _is_given_up(trial) for trial in latest)
         return Progress(self._trials, scored, failed, sum(trial.state == TrialState.RUNNING for trial in latest))
 
-    @_tells_if_removed
+    @_raises_if_removed
     def ended(self) -> list[EndedTrial]:
         """Return the trials that have a score, in the order in which they ended."""
-        found = [trial for trial in self._latest().values() if trial.state in {TrialState.COMPLETE, TrialState.PRUNED}]
+        found = filter(_has_score, self._latest().values())
         return [_ended(trial) for trial in sorted(found, key=lambda trial: (str(trial.datetime_complete), trial.number))]
 
     def is_removed(self) -> bool:
@@ -189,11 +189,11 @@ class SharedStudy:
         except KeyError:
             return True
 
-    @_tells_if_removed
+    @_raises_if_removed
     def require_score(self) -> None:
         """Raise SearchFailed if no trial has a score, with the first of their errors."""
         latest = self._latest()
-        if any(trial.state in {TrialState.COMPLETE, TrialState.PRUNED} for trial in latest.values()):
+        if any(map(_has_score, latest.values())):
             return
         errors = [latest[number].user_attrs.get(_ERROR, "its workers died") for number in sorted(latest)]
         raise SearchFailed(self.name, self._trials, errors[0] if errors else "none was begun")
@@ -256,6 +256,10 @@ def sampler_seed(seed: int, worker: int, begun: int) -> int:
     if worker == begun == 0:
         return seed
     return int(np.random.SeedSequence([seed, worker, begun]).generate_state(1)[0])
+
+
+def _has_score(trial: FrozenTrial) -> bool:
+    return trial.state in {TrialState.COMPLETE, TrialState.PRUNED}
 
 
 def _is_lost(trial: FrozenTrial) -> bool:
